@@ -1,0 +1,123 @@
+//! Hashes and signature verification: the one module of this crate that names the crypto library.
+//!
+//! From: `issuer` (CertID hashes), `credential` and the CRL loader (signatures).  Verification never runs while a
+//! request waits; hashing of a request's bytes does not either: issuers are hashed once, at load.
+
+use aws_lc_rs::digest;
+use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
+use ocspry_wire::der::oid;
+use ocspry_wire::ocsp::HashAlgorithm;
+use ocspry_wire::x509::{SignatureAlgorithm, SubjectPublicKeyInfo};
+
+/// Why a signature does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// The algorithm is not known here, or does not go with the key (RSA below 2048 bits among them).
+    #[error("its signature algorithm is not supported, or does not fit the key")]
+    Unsupported,
+    /// The signature is wrong.
+    #[error("its signature does not verify")]
+    BadSignature,
+}
+
+/// Verifies `signature` over `message` with `key`.
+///
+/// RSA keys of 2048 to 8192 bits, the NIST curves with any of SHA-256/384/512, and Ed25519.  SHA-1 with RSA is
+/// verified, since old CAs still sign with it; callers warn.
+///
+/// # Errors
+/// `Unsupported` when algorithm and key do not go together, `BadSignature` when the signature is wrong.
+pub fn verify(
+    algorithm: Option<SignatureAlgorithm>,
+    key: &SubjectPublicKeyInfo<'_>,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), VerifyError> {
+    let algorithm = algorithm.ok_or(VerifyError::Unsupported)?;
+    let verification = verification_algorithm(algorithm, key).ok_or(VerifyError::Unsupported)?;
+    UnparsedPublicKey::new(verification, key.key_bits)
+        .verify(message, signature)
+        .map_err(|_| VerifyError::BadSignature)
+}
+
+fn verification_algorithm(
+    algorithm: SignatureAlgorithm,
+    key: &SubjectPublicKeyInfo<'_>,
+) -> Option<&'static dyn VerificationAlgorithm> {
+    if key.algorithm == oid::RSA_ENCRYPTION {
+        return match algorithm {
+            SignatureAlgorithm::RsaSha1 => {
+                Some(&signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY)
+            }
+            SignatureAlgorithm::RsaSha256 => Some(&signature::RSA_PKCS1_2048_8192_SHA256),
+            SignatureAlgorithm::RsaSha384 => Some(&signature::RSA_PKCS1_2048_8192_SHA384),
+            SignatureAlgorithm::RsaSha512 => Some(&signature::RSA_PKCS1_2048_8192_SHA512),
+            SignatureAlgorithm::EcdsaSha256
+            | SignatureAlgorithm::EcdsaSha384
+            | SignatureAlgorithm::EcdsaSha512
+            | SignatureAlgorithm::Ed25519 => None,
+        };
+    }
+    if key.algorithm == oid::ED25519 && algorithm == SignatureAlgorithm::Ed25519 {
+        return Some(&signature::ED25519);
+    }
+    if key.algorithm == oid::EC_PUBLIC_KEY {
+        return ecdsa_verification_algorithm(algorithm, key.curve?);
+    }
+    None
+}
+
+fn ecdsa_verification_algorithm(
+    algorithm: SignatureAlgorithm,
+    curve: &[u8],
+) -> Option<&'static dyn VerificationAlgorithm> {
+    let by_digest: [&'static dyn VerificationAlgorithm; 3] = if curve == oid::P256 {
+        [
+            &signature::ECDSA_P256_SHA256_ASN1,
+            &signature::ECDSA_P256_SHA384_ASN1,
+            &signature::ECDSA_P256_SHA512_ASN1,
+        ]
+    } else if curve == oid::P384 {
+        [
+            &signature::ECDSA_P384_SHA256_ASN1,
+            &signature::ECDSA_P384_SHA384_ASN1,
+            &signature::ECDSA_P384_SHA512_ASN1,
+        ]
+    } else if curve == oid::P521 {
+        [
+            &signature::ECDSA_P521_SHA256_ASN1,
+            &signature::ECDSA_P521_SHA384_ASN1,
+            &signature::ECDSA_P521_SHA512_ASN1,
+        ]
+    } else {
+        return None;
+    };
+    match algorithm {
+        SignatureAlgorithm::EcdsaSha256 => Some(by_digest[0]),
+        SignatureAlgorithm::EcdsaSha384 => Some(by_digest[1]),
+        SignatureAlgorithm::EcdsaSha512 => Some(by_digest[2]),
+        SignatureAlgorithm::RsaSha1
+        | SignatureAlgorithm::RsaSha256
+        | SignatureAlgorithm::RsaSha384
+        | SignatureAlgorithm::RsaSha512
+        | SignatureAlgorithm::Ed25519 => None,
+    }
+}
+
+/// The digest of `data`, on the stack.
+pub fn digest(algorithm: HashAlgorithm, data: &[u8]) -> digest::Digest {
+    let algorithm = match algorithm {
+        HashAlgorithm::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+        HashAlgorithm::Sha256 => &digest::SHA256,
+        HashAlgorithm::Sha384 => &digest::SHA384,
+        HashAlgorithm::Sha512 => &digest::SHA512,
+    };
+    digest::digest(algorithm, data)
+}
+
+/// SHA-256 of `data`.
+pub fn sha256(data: &[u8]) -> [u8; 32] {
+    let mut octets = [0; 32];
+    octets.copy_from_slice(digest(HashAlgorithm::Sha256, data).as_ref());
+    octets
+}

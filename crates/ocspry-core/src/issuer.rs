@@ -1,0 +1,215 @@
+//! The CAs we answer for, and how a CertID finds its one (RFC 6960 §4.1.1).
+//!
+//! From: the configuration, at load.  To: `responder`, which asks [`IssuerSet::find`] once per CertID.
+//! All hashes are computed once, here.  An [`Issuer`] also holds the two slots in which control plane and data plane
+//! meet: the status table and the credential in use, each swapped whole.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwapOption, Guard};
+use ocspry_wire::Time;
+use ocspry_wire::ocsp::{CertId, HashAlgorithm};
+
+use crate::{OwnedCertificate, Policy, ResponderCredential, StatusTable, crypto};
+
+/// Which issuer of an [`IssuerSet`]: an index that only the set can make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct IssuerId(u32);
+
+impl IssuerId {
+    /// The position in [`IssuerSet::iter`].
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A CA we answer for.
+pub struct Issuer {
+    name: String,
+    identity: String,
+    certificate: OwnedCertificate,
+    not_after: Time,
+    hashes: [IssuerHashes; HashAlgorithm::ALL.len()],
+    policy: Policy,
+    table: ArcSwapOption<StatusTable>,
+    credential: ArcSwapOption<ResponderCredential>,
+}
+
+/// What a CertID calls this issuer under one hash algorithm.
+struct IssuerHashes {
+    name: Vec<u8>,
+    key: Vec<u8>,
+}
+
+/// Why issuers do not make a set.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IssuerError {
+    /// Two issuers have one name and one key.
+    #[error(
+        "issuers {first} and {second} are the same CA (same name, same key): leave one of them out"
+    )]
+    Duplicate {
+        /// The configured name of the one that came first.
+        first: String,
+        /// The configured name of the other.
+        second: String,
+    },
+}
+
+impl Issuer {
+    /// Hashes name and key under every algorithm a CertID may use.
+    pub fn new(name: String, certificate: OwnedCertificate, policy: Policy) -> Issuer {
+        let view = certificate.view();
+        let hashes = HashAlgorithm::ALL.map(|algorithm| IssuerHashes {
+            name: crypto::digest(algorithm, view.subject).as_ref().to_vec(),
+            key: crypto::digest(algorithm, view.public_key.key_bits)
+                .as_ref()
+                .to_vec(),
+        });
+        let identity = crypto::sha256(&[view.subject, view.public_key.key_bits].concat());
+        Issuer {
+            name,
+            identity: identity
+                .iter()
+                .map(|octet| format!("{octet:02x}"))
+                .collect(),
+            not_after: view.not_after,
+            hashes,
+            policy,
+            table: ArcSwapOption::empty(),
+            credential: ArcSwapOption::empty(),
+            certificate,
+        }
+    }
+
+    /// The configured name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its certificate.
+    pub fn certificate(&self) -> &OwnedCertificate {
+        &self.certificate
+    }
+
+    /// The certificate's last second.
+    pub fn not_after(&self) -> Time {
+        self.not_after
+    }
+
+    /// The operator's choices.
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// SHA-256 over name and key in hex: the same across restarts, and for every certificate of this name and key.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// The table in use, to keep.
+    pub fn table(&self) -> Option<Arc<StatusTable>> {
+        self.table.load_full()
+    }
+
+    /// The table in use, for a look-up: cheaper than [`Issuer::table`], and not to be held across a wait.
+    pub(crate) fn table_guard(&self) -> Guard<Option<Arc<StatusTable>>> {
+        self.table.load()
+    }
+
+    /// Swaps in a table; the old one goes back to the caller, to be freed off the hot path.
+    pub fn set_table(&self, table: Option<Arc<StatusTable>>) -> Option<Arc<StatusTable>> {
+        self.table.swap(table)
+    }
+
+    /// The credential in use.
+    pub fn credential(&self) -> Option<Arc<ResponderCredential>> {
+        self.credential.load_full()
+    }
+
+    /// Swaps in a credential.
+    pub fn set_credential(&self, credential: Option<Arc<ResponderCredential>>) {
+        self.credential.store(credential);
+    }
+
+    /// Name hash AND key hash, under the CertID's own algorithm (DESIGN rule 5).
+    fn matches(&self, algorithm: HashAlgorithm, cert_id: &CertId<'_>) -> bool {
+        let hashes = &self.hashes[algorithm as usize];
+        hashes.key == cert_id.issuer_key_hash && hashes.name == cert_id.issuer_name_hash
+    }
+}
+
+/// All issuers of one configuration.
+pub struct IssuerSet {
+    issuers: Vec<Arc<Issuer>>,
+    /// Per hash algorithm: the first octets of each key hash, sorted, with the issuer they lead to.
+    by_key_hash: [Vec<(u64, IssuerId)>; HashAlgorithm::ALL.len()],
+}
+
+impl IssuerSet {
+    /// Indexes the issuers by key hash.
+    ///
+    /// # Errors
+    /// Two issuers with one name and one key: no CertID could tell them apart.
+    pub fn new(issuers: Vec<Arc<Issuer>>) -> Result<IssuerSet, IssuerError> {
+        for (index, second) in issuers.iter().enumerate() {
+            if let Some(first) = issuers[..index]
+                .iter()
+                .find(|first| first.identity == second.identity)
+            {
+                return Err(IssuerError::Duplicate {
+                    first: first.name.clone(),
+                    second: second.name.clone(),
+                });
+            }
+        }
+        let by_key_hash = HashAlgorithm::ALL.map(|algorithm| {
+            let mut index: Vec<(u64, IssuerId)> = (0u32..)
+                .zip(&issuers)
+                .map(|(id, issuer)| {
+                    (
+                        leading_octets(&issuer.hashes[algorithm as usize].key),
+                        IssuerId(id),
+                    )
+                })
+                .collect();
+            index.sort_unstable_by_key(|(leading, _)| *leading);
+            index
+        });
+        Ok(IssuerSet {
+            issuers,
+            by_key_hash,
+        })
+    }
+
+    /// The issuer that a CertID names; None when it is none of ours or the hash algorithm is not known here.
+    pub fn find(&self, cert_id: &CertId<'_>) -> Option<IssuerId> {
+        let algorithm = cert_id.hash_algorithm?;
+        let index = &self.by_key_hash[algorithm as usize];
+        let leading = leading_octets(cert_id.issuer_key_hash);
+        let start = index.partition_point(|(other, _)| *other < leading);
+        index[start..]
+            .iter()
+            .take_while(|(other, _)| *other == leading)
+            .map(|(_, id)| *id)
+            .find(|id| self.issuers[id.index()].matches(algorithm, cert_id))
+    }
+
+    /// The issuer behind an id of this set.
+    pub fn issuer(&self, id: IssuerId) -> &Arc<Issuer> {
+        &self.issuers[id.index()]
+    }
+
+    /// In the order of the configuration.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Issuer>> {
+        self.issuers.iter()
+    }
+}
+
+/// The first eight octets as a number; shorter input counts as if zeros followed.
+fn leading_octets(hash: &[u8]) -> u64 {
+    let mut octets = [0; 8];
+    let length = hash.len().min(8);
+    octets[..length].copy_from_slice(&hash[..length]);
+    u64::from_be_bytes(octets)
+}

@@ -1,0 +1,24 @@
+//! The responder as a value: no sockets, files, executor or logging (layer 1).  START HERE: `responder.rs`.
+
+pub mod certificate;
+pub mod clock;
+pub mod credential;
+pub mod crypto;
+pub mod issuer;
+pub mod outcome;
+pub mod policy;
+pub mod responder;
+pub mod response;
+pub mod signing;
+pub mod status;
+
+pub use certificate::OwnedCertificate;
+pub use clock::{Clock, SystemClock};
+pub use credential::{CredentialError, CredentialKind, CredentialWarning, ResponderCredential};
+pub use issuer::{Issuer, IssuerError, IssuerId, IssuerSet};
+pub use outcome::{Outcome, Refusal, SignedStatus};
+pub use policy::{NoncePolicy, Policy};
+pub use responder::{Answer, Responder, SignedResponse};
+pub use response::Limit;
+pub use signing::{SignError, Signer, SigningPool, SigningSpeed};
+pub use status::{Lookup, SourceInfo, StatusTable, StatusTableBuilder, ValidityWindow};

@@ -1,0 +1,228 @@
+//! START HERE: the story of one OCSP request, top to bottom.
+//!
+//! From: `http::ocsp`, the octets of a request and the time.  Through: `wire::ocsp::request` (octets to
+//! [`OcspRequest`]), `issuer` (CertID to issuer), `status` (serial to status), `response` (what is signed), `signing`.
+//! To: an [`Answer`], which is either signed or one of the five error bodies, and the [`Outcome`] that says why.
+//! Nothing here reads a file, a clock or the network, and nothing waits but for a slow key.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use ocspry_wire::Time;
+use ocspry_wire::ocsp::{CERT_IDS_MAX, CertStatus, ErrorStatus, OcspRequest};
+
+use crate::outcome::{Refusal, SignedStatus};
+use crate::response::{Draft, ResponseData, lifetime};
+use crate::{
+    IssuerId, IssuerSet, Lookup, NoncePolicy, Outcome, ResponderCredential, SignError, SigningPool,
+    SigningSpeed, ValidityWindow,
+};
+
+/// What goes back.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// A signed OCSPResponse.
+    Signed(SignedResponse),
+    /// One of the five error bodies.
+    Error(ErrorStatus),
+}
+
+/// A whole signed OCSPResponse, with the facts that HTTP headers need.
+#[derive(Clone, Debug)]
+pub struct SignedResponse {
+    /// The DER.
+    pub der: Bytes,
+    /// When it was signed.
+    pub produced_at: Time,
+    /// The earliest thisUpdate to the earliest nextUpdate in it.
+    pub window: ValidityWindow,
+    /// It carries a nonce: it is for one client only.
+    pub has_nonce: bool,
+}
+
+/// Answers requests for one set of issuers.
+pub struct Responder {
+    issuers: IssuerSet,
+    pool: Arc<SigningPool>,
+}
+
+impl Responder {
+    /// A responder for `issuers`; slow keys sign on `pool`.
+    pub fn new(issuers: IssuerSet, pool: Arc<SigningPool>) -> Responder {
+        Responder { issuers, pool }
+    }
+
+    /// The issuers it answers for.
+    pub fn issuers(&self) -> &IssuerSet {
+        &self.issuers
+    }
+
+    /// Answers one request.  `buffer` is scratch space, best kept between calls.
+    pub async fn answer(
+        &self,
+        request: &[u8],
+        now: Time,
+        buffer: &mut BytesMut,
+    ) -> (Answer, Outcome) {
+        let unsigned = match self.prepare(request, now, buffer) {
+            Ok(unsigned) => unsigned,
+            Err(refusal) => return refuse(refusal),
+        };
+        match self.sign(unsigned, now, buffer).await {
+            Ok((response, status)) => (Answer::Signed(response), Outcome::Signed(status)),
+            Err(refusal) => refuse(refusal),
+        }
+    }
+
+    /// All up to the signature: which issuer, which status, which window; written into `buffer`.  Allocates nothing.
+    fn prepare(
+        &self,
+        request: &[u8],
+        now: Time,
+        buffer: &mut BytesMut,
+    ) -> Result<Unsigned, Refusal> {
+        let request = OcspRequest::from_der(request).map_err(Refusal::Malformed)?;
+        if request.single_request_count > CERT_IDS_MAX {
+            return Err(Refusal::TooManyCertIds {
+                count: request.single_request_count,
+            });
+        }
+        let issuer_id = self.issuer_asked(&request)?;
+        let issuer = self.issuers.issuer(issuer_id);
+        if now > issuer.not_after() {
+            return Err(Refusal::IssuerExpired {
+                not_after: issuer.not_after(),
+            });
+        }
+        let nonce = match issuer.policy().nonce {
+            NoncePolicy::Echo => request.nonce,
+            NoncePolicy::Ignore => None,
+            NoncePolicy::Required => Some(request.nonce.ok_or(Refusal::NonceMissing)?),
+        };
+
+        let table = issuer.table_guard();
+        let table = table.as_ref().ok_or(Refusal::SourceMissing)?;
+        let credential = issuer.credential().ok_or(Refusal::SignerMissing)?;
+        let (window, _) = lifetime(table.window(), issuer, &credential, now)?;
+
+        let mut draft = Draft::begin(buffer, &credential);
+        let mut signed_window = window;
+        let mut signed_status = SignedStatus::Several;
+        for single in request.single_requests() {
+            let cert_id = single.cert_id;
+            let is_ours = self.issuers.find(&cert_id) == Some(issuer_id);
+            let (status, window) = if is_ours {
+                match table.lookup(&cert_id.serial_number) {
+                    Lookup::Revoked(info) => (CertStatus::Revoked(info), window),
+                    Lookup::Absent => (CertStatus::Good, window),
+                }
+            } else {
+                (CertStatus::Unknown, window_of_unknown(window, now))
+            };
+            draft.single(cert_id.der, status, window);
+            if request.single_request_count == 1 {
+                signed_status = SignedStatus::of(status);
+            }
+            if window.next_update < signed_window.next_update {
+                signed_window.next_update = window.next_update;
+            }
+        }
+        let response_data = draft.response_data(&credential, now, nonce);
+        Ok(Unsigned {
+            response_data,
+            credential,
+            window: signed_window,
+            status: signed_status,
+            has_nonce: nonce.is_some(),
+        })
+    }
+
+    /// The one issuer that the request asks about; CertIDs of nobody we know do not count (STA-09).
+    fn issuer_asked(&self, request: &OcspRequest<'_>) -> Result<IssuerId, Refusal> {
+        let mut asked = None;
+        for single in request.single_requests() {
+            match (asked, self.issuers.find(&single.cert_id)) {
+                (_, None) => {}
+                (None, found) => asked = found,
+                (Some(first), Some(other)) if first == other => {}
+                (Some(_), Some(_)) => return Err(Refusal::SeveralIssuers),
+            }
+        }
+        asked.ok_or(Refusal::UnknownIssuer)
+    }
+
+    /// A fast key signs here, a slow one on the pool.
+    async fn sign(
+        &self,
+        unsigned: Unsigned,
+        now: Time,
+        buffer: &mut BytesMut,
+    ) -> Result<(SignedResponse, SignedStatus), Refusal> {
+        let Unsigned {
+            response_data,
+            credential,
+            window,
+            status,
+            has_nonce,
+        } = unsigned;
+        let signer = credential.signer();
+        let message = response_data.octets(buffer);
+        let signature = match signer.speed() {
+            SigningSpeed::Inline => {
+                let mut signature = Vec::with_capacity(INLINE_SIGNATURE_OCTETS);
+                signer.sign(message, &mut signature).map(|()| signature)
+            }
+            SigningSpeed::Queued => self.pool.sign(Arc::clone(signer), message.to_vec()).await,
+        }
+        .map_err(|error| match error {
+            SignError::QueueFull => Refusal::SigningQueueFull,
+            SignError::Failed(reason) => Refusal::SigningFailed { reason },
+        })?;
+        let der = response_data.into_response(
+            buffer,
+            signer.algorithm(),
+            &signature,
+            credential.certificates(),
+        );
+        let response = SignedResponse {
+            der,
+            produced_at: now,
+            window,
+            has_nonce,
+        };
+        Ok((response, status))
+    }
+}
+
+/// Enough for an ECDSA P-256 signature in DER, or an Ed25519 one.
+const INLINE_SIGNATURE_OCTETS: usize = 72;
+
+/// Everything but the signature.
+struct Unsigned {
+    response_data: ResponseData,
+    credential: Arc<ResponderCredential>,
+    window: ValidityWindow,
+    status: SignedStatus,
+    has_nonce: bool,
+}
+
+fn refuse(refusal: Refusal) -> (Answer, Outcome) {
+    (
+        Answer::Error(refusal.error_status()),
+        Outcome::Refused(refusal),
+    )
+}
+
+/// An `unknown` lives five minutes at most: what is unknown now may be enrolled a second later (DESIGN §4).
+fn window_of_unknown(window: ValidityWindow, now: Time) -> ValidityWindow {
+    let next_update = window
+        .next_update
+        .min(now.plus_seconds(UNKNOWN_SECONDS_MAX));
+    ValidityWindow {
+        this_update: window.this_update,
+        next_update,
+    }
+}
+
+/// See [`window_of_unknown`].
+const UNKNOWN_SECONDS_MAX: i64 = 300;

@@ -1,0 +1,176 @@
+//! Keys that sign, and the threads that sign for slow ones.
+//!
+//! From: `responder`, with the octets of a ResponseData.  To: a [`Signer`], at once when it is fast, on the
+//! [`SigningPool`] when it is slow or may block.  The pool's queue is bounded: full means refuse at once.  A client that
+//! hangs up does not cancel a signature that is under way.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use ocspry_wire::x509::SignatureAlgorithm;
+use tokio::sync::oneshot;
+
+/// A private key that signs.
+///
+/// Callers may use it from any thread, several at once.  It may block if [`Signer::speed`] says so; it does not retry.
+pub trait Signer: Send + Sync {
+    /// The algorithm of every signature it makes.
+    fn algorithm(&self) -> SignatureAlgorithm;
+
+    /// The public key that belongs to it, as DER SubjectPublicKeyInfo.
+    fn public_key_info(&self) -> &[u8];
+
+    /// Where it may be called.
+    fn speed(&self) -> SigningSpeed;
+
+    /// Signs `message` (not a digest of it) and appends the signature's octets (ECDSA: the DER form) to `signature`.
+    ///
+    /// # Errors
+    /// The key or its device failed; nothing is known about the certificate because of it.
+    fn sign(&self, message: &[u8], signature: &mut Vec<u8>) -> Result<(), SignError>;
+}
+
+/// How long a signature takes, by kind of key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SigningSpeed {
+    /// Tens of microseconds: signed on the worker that holds the request.
+    Inline,
+    /// Longer, or blocking: signed on the pool's threads.
+    Queued,
+}
+
+/// Why a key did not sign.
+#[derive(Debug, thiserror::Error)]
+pub enum SignError {
+    /// The key or its device failed.
+    #[error("the key failed to sign: {0}")]
+    Failed(String),
+    /// Too many signatures wait already.
+    #[error("too many signatures are waiting")]
+    QueueFull,
+}
+
+/// Threads that sign for slow keys, with one bounded queue.
+pub struct SigningPool {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    queue_max: usize,
+}
+
+struct Queue {
+    jobs: VecDeque<Job>,
+    stopping: bool,
+}
+
+struct Job {
+    signer: Arc<dyn Signer>,
+    message: Vec<u8>,
+    reply: oneshot::Sender<Result<Vec<u8>, SignError>>,
+}
+
+impl SigningPool {
+    /// Starts `threads` threads; more than `queue_max` waiting signatures are refused.
+    ///
+    /// # Errors
+    /// The operating system did not give a thread.
+    pub fn start(threads: usize, queue_max: usize) -> std::io::Result<Arc<SigningPool>> {
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(Queue {
+                jobs: VecDeque::new(),
+                stopping: false,
+            }),
+            changed: Condvar::new(),
+            queue_max,
+        });
+        let threads = (0..threads)
+            .map(|number| {
+                let shared = Arc::clone(&shared);
+                std::thread::Builder::new()
+                    .name(format!("signing-{number}"))
+                    .spawn(move || sign_until_stopped(&shared))
+            })
+            .collect::<std::io::Result<Vec<_>>>()?;
+        Ok(Arc::new(SigningPool { shared, threads }))
+    }
+
+    /// Signs on one of the threads; the wait is bounded by the queue in front of them.
+    ///
+    /// # Errors
+    /// `QueueFull` at once when too many wait; `Failed` when the key failed.
+    pub async fn sign(
+        &self,
+        signer: Arc<dyn Signer>,
+        message: Vec<u8>,
+    ) -> Result<Vec<u8>, SignError> {
+        let (reply, signature) = oneshot::channel();
+        {
+            let mut queue = self.shared.lock();
+            if queue.jobs.len() >= self.shared.queue_max {
+                return Err(SignError::QueueFull);
+            }
+            queue.jobs.push_back(Job {
+                signer,
+                message,
+                reply,
+            });
+        }
+        self.shared.changed.notify_one();
+        signature
+            .await
+            .unwrap_or_else(|_| Err(SignError::Failed("the signing thread gave up".to_owned())))
+    }
+}
+
+impl Drop for SigningPool {
+    /// Signs what is queued, then ends the threads.
+    fn drop(&mut self) {
+        self.shared.lock().stopping = true;
+        self.shared.changed.notify_all();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has nothing left to wait for.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    /// The queue holds plain data, whole after every step, so a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn sign_until_stopped(shared: &Shared) {
+    loop {
+        let mut queue = shared.lock();
+        let job = loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                break job;
+            }
+            if queue.stopping {
+                return;
+            }
+            queue = shared
+                .changed
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        };
+        drop(queue);
+        let mut signature = Vec::with_capacity(512);
+        let signed = catch_unwind(AssertUnwindSafe(|| {
+            job.signer
+                .sign(&job.message, &mut signature)
+                .map(|()| signature)
+        }))
+        .unwrap_or_else(|_| Err(SignError::Failed("the key's code panicked".to_owned())));
+        // Nobody may be waiting any more: the client hung up.
+        let _ = job.reply.send(signed);
+    }
+}

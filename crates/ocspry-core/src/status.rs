@@ -1,0 +1,382 @@
+//! What we know of one issuer's serials at one moment: [`StatusTable`], exact, compact, immutable.
+//!
+//! From: a status source, through [`StatusTableBuilder`].  To: `responder`, by [`StatusTable::lookup`], a function call
+//! on memory.  A table is replaced whole, never edited.
+//!
+//! Layout: one group per serial length; within it the serials lie sorted in one run of octets with a fixed stride, the
+//! times (4 octets) and reasons (1 octet) in columns of their own, so that a miss touches the serials only.  What does
+//! not fit the columns (an invalidity date, a time outside 1970..2106) is in a side list by position.
+
+use ocspry_wire::Time;
+use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
+use ocspry_wire::x509::SerialNumber;
+
+/// All revoked serials of one issuer, and from when to when that is known.
+#[derive(Debug)]
+pub struct StatusTable {
+    groups: Vec<Group>,
+    duplicates: usize,
+    window: ValidityWindow,
+    source: SourceInfo,
+}
+
+/// From when to when something is known (RFC 6960 §2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValidityWindow {
+    /// The time at which it was known.
+    pub this_update: Time,
+    /// The time at which newer information will be there.
+    pub next_update: Time,
+}
+
+/// Where a table came from, for people and for checks against the next one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceInfo {
+    /// Path or URL.
+    pub origin: String,
+    /// cRLNumber, big-endian without leading zeros.
+    pub crl_number: Option<Vec<u8>>,
+    /// SHA-256 of the DER list.
+    pub digest: [u8; 32],
+}
+
+/// What a table says of one serial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// It is revoked.
+    Revoked(RevokedInfo),
+    /// It is not in the table.
+    Absent,
+}
+
+impl StatusTable {
+    /// What is known of a serial; whole serials are compared, sign and length included (CONFORMANCE CID-03, CID-06).
+    pub fn lookup(&self, serial: &SerialNumber) -> Lookup {
+        let serial = minimal(serial.content());
+        self.groups
+            .iter()
+            .find(|group| group.stride == serial.len())
+            .and_then(|group| group.find(serial))
+            .map_or(Lookup::Absent, Lookup::Revoked)
+    }
+
+    /// From when to when the source says it holds.
+    pub fn window(&self) -> ValidityWindow {
+        self.window
+    }
+
+    /// Where it came from.
+    pub fn source(&self) -> &SourceInfo {
+        &self.source
+    }
+
+    /// How many serials are revoked.
+    pub fn entry_count(&self) -> usize {
+        self.groups.iter().map(|group| group.reasons.len()).sum()
+    }
+
+    /// How many entries named a serial that an earlier entry had named already.
+    pub fn duplicate_count(&self) -> usize {
+        self.duplicates
+    }
+
+    /// Octets it takes in memory.
+    pub fn size_bytes(&self) -> usize {
+        self.groups.iter().map(Group::size_bytes).sum()
+    }
+}
+
+/// All serials of one length.
+#[derive(Debug)]
+struct Group {
+    /// Octets of each serial.
+    stride: usize,
+    /// `stride` octets each, ascending.
+    serials: Vec<u8>,
+    /// Seconds since 1970.
+    times: Vec<u32>,
+    /// A CRLReason's code, 0 for none, or [`ELSEWHERE`].
+    reasons: Vec<u8>,
+    /// By position, ascending: what does not fit the columns.
+    elsewhere: Vec<(usize, RevokedInfo)>,
+}
+
+/// In the reason column: look in the side list.
+const ELSEWHERE: u8 = 0xff;
+
+impl Group {
+    fn find(&self, serial: &[u8]) -> Option<RevokedInfo> {
+        let (mut low, mut high) = (0, self.reasons.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.serial(middle).cmp(serial) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Some(self.revoked_info(middle)),
+            }
+        }
+        None
+    }
+
+    fn serial(&self, position: usize) -> &[u8] {
+        &self.serials[position * self.stride..(position + 1) * self.stride]
+    }
+
+    fn revoked_info(&self, position: usize) -> RevokedInfo {
+        let reason = self.reasons[position];
+        if reason == ELSEWHERE
+            && let Ok(found) = self
+                .elsewhere
+                .binary_search_by_key(&position, |(place, _)| *place)
+        {
+            return self.elsewhere[found].1;
+        }
+        RevokedInfo {
+            revocation_time: Time::from_unix(i64::from(self.times[position])),
+            reason: CrlReason::from_code(reason),
+            invalidity_date: None,
+        }
+    }
+
+    fn push(&mut self, serial: &[u8], info: RevokedInfo) {
+        let time = u32::try_from(info.revocation_time.unix_seconds());
+        let fits = time.is_ok() && info.invalidity_date.is_none();
+        if !fits {
+            self.elsewhere.push((self.reasons.len(), info));
+        }
+        self.serials.extend_from_slice(serial);
+        self.times.push(time.unwrap_or(0));
+        self.reasons.push(match (fits, info.reason) {
+            (false, _) => ELSEWHERE,
+            (true, None) => 0,
+            (true, Some(reason)) => reason.code(),
+        });
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.serials.capacity()
+            + self.times.capacity() * size_of::<u32>()
+            + self.reasons.capacity()
+            + self.elsewhere.capacity() * size_of::<(usize, RevokedInfo)>()
+    }
+}
+
+/// Collects entries in any order, then sorts them into a table.
+#[derive(Debug, Default)]
+pub struct StatusTableBuilder {
+    groups: Vec<Group>,
+}
+
+impl StatusTableBuilder {
+    /// Empty: what is not added is not revoked.
+    pub fn revoked_only() -> Self {
+        Self { groups: Vec::new() }
+    }
+
+    /// One revoked serial.
+    pub fn revoked(&mut self, serial: &SerialNumber, info: RevokedInfo) {
+        let serial = minimal(serial.content());
+        let known = self
+            .groups
+            .iter()
+            .position(|group| group.stride == serial.len());
+        let place = known.unwrap_or_else(|| {
+            self.groups.push(Group::with_capacity(serial.len(), 0));
+            self.groups.len() - 1
+        });
+        self.groups[place].push(serial, info);
+    }
+
+    /// Sorts and compacts.  Of several entries for one serial the earliest revocation wins.
+    pub fn build(self, window: ValidityWindow, source: SourceInfo) -> StatusTable {
+        let mut duplicates = 0;
+        let mut groups: Vec<Group> = Vec::with_capacity(self.groups.len());
+        for collected in self.groups {
+            let sorted = collected.sorted();
+            duplicates += collected.reasons.len() - sorted.reasons.len();
+            groups.push(sorted);
+        }
+        // The longest list of serials first: a look-up tries the groups in order.
+        groups.sort_unstable_by_key(|group| std::cmp::Reverse(group.reasons.len()));
+        StatusTable {
+            groups,
+            duplicates,
+            window,
+            source,
+        }
+    }
+}
+
+impl Group {
+    fn with_capacity(stride: usize, entries: usize) -> Group {
+        Group {
+            stride,
+            serials: Vec::with_capacity(stride * entries),
+            times: Vec::with_capacity(entries),
+            reasons: Vec::with_capacity(entries),
+            elsewhere: Vec::new(),
+        }
+    }
+
+    /// A copy in ascending order of serials, each serial once.
+    fn sorted(&self) -> Group {
+        let mut order: Vec<usize> = (0..self.reasons.len()).collect();
+        order.sort_unstable_by(|&left, &right| {
+            self.serial(left).cmp(self.serial(right)).then_with(|| {
+                let (left, right) = (self.revoked_info(left), self.revoked_info(right));
+                left.revocation_time.cmp(&right.revocation_time)
+            })
+        });
+        order.dedup_by(|later, earlier| self.serial(*later) == self.serial(*earlier));
+        let mut sorted = Group::with_capacity(self.stride, order.len());
+        for position in order {
+            sorted.push(self.serial(position), self.revoked_info(position));
+        }
+        sorted
+    }
+}
+
+/// Without needless leading octets: two encodings of one INTEGER are one serial (X.690 §8.3.2).
+fn minimal(mut content: &[u8]) -> &[u8] {
+    while let [first, second, ..] = content
+        && ((*first == 0x00 && second & 0x80 == 0) || (*first == 0xff && second & 0x80 != 0))
+    {
+        content = &content[1..];
+    }
+    content
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn serial(content: &[u8]) -> SerialNumber {
+        SerialNumber::from_content(content).expect("1..=64 octets")
+    }
+
+    fn info(seconds: i64, reason: Option<CrlReason>) -> RevokedInfo {
+        RevokedInfo {
+            revocation_time: Time::from_unix(seconds),
+            reason,
+            invalidity_date: None,
+        }
+    }
+
+    fn table(entries: &[(Vec<u8>, RevokedInfo)]) -> StatusTable {
+        let mut builder = StatusTableBuilder::revoked_only();
+        for (content, info) in entries {
+            builder.revoked(&serial(content), *info);
+        }
+        let window = ValidityWindow {
+            this_update: Time::MIN,
+            next_update: Time::MAX,
+        };
+        let source = SourceInfo {
+            origin: String::new(),
+            crl_number: None,
+            digest: [0; 32],
+        };
+        builder.build(window, source)
+    }
+
+    proptest! {
+        #[test]
+        fn a_table_says_what_a_plain_map_says(
+            entries in proptest::collection::vec(
+                (proptest::collection::vec(0u8..4, 1..4), -5_000_000_000i64..5_000_000_000, 0u8..12, proptest::option::of(0i64..99)),
+                0..60,
+            ),
+            asked in proptest::collection::vec(proptest::collection::vec(0u8..4, 1..4), 1..60),
+        ) {
+            let entries: Vec<(Vec<u8>, RevokedInfo)> = entries
+                .into_iter()
+                .map(|(content, seconds, reason, date)| {
+                    let mut info = info(seconds, CrlReason::from_code(reason));
+                    info.invalidity_date = date.map(Time::from_unix);
+                    (content, info)
+                })
+                .collect();
+            let mut map: BTreeMap<i64, Vec<RevokedInfo>> = BTreeMap::new();
+            for (content, info) in &entries {
+                map.entry(number(content)).or_default().push(*info);
+            }
+            let table = table(&entries);
+            prop_assert_eq!(table.entry_count(), map.len());
+            prop_assert_eq!(table.duplicate_count(), entries.len() - map.len());
+            for content in asked {
+                match (table.lookup(&serial(&content)), map.get(&number(&content))) {
+                    (Lookup::Absent, None) => {}
+                    (Lookup::Revoked(found), Some(infos)) => {
+                        let earliest = infos.iter().map(|info| info.revocation_time).min();
+                        prop_assert_eq!(Some(found.revocation_time), earliest);
+                        prop_assert!(infos.contains(&found));
+                    }
+                    (found, expected) => prop_assert!(false, "{:?} but {:?}", found, expected),
+                }
+            }
+        }
+    }
+
+    fn number(content: &[u8]) -> i64 {
+        content
+            .iter()
+            .fold(0, |number, octet| number << 8 | i64::from(*octet))
+    }
+
+    #[test]
+    fn a_negative_serial_is_not_the_positive_one_with_the_same_octets() {
+        let table = table(&[
+            (vec![0xff], info(1, None)),
+            (vec![0x00, 0x80], info(2, None)),
+        ]);
+        assert_eq!(
+            table.lookup(&serial(&[0xff])),
+            Lookup::Revoked(info(1, None))
+        );
+        assert_eq!(table.lookup(&serial(&[0x00, 0xff])), Lookup::Absent);
+        assert_eq!(
+            table.lookup(&serial(&[0x00, 0x80])),
+            Lookup::Revoked(info(2, None))
+        );
+        assert_eq!(table.lookup(&serial(&[0x80])), Lookup::Absent);
+    }
+
+    #[test]
+    fn near_misses_of_a_revoked_serial_are_absent() {
+        let revoked = [0x11, 0x22, 0x33, 0x44];
+        let table = table(&[(revoked.to_vec(), info(1, None))]);
+        let near: [&[u8]; 6] = [
+            &[0x11, 0x22, 0x33, 0x43],
+            &[0x11, 0x22, 0x33, 0x45],
+            &[0x11, 0x22, 0x33],
+            &[0x22, 0x33, 0x44],
+            &[0x11, 0x22, 0x33, 0x44, 0x00],
+            &[0x01, 0x11, 0x22, 0x33, 0x44],
+        ];
+        for content in near {
+            assert_eq!(
+                table.lookup(&serial(content)),
+                Lookup::Absent,
+                "{content:02x?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_needless_leading_octet_on_the_list_does_not_hide_a_serial() {
+        let table = table(&[(vec![0x00, 0x00, 0x50, 0x00], info(1, None))]);
+        assert_eq!(
+            table.lookup(&serial(&[0x50, 0x00])),
+            Lookup::Revoked(info(1, None))
+        );
+    }
+
+    #[test]
+    fn a_serial_on_hold_keeps_its_reason() {
+        let hold = info(7, Some(CrlReason::CertificateHold));
+        let table = table(&[(vec![5], hold)]);
+        assert_eq!(table.lookup(&serial(&[5])), Lookup::Revoked(hold));
+    }
+}

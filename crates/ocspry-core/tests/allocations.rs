@@ -1,0 +1,55 @@
+//! Decoding, look-up and assembling allocate nothing (DESIGN §8); what a signature takes is the signer's.
+
+mod common;
+
+use bytes::BytesMut;
+use common::{Fixture, SERIAL_GOOD, SERIAL_REVOKED, noon, wait};
+use ocspry_core::Answer;
+use ocspry_testkit::{KeyKind, RequestSpec, cert_id, nonce_extension};
+use ocspry_wire::ocsp::HashAlgorithm;
+
+#[test]
+fn everything_but_the_signature_allocates_nothing_once_the_buffer_has_grown() {
+    let fixture = Fixture::with_stored_signature();
+    let requests: Vec<Vec<u8>> = [SERIAL_GOOD, SERIAL_REVOKED]
+        .iter()
+        .map(|serial| {
+            RequestSpec::one(cert_id(HashAlgorithm::Sha256, &fixture.ca, serial))
+                .with_extension(nonce_extension(&[7; 32]))
+                .der()
+        })
+        .collect();
+    let mut buffer = BytesMut::new();
+    let mut ask = |request: &[u8]| {
+        let (answer, _) = wait(fixture.responder.answer(request, noon(), &mut buffer));
+        assert!(matches!(answer, Answer::Signed(_)));
+    };
+    // The first answers make the buffer grow to its size.
+    for request in &requests {
+        ask(request);
+    }
+    // The waker of `wait` and the signature's own Vec are no part of decode, look-up and assemble.
+    let outside = allocation_counter::measure(|| {
+        wait(std::future::ready(()));
+        std::hint::black_box(Vec::<u8>::with_capacity(72));
+    });
+    for request in &requests {
+        let inside = allocation_counter::measure(|| ask(request));
+        assert_eq!(
+            inside.count_total, outside.count_total,
+            "allocations per answer"
+        );
+    }
+}
+
+#[test]
+fn a_refusal_allocates_nothing() {
+    let fixture = Fixture::new(KeyKind::P256);
+    let outside = allocation_counter::measure(|| wait(std::future::ready(())));
+    let mut buffer = BytesMut::new();
+    let inside = allocation_counter::measure(|| {
+        let (answer, _) = wait(fixture.responder.answer(&[0x30, 0x80], noon(), &mut buffer));
+        assert!(matches!(answer, Answer::Error(_)));
+    });
+    assert_eq!(inside.count_total, outside.count_total);
+}
