@@ -6,10 +6,11 @@
 //! Nothing here reads a file, a clock or the network, and nothing waits but for a slow key.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use ocspry_wire::Time;
-use ocspry_wire::ocsp::{CERT_IDS_MAX, CertStatus, ErrorStatus, OcspRequest};
+use ocspry_wire::ocsp::{CERT_IDS_MAX, CertStatus, CrlReason, ErrorStatus, OcspRequest};
 
 use crate::outcome::{Refusal, SignedStatus};
 use crate::response::{Draft, ResponseData, lifetime};
@@ -38,6 +39,8 @@ pub struct SignedResponse {
     pub window: ValidityWindow,
     /// It carries a nonce: it is for one client only.
     pub has_nonce: bool,
+    /// How long a cache may keep it at the most.
+    pub max_age_max: Duration,
 }
 
 /// Answers requests for one set of issuers.
@@ -108,23 +111,27 @@ impl Responder {
         let mut draft = Draft::begin(buffer, &credential);
         let mut signed_window = window;
         let mut signed_status = SignedStatus::Several;
+        let mut max_age_max = MAX_AGE_MAX;
         for single in request.single_requests() {
             let cert_id = single.cert_id;
             let is_ours = self.issuers.find(&cert_id) == Some(issuer_id);
-            let (status, window) = if is_ours {
+            let status = if is_ours {
                 match table.lookup(&cert_id.serial_number) {
-                    Lookup::Revoked(info) => (CertStatus::Revoked(info), window),
-                    Lookup::Absent => (CertStatus::Good, window),
+                    Lookup::Revoked(info) => CertStatus::Revoked(info),
+                    Lookup::Absent => CertStatus::Good,
                 }
             } else {
-                (CertStatus::Unknown, window_of_unknown(window, now))
+                CertStatus::Unknown
             };
-            draft.single(cert_id.der, status, window);
+            let mut single_window = window;
+            if is_provisional(status) {
+                single_window.next_update = provisional_end(window, now);
+                signed_window = single_window;
+                max_age_max = PROVISIONAL_MAX_AGE_MAX;
+            }
+            draft.single(cert_id.der, status, single_window);
             if request.single_request_count == 1 {
                 signed_status = SignedStatus::of(status);
-            }
-            if window.next_update < signed_window.next_update {
-                signed_window.next_update = window.next_update;
             }
         }
         let response_data = draft.response_data(&credential, now, nonce);
@@ -134,6 +141,7 @@ impl Responder {
             window: signed_window,
             status: signed_status,
             has_nonce: nonce.is_some(),
+            max_age_max,
         })
     }
 
@@ -164,6 +172,7 @@ impl Responder {
             window,
             status,
             has_nonce,
+            max_age_max,
         } = unsigned;
         let signer = credential.signer();
         let message = response_data.octets(buffer);
@@ -189,6 +198,7 @@ impl Responder {
             produced_at: now,
             window,
             has_nonce,
+            max_age_max,
         };
         Ok((response, status))
     }
@@ -204,6 +214,7 @@ struct Unsigned {
     window: ValidityWindow,
     status: SignedStatus,
     has_nonce: bool,
+    max_age_max: Duration,
 }
 
 fn refuse(refusal: Refusal) -> (Answer, Outcome) {
@@ -213,16 +224,26 @@ fn refuse(refusal: Refusal) -> (Answer, Outcome) {
     )
 }
 
-/// An `unknown` lives five minutes at most: what is unknown now may be enrolled a second later (DESIGN §4).
-fn window_of_unknown(window: ValidityWindow, now: Time) -> ValidityWindow {
-    let next_update = window
-        .next_update
-        .min(now.plus_seconds(UNKNOWN_SECONDS_MAX));
-    ValidityWindow {
-        this_update: window.this_update,
-        next_update,
+/// What may change back is not promised for long: `unknown` (it may be enrolled a second later) and a certificate on
+/// hold (it may be released) live five minutes at most (DESIGN §4).
+fn is_provisional(status: CertStatus) -> bool {
+    match status {
+        CertStatus::Good => false,
+        CertStatus::Revoked(info) => info.reason == Some(CrlReason::CertificateHold),
+        CertStatus::Unknown => true,
     }
 }
 
-/// See [`window_of_unknown`].
-const UNKNOWN_SECONDS_MAX: i64 = 300;
+/// See [`is_provisional`].
+fn provisional_end(window: ValidityWindow, now: Time) -> Time {
+    window
+        .next_update
+        .min(now.plus_seconds(PROVISIONAL_SECONDS_MAX))
+}
+
+/// The longest life of what may change back.
+const PROVISIONAL_SECONDS_MAX: i64 = 300;
+/// How long a cache may keep an answer.
+const MAX_AGE_MAX: Duration = Duration::from_secs(3_600);
+/// How long a cache may keep what may change back.
+const PROVISIONAL_MAX_AGE_MAX: Duration = Duration::from_secs(60);

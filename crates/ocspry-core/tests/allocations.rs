@@ -1,9 +1,9 @@
 //! Decoding, look-up and assembling allocate nothing (DESIGN §8); what a signature takes is the signer's.
 
-mod common;
+mod fixture;
 
 use bytes::BytesMut;
-use common::{Fixture, SERIAL_GOOD, SERIAL_REVOKED, noon, wait};
+use fixture::{Fixture, SERIAL_GOOD, SERIAL_REVOKED, noon, wait};
 use ocspry_core::Answer;
 use ocspry_testkit::{KeyKind, RequestSpec, cert_id, nonce_extension};
 use ocspry_wire::ocsp::HashAlgorithm;

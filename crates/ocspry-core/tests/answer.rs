@@ -1,8 +1,8 @@
 //! The story of one request, told by its answers: every status, every refusal, every limit.
 
-mod common;
+mod fixture;
 
-use common::{Fixture, SERIAL_GOOD, SERIAL_REVOKED, answer, answer_at, noon};
+use fixture::{Fixture, SERIAL_GOOD, SERIAL_ON_HOLD, SERIAL_REVOKED, answer, answer_at, noon};
 use ocspry_core::{Answer, Limit, NoncePolicy, Outcome, Policy, Refusal, SignedStatus};
 use ocspry_testkit::{Authority, KeyKind, Reply, RequestSpec, cert_id, extension, nonce_extension};
 use ocspry_wire::ocsp::{CertStatus, CrlReason, ErrorStatus, HashAlgorithm, RevokedInfo};
@@ -213,6 +213,23 @@ fn a_foreign_cert_id_beside_ours_is_unknown_for_minutes_only() {
         noon().plus_seconds(300),
         "the whole answer lives as long as its shortest line"
     );
+}
+
+#[test]
+fn a_certificate_on_hold_is_revoked_for_minutes_only_and_kept_by_caches_for_one() {
+    let fixture = Fixture::new(KeyKind::P256);
+    let asked = cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_ON_HOLD);
+    let (answer, outcome) = answer(&fixture, &RequestSpec::one(asked).der());
+    assert_eq!(outcome, Outcome::Signed(SignedStatus::Revoked));
+    let single = fixture.check(&answer).single();
+    assert!(
+        matches!(single.status, CertStatus::Revoked(info) if info.reason == Some(CrlReason::CertificateHold))
+    );
+    assert_eq!(single.next_update, noon().plus_seconds(300));
+    let Answer::Signed(response) = answer else {
+        unreachable!("checked above")
+    };
+    assert_eq!(response.max_age_max, Duration::from_secs(60));
 }
 
 #[test]
@@ -458,7 +475,7 @@ fn without_a_table_or_a_signer_the_answer_is_try_later() {
     );
     issuer.set_table(table);
     assert!(matches!(
-        Reply::check(&common::body(&answer(&fixture, &request).0), &fixture.ca),
+        Reply::check(&fixture::body(&answer(&fixture, &request).0), &fixture.ca),
         Reply::Signed(_)
     ));
 }

@@ -1,8 +1,8 @@
 //! Which keys and certificates may answer for an issuer, and what is said of those that may not.
 
-mod common;
+mod fixture;
 
-use common::{KeySigner, authority, noon};
+use fixture::{KeySigner, authority, noon};
 use ocspry_core::{
     CredentialError, CredentialKind, CredentialWarning, Issuer, NoncePolicy, OwnedCertificate,
     Policy, ResponderCredential, SignError, Signer, SigningSpeed,

@@ -1,8 +1,8 @@
 //! CertIDs find their issuer among many, and never another one.
 
-mod common;
+mod fixture;
 
-use common::authority;
+use fixture::authority;
 use ocspry_core::{IssuerError, IssuerSet, NoncePolicy, Policy};
 use ocspry_testkit::{KeyKind, RequestSpec, cert_id};
 use ocspry_wire::ocsp::{HashAlgorithm, OcspRequest};

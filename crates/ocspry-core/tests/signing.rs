@@ -1,8 +1,8 @@
 //! The pool for slow keys: bounded, undisturbed by clients that leave, and done before it ends.
 
-mod common;
+mod fixture;
 
-use common::wait;
+use fixture::wait;
 use ocspry_core::{SignError, Signer, SigningPool, SigningSpeed};
 use ocspry_wire::x509::SignatureAlgorithm;
 use std::future::Future;
