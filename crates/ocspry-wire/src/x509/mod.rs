@@ -1,0 +1,16 @@
+//! The parts of RFC 5280 that a responder reads: serial numbers, certificates as exact slices, CRLs, PEM armour.
+
+pub mod certificate;
+pub mod crl;
+pub mod extension;
+pub mod name;
+pub mod pem;
+pub mod serial;
+pub mod signature;
+
+pub use certificate::{Certificate, KeyUsage, SubjectPublicKeyInfo};
+pub use crl::{CertificateList, CrlDefects, CrlEntry, CrlError};
+pub use extension::{Extension, Extensions};
+pub use name::display_name;
+pub use serial::SerialNumber;
+pub use signature::SignatureAlgorithm;
