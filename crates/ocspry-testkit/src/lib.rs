@@ -1,0 +1,29 @@
+//! What the product's tests stand on: test PKIs, the real binary, real peers, and a client's check of every answer.
+//!
+//! A test makes a PKI ([`Authority`]), writes files, starts the binary ([`Ocspry`]), asks it with a real client
+//! ([`Peer`]) or with raw bytes ([`HttpClient`]), and reads the verdict ([`Reply`]).  Signatures are checked here with
+//! aws-lc-rs directly, not with the responder's own code, so that a mistake there cannot hide itself.
+//!
+//! Never shipped; a failed expectation panics with what was seen.
+
+mod answer;
+mod authority;
+mod crl;
+mod encode;
+mod http;
+mod key;
+mod namespace;
+mod peer;
+mod process;
+mod request;
+
+pub use answer::{Reply, SignedReply, SingleReply};
+pub use authority::{Authority, CertificateSpec, Credential, now};
+pub use crl::{CrlEntrySpec, CrlSpec, forge};
+pub use encode::{pem, pem_to_der};
+pub use http::{HttpClient, HttpResponse, base64_path, percent_encoded};
+pub use key::{KeyKind, TestKey};
+pub use namespace::Namespace;
+pub use peer::{DaemonGuard, Peer, Run, run_bounded};
+pub use process::{Finished, Ocspry, OcspryProcess, TerminationSignal};
+pub use request::{RequestSpec, cert_id, extension, nonce_extension};

@@ -1,0 +1,76 @@
+//! A network of its own for a test that needs a fixed port: documented lines run as written.
+//!
+//! A holder process keeps the namespace alive; other programs enter it.  As root a network namespace is enough; as
+//! another user a user namespace comes with it.  Where neither can be had, the test fails in CI and is skipped
+//! elsewhere.
+
+use crate::peer::{ChildGuard, Peer};
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A namespace with nothing in it but a loopback that is up.
+#[derive(Debug)]
+pub struct Namespace {
+    holder: ChildGuard,
+    nsenter: PathBuf,
+    own_user: bool,
+}
+
+impl Namespace {
+    /// A new one; None where the machine refuses, said aloud.
+    pub fn new() -> Option<Namespace> {
+        let unshare = Peer::Unshare.find()?;
+        let nsenter = Peer::Nsenter.find()?;
+        let ip = Peer::Ip.find()?;
+        let own_user = !rustix::process::geteuid().is_root();
+        let mut command = Command::new(unshare);
+        command.arg("--net");
+        if own_user {
+            command.arg("--map-root-user");
+        }
+        // `cat` ends when the pipe to it closes, so that nothing stays behind a test that was killed.
+        command
+            .args([
+                "sh",
+                "-c",
+                "\"$0\" link set lo up && echo ready && exec cat",
+            ])
+            .arg(&ip);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit());
+        let mut holder = ChildGuard(command.spawn().expect("unshare runs"));
+        let mut line = String::new();
+        let pipe = holder.0.stdout.take().expect("stdout is piped");
+        BufReader::new(pipe)
+            .read_line(&mut line)
+            .expect("the pipe can be read");
+        if line.trim() != "ready" {
+            let advice = "no network namespace here: run as root, or allow user namespaces";
+            assert!(std::env::var_os("CI").is_none(), "{advice}");
+            eprintln!("skipped: {advice}");
+            return None;
+        }
+        Some(Namespace {
+            holder,
+            nsenter,
+            own_user,
+        })
+    }
+
+    /// A command that will run inside.
+    pub fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(&self.nsenter);
+        command
+            .arg("--target")
+            .arg(self.holder.0.id().to_string())
+            .arg("--net");
+        if self.own_user {
+            command.args(["--user", "--preserve-credentials"]);
+        }
+        command.arg("--").arg(program);
+        command
+    }
+}

@@ -1,0 +1,415 @@
+//! The real binary as a child: started, waited for by its own line, listened to, signalled, and gone on drop.
+//!
+//! A test names the program by `env!("CARGO_BIN_EXE_ocspry")`.  Ready means the line `listening on http://…/` on
+//! stdout; nothing here waits by the clock alone.
+
+use crate::http::HttpClient;
+use crate::namespace::Namespace;
+use std::ffi::{OsStr, OsString};
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Longest wait for the binary to listen or to end.
+const START_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Start of the line that names an address.
+const LISTENING: &str = "listening on http://";
+
+/// A command line of the binary under test.
+#[derive(Debug)]
+pub struct Ocspry<'a> {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    directory: Option<PathBuf>,
+    namespace: Option<&'a Namespace>,
+}
+
+impl<'a> Ocspry<'a> {
+    /// The program at `program`, without the state directories and settings of the user who runs the tests.
+    pub fn new(program: impl AsRef<Path>) -> Ocspry<'a> {
+        Ocspry {
+            program: program.as_ref().to_owned(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            directory: None,
+            namespace: None,
+        }
+    }
+
+    /// One more argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Ocspry<'a> {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// More arguments.
+    #[must_use]
+    pub fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Ocspry<'a> {
+        self.arguments.extend(
+            arguments
+                .into_iter()
+                .map(|argument| argument.as_ref().to_owned()),
+        );
+        self
+    }
+
+    /// An environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Ocspry<'a> {
+        self.environment
+            .push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// The working directory.
+    #[must_use]
+    pub fn directory(mut self, directory: &Path) -> Ocspry<'a> {
+        self.directory = Some(directory.to_owned());
+        self
+    }
+
+    /// Runs inside a network namespace.
+    #[must_use]
+    pub fn namespace(mut self, namespace: &'a Namespace) -> Ocspry<'a> {
+        self.namespace = Some(namespace);
+        self
+    }
+
+    /// Starts the binary and waits until it listens; panics with its output when it ends instead.
+    pub fn start(self) -> OcspryProcess {
+        let mut child = self.spawn();
+        let outputs = Outputs::of(&mut child);
+        let mut process = OcspryProcess {
+            child,
+            port: 0,
+            outputs,
+        };
+        let line = process
+            .outputs
+            .stdout
+            .wait_for(LISTENING, START_WAIT_MAX)
+            .unwrap_or_else(|| {
+                let _ = process.child.kill();
+                process.outputs.join();
+                panic!(
+                    "ocspry {:?} does not listen\nstdout:\n{}\nstderr:\n{}",
+                    self.arguments,
+                    process.outputs.stdout.text(),
+                    process.outputs.stderr.text()
+                )
+            });
+        process.port = port_of(&line);
+        process
+    }
+
+    /// Runs the binary to its end; panics when it does not end in time.
+    pub fn run(self) -> Finished {
+        let mut child = self.spawn();
+        let mut outputs = Outputs::of(&mut child);
+        if !outputs.wait_for_end(START_WAIT_MAX) {
+            let _ = child.kill();
+            let _ = child.wait();
+            outputs.join();
+            panic!(
+                "ocspry {:?} does not end\nstdout:\n{}\nstderr:\n{}",
+                self.arguments,
+                outputs.stdout.text(),
+                outputs.stderr.text()
+            );
+        }
+        outputs.join();
+        let code = child.wait().expect("the child is ours").code();
+        Finished {
+            code,
+            stdout: outputs.stdout.text(),
+            stderr: outputs.stderr.text(),
+        }
+    }
+
+    fn spawn(&self) -> Child {
+        let mut command = match self.namespace {
+            Some(namespace) => namespace.command(&self.program),
+            None => Command::new(&self.program),
+        };
+        command.args(&self.arguments);
+        for name in [
+            "STATE_DIRECTORY",
+            "XDG_STATE_HOME",
+            "HOME",
+            "RUST_LOG",
+            "NOTIFY_SOCKET",
+        ] {
+            command.env_remove(name);
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", self.program.display()))
+    }
+}
+
+/// How the binary ended, and what it said.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// The exit code; None after a signal.
+    pub code: Option<i32>,
+    /// All of stdout.
+    pub stdout: String,
+    /// All of stderr.
+    pub stderr: String,
+}
+
+/// Signals a test sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TerminationSignal {
+    /// SIGTERM.
+    Terminate,
+    /// SIGINT.
+    Interrupt,
+    /// SIGHUP: read everything again.
+    Reload,
+}
+
+/// The binary, listening.
+#[derive(Debug)]
+pub struct OcspryProcess {
+    child: Child,
+    port: u16,
+    outputs: Outputs,
+}
+
+impl OcspryProcess {
+    /// The port of the first address it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `http://127.0.0.1:PORT/`.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.port)
+    }
+
+    /// A new connection to it.
+    pub fn connect(&self) -> HttpClient {
+        HttpClient::connect(self.port).expect("ocspry accepts connections")
+    }
+
+    /// All of stdout so far.
+    pub fn stdout(&self) -> String {
+        self.outputs.stdout.text()
+    }
+
+    /// All of stderr (the log) so far.
+    pub fn log(&self) -> String {
+        self.outputs.stderr.text()
+    }
+
+    /// Waits for a log line that contains `part` and returns it; panics with the whole log when none comes.
+    pub fn wait_for_log(&self, part: &str, wait_max: Duration) -> String {
+        self.outputs
+            .stderr
+            .wait_for(part, wait_max)
+            .unwrap_or_else(|| panic!("no log line with {part:?} in:\n{}", self.log()))
+    }
+
+    /// Waits for a line on stdout that contains `part`.
+    pub fn wait_for_stdout(&self, part: &str, wait_max: Duration) -> String {
+        self.outputs
+            .stdout
+            .wait_for(part, wait_max)
+            .unwrap_or_else(|| panic!("no line with {part:?} on stdout:\n{}", self.stdout()))
+    }
+
+    /// How many log lines contain `part` so far.
+    pub fn log_count(&self, part: &str) -> usize {
+        self.log()
+            .lines()
+            .filter(|line| line.contains(part))
+            .count()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: TerminationSignal) {
+        let signal = match signal {
+            TerminationSignal::Terminate => rustix::process::Signal::TERM,
+            TerminationSignal::Interrupt => rustix::process::Signal::INT,
+            TerminationSignal::Reload => rustix::process::Signal::HUP,
+        };
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, signal).expect("the child runs");
+    }
+
+    /// Waits for the end; panics when it does not come within `wait_max`.
+    pub fn finish(mut self, wait_max: Duration) -> Finished {
+        assert!(
+            self.outputs.wait_for_end(wait_max),
+            "still running after {wait_max:?}:\n{}",
+            self.log()
+        );
+        self.outputs.join();
+        let code = self.child.wait().expect("the child is ours").code();
+        Finished {
+            code,
+            stdout: self.stdout(),
+            stderr: self.log(),
+        }
+    }
+
+    /// SIGTERM, then the end.
+    pub fn stop(self) -> Finished {
+        self.signal(TerminationSignal::Terminate);
+        self.finish(Duration::from_secs(15))
+    }
+}
+
+impl Drop for OcspryProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Both pipes, read by one thread each.
+#[derive(Debug)]
+struct Outputs {
+    stdout: Arc<Lines>,
+    stderr: Arc<Lines>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Outputs {
+    fn of(child: &mut Child) -> Outputs {
+        let stdout = Arc::new(Lines::default());
+        let stderr = Arc::new(Lines::default());
+        let readers = vec![
+            Lines::follow(&stdout, child.stdout.take().expect("stdout is piped")),
+            Lines::follow(&stderr, child.stderr.take().expect("stderr is piped")),
+        ];
+        Outputs {
+            stdout,
+            stderr,
+            readers,
+        }
+    }
+
+    /// Both pipes closed: the process has ended.
+    fn wait_for_end(&self, wait_max: Duration) -> bool {
+        let deadline = Instant::now() + wait_max;
+        self.stdout.wait_for_end(deadline) && self.stderr.wait_for_end(deadline)
+    }
+
+    fn join(&mut self) {
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
+    }
+}
+
+/// The lines of one pipe so far.
+#[derive(Debug, Default)]
+struct Lines {
+    state: Mutex<LinesState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct LinesState {
+    lines: Vec<String>,
+    ended: bool,
+}
+
+impl Lines {
+    fn follow(lines: &Arc<Lines>, pipe: impl Read + Send + 'static) -> JoinHandle<()> {
+        let lines = Arc::clone(lines);
+        std::thread::spawn(move || {
+            for line in BufReader::new(pipe).split(b'\n') {
+                let Ok(line) = line else { break };
+                let line = String::from_utf8_lossy(&line).into_owned();
+                lines
+                    .state
+                    .lock()
+                    .expect("no panic under this lock")
+                    .lines
+                    .push(line);
+                lines.changed.notify_all();
+            }
+            lines.state.lock().expect("no panic under this lock").ended = true;
+            lines.changed.notify_all();
+        })
+    }
+
+    fn wait_for(&self, part: &str, wait_max: Duration) -> Option<String> {
+        let deadline = Instant::now() + wait_max;
+        let mut state = self.state.lock().expect("no panic under this lock");
+        let mut seen = 0;
+        loop {
+            if let Some(line) = state.lines[seen..].iter().find(|line| line.contains(part)) {
+                return Some(line.clone());
+            }
+            seen = state.lines.len();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if state.ended || left.is_zero() {
+                return None;
+            }
+            state = self
+                .changed
+                .wait_timeout(state, left)
+                .expect("no panic under this lock")
+                .0;
+        }
+    }
+
+    fn wait_for_end(&self, deadline: Instant) -> bool {
+        let mut state = self.state.lock().expect("no panic under this lock");
+        while !state.ended {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self
+                .changed
+                .wait_timeout(state, left)
+                .expect("no panic under this lock")
+                .0;
+        }
+        true
+    }
+
+    fn text(&self) -> String {
+        let state = self.state.lock().expect("no panic under this lock");
+        let mut text = state.lines.join("\n");
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// The port in `listening on http://ADDR:PORT/`.
+fn port_of(line: &str) -> u16 {
+    let address = line
+        .split(LISTENING)
+        .nth(1)
+        .and_then(|rest| rest.split('/').next());
+    address
+        .and_then(|address| address.rsplit(':').next())
+        .and_then(|port| port.parse().ok())
+        .unwrap_or_else(|| panic!("no port in {line:?}"))
+}
