@@ -1,0 +1,172 @@
+//! Writes keys, certificates and CRLs: whole or not at all, as PEM or DER.  From: `key.rs` and callers.  To: disk.
+//!
+//! Whoever watches the file (a running `ocspry serve` does) sees the old content or the new one, never half of it, also
+//! after a power cut.
+
+use crate::CaError;
+use aws_lc_rs::rand;
+use der::pem::{self, LineEnding};
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileAccess {
+    /// Its owner only (mode 0600).
+    Private,
+    /// Everybody (mode 0644, less the umask).
+    Public,
+}
+
+/// Writes a file whole or not at all; replaces what is there.
+///
+/// The content goes to a new file in the same directory, which is flushed to disk and renamed; then the directory is
+/// flushed.
+///
+/// # Errors
+/// When one of these steps fails; the file that was there stays, unless only the last step failed.
+pub fn write_file(path: &Path, content: &[u8], access: FileAccess) -> Result<(), CaError> {
+    let error = |source| CaError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    let temporary = temporary_path(directory, path)?;
+    let written =
+        write_new(&temporary, content, access).and_then(|()| fs::rename(&temporary, path));
+    if let Err(source) = written {
+        // It may not exist; the error to report is the first one.
+        let _ = fs::remove_file(&temporary);
+        return Err(error(source));
+    }
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(error)
+}
+
+fn temporary_path(directory: &Path, path: &Path) -> Result<PathBuf, CaError> {
+    let Some(file_name) = path.file_name() else {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "the path names no file");
+        return Err(CaError::Write {
+            path: path.to_owned(),
+            source,
+        });
+    };
+    let mut random = [0; 8];
+    rand::fill(&mut random).map_err(|_| CaError::Random)?;
+    let mut name = OsString::from(".");
+    name.push(file_name);
+    name.push(format!(".{}.tmp", hex(&random)));
+    Ok(directory.join(name))
+}
+
+fn write_new(path: &Path, content: &[u8], access: FileAccess) -> io::Result<()> {
+    let mode = match access {
+        FileAccess::Private => 0o600,
+        FileAccess::Public => 0o644,
+    };
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+/// PEM around a DER certificate (RFC 7468 §5).
+///
+/// # Errors
+/// When the certificate is too long for PEM (256 MiB).
+pub fn certificate_to_pem(der: &[u8]) -> Result<String, CaError> {
+    to_pem("CERTIFICATE", der)
+}
+
+/// PEM around a DER CRL (RFC 7468 §6).
+///
+/// # Errors
+/// When the CRL is too long for PEM (256 MiB).
+pub fn crl_to_pem(der: &[u8]) -> Result<String, CaError> {
+    to_pem("X509 CRL", der)
+}
+
+/// PEM around any DER.
+pub(crate) fn to_pem(label: &'static str, der: &[u8]) -> Result<String, CaError> {
+    pem::encode_string(label, LineEnding::LF, der).map_err(|error| CaError::Encode {
+        what: label,
+        source: error.into(),
+    })
+}
+
+/// Lower-case hex, for file names and messages.
+pub(crate) fn hex(octets: &[u8]) -> String {
+    octets.iter().fold(
+        String::with_capacity(octets.len() * 2),
+        |mut text, octet| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{octet:02x}");
+            text
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_private_file_is_for_its_owner_only_and_nothing_is_left_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ca.key");
+        write_file(&path, b"first", FileAccess::Private).unwrap();
+        write_file(&path, b"second", FileAccess::Private).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_private_file_that_replaces_an_open_one_is_private() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ca.key");
+        fs::write(&path, b"old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        write_file(&path, b"new", FileAccess::Private).unwrap();
+        assert_eq!(mode(&path), 0o600);
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_the_old_file_and_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("taken");
+        fs::create_dir_all(path.join("child")).unwrap();
+        // Renaming a file over a directory fails after the temporary file was written.
+        let error = write_file(&path, b"new", FileAccess::Public).unwrap_err();
+        assert!(
+            error.to_string().contains("taken: cannot write the file"),
+            "{error}"
+        );
+        assert!(path.join("child").is_dir());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_path_without_a_file_name_is_refused() {
+        for path in ["/", ".."] {
+            let error = write_file(Path::new(path), b"", FileAccess::Public).unwrap_err();
+            assert!(matches!(error, CaError::Write { .. }), "{error}");
+        }
+    }
+}

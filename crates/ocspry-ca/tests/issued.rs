@@ -1,0 +1,902 @@
+//! What the CA issues, as real tools see it: OpenSSL verifies and prints every certificate and CRL, for each kind of key.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
+use ocspry_ca::{
+    BACKDATED_SECONDS, CaError, CaKey, CertificateAuthority, CertificateRequest, FileAccess,
+    KeyAlgorithm, Profile, RevocationList, RevokedCertificate, Subject, certificate_to_pem,
+    crl_to_pem, write_file,
+};
+use ocspry_core::{OwnedCertificate, Signer as _};
+use ocspry_testkit::{Peer, run_bounded};
+use ocspry_wire::Time;
+use ocspry_wire::der::oid;
+use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
+use ocspry_wire::x509::{Certificate, CertificateList, SerialNumber};
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// 2026-11-21T06:00:00Z.
+const NOW: Time = Time::from_unix(1_795_240_800);
+
+/// The OpenSSL command line, working in a directory of its own.
+struct Openssl {
+    program: PathBuf,
+    directory: tempfile::TempDir,
+}
+
+impl Openssl {
+    /// None = not here (said aloud, fatal in CI): the test is to return.
+    fn find() -> Option<Openssl> {
+        Some(Openssl {
+            program: Peer::Openssl.find()?,
+            directory: tempfile::tempdir().unwrap(),
+        })
+    }
+
+    /// Runs one command line; words are parted by blanks.
+    fn run(&self, line: &str) -> String {
+        let mut command = std::process::Command::new(&self.program);
+        let run = run_bounded(
+            command
+                .args(line.split_whitespace())
+                .current_dir(self.directory.path()),
+        );
+        assert_eq!(
+            run.code,
+            Some(0),
+            "openssl {line}\n{}{}",
+            run.stdout,
+            run.stderr
+        );
+        run.stdout + &run.stderr
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write_certificate(&self, name: &str, certificate: &OwnedCertificate) {
+        let pem = certificate_to_pem(certificate.der()).unwrap();
+        write_file(&self.path(name), pem.as_bytes(), FileAccess::Public).unwrap();
+    }
+
+    fn write_crl(&self, name: &str, der: &[u8]) {
+        write_file(
+            &self.path(name),
+            crl_to_pem(der).unwrap().as_bytes(),
+            FileAccess::Public,
+        )
+        .unwrap();
+    }
+
+    /// How openssl prints a certificate.
+    fn text(&self, certificate: &OwnedCertificate) -> String {
+        self.write_certificate("printed.pem", certificate);
+        self.run("x509 -in printed.pem -noout -text")
+    }
+}
+
+fn subject(common_name: &str) -> Subject {
+    Subject {
+        common_name: common_name.to_owned(),
+        organization: Some("Example".to_owned()),
+    }
+}
+
+fn root(algorithm: KeyAlgorithm) -> CertificateAuthority {
+    let key = CaKey::generate(algorithm).unwrap();
+    CertificateAuthority::self_signed(key, &subject("Test Root"), 3650 * DAY, NOW).unwrap()
+}
+
+fn issue(ca: &CertificateAuthority, name: &str, key: &CaKey, profile: Profile) -> OwnedCertificate {
+    try_issue(ca, name, key, profile).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn try_issue(
+    ca: &CertificateAuthority,
+    name: &str,
+    key: &CaKey,
+    profile: Profile,
+) -> Result<OwnedCertificate, CaError> {
+    let lifetime = profile.usual_lifetime();
+    let request = CertificateRequest {
+        subject: subject(name),
+        public_key_info: key.public_key_info(),
+        profile,
+        lifetime,
+    };
+    ca.issue(&request, NOW)
+}
+
+fn intermediate_of(ca: &CertificateAuthority, path_len: Option<u8>) -> CertificateAuthority {
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let certificate = issue(
+        ca,
+        "Test Intermediate",
+        &key,
+        Profile::Intermediate { path_len },
+    );
+    CertificateAuthority::new(certificate, key).unwrap()
+}
+
+fn server(dns_names: &[&str]) -> Profile {
+    Profile::Server {
+        dns_names: dns_names.iter().map(|name| (*name).to_owned()).collect(),
+        ip_addresses: Vec::new(),
+        ocsp_url: None,
+    }
+}
+
+fn serial(content: &[u8]) -> SerialNumber {
+    SerialNumber::from_content(content).unwrap()
+}
+
+fn revoked(content: &[u8], reason: Option<CrlReason>) -> RevokedCertificate {
+    RevokedCertificate {
+        serial_number: serial(content),
+        revoked: RevokedInfo {
+            revocation_time: NOW.plus_seconds(-3600),
+            reason,
+            invalidity_date: None,
+        },
+    }
+}
+
+/// A whole PKI whose CA keys are of one kind: openssl builds and checks the chain, and the CRL.
+fn openssl_accepts_a_pki_of(algorithm: KeyAlgorithm) {
+    let Some(openssl) = Openssl::find() else {
+        return;
+    };
+    let root = root(algorithm);
+    let key = CaKey::generate(algorithm).unwrap();
+    let certificate = issue(
+        &root,
+        "Test Intermediate",
+        &key,
+        Profile::Intermediate { path_len: Some(0) },
+    );
+    let intermediate = CertificateAuthority::new(certificate, key).unwrap();
+    let server_key = CaKey::generate(algorithm).unwrap();
+    let good = issue(
+        &intermediate,
+        "good.example.com",
+        &server_key,
+        server(&["good.example.com"]),
+    );
+    let bad = issue(
+        &intermediate,
+        "bad.example.com",
+        &server_key,
+        server(&["bad.example.com"]),
+    );
+    let responder = issue(
+        &intermediate,
+        "Responder",
+        &server_key,
+        Profile::OcspResponder,
+    );
+
+    let entry = RevokedCertificate {
+        serial_number: bad.view().serial_number,
+        revoked: RevokedInfo {
+            revocation_time: NOW.plus_seconds(-60),
+            reason: Some(CrlReason::KeyCompromise),
+            invalidity_date: Some(NOW.plus_seconds(-7200)),
+        },
+    };
+    let list = |revoked| RevocationList {
+        number: 7,
+        next_update: NOW.plus_seconds(7 * 86_400),
+        revoked,
+    };
+    let crl = intermediate.crl(&list(vec![entry]), NOW).unwrap();
+    let empty = root.crl(&list(Vec::new()), NOW).unwrap();
+
+    openssl.write_certificate("root.pem", root.certificate());
+    openssl.write_certificate("intermediate.pem", intermediate.certificate());
+    openssl.write_certificate("good.pem", &good);
+    openssl.write_certificate("bad.pem", &bad);
+    openssl.write_certificate("responder.pem", &responder);
+    openssl.write_crl("intermediate.crl", &crl);
+    openssl.write_crl("root.crl", &empty);
+
+    let at = NOW.unix_seconds();
+    let verify = format!(
+        "verify -x509_strict -check_ss_sig -attime {at} -CAfile root.pem -untrusted intermediate.pem"
+    );
+    for (name, purpose) in [
+        ("good", "sslserver"),
+        ("bad", "sslserver"),
+        ("responder", "ocsphelper"),
+    ] {
+        let said = openssl.run(&format!("{verify} -purpose {purpose} {name}.pem"));
+        assert_eq!(said.trim(), format!("{name}.pem: OK"));
+    }
+    let with_crls = format!("{verify} -crl_check_all -CRLfile intermediate.crl -CRLfile root.crl");
+    assert_eq!(
+        openssl.run(&format!("{with_crls} good.pem")).trim(),
+        "good.pem: OK"
+    );
+    let mut command = std::process::Command::new(&openssl.program);
+    let arguments = format!("{with_crls} bad.pem");
+    let run = run_bounded(
+        command
+            .args(arguments.split_whitespace())
+            .current_dir(openssl.directory.path()),
+    );
+    assert!(
+        run.stderr.contains("certificate revoked"),
+        "{}{}",
+        run.stdout,
+        run.stderr
+    );
+
+    for (name, ca) in [
+        ("intermediate.crl", "intermediate.pem"),
+        ("root.crl", "root.pem"),
+    ] {
+        let said = openssl.run(&format!("crl -verify -in {name} -CAfile {ca} -noout"));
+        assert!(said.contains("verify OK"), "{said}");
+    }
+
+    // And our own decoder reads it: subject, key, chain by octets.
+    let view = good.view();
+    assert_eq!(view.issuer, intermediate.certificate().view().subject);
+    assert_eq!(view.public_key.der, server_key.public_key_info());
+    assert_eq!(
+        view.signature_algorithm,
+        Some(intermediate.key().signer().algorithm())
+    );
+    let read = CertificateList::from_der(&crl).unwrap();
+    assert_eq!(read.issuer, intermediate.certificate().view().subject);
+    assert_eq!(read.crl_number, Some(&[7][..]));
+    let mut entries = Vec::new();
+    let defects = read
+        .for_each_entry(|entry| entries.push((entry.serial_number, entry.revoked)))
+        .unwrap();
+    assert_eq!(entries, [(entry.serial_number, entry.revoked)]);
+    assert_eq!(defects, Default::default());
+}
+
+/// Stamps tests on one kind of key.
+macro_rules! kind_of_key {
+    ($name:ident, $algorithm:expr) => {
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn openssl_accepts_the_pki() {
+                openssl_accepts_a_pki_of($algorithm);
+            }
+
+            #[test]
+            fn a_key_written_is_read_again_by_us_and_by_openssl() {
+                let directory = tempfile::tempdir().unwrap();
+                let path = directory.path().join("ca.key");
+                let key = CaKey::generate($algorithm).unwrap();
+                key.write_pem(&path).unwrap();
+                assert_eq!(
+                    fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+                    0o600
+                );
+                let read = CaKey::load(&path, None).unwrap();
+                assert_eq!(read.public_key_info(), key.public_key_info());
+                assert_eq!(read.signer().warnings(), []);
+                assert_eq!(read.signer().kind().to_string(), $algorithm.to_string());
+
+                let Some(openssl) = Openssl::find() else {
+                    return;
+                };
+                key.write_pem(&openssl.path("ca.key")).unwrap();
+                openssl.run("pkey -in ca.key -check -noout");
+                openssl.run("pkey -in ca.key -pubout -outform DER -out public.der");
+                assert_eq!(
+                    fs::read(openssl.path("public.der")).unwrap(),
+                    key.public_key_info()
+                );
+            }
+        }
+    };
+}
+
+kind_of_key!(p256, KeyAlgorithm::P256);
+kind_of_key!(p384, KeyAlgorithm::P384);
+kind_of_key!(p521, KeyAlgorithm::P521);
+kind_of_key!(ed25519, KeyAlgorithm::Ed25519);
+kind_of_key!(rsa_2048, KeyAlgorithm::Rsa2048);
+kind_of_key!(rsa_3072, KeyAlgorithm::Rsa3072);
+kind_of_key!(rsa_4096, KeyAlgorithm::Rsa4096);
+
+/// The lines of openssl's print that describe extensions, without indentation.
+fn extensions(text: &str) -> Vec<&str> {
+    text.lines()
+        .map(str::trim)
+        .skip_while(|line| *line != "X509v3 extensions:")
+        .skip(1)
+        .take_while(|line| !line.starts_with("Signature Algorithm"))
+        .collect()
+}
+
+/// Replaces the key identifiers, which differ from run to run.
+fn masked<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let is_identifier = |line: &str| {
+        line.len() == 59
+            && line
+                .bytes()
+                .all(|octet| octet == b':' || octet.is_ascii_hexdigit())
+    };
+    lines
+        .iter()
+        .map(|line| if is_identifier(line) { "(key)" } else { line })
+        .collect()
+}
+
+#[test]
+fn a_root_and_an_intermediate_say_what_a_ca_may_do() {
+    let Some(openssl) = Openssl::find() else {
+        return;
+    };
+    let root = root(KeyAlgorithm::P256);
+    let text = openssl.text(root.certificate());
+    assert!(
+        text.contains("Subject: O = Example, CN = Test Root"),
+        "{text}"
+    );
+    assert_eq!(
+        masked(&extensions(&text)),
+        [
+            "X509v3 Basic Constraints: critical",
+            "CA:TRUE",
+            "X509v3 Key Usage: critical",
+            "Digital Signature, Certificate Sign, CRL Sign",
+            "X509v3 Subject Key Identifier:",
+            "(key)",
+            "X509v3 Authority Key Identifier:",
+            "(key)",
+        ]
+    );
+    let text = openssl.text(intermediate_of(&root, Some(0)).certificate());
+    assert_eq!(extensions(&text)[1], "CA:TRUE, pathlen:0", "{text}");
+}
+
+#[test]
+fn a_responder_signs_ocsp_answers_and_nothing_else() {
+    let Some(openssl) = Openssl::find() else {
+        return;
+    };
+    let ca = root(KeyAlgorithm::P256);
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let responder = issue(&ca, "Responder", &key, Profile::OcspResponder);
+    let text = openssl.text(&responder);
+    assert_eq!(
+        masked(&extensions(&text)),
+        [
+            "X509v3 Key Usage: critical",
+            "Digital Signature",
+            "X509v3 Extended Key Usage:",
+            "OCSP Signing",
+            "OCSP No Check:",
+            "",
+            "X509v3 Subject Key Identifier:",
+            "(key)",
+            "X509v3 Authority Key Identifier:",
+            "(key)",
+        ]
+    );
+    let view = responder.view();
+    assert!(view.has_ocsp_nocheck && !view.is_ca && view.has_ext_key_usage(oid::KP_OCSP_SIGNING));
+    assert_eq!(view.not_after.seconds_since(NOW), 30 * 86_400);
+    // id-pkix-ocsp-nocheck, value NULL, not critical.
+    let no_check = [&[0x06, 9][..], oid::OCSP_NOCHECK, &[0x04, 2, 0x05, 0x00]].concat();
+    assert!(
+        responder
+            .der()
+            .windows(no_check.len())
+            .any(|window| window == no_check)
+    );
+}
+
+#[test]
+fn a_server_has_its_names_and_where_to_ask() {
+    let Some(openssl) = Openssl::find() else {
+        return;
+    };
+    let ca = root(KeyAlgorithm::P256);
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let profile = Profile::Server {
+        dns_names: vec!["www.example.com".to_owned(), "*.example.com".to_owned()],
+        ip_addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],
+        ocsp_url: Some("http://127.0.0.1:8888/ocsp".to_owned()),
+    };
+    let certificate = issue(&ca, "www.example.com", &key, profile);
+    let text = openssl.text(&certificate);
+    assert_eq!(
+        masked(&extensions(&text)),
+        [
+            "X509v3 Key Usage: critical",
+            "Digital Signature",
+            "X509v3 Extended Key Usage:",
+            "TLS Web Server Authentication",
+            "X509v3 Subject Alternative Name:",
+            "DNS:www.example.com, DNS:*.example.com, IP Address:192.0.2.1, IP Address:2001:DB8:0:0:0:0:0:1",
+            "Authority Information Access:",
+            "OCSP - URI:http://127.0.0.1:8888/ocsp",
+            "X509v3 Subject Key Identifier:",
+            "(key)",
+            "X509v3 Authority Key Identifier:",
+            "(key)",
+        ]
+    );
+    openssl.write_certificate("server.pem", &certificate);
+    assert_eq!(
+        openssl.run("x509 -in server.pem -noout -ocsp_uri").trim(),
+        "http://127.0.0.1:8888/ocsp"
+    );
+}
+
+#[test]
+fn names_that_no_client_would_match_are_refused() {
+    let ca = root(KeyAlgorithm::P256);
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let error = try_issue(&ca, "x", &key, server(&[])).unwrap_err();
+    assert!(matches!(error, CaError::NoServerName), "{error}");
+    let long_label = "x".repeat(64);
+    let long_name = vec!["x".repeat(63); 4].join(".");
+    for name in [
+        "",
+        "a b",
+        "müller.example",
+        "a..b",
+        ".a",
+        "a.",
+        "a.*.b",
+        "http://a",
+        &long_label,
+        &long_name,
+    ] {
+        let error = try_issue(&ca, "x", &key, server(&[name])).unwrap_err();
+        assert!(matches!(error, CaError::DnsName { .. }), "{name}: {error}");
+    }
+    for url in [
+        "",
+        "http://",
+        "https://a/",
+        "ldap://a",
+        "http://a b/",
+        "http://ä/",
+        "/ocsp",
+    ] {
+        let profile = Profile::Server {
+            dns_names: vec!["a".to_owned()],
+            ip_addresses: Vec::new(),
+            ocsp_url: Some(url.to_owned()),
+        };
+        let error = try_issue(&ca, "x", &key, profile).unwrap_err();
+        assert!(matches!(error, CaError::OcspUrl { .. }), "{url}: {error}");
+    }
+}
+
+#[test]
+fn a_subject_is_written_as_it_was_given() {
+    let Some(openssl) = Openssl::find() else {
+        return;
+    };
+    let longest = "ü".repeat(64);
+    for common_name in ["Ä, \"quoted\" + <b>=1;\\", &longest] {
+        let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+        let subject = Subject {
+            common_name: common_name.to_owned(),
+            organization: None,
+        };
+        let root = CertificateAuthority::self_signed(key, &subject, DAY, NOW).unwrap();
+        openssl.write_certificate("root.pem", root.certificate());
+        let said =
+            openssl.run("x509 -in root.pem -noout -subject -nameopt utf8,sep_comma_plus,sname");
+        assert_eq!(said.trim_end(), format!("subject=CN={common_name}"));
+    }
+}
+
+#[test]
+fn a_subject_out_of_bounds_is_refused() {
+    for (common_name, organization) in [("", None), ("x", Some("")), (&*"x".repeat(65), None)] {
+        let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+        let subject = Subject {
+            common_name: common_name.to_owned(),
+            organization: organization.map(str::to_owned),
+        };
+        let error = CertificateAuthority::self_signed(key, &subject, DAY, NOW).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                CaError::SubjectField {
+                    characters_max: 64,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_certificate_starts_ten_minutes_ago_and_never_outlives_its_issuer() {
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let ca = CertificateAuthority::self_signed(key, &subject("Short"), 10 * DAY, NOW).unwrap();
+    let ends = ca.certificate().view().not_after;
+    assert_eq!(
+        ca.certificate().view().not_before,
+        NOW.plus_seconds(-BACKDATED_SECONDS)
+    );
+    assert_eq!(ends, NOW.plus_seconds(10 * 86_400));
+
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let request = |lifetime| CertificateRequest {
+        subject: subject("x"),
+        public_key_info: key.public_key_info(),
+        profile: server(&["x"]),
+        lifetime,
+    };
+    let later = NOW.plus_seconds(86_400);
+    let within = ca.issue(&request(2 * DAY), later).unwrap();
+    assert_eq!(
+        within.view().not_before,
+        later.plus_seconds(-BACKDATED_SECONDS)
+    );
+    assert_eq!(within.view().not_after, later.plus_seconds(2 * 86_400));
+    assert_eq!(
+        ca.issue(&request(365 * DAY), later)
+            .unwrap()
+            .view()
+            .not_after,
+        ends
+    );
+    assert_eq!(
+        ca.issue(&request(Duration::MAX), later)
+            .unwrap()
+            .view()
+            .not_after,
+        ends
+    );
+    let earliest = ca.certificate().view().not_before;
+    assert_eq!(
+        ca.issue(&request(DAY), earliest).unwrap().view().not_before,
+        earliest
+    );
+
+    for now in [earliest.plus_seconds(-1), ends, ends.plus_seconds(1)] {
+        let error = ca.issue(&request(DAY), now).unwrap_err();
+        assert!(matches!(error, CaError::IssuerNotValid { .. }), "{error}");
+        let list = RevocationList {
+            number: 1,
+            next_update: Time::MAX,
+            revoked: Vec::new(),
+        };
+        let error = ca.crl(&list, now).unwrap_err();
+        assert!(matches!(error, CaError::IssuerNotValid { .. }), "{error}");
+    }
+}
+
+#[test]
+fn times_from_2050_on_are_generalized() {
+    let Some(openssl) = Openssl::find() else {
+        return;
+    };
+    // 2049-12-30T00:00:00Z; the CA and its CRL cross the line.
+    let now = Time::from_unix(2_524_435_200);
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let ca = CertificateAuthority::self_signed(key, &subject("Late"), 36_500 * DAY, now).unwrap();
+    let text = openssl.text(ca.certificate());
+    assert!(
+        text.contains("Not Before: Dec 29 23:50:00 2049 GMT"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Not After : Dec  6 00:00:00 2149 GMT"),
+        "{text}"
+    );
+    let der = ca.certificate().der();
+    assert!(contains(
+        der,
+        b"\x17\x0d491229235000Z\x18\x0f21491206000000Z"
+    ));
+
+    let before_1950 = Time::from_unix(-700_000_000);
+    let revoked_at = |content: &[u8], revocation_time| RevokedCertificate {
+        serial_number: serial(content),
+        revoked: RevokedInfo {
+            revocation_time,
+            reason: None,
+            invalidity_date: None,
+        },
+    };
+    let list = RevocationList {
+        number: u64::MAX,
+        next_update: now.plus_seconds(7 * 86_400),
+        revoked: vec![
+            revoked_at(&[1], now),
+            revoked_at(&[2], Time::MAX),
+            revoked_at(&[3], before_1950),
+        ],
+    };
+    let crl = ca.crl(&list, now).unwrap();
+    assert!(contains(
+        &crl,
+        b"\x17\x0d491229235000Z\x18\x0f20500106000000Z"
+    ));
+    assert!(contains(&crl, b"\x02\x01\x01\x17\x0d491230000000Z"));
+    assert!(contains(&crl, b"\x02\x01\x02\x18\x0f99991231235959Z"));
+    assert!(
+        contains(&crl, b"\x02\x01\x03\x18\x0f19471027033320Z"),
+        "{before_1950}"
+    );
+    openssl.write_crl("late.crl", &crl);
+    openssl.write_certificate("late.pem", ca.certificate());
+    let said = openssl.run("crl -verify -in late.crl -CAfile late.pem -noout -crlnumber");
+    assert!(
+        said.contains("verify OK") && said.contains("crlNumber=0xFFFFFFFFFFFFFFFF"),
+        "{said}"
+    );
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack
+        .windows(needle.len())
+        .any(|window| window == needle)
+}
+
+#[test]
+fn serial_numbers_are_unique_positive_and_of_sixteen_octets() {
+    let ca = root(KeyAlgorithm::P256);
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let mut seen = HashSet::new();
+    for _ in 0..200 {
+        let certificate = issue(&ca, "x", &key, server(&["x"]));
+        let der = certificate.der().to_vec();
+        let content = Certificate::from_der(&der)
+            .unwrap()
+            .serial_number
+            .content()
+            .to_vec();
+        assert_eq!(content.len(), 16);
+        assert!((0x40..0x80).contains(&content[0]), "{content:02x?}");
+        assert!(seen.insert(content));
+    }
+    // Each bit below the two fixed ones comes as 0 and as 1.
+    let or = seen.iter().fold(0, |all, content| {
+        all | u128::from_be_bytes(content[..].try_into().unwrap())
+    });
+    let and = seen.iter().fold(!0, |all, content| {
+        all & u128::from_be_bytes(content[..].try_into().unwrap())
+    });
+    assert_eq!((or >> 126, or << 2 >> 2, and), (1, !0 >> 2, 1 << 126));
+}
+
+#[test]
+fn a_path_length_shrinks_on_the_way_down() {
+    let root = root(KeyAlgorithm::P256);
+    let Some(openssl) = Openssl::find() else {
+        return;
+    };
+    let first = intermediate_of(&root, Some(1));
+    let second = intermediate_of(&first, None);
+    let text = openssl.text(second.certificate());
+    assert!(text.contains("CA:TRUE, pathlen:0"), "{text}");
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let error =
+        try_issue(&second, "x", &key, Profile::Intermediate { path_len: None }).unwrap_err();
+    assert!(
+        matches!(error, CaError::PathLength { path_len: 0, .. }),
+        "{error}"
+    );
+    issue(&second, "x", &key, server(&["x"]));
+}
+
+#[test]
+fn a_certificate_that_is_no_ca_or_has_another_key_cannot_issue() {
+    let ca = root(KeyAlgorithm::P256);
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let leaf = issue(&ca, "x", &key, server(&["x"]));
+    let error = CertificateAuthority::new(leaf.clone(), key).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the certificate of CN=x,O=Example is not a CA certificate (basicConstraints); it cannot issue"
+    );
+    let other = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let error = CertificateAuthority::new(ca.certificate().clone(), other).unwrap_err();
+    assert!(matches!(error, CaError::KeyMismatch { .. }), "{error}");
+}
+
+#[test]
+fn a_ca_that_openssl_made_issues_under_its_own_name_and_key_identifier() {
+    let Some(openssl) = Openssl::find() else {
+        return;
+    };
+    openssl.run("ecparam -name prime256v1 -genkey -noout -out ca.key");
+    // PrintableString, a two-part RDN, a foreign key identifier.
+    fs::write(
+        openssl.path("ca.cnf"),
+        "[req]\ndistinguished_name=dn\nprompt=no\nx509_extensions=ext\nstring_mask=pkix\nmultivalue-rdn=yes\n\
+         [dn]\nC=DE\n0.O=Example\n+OU=Unit\nCN=Foreign CA\n\
+         [ext]\nbasicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n\
+         subjectKeyIdentifier=0102030405\n",
+    )
+    .unwrap();
+    openssl.run("req -x509 -new -config ca.cnf -key ca.key -days 3650 -outform DER -out ca.der");
+    let certificate =
+        OwnedCertificate::from_der(fs::read(openssl.path("ca.der")).unwrap()).unwrap();
+    let key = CaKey::load(&openssl.path("ca.key"), None).unwrap();
+    let ca = CertificateAuthority::new(certificate, key).unwrap();
+    let now = ca.certificate().view().not_before.plus_seconds(60);
+
+    let key = CaKey::generate(KeyAlgorithm::Ed25519).unwrap();
+    let request = CertificateRequest {
+        subject: subject("x"),
+        public_key_info: key.public_key_info(),
+        profile: server(&["x"]),
+        lifetime: DAY,
+    };
+    let issued = ca.issue(&request, now).unwrap();
+    assert_eq!(issued.view().issuer, ca.certificate().view().subject);
+    let text = openssl.text(&issued);
+    assert!(text.contains("01:02:03:04:05"), "{text}");
+    openssl.write_certificate("ca.pem", ca.certificate());
+    openssl.write_certificate("issued.pem", &issued);
+    let at = now.unix_seconds();
+    assert_eq!(
+        openssl
+            .run(&format!("verify -attime {at} -CAfile ca.pem issued.pem"))
+            .trim(),
+        "issued.pem: OK"
+    );
+    // Its keyUsage has no cRLSign.
+    let list = RevocationList {
+        number: 1,
+        next_update: Time::MAX,
+        revoked: Vec::new(),
+    };
+    let error = ca.crl(&list, now).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            CaError::KeyUsage {
+                missing: "cRLSign",
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_crl_is_the_same_whatever_the_order_of_its_entries() {
+    let Some(openssl) = Openssl::find() else {
+        return;
+    };
+    // RSA signs the same octets the same way; ECDSA does not.
+    let ca = root(KeyAlgorithm::Rsa2048);
+    let entries = vec![
+        revoked(&[0x00, 0x80], Some(CrlReason::CertificateHold)),
+        revoked(&[0x7f], None),
+        revoked(&[0x01, 0x00], Some(CrlReason::CessationOfOperation)),
+        revoked(&[0x40; 16], Some(CrlReason::AaCompromise)),
+    ];
+    let mut reversed = entries.clone();
+    reversed.reverse();
+    let list = |revoked| RevocationList {
+        number: 128,
+        next_update: NOW.plus_seconds(86_400),
+        revoked,
+    };
+    let crl = ca.crl(&list(entries), NOW).unwrap();
+    assert_eq!(crl, ca.crl(&list(reversed), NOW).unwrap());
+
+    let read = CertificateList::from_der(&crl).unwrap();
+    assert_eq!(read.this_update, NOW.plus_seconds(-BACKDATED_SECONDS));
+    assert_eq!(read.next_update, Some(NOW.plus_seconds(86_400)));
+    assert_eq!(read.crl_number, Some(&[128][..]));
+    let mut serials = Vec::new();
+    read.for_each_entry(|entry| serials.push(entry.serial_number.content().to_vec()))
+        .unwrap();
+    assert_eq!(
+        serials,
+        [
+            vec![0x7f],
+            vec![0x00, 0x80],
+            vec![0x01, 0x00],
+            vec![0x40; 16]
+        ]
+    );
+
+    openssl.write_crl("list.crl", &crl);
+    let text = openssl.run("crl -in list.crl -noout -text");
+    for line in [
+        "Version 2 (0x1)",
+        "Issuer: O = Example, CN = Test Root",
+        "X509v3 CRL Number: \n                128",
+        "Serial Number: 7F\n",
+        "Certificate Hold",
+        "Cessation Of Operation",
+        "AA Compromise",
+    ] {
+        assert!(text.contains(line), "{line:?} in {text}");
+    }
+}
+
+#[test]
+fn a_crl_names_the_key_that_signed_it_not_the_one_above() {
+    let root = root(KeyAlgorithm::P256);
+    let intermediate = intermediate_of(&root, None);
+    let list = RevocationList {
+        number: 1,
+        next_update: NOW.plus_seconds(60),
+        revoked: Vec::new(),
+    };
+    let crl = intermediate.crl(&list, NOW).unwrap();
+    let Some(openssl) = Openssl::find() else {
+        return;
+    };
+    let text = openssl.text(intermediate.certificate());
+    let identifiers: Vec<_> = extensions(&text)
+        .into_iter()
+        .filter(|line| line.len() == 59)
+        .collect();
+    let of_crl = CertificateList::from_der(&crl)
+        .unwrap()
+        .authority_key_id
+        .unwrap()
+        .to_vec();
+    let of_crl: Vec<_> = of_crl.iter().map(|octet| format!("{octet:02X}")).collect();
+    assert_eq!(
+        of_crl.join(":"),
+        identifiers[0],
+        "the subject key identifier of its signer"
+    );
+    assert_ne!(of_crl.join(":"), identifiers[1]);
+}
+
+#[test]
+fn a_crl_that_contradicts_itself_is_refused() {
+    let ca = root(KeyAlgorithm::P256);
+    let list = RevocationList {
+        number: 1,
+        next_update: NOW.plus_seconds(60),
+        revoked: vec![
+            revoked(&[5], None),
+            revoked(&[6], None),
+            revoked(&[5], Some(CrlReason::Superseded)),
+        ],
+    };
+    let error = ca.crl(&list, NOW).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the serial number 05 is in the revocation list twice"
+    );
+    let list = RevocationList {
+        number: 1,
+        next_update: NOW,
+        revoked: Vec::new(),
+    };
+    let error = ca.crl(&list, NOW).unwrap_err();
+    assert!(matches!(error, CaError::NextUpdatePast { .. }), "{error}");
+}
+
+#[test]
+fn what_is_not_a_public_key_is_not_certified() {
+    let ca = root(KeyAlgorithm::P256);
+    for public_key_info in [&b""[..], b"\x30\x00", ca.certificate().der()] {
+        let request = CertificateRequest {
+            subject: subject("x"),
+            public_key_info,
+            profile: server(&["x"]),
+            lifetime: DAY,
+        };
+        let error = ca.issue(&request, NOW).unwrap_err();
+        assert!(matches!(error, CaError::PublicKey), "{error}");
+    }
+}

@@ -1,0 +1,17 @@
+//! Private keys that sign answers, read from files: PEM or DER in, a `core::Signer` out (layer 2).
+//!
+//! START HERE: `file.rs`, the way of a key from its path to its signatures.  It reads the file, `encoding.rs` finds the
+//! one key in it and tells the formats apart, `decrypt.rs` opens an encrypted one, `key_pair.rs` checks the key and
+//! signs with it.
+
+mod decrypt;
+mod encoding;
+mod error;
+mod file;
+mod key_pair;
+mod passphrase;
+
+pub use error::{KeyError, KeyWarning, NotAKey};
+pub use file::FileSigner;
+pub use key_pair::KeyKind;
+pub use passphrase::Passphrase;
