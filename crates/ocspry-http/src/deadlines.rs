@@ -1,0 +1,306 @@
+//! How long each connection may take, without a timer per request.  From: `connection`, which says what it is doing.  To:
+//! `connection` again, when its time is over.
+//!
+//! One list per worker.  A connection notes the tick at which its phase began; a sweep, a few times a second, walks the list, and
+//! wakes those whose phase has lasted too long.  A phase does not begin anew when an octet arrives, so that a client that
+//! sends one now and then gains nothing.
+
+use crate::Limits;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The first octet of a request.
+    Idle,
+    /// The rest of the request.
+    Request,
+    /// Our answer.
+    Answer,
+    /// The client to take the answer.
+    Write,
+    /// The client to hear that it was refused.
+    Linger,
+}
+
+/// What the connection's task must do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Go on.
+    Continue,
+    /// Finish what is begun, begin nothing.
+    Drain,
+    /// The time for this phase is over.
+    Expired(Phase),
+}
+
+/// The connections of one worker.
+#[derive(Debug)]
+pub(crate) struct Deadlines {
+    ticks_max: TicksMax,
+    now: Rc<Cell<u64>>,
+    watched: RefCell<Vec<Rc<Deadline>>>,
+}
+
+impl Deadlines {
+    /// Watches nobody yet.
+    pub(crate) fn new(limits: &Limits) -> Deadlines {
+        Deadlines {
+            ticks_max: TicksMax::new(limits),
+            now: Rc::new(Cell::new(0)),
+            watched: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// Watches a connection, in phase [`Phase::Idle`] from now on, until the guard is dropped.
+    pub(crate) fn watch(self: &Rc<Self>) -> Watched {
+        let mut watched = self.watched.borrow_mut();
+        let deadline = Rc::new(Deadline {
+            index: Cell::new(watched.len()),
+            phase: Cell::new(Phase::Idle),
+            since: Cell::new(self.now.get()),
+            verdict: Cell::new(Verdict::Continue),
+            lingers: Cell::new(false),
+            now: Rc::clone(&self.now),
+            waker: RefCell::new(None),
+        });
+        watched.push(Rc::clone(&deadline));
+        Watched {
+            deadlines: Rc::clone(self),
+            deadline,
+        }
+    }
+
+    /// One tick: ends each phase that has lasted too long.
+    pub(crate) fn sweep(&self) {
+        let now = self.now.get() + 1;
+        self.now.set(now);
+        for deadline in self.watched.borrow().iter() {
+            let phase = deadline.phase.get();
+            if now - deadline.since.get() > self.ticks_max.of(phase) {
+                deadline.tell(Verdict::Expired(phase));
+            }
+        }
+    }
+
+    /// Asks every connection to finish.
+    pub(crate) fn drain(&self) {
+        for deadline in self.watched.borrow().iter() {
+            if deadline.verdict.get() == Verdict::Continue {
+                deadline.tell(Verdict::Drain);
+            }
+        }
+    }
+
+    /// How many are watched.
+    pub(crate) fn count(&self) -> usize {
+        self.watched.borrow().len()
+    }
+
+    fn forget(&self, deadline: &Deadline) {
+        let mut watched = self.watched.borrow_mut();
+        let index = deadline.index.get();
+        watched.swap_remove(index);
+        if let Some(moved) = watched.get(index) {
+            moved.index.set(index);
+        }
+    }
+}
+
+/// A connection's entry in the list; leaves it on drop.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    deadlines: Rc<Deadlines>,
+    deadline: Rc<Deadline>,
+}
+
+impl Watched {
+    /// What the parts of the connection share.
+    pub(crate) fn deadline(&self) -> &Rc<Deadline> {
+        &self.deadline
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.deadlines.forget(&self.deadline);
+    }
+}
+
+/// What one connection is doing, and since when.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    index: Cell<usize>,
+    phase: Cell<Phase>,
+    since: Cell<u64>,
+    verdict: Cell<Verdict>,
+    lingers: Cell<bool>,
+    now: Rc<Cell<u64>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Deadline {
+    /// Begins a phase.
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.since.set(self.now.get());
+    }
+
+    /// The phase it is in.
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// What its task must do.
+    pub(crate) fn verdict(&self) -> Verdict {
+        self.verdict.get()
+    }
+
+    /// The client was refused while it may still be sending: it must be able to read why.
+    pub(crate) fn linger_at_close(&self) {
+        self.lingers.set(true);
+    }
+
+    /// Whether [`linger_at_close`](Deadline::linger_at_close) was asked for.
+    pub(crate) fn lingers(&self) -> bool {
+        self.lingers.get()
+    }
+
+    /// Whom to wake for a new verdict.
+    pub(crate) fn register(&self, context: &Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        match waker.as_mut() {
+            Some(waker) => waker.clone_from(context.waker()),
+            None => *waker = Some(context.waker().clone()),
+        }
+    }
+
+    fn tell(&self, verdict: Verdict) {
+        self.verdict.set(verdict);
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// The durations of [`Limits`], in ticks.
+#[derive(Clone, Copy, Debug)]
+struct TicksMax {
+    idle: u64,
+    request: u64,
+    answer: u64,
+    write: u64,
+    linger: u64,
+}
+
+impl TicksMax {
+    fn new(limits: &Limits) -> TicksMax {
+        // The tick under way when a phase begins does not count, so no phase is cut short.
+        let ticks = |duration: Duration| {
+            u64::try_from(duration.as_nanos().div_ceil(limits.sweep.as_nanos().max(1)))
+                .unwrap_or(u64::MAX)
+        };
+        TicksMax {
+            idle: ticks(limits.idle),
+            request: ticks(limits.request),
+            answer: ticks(limits.answer),
+            write: ticks(limits.write),
+            linger: ticks(limits.linger),
+        }
+    }
+
+    fn of(&self, phase: Phase) -> u64 {
+        match phase {
+            Phase::Idle => self.idle,
+            Phase::Request => self.request,
+            Phase::Answer => self.answer,
+            Phase::Write => self.write,
+            Phase::Linger => self.linger,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deadlines() -> Rc<Deadlines> {
+        Rc::new(Deadlines::new(&Limits {
+            idle: Duration::from_millis(40),
+            request: Duration::from_millis(20),
+            sweep: Duration::from_millis(10),
+            ..Limits::DEFAULT
+        }))
+    }
+
+    fn sweeps_until_expiry(deadlines: &Deadlines, watched: &Watched) -> usize {
+        let mut sweeps = 0;
+        while watched.deadline().verdict() == Verdict::Continue {
+            deadlines.sweep();
+            sweeps += 1;
+        }
+        sweeps
+    }
+
+    #[test]
+    fn a_phase_is_never_cut_short_and_ends_within_two_sweeps_of_its_time() {
+        let deadlines = deadlines();
+        let watched = deadlines.watch();
+        assert_eq!(sweeps_until_expiry(&deadlines, &watched), 5);
+        assert_eq!(watched.deadline().verdict(), Verdict::Expired(Phase::Idle));
+
+        let watched = deadlines.watch();
+        deadlines.sweep();
+        watched.deadline().enter(Phase::Request);
+        assert_eq!(sweeps_until_expiry(&deadlines, &watched), 3);
+        assert_eq!(
+            watched.deadline().verdict(),
+            Verdict::Expired(Phase::Request)
+        );
+    }
+
+    #[test]
+    fn a_new_phase_has_its_own_time() {
+        let deadlines = deadlines();
+        let watched = deadlines.watch();
+        for _ in 0..50 {
+            deadlines.sweep();
+            watched.deadline().enter(Phase::Request);
+            deadlines.sweep();
+            watched.deadline().enter(Phase::Idle);
+        }
+        assert_eq!(watched.deadline().verdict(), Verdict::Continue);
+    }
+
+    #[test]
+    fn connections_leave_the_list_in_any_order() {
+        let deadlines = deadlines();
+        let mut watched: Vec<Watched> = (0..10).map(|_| deadlines.watch()).collect();
+        for index in [0, 8, 3, 3, 0] {
+            drop(watched.swap_remove(index));
+        }
+        assert_eq!(deadlines.count(), 5);
+        deadlines.drain();
+        assert!(
+            watched
+                .iter()
+                .all(|watched| watched.deadline().verdict() == Verdict::Drain)
+        );
+        watched.clear();
+        assert_eq!(deadlines.count(), 0);
+    }
+
+    #[test]
+    fn a_connection_that_was_asked_to_finish_still_has_its_deadline() {
+        let deadlines = deadlines();
+        let watched = deadlines.watch();
+        deadlines.drain();
+        for _ in 0..5 {
+            deadlines.sweep();
+        }
+        assert_eq!(watched.deadline().verdict(), Verdict::Expired(Phase::Idle));
+    }
+}

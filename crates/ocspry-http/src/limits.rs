@@ -1,0 +1,48 @@
+//! Every bound of the OCSP listener, by name.  From: configuration.  To: all of this crate.
+//!
+//! A stranger on the network can reach each of these; the full case is stated with each and has a test.
+
+use std::time::Duration;
+
+/// The bounds of one server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections over all workers.  One more is closed at once, and counted.
+    pub connections_max: usize,
+    /// Open connections from one IPv4 address or one IPv6 /64 network.  One more is closed at once, and counted.
+    /// Loopback is exempt: the proxy in front of us brings everybody's connections.
+    pub connections_per_address_max: usize,
+    /// Octets of an OCSP request in a POST body.  More is refused with 413, before reading where Content-Length tells.
+    pub request_bytes_max: usize,
+    /// Octets of a request target, as sent.  More is refused with 414.  Must stay under the 8 KiB that a whole request head may take.
+    pub target_bytes_max: usize,
+    /// How long a connection may be silent: before its first octet, and between two requests.  Then it is closed.
+    pub idle: Duration,
+    /// How long a request may take from its first octet to its last.  It does not grow with progress.
+    pub request: Duration,
+    /// How long an answer may take to make.  The signing queue has shorter bounds of its own.
+    pub answer: Duration,
+    /// How long a client may take to accept an answer.
+    pub write: Duration,
+    /// How long we go on reading, to throw away, what a client sends after it was refused: closing at once would make its
+    /// kernel drop the refusal unread.
+    pub linger: Duration,
+    /// How often deadlines are looked at; each may be late by up to twice this.
+    pub sweep: Duration,
+}
+
+impl Limits {
+    /// The defaults.
+    pub const DEFAULT: Limits = Limits {
+        connections_max: 4096,
+        connections_per_address_max: 512,
+        request_bytes_max: 16_384,
+        target_bytes_max: 6_144,
+        idle: Duration::from_secs(30),
+        request: Duration::from_secs(10),
+        answer: Duration::from_secs(10),
+        write: Duration::from_secs(10),
+        linger: Duration::from_secs(2),
+        sweep: Duration::from_millis(250),
+    };
+}

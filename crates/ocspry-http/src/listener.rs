@@ -1,0 +1,216 @@
+//! The listening sockets.  From: configuration (addresses, workers).  To: `server`, one set of sockets per worker.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Bound and listening sockets: for each worker one per address.
+#[derive(Debug)]
+pub struct Listeners {
+    addresses: Vec<SocketAddr>,
+    workers: Vec<Vec<TcpListener>>,
+}
+
+/// Why we cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// No address was given.
+    #[error("no address to listen on")]
+    NoAddress,
+    /// Somebody listens there already.
+    #[error(
+        "cannot listen on {address}: address in use; stop the program that listens there, or choose another port"
+    )]
+    AddressInUse {
+        /// The address that was asked for.
+        address: SocketAddr,
+    },
+    /// Ports below 1024 need a privilege.
+    #[error(
+        "cannot listen on {address}: permission denied; choose a port from 1024 up, or grant CAP_NET_BIND_SERVICE"
+    )]
+    NotPermitted {
+        /// The address that was asked for.
+        address: SocketAddr,
+    },
+    /// No interface has this address.
+    #[error("cannot listen on {address}: this machine has no such address")]
+    NoSuchAddress {
+        /// The address that was asked for.
+        address: SocketAddr,
+    },
+    /// Anything else the kernel says.
+    #[error("cannot listen on {address}: {source}")]
+    Failed {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl Listeners {
+    /// Binds `addresses` for `workers` threads (at least one), and listens.
+    ///
+    /// Each worker gets a socket of its own for each address, and the kernel spreads connections over them (SO_REUSEPORT).  That
+    /// option would also let a second instance share the port without a word; so the first socket of each address is bound
+    /// without it, which fails if anybody listens there.  Port 0 is chosen by that first bind and shared by all workers.
+    ///
+    /// # Errors
+    /// [`ListenError`], for the first address that cannot be had.
+    pub fn bind(addresses: &[SocketAddr], workers: usize) -> Result<Listeners, ListenError> {
+        if addresses.is_empty() {
+            return Err(ListenError::NoAddress);
+        }
+        let mut listeners = Listeners {
+            addresses: Vec::with_capacity(addresses.len()),
+            workers: std::iter::repeat_with(Vec::new)
+                .take(workers.max(1))
+                .collect(),
+        };
+        for &address in addresses {
+            // [::] also takes IPv4 connections, unless an IPv4 address of the same port is to be bound beside it.
+            let only_v6 = addresses
+                .iter()
+                .any(|other| other.is_ipv4() && other.port() == address.port());
+            listeners
+                .bind_one(address, only_v6)
+                .map_err(|source| ListenError::new(address, source))?;
+        }
+        Ok(listeners)
+    }
+
+    fn bind_one(&mut self, asked: SocketAddr, only_v6: bool) -> io::Result<()> {
+        let first = new_socket(asked, only_v6)?;
+        first.bind(&asked.into())?;
+        let address = first
+            .local_addr()?
+            .as_socket()
+            .ok_or_else(|| io::Error::other("the kernel gave a socket without an IP address"))?;
+        first.set_reuse_port(true)?;
+        let mut sockets = vec![first];
+        while sockets.len() < self.workers.len() {
+            let socket = new_socket(asked, only_v6)?;
+            socket.set_reuse_port(true)?;
+            socket.bind(&address.into())?;
+            sockets.push(socket);
+        }
+        for (socket, worker) in sockets.into_iter().zip(&mut self.workers) {
+            socket.listen(BACKLOG)?;
+            worker.push(socket.into());
+        }
+        self.addresses.push(address);
+        Ok(())
+    }
+
+    /// The addresses that clients can connect to, in the order asked for, with real ports.
+    pub fn local_addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// How many workers they are for.
+    pub fn worker_count(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// The addresses, and for each worker its sockets.
+    pub(crate) fn into_parts(self) -> (Vec<SocketAddr>, Vec<Vec<TcpListener>>) {
+        (self.addresses, self.workers)
+    }
+}
+
+/// Connections that the kernel holds for us until we accept them (it also applies net.core.somaxconn).
+const BACKLOG: i32 = 1024;
+
+fn new_socket(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )?;
+    // The port can be had again at once after a stop, although old connections linger in TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(only_v6)?;
+    }
+    Ok(socket)
+}
+
+impl ListenError {
+    fn new(address: SocketAddr, source: io::Error) -> ListenError {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => ListenError::AddressInUse { address },
+            io::ErrorKind::PermissionDenied => ListenError::NotPermitted { address },
+            io::ErrorKind::AddrNotAvailable => ListenError::NoSuchAddress { address },
+            _ => ListenError::Failed { address, source },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOOPBACK: &str = "127.0.0.1:0";
+
+    #[test]
+    fn all_workers_share_the_port_that_the_kernel_chose() {
+        let listeners = Listeners::bind(&[LOOPBACK.parse().unwrap()], 3).unwrap();
+        assert_eq!(listeners.local_addresses().len(), 1);
+        let address = listeners.local_addresses()[0];
+        assert_ne!(address.port(), 0);
+        assert_eq!(listeners.worker_count(), 3);
+        let (_, workers) = listeners.into_parts();
+        for worker in workers {
+            assert_eq!(worker.len(), 1);
+            assert_eq!(worker[0].local_addr().unwrap().port(), address.port());
+        }
+    }
+
+    #[test]
+    fn ops_07_a_second_instance_on_the_port_is_refused_with_the_address_and_what_to_do() {
+        let first = Listeners::bind(&[LOOPBACK.parse().unwrap()], 2).unwrap();
+        let address = first.local_addresses()[0];
+        let error = Listeners::bind(&[address], 2).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "cannot listen on {address}: address in use; stop the program that listens there, or choose another port"
+            )
+        );
+    }
+
+    #[test]
+    fn ops_06_the_port_is_free_again_at_once() {
+        let address = Listeners::bind(&[LOOPBACK.parse().unwrap()], 2)
+            .unwrap()
+            .local_addresses()[0];
+        assert_eq!(
+            Listeners::bind(&[address], 2).unwrap().local_addresses(),
+            [address]
+        );
+    }
+
+    #[test]
+    fn no_address_and_an_address_of_another_machine_are_refused() {
+        assert!(matches!(
+            Listeners::bind(&[], 1),
+            Err(ListenError::NoAddress)
+        ));
+        let elsewhere = "192.0.2.1:0".parse().unwrap();
+        assert!(
+            matches!(Listeners::bind(&[elsewhere], 1), Err(ListenError::NoSuchAddress { address }) if address == elsewhere)
+        );
+    }
+
+    #[test]
+    fn no_workers_means_one() {
+        assert_eq!(
+            Listeners::bind(&[LOOPBACK.parse().unwrap()], 0)
+                .unwrap()
+                .worker_count(),
+            1
+        );
+    }
+}

@@ -1,0 +1,302 @@
+//! One HTTP request: the OCSP request out of it, the answer into the response.  From: `connection`.  To: `core::responder`
+//! and back, by way of `get_path` (GET) and `headers`.
+//!
+//! OCSP errors are answers and travel in HTTP 200 (RFC 6960 §A.2); HTTP errors are for what is not OCSP at all.  There are no
+//! redirects, and the path does not matter, but for `/healthz`.
+
+use crate::deadlines::{Deadline, Phase};
+use crate::get_path::{self, GetPath};
+use crate::headers::{self, Cacheable};
+use crate::server::{Scratch, Worker};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode, Version};
+use ocspry_core::{Answer, SignedResponse};
+use ocspry_wire::Time;
+use ocspry_wire::ocsp::ErrorStatus;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::time::Instant;
+
+/// Answers one HTTP request.
+pub(crate) async fn respond(
+    http_request: Request<Incoming>,
+    worker: Rc<Worker>,
+    deadline: Rc<Deadline>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let started = tracing::enabled!(tracing::Level::DEBUG).then(Instant::now);
+    // A pipelined request comes out of hyper's buffer: no read has told that it began.
+    if matches!(deadline.phase(), Phase::Idle | Phase::Write) {
+        deadline.enter(Phase::Request);
+    }
+    let (mut head, body) = http_request.into_parts();
+    let has_body = !body.is_end_stream();
+    let now = worker.now();
+    let mut scratch = worker.scratch();
+
+    let (reply, outcome) = if has_valid_host(head.version, &head.headers) {
+        match head.method {
+            Method::POST => post(body, &worker, &deadline, &mut scratch, now).await,
+            Method::GET | Method::HEAD => {
+                get(
+                    head.uri.path_and_query(),
+                    &worker,
+                    &deadline,
+                    &mut scratch,
+                    now,
+                )
+                .await
+            }
+            _ => (
+                Reply::Refusal(Refusal::MethodNotAllowed),
+                Refusal::MethodNotAllowed.label(),
+            ),
+        }
+    } else {
+        (Reply::Refusal(Refusal::NoHost), Refusal::NoHost.label())
+    };
+
+    let is_conditional = matches!(head.method, Method::GET | Method::HEAD);
+    let leaves_body_unread =
+        has_body && (head.method != Method::POST || matches!(reply, Reply::Refusal(_)));
+    // The map of the request becomes the map of the response: its room is there already.
+    let mut response = reply.into_response(std::mem::take(&mut head.headers), is_conditional, now);
+    worker.write_date(response.headers_mut(), now);
+    if leaves_body_unread {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+        deadline.linger_at_close();
+    }
+    deadline.enter(Phase::Write);
+    worker.counts().request_answered();
+    if let Some(started) = started {
+        let elapsed_us = started.elapsed().as_micros();
+        tracing::debug!(outcome, method = %head.method, elapsed_us, "answered");
+    }
+    Ok(response)
+}
+
+/// RFC 9112 §3.2: HTTP/1.1 has exactly one Host; HTTP/1.0, which `openssl ocsp` speaks, may have none.
+fn has_valid_host(version: Version, request_headers: &HeaderMap) -> bool {
+    let mut hosts = request_headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(_), None) => true,
+        (None, _) => version == Version::HTTP_10,
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// The request is the body (RFC 6960 §A.1); its Content-Type says nothing that the octets do not.
+async fn post(
+    mut body: Incoming,
+    worker: &Worker,
+    deadline: &Deadline,
+    scratch: &mut Scratch,
+    now: Time,
+) -> (Reply, &'static str) {
+    let request_bytes_max = worker.limits().request_bytes_max;
+    if body.size_hint().lower() > u64::try_from(request_bytes_max).unwrap_or(u64::MAX) {
+        return refuse(Refusal::BodyTooLarge);
+    }
+    // Nearly always the body is one piece, and is used where it lies.
+    let mut whole = Bytes::new();
+    scratch.body.clear();
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            return refuse(Refusal::BrokenBody);
+        };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if whole.len() + scratch.body.len() + data.len() > request_bytes_max {
+            return refuse(Refusal::BodyTooLarge);
+        }
+        if whole.is_empty() && scratch.body.is_empty() {
+            whole = data;
+        } else {
+            scratch.body.extend_from_slice(&std::mem::take(&mut whole));
+            scratch.body.extend_from_slice(&data);
+        }
+    }
+    deadline.enter(Phase::Answer);
+    let Scratch {
+        body,
+        answer,
+        get: _,
+    } = scratch;
+    let der = if whole.is_empty() {
+        body.as_slice()
+    } else {
+        &whole
+    };
+    let responder = worker.responder();
+    let (answer, outcome) = responder.answer(der, now, answer).await;
+    (Reply::Ocsp(answer), outcome.label())
+}
+
+/// The request is in the path.
+async fn get(
+    target: Option<&hyper::http::uri::PathAndQuery>,
+    worker: &Worker,
+    deadline: &Deadline,
+    scratch: &mut Scratch,
+    now: Time,
+) -> (Reply, &'static str) {
+    deadline.enter(Phase::Answer);
+    let Some(target) = target else {
+        return refuse(Refusal::NotOcsp);
+    };
+    if target.as_str().len() > worker.limits().target_bytes_max {
+        return refuse(Refusal::TargetTooLong);
+    }
+    if target.path() == "/healthz" {
+        return (Reply::Healthy, "healthz");
+    }
+    let Scratch {
+        get,
+        answer,
+        body: _,
+    } = scratch;
+    match get_path::decode(target.path().as_bytes(), get) {
+        GetPath::Request(der) => {
+            let responder = worker.responder();
+            let (answer, outcome) = responder.answer(der, now, answer).await;
+            (Reply::Ocsp(answer), outcome.label())
+        }
+        GetPath::Malformed => (
+            Reply::Ocsp(Answer::Error(ErrorStatus::MalformedRequest)),
+            "malformed-path",
+        ),
+        GetPath::NotOcsp => refuse(Refusal::NotOcsp),
+    }
+}
+
+fn refuse(refusal: Refusal) -> (Reply, &'static str) {
+    (Reply::Refusal(refusal), refusal.label())
+}
+
+/// What goes back over HTTP.
+enum Reply {
+    /// An OCSPResponse.
+    Ocsp(Answer),
+    /// The process lives and answers.
+    Healthy,
+    /// Not OCSP.
+    Refusal(Refusal),
+}
+
+/// Why a request is not OCSP at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    NoHost,
+    BrokenBody,
+    NotOcsp,
+    MethodNotAllowed,
+    BodyTooLarge,
+    TargetTooLong,
+}
+
+impl Refusal {
+    fn status(self) -> StatusCode {
+        match self {
+            Refusal::NoHost | Refusal::BrokenBody => StatusCode::BAD_REQUEST,
+            Refusal::NotOcsp => StatusCode::NOT_FOUND,
+            Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::TargetTooLong => StatusCode::URI_TOO_LONG,
+        }
+    }
+
+    /// One line for the person who looks.
+    fn text(self) -> &'static str {
+        match self {
+            Refusal::NoHost => "An HTTP/1.1 request has exactly one Host header.\n",
+            Refusal::BrokenBody => "The body of the request did not arrive whole.\n",
+            Refusal::NotOcsp => {
+                "This is an OCSP responder (RFC 6960): POST the DER request to any path, or GET it in base64 behind the last slash.\n"
+            }
+            Refusal::MethodNotAllowed => "OCSP is asked by GET or POST.\n",
+            Refusal::BodyTooLarge => "The body is too large for an OCSP request.\n",
+            Refusal::TargetTooLong => "The path is too long for an OCSP request: use POST.\n",
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Refusal::NoHost => "no-host",
+            Refusal::BrokenBody => "broken-body",
+            Refusal::NotOcsp => "not-ocsp",
+            Refusal::MethodNotAllowed => "method-not-allowed",
+            Refusal::BodyTooLarge => "body-too-large",
+            Refusal::TargetTooLong => "target-too-long",
+        }
+    }
+}
+
+impl Reply {
+    /// The response; `headers` are the request's, and are replaced.
+    fn into_response(
+        self,
+        mut headers: HeaderMap,
+        is_conditional: bool,
+        now: Time,
+    ) -> Response<Full<Bytes>> {
+        let (status, body) = match self {
+            Reply::Ocsp(Answer::Signed(signed)) => {
+                signed_response(signed, &mut headers, is_conditional, now)
+            }
+            Reply::Ocsp(Answer::Error(error)) => {
+                headers.clear();
+                headers::write_ocsp_response(&mut headers);
+                headers::write_no_store(&mut headers);
+                (StatusCode::OK, Bytes::from_static(error.der()))
+            }
+            Reply::Healthy => {
+                headers.clear();
+                headers::write_plain_text(&mut headers);
+                (StatusCode::OK, Bytes::from_static(b"ok\n"))
+            }
+            Reply::Refusal(refusal) => {
+                headers.clear();
+                headers::write_plain_text(&mut headers);
+                if refusal == Refusal::MethodNotAllowed {
+                    headers::write_allow(&mut headers);
+                }
+                (
+                    refusal.status(),
+                    Bytes::from_static(refusal.text().as_bytes()),
+                )
+            }
+        };
+        let mut response = Response::new(Full::new(body));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+/// A signed answer: whole, or 304 for a client that has this very one.
+fn signed_response(
+    signed: SignedResponse,
+    headers: &mut HeaderMap,
+    is_conditional: bool,
+    now: Time,
+) -> (StatusCode, Bytes) {
+    let Some(cacheable) = Cacheable::of(&signed, now) else {
+        headers.clear();
+        headers::write_ocsp_response(headers);
+        headers::write_no_store(headers);
+        return (StatusCode::OK, signed.der);
+    };
+    let is_held = is_conditional && cacheable.is_held_by(headers);
+    headers.clear();
+    cacheable.write(headers);
+    if is_held {
+        return (StatusCode::NOT_MODIFIED, Bytes::new());
+    }
+    headers::write_ocsp_response(headers);
+    (StatusCode::OK, signed.der)
+}

@@ -1,0 +1,486 @@
+//! The worker threads: each has its own runtime, its own sockets and its own scratch space, and shares nothing with the
+//! others that a request would have to wait for.  From: `listener`.  To: `connection`.
+//!
+//! ```text
+//! Server::start ─> thread 1: accept loops ─> connection ─> ocsp ─> core::responder
+//!                            sweep (deadlines), drain
+//!               ─> thread 2: the same, on its own SO_REUSEPORT sockets
+//! ```
+
+use crate::admission::Admission;
+use crate::connection;
+use crate::counts::{ServerCounts, WorkerCounts};
+use crate::deadlines::{Deadlines, Phase};
+use crate::get_path::GetBuffers;
+use crate::headers::DateHeader;
+use crate::{Limits, Listeners};
+use arc_swap::{ArcSwap, Cache};
+use bytes::BytesMut;
+use hyper::HeaderMap;
+use hyper::server::conn::http1;
+use ocspry_core::{Clock, Responder};
+use ocspry_wire::Time;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::sync::{Notify, watch};
+use tokio::task::LocalSet;
+use tokio::time::MissedTickBehavior;
+
+/// A running OCSP listener.  Dropped without [`drain`](Server::drain), it stops at once, and requests in flight are cut.
+pub struct Server {
+    addresses: Vec<SocketAddr>,
+    stop: watch::Sender<Option<Instant>>,
+    threads: Vec<JoinHandle<usize>>,
+    counts: Vec<Arc<WorkerCounts>>,
+    admission: Arc<Admission>,
+}
+
+/// Why the workers did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The kernel gave no thread or no event queue.
+    #[error("cannot start worker {worker} of the OCSP listener: {source}")]
+    Worker {
+        /// Which one, from 0.
+        worker: usize,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// How a drain ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrainReport {
+    /// Connections that were still busy when the time was over, and were cut.
+    pub connections_cut: usize,
+}
+
+impl Server {
+    /// Starts one thread per worker of `listeners`.
+    ///
+    /// `responder` may be swapped at any time; each worker takes the new one with its next request, or at its next sweep.  Whoever swaps
+    /// should keep the old one until nobody else does, and drop it there: freeing a large status table takes a while.
+    ///
+    /// # Errors
+    /// [`StartError`] when the kernel gives no thread or event queue.
+    pub fn start(
+        listeners: Listeners,
+        responder: Arc<ArcSwap<Responder>>,
+        clock: Arc<dyn Clock>,
+        limits: Limits,
+    ) -> Result<Server, StartError> {
+        let (addresses, workers) = listeners.into_parts();
+        let (stop, _) = watch::channel(None);
+        let mut server = Server {
+            addresses,
+            stop,
+            threads: Vec::with_capacity(workers.len()),
+            counts: Vec::with_capacity(workers.len()),
+            admission: Arc::new(Admission::new(
+                limits.connections_max,
+                limits.connections_per_address_max,
+            )),
+        };
+        for (number, sockets) in workers.into_iter().enumerate() {
+            let shared = Shared {
+                responder: Arc::clone(&responder),
+                clock: Arc::clone(&clock),
+                limits,
+                admission: Arc::clone(&server.admission),
+                counts: Arc::new(WorkerCounts::default()),
+            };
+            server.counts.push(Arc::clone(&shared.counts));
+            let thread = start_worker(number, sockets, shared, server.stop.subscribe()).map_err(
+                |source| StartError::Worker {
+                    worker: number,
+                    source,
+                },
+            )?;
+            server.threads.push(thread);
+        }
+        Ok(server)
+    }
+
+    /// The addresses that clients can connect to.
+    pub fn local_addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What happened so far.
+    pub fn counts(&self) -> ServerCounts {
+        ServerCounts::sum(self.admission.open(), &self.counts)
+    }
+
+    /// Closes the listeners and the idle connections, lets requests in flight finish within `time`, and joins the threads.
+    pub fn drain(self, time: Duration) -> DrainReport {
+        self.stop.send_replace(Some(Instant::now() + time));
+        let connections_cut = self
+            .threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or(0))
+            .sum();
+        DrainReport { connections_cut }
+    }
+}
+
+/// What a worker is given.
+struct Shared {
+    responder: Arc<ArcSwap<Responder>>,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    admission: Arc<Admission>,
+    counts: Arc<WorkerCounts>,
+}
+
+/// Makes the runtime and registers the sockets here, where an error can still be returned, then starts the thread.
+fn start_worker(
+    number: usize,
+    sockets: Vec<std::net::TcpListener>,
+    shared: Shared,
+    stop: watch::Receiver<Option<Instant>>,
+) -> io::Result<JoinHandle<usize>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    let listeners = {
+        let _context = runtime.enter();
+        sockets
+            .into_iter()
+            .map(TcpListener::from_std)
+            .collect::<io::Result<Vec<_>>>()?
+    };
+    std::thread::Builder::new()
+        .name(format!("ocspry-http-{number}"))
+        .spawn(move || {
+            // Panics of requests end in `connection`; one that comes here would leave a port that nobody serves.
+            catch_unwind(AssertUnwindSafe(|| {
+                run_worker(&runtime, listeners, shared, stop)
+            }))
+            .unwrap_or_else(|_| {
+                tracing::error!(
+                    worker = number,
+                    "a worker of the OCSP listener panicked: the process stops"
+                );
+                std::process::abort()
+            })
+        })
+}
+
+/// A worker from start to stop; returns how many connections it had to cut.
+fn run_worker(
+    runtime: &Runtime,
+    listeners: Vec<TcpListener>,
+    shared: Shared,
+    mut stop: watch::Receiver<Option<Instant>>,
+) -> usize {
+    let worker = Rc::new(Worker::new(shared));
+    let tasks = LocalSet::new();
+    tasks.block_on(runtime, async {
+        for listener in listeners {
+            tokio::task::spawn_local(accept_loop(listener, Rc::clone(&worker), stop.clone()));
+        }
+        let mut sweep = tokio::time::interval(worker.limits().sweep.max(Duration::from_millis(1)));
+        // A worker that was held up does not make its clients pay.
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = sweep.tick() => worker.sweep(),
+                _ = stop.changed() => break,
+            }
+        }
+        // No sender left: the server was dropped, and nobody waits.
+        let until = stop.borrow().unwrap_or_else(Instant::now);
+        worker.deadlines.drain();
+        while worker.is_busy() {
+            tokio::select! {
+                _ = sweep.tick() => worker.sweep(),
+                () = worker.less_busy.notified() => {}
+                () = tokio::time::sleep_until(until.into()) => break,
+            }
+        }
+        worker.deadlines.count()
+    })
+}
+
+/// Accepts until the server stops; then serves what the kernel has accepted for us, and closes the socket.
+async fn accept_loop(
+    listener: TcpListener,
+    worker: Rc<Worker>,
+    mut stop: watch::Receiver<Option<Instant>>,
+) {
+    let _accepting = worker.begin_accepting();
+    let mut last_warning: Option<Instant> = None;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.changed() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => worker.serve(stream, peer, Phase::Idle),
+            // The client left before we came.
+            Err(error) if is_of_one_connection(&error) => worker.counts().accept_failed(),
+            Err(error) => {
+                worker.counts().accept_failed();
+                if last_warning.is_none_or(|last| last.elapsed() >= ACCEPT_WARNING_INTERVAL) {
+                    last_warning = Some(Instant::now());
+                    tracing::warn!(%error, "cannot accept connections; if files ran out, raise LimitNOFILE (ulimit -n)");
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    let Ok(listener) = listener.into_std() else {
+        return;
+    };
+    while let Ok((stream, peer)) = listener.accept() {
+        // Whoever has sent nothing yet can ask elsewhere; whoever has sent a request gets an answer.
+        if stream.set_nonblocking(true).is_ok()
+            && stream.peek(&mut [0]).is_ok_and(|octets| octets > 0)
+            && let Ok(stream) = TcpStream::from_std(stream)
+        {
+            worker.serve(stream, peer, Phase::Request);
+        }
+    }
+    worker.deadlines.drain();
+}
+
+/// How long accepting rests after an error that the next attempt would meet again (no file descriptors, no memory).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often at most such an error is logged.
+const ACCEPT_WARNING_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Errors of accept(2) that say something of one connection, not of us.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::TimedOut
+    )
+}
+
+/// What the connections of one thread share.
+pub(crate) struct Worker {
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+    responder: RefCell<CurrentResponder>,
+    http: http1::Builder,
+    deadlines: Rc<Deadlines>,
+    admission: Arc<Admission>,
+    counts: Arc<WorkerCounts>,
+    date: RefCell<DateHeader>,
+    scratch: RefCell<Vec<Scratch>>,
+    accept_loops: Cell<usize>,
+    less_busy: Notify,
+}
+
+impl Worker {
+    fn new(shared: Shared) -> Worker {
+        let Shared {
+            responder,
+            clock,
+            limits,
+            admission,
+            counts,
+        } = shared;
+        let date = DateHeader::new(clock.now());
+        Worker {
+            limits,
+            clock,
+            responder: RefCell::new(CurrentResponder::new(responder)),
+            http: connection::http(),
+            deadlines: Rc::new(Deadlines::new(&limits)),
+            admission,
+            counts,
+            date: RefCell::new(date),
+            scratch: RefCell::new(Vec::new()),
+            accept_loops: Cell::new(0),
+            less_busy: Notify::new(),
+        }
+    }
+
+    /// Serves a new connection, if the caps allow one more.
+    fn serve(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, phase: Phase) {
+        let Some(permit) = self.admission.admit(peer.ip()) else {
+            self.counts.connection_refused();
+            return;
+        };
+        self.counts.connection_accepted();
+        let worker = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            connection::serve(stream, Rc::clone(&worker), permit, phase).await;
+            worker.less_busy.notify_one();
+        });
+    }
+
+    fn sweep(&self) {
+        self.deadlines.sweep();
+        // An idle worker must not be the one that keeps an old configuration in memory.
+        self.responder.borrow_mut().refresh();
+    }
+
+    fn begin_accepting(self: &Rc<Self>) -> Accepting {
+        self.accept_loops.set(self.accept_loops.get() + 1);
+        Accepting {
+            worker: Rc::clone(self),
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.accept_loops.get() > 0 || self.deadlines.count() > 0
+    }
+
+    /// The bounds.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The wall time.
+    pub(crate) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// The responder in use, for one request: a later swap does not touch it.
+    pub(crate) fn responder(&self) -> Rc<ResponderInUse> {
+        self.responder.borrow_mut().refresh()
+    }
+
+    /// hyper, set up.
+    pub(crate) fn http(&self) -> &http1::Builder {
+        &self.http
+    }
+
+    /// Who is watched.
+    pub(crate) fn deadlines(&self) -> &Rc<Deadlines> {
+        &self.deadlines
+    }
+
+    /// What is counted.
+    pub(crate) fn counts(&self) -> &WorkerCounts {
+        &self.counts
+    }
+
+    /// Writes the Date header of `now`.
+    pub(crate) fn write_date(&self, headers: &mut HeaderMap, now: Time) {
+        self.date.borrow_mut().write(headers, now);
+    }
+
+    /// Scratch space for one request.
+    pub(crate) fn scratch(self: &Rc<Self>) -> LentScratch {
+        let scratch = self.scratch.borrow_mut().pop().unwrap_or_default();
+        LentScratch {
+            scratch,
+            worker: Rc::clone(self),
+        }
+    }
+}
+
+/// The newest responder that a worker has seen.
+struct CurrentResponder {
+    cache: Cache<Arc<ArcSwap<Responder>>, Arc<Responder>>,
+    in_use: Rc<ResponderInUse>,
+}
+
+impl CurrentResponder {
+    fn new(responder: Arc<ArcSwap<Responder>>) -> CurrentResponder {
+        let in_use = Rc::new(ResponderInUse {
+            responder: responder.load_full(),
+        });
+        CurrentResponder {
+            cache: Cache::new(responder),
+            in_use,
+        }
+    }
+
+    fn refresh(&mut self) -> Rc<ResponderInUse> {
+        let newest = self.cache.load();
+        if !Arc::ptr_eq(newest, &self.in_use.responder) {
+            self.in_use = Rc::new(ResponderInUse {
+                responder: Arc::clone(newest),
+            });
+        }
+        Rc::clone(&self.in_use)
+    }
+}
+
+/// One worker's share of a responder: requests count themselves here, and threads do not fight over one count.
+pub(crate) struct ResponderInUse {
+    responder: Arc<Responder>,
+}
+
+impl Deref for ResponderInUse {
+    type Target = Responder;
+    fn deref(&self) -> &Responder {
+        &self.responder
+    }
+}
+
+/// Buffers that a request needs and the next one can use again.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// A body that came in several pieces.
+    pub(crate) body: Vec<u8>,
+    /// The decoding of a GET path.
+    pub(crate) get: GetBuffers,
+    /// Where the answer is written.
+    pub(crate) answer: BytesMut,
+}
+
+/// A [`Scratch`] that goes back to its worker on drop.  There are as many as requests wait for slow keys at one time, or one.
+pub(crate) struct LentScratch {
+    scratch: Scratch,
+    worker: Rc<Worker>,
+}
+
+impl Deref for LentScratch {
+    type Target = Scratch;
+    fn deref(&self) -> &Scratch {
+        &self.scratch
+    }
+}
+
+impl DerefMut for LentScratch {
+    fn deref_mut(&mut self) -> &mut Scratch {
+        &mut self.scratch
+    }
+}
+
+impl Drop for LentScratch {
+    fn drop(&mut self) {
+        let mut spare = self.worker.scratch.borrow_mut();
+        if spare.len() < SPARE_SCRATCH_MAX {
+            spare.push(std::mem::take(&mut self.scratch));
+        }
+    }
+}
+
+/// Buffers that a worker keeps for later.
+const SPARE_SCRATCH_MAX: usize = 16;
+
+/// An accept loop that has not ended.
+struct Accepting {
+    worker: Rc<Worker>,
+}
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        self.worker
+            .accept_loops
+            .set(self.worker.accept_loops.get() - 1);
+        self.worker.less_busy.notify_one();
+    }
+}

@@ -1,0 +1,218 @@
+//! A server with one CA that signs its own answers: serial 0x1001 is good, 0x1002 revoked.
+
+use arc_swap::ArcSwap;
+use ocspry_core::{
+    Clock, Issuer, IssuerSet, NoncePolicy, OwnedCertificate, Policy, Responder,
+    ResponderCredential, SignError, Signer, SigningPool, SigningSpeed, SourceInfo,
+    StatusTableBuilder, ValidityWindow,
+};
+use ocspry_http::{Limits, Listeners, Server};
+use ocspry_testkit::{Authority, HttpClient, KeyKind, RequestSpec, cert_id, nonce_extension};
+use ocspry_wire::Time;
+use ocspry_wire::ocsp::{HashAlgorithm, RevokedInfo};
+use ocspry_wire::x509::{SerialNumber, SignatureAlgorithm};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+pub(crate) const GOOD: &[u8] = &[0x10, 0x01];
+pub(crate) const REVOKED: &[u8] = &[0x10, 0x02];
+
+/// Deadlines so long that no test meets them, looked at often.
+pub(crate) const PATIENT: Limits = Limits {
+    idle: Duration::from_secs(60),
+    request: Duration::from_secs(60),
+    answer: Duration::from_secs(60),
+    write: Duration::from_secs(60),
+    linger: Duration::from_secs(60),
+    sweep: Duration::from_millis(10),
+    ..Limits::DEFAULT
+};
+
+pub(crate) struct Fixture {
+    pub(crate) server: Server,
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) gate: Arc<Gate>,
+    /// As in the program, the workers are not the last to hold it: dropping it waits for its signing threads.
+    pub(crate) responder: Arc<ArcSwap<Responder>>,
+}
+
+impl Fixture {
+    pub(crate) fn start(limits: Limits) -> Fixture {
+        Fixture::start_with(limits, SigningSpeed::Inline, 2)
+    }
+
+    pub(crate) fn start_with(limits: Limits, speed: SigningSpeed, workers: usize) -> Fixture {
+        let authority = Arc::new(Authority::root("Test CA", KeyKind::Ed25519));
+        let clock = Arc::new(FixedClock {
+            now: ocspry_testkit::now(),
+            panics: AtomicBool::new(false),
+        });
+        let gate = Arc::new(Gate {
+            is_open: Mutex::new(true),
+            changed: Condvar::new(),
+            waiting: AtomicUsize::new(0),
+        });
+        let responder = Arc::new(ArcSwap::from_pointee(responder(
+            &authority, clock.now, speed, &gate,
+        )));
+        let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], workers).unwrap();
+        let server = Server::start(
+            listeners,
+            Arc::clone(&responder),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            limits,
+        )
+        .unwrap();
+        Fixture {
+            server,
+            authority,
+            clock,
+            gate,
+            responder,
+        }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.server.local_addresses()[0].port()
+    }
+
+    pub(crate) fn connect(&self) -> HttpClient {
+        HttpClient::connect(self.port()).unwrap()
+    }
+
+    /// A request for `serial`, with a nonce if it has octets.
+    pub(crate) fn request(&self, serial: &[u8], nonce: &[u8]) -> Vec<u8> {
+        let spec = RequestSpec::one(cert_id(HashAlgorithm::Sha256, &self.authority, serial));
+        match nonce {
+            [] => spec.der(),
+            octets => spec.with_extension(nonce_extension(octets)).der(),
+        }
+    }
+}
+
+fn responder(
+    authority: &Arc<Authority>,
+    now: Time,
+    speed: SigningSpeed,
+    gate: &Arc<Gate>,
+) -> Responder {
+    let certificate = OwnedCertificate::from_der(authority.certificate.clone()).unwrap();
+    let issuer = Issuer::new(
+        "test".to_owned(),
+        certificate,
+        Policy {
+            validity: None,
+            nonce: NoncePolicy::Echo,
+        },
+    );
+    let signer: Arc<dyn Signer> = Arc::new(GatedSigner {
+        authority: Arc::clone(authority),
+        public_key_info: authority.key.public_key_info(),
+        speed,
+        gate: Arc::clone(gate),
+    });
+    let (credential, _) = ResponderCredential::issuer(signer, &issuer, now).unwrap();
+    issuer.set_credential(Some(Arc::new(credential)));
+    let mut table = StatusTableBuilder::revoked_only();
+    table.revoked(
+        &SerialNumber::from_content(REVOKED).unwrap(),
+        RevokedInfo {
+            revocation_time: now.plus_seconds(-3_600),
+            reason: None,
+            invalidity_date: None,
+        },
+    );
+    let window = ValidityWindow {
+        this_update: now.plus_seconds(-60),
+        next_update: now.plus_seconds(86_400),
+    };
+    let source = SourceInfo {
+        origin: "test.crl".to_owned(),
+        crl_number: None,
+        digest: [0; 32],
+    };
+    issuer.set_table(Some(Arc::new(table.build(window, source))));
+    Responder::new(
+        IssuerSet::new(vec![Arc::new(issuer)]).unwrap(),
+        SigningPool::start(2, 64).unwrap(),
+    )
+}
+
+/// Always the same second; panics when told to.
+pub(crate) struct FixedClock {
+    pub(crate) now: Time,
+    pub(crate) panics: AtomicBool,
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> Time {
+        assert!(
+            !self.panics.swap(false, Ordering::SeqCst),
+            "the clock was told to panic"
+        );
+        self.now
+    }
+}
+
+/// Signs while the gate is open; waits while it is closed.
+struct GatedSigner {
+    authority: Arc<Authority>,
+    public_key_info: Vec<u8>,
+    speed: SigningSpeed,
+    gate: Arc<Gate>,
+}
+
+impl Signer for GatedSigner {
+    fn algorithm(&self) -> SignatureAlgorithm {
+        SignatureAlgorithm::Ed25519
+    }
+
+    fn public_key_info(&self) -> &[u8] {
+        &self.public_key_info
+    }
+
+    fn speed(&self) -> SigningSpeed {
+        self.speed
+    }
+
+    fn sign(&self, message: &[u8], signature: &mut Vec<u8>) -> Result<(), SignError> {
+        self.gate.pass();
+        signature.extend_from_slice(&self.authority.key.sign(message));
+        Ok(())
+    }
+}
+
+pub(crate) struct Gate {
+    is_open: Mutex<bool>,
+    changed: Condvar,
+    waiting: AtomicUsize,
+}
+
+impl Gate {
+    pub(crate) fn close(&self) {
+        *self.is_open.lock().unwrap() = false;
+    }
+
+    pub(crate) fn open(&self) {
+        *self.is_open.lock().unwrap() = true;
+        self.changed.notify_all();
+    }
+
+    /// How many signatures wait for it to open.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    fn pass(&self) {
+        let is_open = self.is_open.lock().unwrap();
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        drop(
+            self.changed
+                .wait_while(is_open, |is_open| !*is_open)
+                .unwrap(),
+        );
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
