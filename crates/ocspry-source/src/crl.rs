@@ -1,0 +1,718 @@
+//! One reading of a CRL file: bytes, frame, issuer, signature, entries (RFC 5280 §5, §6.3.3).
+//!
+//! From: a file that somebody else writes, or the last good copy in the state directory.  To: `refresh`, as a
+//! `StatusTable` with facts for people.  Everything is checked in here but one thing: whether the list is newer than
+//! what was used before; that is `refresh`'s part.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use ocspry_core::crypto::{self, VerifyError};
+use ocspry_core::{OwnedCertificate, SourceInfo, StatusTable, StatusTableBuilder, ValidityWindow};
+use ocspry_wire::der::{DerErrorKind, Reader, tag};
+use ocspry_wire::x509::pem::{self, PemError};
+use ocspry_wire::x509::{
+    Certificate, CertificateList, CrlDefects, CrlError, SignatureAlgorithm, display_name,
+};
+use ocspry_wire::{DerError, Time};
+
+use crate::SourceError;
+
+/// Bounds on what is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceLimits {
+    /// Most octets of a CRL file (PEM or DER); a larger one is refused before it is read.
+    pub crl_bytes_max: u64,
+}
+
+impl SourceLimits {
+    /// 1 GiB: twice the largest lists known (10 million entries).
+    pub const DEFAULT: SourceLimits = SourceLimits {
+        crl_bytes_max: 1 << 30,
+    };
+}
+
+/// How long a list without nextUpdate counts, from the time its file was written.
+pub const NO_NEXT_UPDATE_SECONDS: i64 = 24 * 60 * 60;
+
+/// One reading of a CRL file: one complete list, its frame checked, not yet tied to an issuer.
+#[derive(Debug)]
+pub struct CrlFile {
+    path: PathBuf,
+    der: Vec<u8>,
+    fingerprint: Fingerprint,
+    digest: OnceLock<[u8; 32]>,
+}
+
+impl CrlFile {
+    /// Reads the file (PEM or DER, detected; text around the PEM block is skipped) and checks the list's frame.
+    ///
+    /// # Errors
+    /// Every way in which the file is not one complete CRL that is understood here.
+    pub fn read(path: &Path, limits: &SourceLimits) -> Result<CrlFile, SourceError> {
+        let (bytes, fingerprint) = read_whole(path, limits)?;
+        let der = der_of(path, bytes)?;
+        match CertificateList::from_der(&der) {
+            Ok(_) => Ok(CrlFile {
+                path: path.to_owned(),
+                der,
+                fingerprint,
+                digest: OnceLock::new(),
+            }),
+            Err(error) => Err(explained(path, &der, error)),
+        }
+    }
+
+    /// Where it was read.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The list as DER, to keep.
+    pub fn into_der(self) -> Vec<u8> {
+        self.der
+    }
+
+    /// When the file was written.
+    pub fn written(&self) -> Time {
+        self.fingerprint.modified()
+    }
+
+    /// SHA-256 of the DER, computed once.
+    pub fn digest(&self) -> [u8; 32] {
+        *self.digest.get_or_init(|| crypto::sha256(&self.der))
+    }
+
+    /// The issuer's Name, whole SEQUENCE.
+    pub fn issuer_name(&self) -> &[u8] {
+        self.list().issuer
+    }
+
+    /// Issued by this CA: its subject is the list's issuer, and its key verifies the signature.
+    pub fn is_signed_by(&self, ca: &OwnedCertificate) -> bool {
+        self.verify_under(ca).is_ok()
+    }
+
+    /// Checks that the list is this CA's word: its name, its right to sign CRLs, its signature (RFC 5280 §6.3.3 (f)).
+    ///
+    /// Names are compared octet by octet.  An authorityKeyIdentifier is not asked: the signature decides.
+    ///
+    /// # Errors
+    /// `WrongIssuer`, `MayNotSignCrls`, `UnsupportedSignature` or `BadSignature`, in this order.
+    pub fn verify_under(&self, ca: &OwnedCertificate) -> Result<(), SourceError> {
+        let (list, ca) = (self.list(), ca.view());
+        let path = || self.path.clone();
+        let issuer = || display_name(ca.subject);
+        if list.issuer != ca.subject {
+            return Err(SourceError::WrongIssuer {
+                path: path(),
+                crl_issuer: display_name(list.issuer),
+                issuer: issuer(),
+            });
+        }
+        if ca.key_usage.is_some_and(|usage| !usage.crl_sign) {
+            return Err(SourceError::MayNotSignCrls {
+                path: path(),
+                issuer: issuer(),
+            });
+        }
+        crypto::verify(
+            list.signature_algorithm,
+            &ca.public_key,
+            list.tbs,
+            list.signature,
+        )
+        .map_err(|error| match error {
+            VerifyError::Unsupported => SourceError::UnsupportedSignature {
+                path: path(),
+                issuer: issuer(),
+                algorithm: list
+                    .signature_algorithm
+                    .map_or("unknown", SignatureAlgorithm::name),
+            },
+            VerifyError::BadSignature => SourceError::BadSignature {
+                path: path(),
+                issuer: issuer(),
+            },
+        })
+    }
+
+    /// Checks the list whole and makes a table of it.
+    ///
+    /// A list without nextUpdate counts for 24 hours from `written`, which is no later than `now` (design.md §4).
+    ///
+    /// # Errors
+    /// Those of [`CrlFile::verify_under`], and an entry that cannot be used.
+    pub fn load(
+        &self,
+        ca: &OwnedCertificate,
+        written: Time,
+        now: Time,
+    ) -> Result<LoadedTable, SourceError> {
+        self.verify_under(ca)?;
+        let list = self.list();
+        let mut builder = StatusTableBuilder::revoked_only();
+        let defects = list
+            .for_each_entry(|entry| {
+                if !entry.remove_from_crl {
+                    builder.revoked(&entry.serial_number, entry.revoked);
+                }
+            })
+            .map_err(|error| explained(&self.path, &self.der, error))?;
+        let window = self.window(written, now)?;
+        let crl_number = list.crl_number.map(CrlNumber::from_content);
+        let mut warnings = Vec::new();
+        if list.signature_algorithm == Some(SignatureAlgorithm::RsaSha1) {
+            warnings.push(CrlWarning::Sha1Signature);
+        }
+        if list.next_update.is_none() {
+            warnings.push(CrlWarning::NoNextUpdate {
+                counts_until: window.next_update,
+            });
+        }
+        let source = SourceInfo {
+            origin: self.path.display().to_string(),
+            crl_number: crl_number.as_ref().map(|number| number.0.clone()),
+            digest: self.digest(),
+        };
+        let digest = source.digest;
+        let table = builder.build(window, source);
+        let facts = CrlFacts {
+            window,
+            crl_number,
+            digest,
+            entry_count: table.entry_count(),
+            size_bytes: table.size_bytes(),
+            der_bytes: self.der.len(),
+            defects,
+            warnings,
+        };
+        Ok(LoadedTable { table, facts })
+    }
+
+    fn window(&self, written: Time, now: Time) -> Result<ValidityWindow, SourceError> {
+        let this_update = self.list().this_update;
+        let next_update = self.next_update(written, now);
+        if next_update < this_update {
+            return Err(SourceError::WindowReversed {
+                path: self.path.clone(),
+                this_update,
+                next_update,
+            });
+        }
+        Ok(ValidityWindow {
+            this_update,
+            next_update,
+        })
+    }
+
+    /// nextUpdate as it counts: see [`CrlFile::load`].
+    pub(crate) fn next_update(&self, written: Time, now: Time) -> Time {
+        let list = self.list();
+        list.next_update.unwrap_or_else(|| {
+            written
+                .min(now)
+                .max(list.this_update)
+                .plus_seconds(NO_NEXT_UPDATE_SECONDS)
+        })
+    }
+
+    fn list(&self) -> CertificateList<'_> {
+        CertificateList::from_der(&self.der).expect("`read` checked the same octets")
+    }
+}
+
+/// A checked list as a table.
+#[derive(Debug)]
+pub struct LoadedTable {
+    /// The table.
+    pub table: StatusTable,
+    /// Facts for people.
+    pub facts: CrlFacts,
+}
+
+/// What is worth telling people about a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CrlFacts {
+    /// thisUpdate and nextUpdate as used.
+    pub window: ValidityWindow,
+    /// cRLNumber, if there is one.
+    pub crl_number: Option<CrlNumber>,
+    /// SHA-256 of the DER.
+    pub digest: [u8; 32],
+    /// Revoked serials.
+    pub entry_count: usize,
+    /// Octets of the table in memory.
+    pub size_bytes: usize,
+    /// Octets of the list as DER.
+    pub der_bytes: usize,
+    /// What was tolerated in the entries.
+    pub defects: CrlDefects,
+    /// What else was tolerated.
+    pub warnings: Vec<CrlWarning>,
+}
+
+impl CrlFacts {
+    /// The defects that are there, by name, with their number.
+    pub fn named_defects(&self) -> Vec<(&'static str, u64)> {
+        let CrlDefects {
+            unspecified_reasons,
+            undefined_reasons,
+            remove_from_crl,
+            negative_serials,
+            long_serials,
+            non_minimal_serials,
+            early_generalized_times,
+            odd_utc_times,
+            explicit_defaults,
+            missing_version,
+            empty_revoked_certificates,
+        } = self.defects;
+        [
+            ("reason unspecified written out", unspecified_reasons),
+            ("undefined reason left out", undefined_reasons),
+            ("removeFromCRL in a complete list", remove_from_crl),
+            ("negative serial number", negative_serials),
+            ("serial number over 20 octets", long_serials),
+            ("serial number with needless octets", non_minimal_serials),
+            ("GeneralizedTime before 2050", early_generalized_times),
+            ("UTCTime without seconds or with an offset", odd_utc_times),
+            ("critical FALSE written out", explicit_defaults),
+            ("no version field", missing_version),
+            ("empty revokedCertificates", empty_revoked_certificates),
+        ]
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .collect()
+    }
+}
+
+/// Accepted, but worth a line in the log.  Displays as a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrlWarning {
+    /// Signed with SHA-1.
+    Sha1Signature,
+    /// Without nextUpdate (RFC 5280 §5.1.2.5 demands one).
+    NoNextUpdate {
+        /// 24 hours after the file was written.
+        counts_until: Time,
+    },
+}
+
+impl fmt::Display for CrlWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CrlWarning::Sha1Signature => {
+                f.write_str("the CRL is signed with SHA-1; ask the CA for SHA-256")
+            }
+            CrlWarning::NoNextUpdate { counts_until } => {
+                write!(
+                    f,
+                    "the CRL has no nextUpdate; it counts until {counts_until}"
+                )
+            }
+        }
+    }
+}
+
+/// cRLNumber (RFC 5280 §5.2.3): big-endian, without leading zeros.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CrlNumber(Vec<u8>);
+
+impl CrlNumber {
+    /// From big-endian octets.
+    pub fn from_content(octets: &[u8]) -> CrlNumber {
+        let zeros = octets.iter().take_while(|octet| **octet == 0).count();
+        CrlNumber(octets[zeros..].to_vec())
+    }
+
+    /// From hex digits as [`CrlNumber::to_hex`] writes them.
+    pub fn from_hex(digits: &str) -> Option<CrlNumber> {
+        let octets = unhex(digits)?;
+        Some(CrlNumber::from_content(&octets))
+    }
+
+    /// As hex digits, two for each octet.
+    pub fn to_hex(&self) -> String {
+        if self.0.is_empty() {
+            "00".to_owned()
+        } else {
+            hex(&self.0)
+        }
+    }
+}
+
+impl Ord for CrlNumber {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0
+            .len()
+            .cmp(&other.0.len())
+            .then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for CrlNumber {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// In decimal as people count, in hex when it is longer than a counter gets.
+impl fmt::Display for CrlNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.len() <= 8 {
+            let value = self
+                .0
+                .iter()
+                .fold(0, |value: u64, octet| value << 8 | u64::from(*octet));
+            return write!(f, "{value}");
+        }
+        write!(f, "0x{}", hex(&self.0))
+    }
+}
+
+pub(crate) fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+pub(crate) fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let pairs = digits.as_bytes().chunks(2);
+    pairs
+        .map(|pair| match pair {
+            [high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                let digit = |digit: u8| (digit as char).to_digit(16);
+                u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// What tells one version of a file from another without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Fingerprint {
+    /// The file that is at `path` now.
+    ///
+    /// # Errors
+    /// `Read` when there is none, or it cannot be reached.
+    pub fn of(path: &Path) -> Result<Fingerprint, SourceError> {
+        std::fs::metadata(path)
+            .map(|metadata| Fingerprint::from(&metadata))
+            .map_err(unreadable(path))
+    }
+
+    /// When the content was written.
+    pub fn modified(&self) -> Time {
+        Time::from_unix(self.modified.0)
+    }
+
+    /// Whether a later version would surely look different: file times are coarse, and a file written twice within
+    /// one tick keeps its fingerprint.
+    pub fn is_settled(&self, now: Time) -> bool {
+        now.seconds_since(Time::from_unix(self.changed.0)) >= 2
+    }
+}
+
+impl From<&Metadata> for Fingerprint {
+    fn from(metadata: &Metadata) -> Self {
+        Fingerprint {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// The fingerprint is taken before the octets: what changes in between is seen as a change at the next look.
+fn read_whole(path: &Path, limits: &SourceLimits) -> Result<(Vec<u8>, Fingerprint), SourceError> {
+    let file = open(path)?;
+    let metadata = file.metadata().map_err(unreadable(path))?;
+    if let Some(found) = other_than_a_file(&metadata) {
+        return Err(SourceError::NotAFile {
+            path: path.to_owned(),
+            found,
+        });
+    }
+    let bytes_max = limits.crl_bytes_max;
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(bytes_max)).unwrap_or(0));
+    let read = if metadata.len() > bytes_max {
+        metadata.len()
+    } else {
+        file.take(bytes_max + 1)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable(path))? as u64
+    };
+    if read > bytes_max {
+        return Err(SourceError::TooLarge {
+            path: path.to_owned(),
+            bytes: read,
+            bytes_max,
+        });
+    }
+    Ok((bytes, Fingerprint::from(&metadata)))
+}
+
+/// Without waiting: the other end of a pipe may never come.
+fn open(path: &Path) -> Result<File, SourceError> {
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path)
+        .map_err(unreadable(path))
+}
+
+fn unreadable(path: &Path) -> impl Fn(io::Error) -> SourceError {
+    |source| SourceError::Read {
+        path: path.to_owned(),
+        source: Arc::new(source),
+    }
+}
+
+fn other_than_a_file(metadata: &Metadata) -> Option<&'static str> {
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        None
+    } else if kind.is_dir() {
+        Some("a directory")
+    } else if kind.is_fifo() {
+        Some("a pipe")
+    } else {
+        Some("a device or socket")
+    }
+}
+
+/// DER as it is, or the one CRL among the PEM blocks.
+fn der_of(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, SourceError> {
+    let path = || path.to_owned();
+    if bytes.is_empty() {
+        return Err(SourceError::Empty { path: path() });
+    }
+    if is_der(&bytes) {
+        return Ok(bytes);
+    }
+    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+    let blocks = pem::blocks(text).map_err(|error| match error {
+        PemError::NoEnd { line } => SourceError::Pem {
+            path: path(),
+            line,
+            problem: "the PEM block that begins here has no end",
+        },
+        PemError::Body { line } => SourceError::Pem {
+            path: path(),
+            line,
+            problem: "not the base64 of a PEM block",
+        },
+    })?;
+    if blocks.is_empty() {
+        return Ok(bytes);
+    }
+    drop(bytes);
+    let labels: Vec<String> = blocks
+        .iter()
+        .map(|block| format!("{:?}", block.label))
+        .collect();
+    let mut lists: Vec<Vec<u8>> = blocks
+        .into_iter()
+        .filter(|block| PEM_LABELS.contains(&block.label.as_str()))
+        .map(|block| block.der)
+        .collect();
+    match (lists.pop(), lists.len()) {
+        (Some(list), 0) => Ok(list),
+        (Some(_), others) => Err(SourceError::SeveralCrls {
+            path: path(),
+            count: others + 1,
+        }),
+        (None, _) => Err(SourceError::NoCrlBlock {
+            path: path(),
+            found: labels.join(", "),
+        }),
+    }
+}
+
+/// What some editors put in front of a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// RFC 7468 §7 (`X509 CRL`), and a spelling that is met beside it.
+const PEM_LABELS: [&str; 2] = ["X509 CRL", "CRL"];
+
+/// A SEQUENCE with a length in the long form: no text begins so, and every signed CRL does.
+fn is_der(bytes: &[u8]) -> bool {
+    matches!(bytes, [tag::SEQUENCE, length, ..] if *length >= 0x80)
+}
+
+/// The reader's error as one for people.
+fn explained(path: &Path, der: &[u8], error: CrlError) -> SourceError {
+    let path = path.to_owned();
+    match error {
+        CrlError::Der(DerError { offset, kind }) => {
+            if let Ok(certificate) = Certificate::from_der(der) {
+                let subject = display_name(certificate.subject);
+                return SourceError::Certificate { path, subject };
+            }
+            if kind == DerErrorKind::Truncated && is_cut_off(der) {
+                return SourceError::Truncated {
+                    path,
+                    offset,
+                    der_bytes: der.len(),
+                };
+            }
+            SourceError::Malformed { path, offset, kind }
+        }
+        CrlError::AlgorithmMismatch => SourceError::AlgorithmMismatch { path },
+        CrlError::UnknownCriticalExtension { offset } => SourceError::UnknownCriticalExtension {
+            path,
+            oid: oid_at(der, offset),
+        },
+        CrlError::UnknownCriticalEntryExtension { offset } => {
+            SourceError::UnknownCriticalEntryExtension {
+                path,
+                oid: oid_at(der, offset),
+                offset,
+            }
+        }
+        CrlError::Delta => SourceError::Delta { path },
+        CrlError::Partitioned => SourceError::Partitioned { path },
+        CrlError::Indirect => SourceError::Indirect { path },
+        CrlError::SerialTooLong { offset } => SourceError::SerialTooLong { path, offset },
+    }
+}
+
+/// Whether the outermost element announces more octets than there are.
+fn is_cut_off(der: &[u8]) -> bool {
+    matches!(
+        Reader::new(der).read_any(),
+        Err(DerError {
+            kind: DerErrorKind::Truncated,
+            ..
+        })
+    )
+}
+
+/// The identifier of the Extension at `offset`, dotted.
+fn oid_at(der: &[u8], offset: usize) -> String {
+    let extension = der.get(offset..).unwrap_or_default();
+    let read = |mut reader: Reader<'_>| {
+        let element = reader.read_any().ok()?;
+        if element.tag == tag::OID {
+            return Some(dotted(element.value));
+        }
+        let identifier = Reader::inside(element).read(tag::OID).ok()?;
+        Some(dotted(identifier.value))
+    };
+    read(Reader::new(extension)).unwrap_or_else(|| format!("at octet {offset}"))
+}
+
+/// `1.3.6.1.4.1.99999.1` from the content octets (X.690 §8.19).
+fn dotted(content: &[u8]) -> String {
+    let mut arcs: Vec<u128> = Vec::new();
+    let mut arc: u128 = 0;
+    for octet in content {
+        arc = (arc << 7) | u128::from(octet & 0x7f);
+        if octet & 0x80 == 0 {
+            if arcs.is_empty() {
+                let first = (arc / 40).min(2);
+                arcs.push(first);
+                arc -= first * 40;
+            }
+            arcs.push(arc);
+            arc = 0;
+        }
+    }
+    let arcs: Vec<String> = arcs.iter().map(u128::to_string).collect();
+    arcs.join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_compared_as_numbers() {
+        let number = |octets: &[u8]| CrlNumber::from_content(octets);
+        let ascending = [
+            &[][..],
+            &[1],
+            &[0x7f],
+            &[0x80],
+            &[0xff],
+            &[1, 0],
+            &[1, 0xff],
+            &[2, 0],
+            &[1, 0, 0],
+        ];
+        for (index, lower) in ascending.iter().enumerate() {
+            for higher in &ascending[index + 1..] {
+                assert!(number(lower) < number(higher), "{lower:?} {higher:?}");
+            }
+        }
+        assert_eq!(number(&[0, 0, 1]), number(&[1]));
+    }
+
+    #[test]
+    fn numbers_are_shown_in_decimal_and_kept_in_hex() {
+        for (octets, shown, kept) in [
+            (vec![], "0".to_owned(), "00".to_owned()),
+            (vec![0x10, 0x00], "4096".to_owned(), "1000".to_owned()),
+            (
+                vec![0xff; 20],
+                format!("0x{}", "ff".repeat(20)),
+                "ff".repeat(20),
+            ),
+        ] {
+            let number = CrlNumber::from_content(&octets);
+            assert_eq!((number.to_string(), number.to_hex()), (shown, kept.clone()));
+            assert_eq!(CrlNumber::from_hex(&kept), Some(number));
+        }
+        for bad in ["1", "0x10", "zz", "+1"] {
+            assert_eq!(CrlNumber::from_hex(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn object_identifiers_are_shown_with_dots() {
+        assert_eq!(
+            dotted(ocspry_wire::der::oid::DELTA_CRL_INDICATOR),
+            "2.5.29.27"
+        );
+        assert_eq!(
+            dotted(ocspry_wire::der::oid::RSA_ENCRYPTION),
+            "1.2.840.113549.1.1.1"
+        );
+        assert_eq!(dotted(&[0x88, 0x37, 0x83, 0x80, 0x00]), "2.999.49152");
+        assert_eq!(dotted(&[]), "");
+        // Nonsense of any length is shown somehow.
+        dotted(&[0xff; 200]);
+    }
+
+    #[test]
+    fn a_file_changed_just_now_is_not_settled() {
+        let changed = 1_800_000_000;
+        let fingerprint = Fingerprint {
+            device: 1,
+            inode: 1,
+            bytes: 1,
+            modified: (changed, 0),
+            changed: (changed, 999_999_999),
+        };
+        for (seconds, settled) in [(-5, false), (0, false), (1, false), (2, true), (300, true)] {
+            let now = Time::from_unix(changed + seconds);
+            assert_eq!(fingerprint.is_settled(now), settled, "{seconds}");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Status from outside: CRL files, read, checked, kept and watched (layer 2).
+//!
+//! Control plane only: no request ever waits for anything in here.  From: files that somebody else writes.
+//! To: `core::Issuer`, whose status table is replaced whole.  START HERE: `refresh.rs`, the story of one look at a file.
+
+pub mod crl;
+pub mod error;
+pub mod refresh;
+pub mod state;
+pub mod watch;
+
+pub use crl::{CrlFacts, CrlFile, CrlNumber, CrlWarning, LoadedTable, SourceLimits};
+pub use error::SourceError;
+pub use refresh::{RefreshReport, Refresher, Served, Swapped};
+pub use state::StateDirectory;
+pub use watch::{FileWatch, WatchEvent};

@@ -1,0 +1,506 @@
+//! What survives a restart: per issuer, the last good list and the high-water marks (design.md, rule 3).
+//!
+//! From: `refresh`, after a swap.  To: `refresh`, at start, which checks all of it again.  A folder per issuer identity
+//! under `issuers/`, mode 0700, holds `last-good.crl` (DER, exactly as signed) and `marks.json`.  Each file is written
+//! whole: a temporary name, fsync, rename, fsync of the folder.  The list is written before the marks: whatever is cut
+//! off in between, the marks never name a list newer than the one that lies beside them.
+//!
+//! Several instances may share a directory: a folder is locked while it is written, and marks never go back.
+
+use std::fmt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ocspry_wire::Time;
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+
+use crate::SourceError;
+use crate::crl::{CrlNumber, hex, unhex};
+
+/// The directory that `--state-dir` names.
+#[derive(Debug)]
+pub struct StateDirectory {
+    path: PathBuf,
+}
+
+impl StateDirectory {
+    /// Opens the directory; makes it (mode 0700) if it is not there.  It need not be writable: that shows later, in
+    /// the reports.
+    ///
+    /// # Errors
+    /// `StateDirectory` when it cannot be made, or is something else.
+    pub fn open(path: &Path) -> Result<StateDirectory, SourceError> {
+        let unusable = |source| SourceError::StateDirectory {
+            path: path.to_owned(),
+            source: Arc::new(source),
+        };
+        if !path.is_dir() {
+            make_directory(path).map_err(unusable)?;
+        }
+        std::fs::read_dir(path).map_err(unusable)?;
+        Ok(StateDirectory {
+            path: path.to_owned(),
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the last good list of an issuer lies, if there is one.
+    pub fn last_good_path(&self, identity: &str) -> PathBuf {
+        self.folder(identity).join(LAST_GOOD)
+    }
+
+    /// The marks of an issuer; None when nothing was ever kept for it.
+    ///
+    /// # Errors
+    /// `StateRead` or `StateCorrupt`: marks that are there but cannot be understood are never passed over.
+    pub fn marks(&self, identity: &str) -> Result<Option<Marks>, SourceError> {
+        let path = self.folder(identity).join(MARKS);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(SourceError::StateCorrupt {
+                    path,
+                    problem: error.to_string(),
+                });
+            }
+            Err(error) => {
+                return Err(SourceError::StateRead {
+                    path,
+                    source: Arc::new(error),
+                });
+            }
+        };
+        Marks::from_json(&text)
+            .map(Some)
+            .map_err(|problem| SourceError::StateCorrupt { path, problem })
+    }
+
+    /// Keeps a list that was swapped in, and its marks; does nothing if the marks there are newer (another instance).
+    ///
+    /// # Errors
+    /// `StateWrite` with the step that failed; what was kept before is still whole then.
+    pub fn keep(&self, identity: &str, der: &[u8], marks: &Marks) -> Result<(), SourceError> {
+        let folder = self.folder(identity);
+        self.make_folder(&folder)?;
+        let locked = lock(&folder)?;
+        if self
+            .marks(identity)?
+            .is_some_and(|kept| kept.is_newer_than(marks))
+        {
+            return Ok(());
+        }
+        write_whole(&folder, &locked, LAST_GOOD, der)?;
+        write_whole(&folder, &locked, MARKS, marks.to_json().as_bytes())
+    }
+
+    fn folder(&self, identity: &str) -> PathBuf {
+        self.path.join("issuers").join(identity)
+    }
+
+    /// Makes what is missing, and makes it last.
+    fn make_folder(&self, folder: &Path) -> Result<(), SourceError> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        step(StateStep::MakeFolder, folder, || make_directory(folder))?;
+        for parent in [self.path.join("issuers"), self.path.clone()] {
+            step(StateStep::SyncFolder, &parent, || {
+                File::open(&parent)?.sync_all()
+            })?;
+        }
+        Ok(())
+    }
+}
+
+const LAST_GOOD: &str = "last-good.crl";
+const MARKS: &str = "marks.json";
+
+fn make_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// The folder, locked until the handle is dropped.  Never waits: a stopped process may hold the lock.
+fn lock(folder: &Path) -> Result<File, SourceError> {
+    step(StateStep::Lock, folder, || {
+        let handle = File::open(folder)?;
+        rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(handle)
+    })
+}
+
+/// The old file or the new one, never a part; under the folder's lock.
+fn write_whole(
+    folder: &Path,
+    locked: &File,
+    name: &str,
+    content: &[u8],
+) -> Result<(), SourceError> {
+    let path = folder.join(name);
+    let temporary = folder.join(format!(".{name}.tmp"));
+    let written = write_synced(&temporary, &path, content).and_then(|()| {
+        step(StateStep::Rename, &path, || {
+            std::fs::rename(&temporary, &path)
+        })
+    });
+    if written.is_err() {
+        // A full disk stays less full; if this fails too, the next write begins with the same name.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written?;
+    step(StateStep::SyncFolder, &path, || locked.sync_all())
+}
+
+fn write_synced(temporary: &Path, path: &Path, content: &[u8]) -> Result<(), SourceError> {
+    let mut file = step(StateStep::Create, path, || {
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(temporary)
+    })?;
+    step(StateStep::Write, path, || file.write_all(content))?;
+    step(StateStep::SyncFile, path, || file.sync_all())
+}
+
+/// What was being done when the state could not be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateStep {
+    /// Making the issuer's folder.
+    MakeFolder,
+    /// Locking it.
+    Lock,
+    /// Creating the temporary file.
+    Create,
+    /// Writing it.
+    Write,
+    /// fsync of the file.
+    SyncFile,
+    /// Renaming it to its name.
+    Rename,
+    /// fsync of the folder.
+    SyncFolder,
+}
+
+impl fmt::Display for StateStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StateStep::MakeFolder => "making the folder",
+            StateStep::Lock => "locking the folder",
+            StateStep::Create => "creating a temporary file beside it",
+            StateStep::Write => "writing",
+            StateStep::SyncFile => "fsync",
+            StateStep::Rename => "renaming to this name",
+            StateStep::SyncFolder => "fsync of the folder",
+        })
+    }
+}
+
+fn step<T>(
+    step: StateStep,
+    path: &Path,
+    action: impl FnOnce() -> io::Result<T>,
+) -> Result<T, SourceError> {
+    #[cfg(test)]
+    let action = || faults::around(action);
+    action().map_err(|source| SourceError::StateWrite {
+        path: path.to_owned(),
+        step,
+        source: Arc::new(source),
+    })
+}
+
+/// The newest list that was ever used for an issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marks {
+    /// Its thisUpdate.
+    pub this_update: Time,
+    /// Its nextUpdate as used.
+    pub next_update: Time,
+    /// Its cRLNumber.
+    pub crl_number: Option<CrlNumber>,
+    /// SHA-256 of its DER.
+    pub digest: [u8; 32],
+    /// When its file was written: a list without nextUpdate counts from here.
+    pub written: Time,
+    /// The file it came from, for people.
+    pub source: String,
+}
+
+impl Marks {
+    /// By thisUpdate, then by number; a list without a number is not compared by number.
+    pub fn is_newer_than(&self, other: &Marks) -> bool {
+        let by_number = || match (&self.crl_number, &other.crl_number) {
+            (Some(number), Some(other)) => number > other,
+            (Some(_) | None, None) | (None, Some(_)) => false,
+        };
+        self.this_update > other.this_update
+            || (self.this_update == other.this_update && by_number())
+    }
+
+    fn to_json(&self) -> String {
+        let file = MarksFile {
+            version: MARKS_VERSION,
+            this_update: generalized(self.this_update),
+            next_update: generalized(self.next_update),
+            crl_number: self.crl_number.as_ref().map(CrlNumber::to_hex),
+            sha256: hex(&self.digest),
+            written: generalized(self.written),
+            source: self.source.clone(),
+        };
+        let mut text = serde_json::to_string_pretty(&file).expect("strings and a number are JSON");
+        text.push('\n');
+        text
+    }
+
+    fn from_json(text: &str) -> Result<Marks, String> {
+        let file: MarksFile = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if file.version != MARKS_VERSION {
+            return Err(format!("version {} is not known here", file.version));
+        }
+        let time = |key: &str, value: &str| {
+            Time::from_generalized(value.as_bytes())
+                .ok_or_else(|| format!("{key} is not a time like 20261121060000Z"))
+        };
+        let crl_number = file
+            .crl_number
+            .map(|digits| CrlNumber::from_hex(&digits).ok_or("crl-number is not hex"))
+            .transpose()?;
+        let digest = unhex(&file.sha256).and_then(|octets| octets.try_into().ok());
+        Ok(Marks {
+            this_update: time("this-update", &file.this_update)?,
+            next_update: time("next-update", &file.next_update)?,
+            crl_number,
+            digest: digest.ok_or("sha256 is not 64 hex digits")?,
+            written: time("written", &file.written)?,
+            source: file.source,
+        })
+    }
+}
+
+fn generalized(time: Time) -> String {
+    String::from_utf8_lossy(&time.to_generalized()).into_owned()
+}
+
+const MARKS_VERSION: u32 = 1;
+
+/// `marks.json` as it is stored.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct MarksFile {
+    version: u32,
+    this_update: String,
+    next_update: String,
+    crl_number: Option<String>,
+    sha256: String,
+    written: String,
+    source: String,
+}
+
+#[cfg(test)]
+pub(crate) mod faults {
+    //! Makes one step of a write fail, before it is done or after.
+
+    use std::cell::Cell;
+    use std::io;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Fault {
+        Fails,
+        FailsAfterTakingEffect,
+    }
+
+    thread_local! {
+        static PLAN: Cell<Option<(usize, Fault)>> = const { Cell::new(None) };
+    }
+
+    /// The step that comes after `steps` others fails; those after it work again.
+    pub(crate) fn plan(steps: usize, fault: Fault) {
+        PLAN.set(Some((steps, fault)));
+    }
+
+    /// Whether the planned fault has not come yet; forgets it.
+    pub(crate) fn clear() -> bool {
+        PLAN.take().is_some()
+    }
+
+    pub(super) fn around<T>(action: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let full = || Err(io::Error::from(io::ErrorKind::StorageFull));
+        match PLAN.get() {
+            None => action(),
+            Some((0, fault)) => {
+                PLAN.set(None);
+                match fault {
+                    Fault::Fails => full(),
+                    Fault::FailsAfterTakingEffect => action().and_then(|_| full()),
+                }
+            }
+            Some((steps, fault)) => {
+                PLAN.set(Some((steps - 1, fault)));
+                action()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::faults::Fault;
+    use super::*;
+    use tempfile::TempDir;
+
+    const IDENTITY: &str = "ab12";
+
+    fn marks(number: u8) -> Marks {
+        let this_update = Time::from_unix(1_800_000_000 + i64::from(number) * 60);
+        Marks {
+            this_update,
+            next_update: this_update.plus_seconds(86_400),
+            crl_number: Some(CrlNumber::from_content(&[number])),
+            digest: [number; 32],
+            written: this_update.plus_seconds(5),
+            source: "/etc/\"odd\"\npath".to_owned(),
+        }
+    }
+
+    fn list(number: u8) -> Vec<u8> {
+        vec![number; 10_000]
+    }
+
+    fn last_good(state: &StateDirectory) -> Option<Vec<u8>> {
+        std::fs::read(state.last_good_path(IDENTITY)).ok()
+    }
+
+    #[test]
+    fn what_was_kept_is_read_again() {
+        let directory = TempDir::new().unwrap();
+        let state = StateDirectory::open(&directory.path().join("a/b")).unwrap();
+        assert_eq!(state.marks(IDENTITY).unwrap(), None);
+        let without_number = Marks {
+            crl_number: None,
+            ..marks(3)
+        };
+        for kept in [marks(1), marks(2), without_number] {
+            state.keep(IDENTITY, &list(1), &kept).unwrap();
+            assert_eq!(state.marks(IDENTITY).unwrap(), Some(kept));
+        }
+    }
+
+    #[test]
+    fn marks_never_go_back_whoever_writes_them() {
+        let directory = TempDir::new().unwrap();
+        let state = StateDirectory::open(directory.path()).unwrap();
+        state.keep(IDENTITY, &list(2), &marks(2)).unwrap();
+        let another = StateDirectory::open(directory.path()).unwrap();
+        another.keep(IDENTITY, &list(1), &marks(1)).unwrap();
+        assert_eq!(state.marks(IDENTITY).unwrap(), Some(marks(2)));
+        assert_eq!(last_good(&state), Some(list(2)));
+    }
+
+    #[test]
+    fn a_folder_that_another_process_writes_is_not_waited_for() {
+        let directory = TempDir::new().unwrap();
+        let state = StateDirectory::open(directory.path()).unwrap();
+        state.keep(IDENTITY, &list(1), &marks(1)).unwrap();
+        let held = lock(&state.folder(IDENTITY)).unwrap();
+        let error = state.keep(IDENTITY, &list(2), &marks(2)).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                SourceError::StateWrite {
+                    step: StateStep::Lock,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        drop(held);
+        state.keep(IDENTITY, &list(2), &marks(2)).unwrap();
+    }
+
+    /// Each step of a write fails, or is done and then reported as failed.  What must hold: the failure is reported; the
+    /// list and the marks are each the old or the new one, whole; the marks are never ahead of the list beside them; the
+    /// next write succeeds and leaves nothing behind.
+    #[test]
+    fn a_write_that_fails_at_any_step_leaves_old_or_new_and_heals() {
+        for fault in [Fault::Fails, Fault::FailsAfterTakingEffect] {
+            for is_first in [true, false] {
+                let steps = (0..)
+                    .take_while(|&steps| a_write_fails_after(steps, fault, is_first))
+                    .count();
+                assert_eq!(steps, if is_first { 14 } else { 11 }, "{fault:?}");
+            }
+        }
+    }
+
+    /// Whether the fault came at all.
+    fn a_write_fails_after(steps: usize, fault: Fault, is_first: bool) -> bool {
+        let directory = TempDir::new().unwrap();
+        let state = StateDirectory::open(directory.path()).unwrap();
+        if !is_first {
+            state.keep(IDENTITY, &list(1), &marks(1)).unwrap();
+        }
+        faults::plan(steps, fault);
+        let result = state.keep(IDENTITY, &list(2), &marks(2));
+        if faults::clear() {
+            result.unwrap();
+            return false;
+        }
+        let error = result.unwrap_err();
+        let case = format!("step {steps}, {fault:?}, first {is_first}: {error}");
+        assert!(matches!(error, SourceError::StateWrite { .. }), "{case}");
+        assert!(
+            error
+                .to_string()
+                .contains(directory.path().to_str().unwrap()),
+            "{case}"
+        );
+
+        let (old_marks, old_list) = if is_first {
+            (None, None)
+        } else {
+            (Some(marks(1)), Some(list(1)))
+        };
+        let now_there = (state.marks(IDENTITY).unwrap(), last_good(&state));
+        let (new_marks, new_list) = (Some(marks(2)), Some(list(2)));
+        let allowed = [
+            (old_marks.clone(), old_list),
+            (old_marks, new_list.clone()),
+            (new_marks.clone(), new_list.clone()),
+        ];
+        assert!(allowed.contains(&now_there), "{case}");
+
+        state.keep(IDENTITY, &list(2), &marks(2)).unwrap();
+        assert_eq!(
+            (state.marks(IDENTITY).unwrap(), last_good(&state)),
+            (new_marks, new_list),
+            "{case}"
+        );
+        let count = std::fs::read_dir(state.folder(IDENTITY)).unwrap().count();
+        assert_eq!(count, 2, "{case}");
+        true
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_an_error_that_names_it() {
+        let directory = TempDir::new().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for path in [file.clone(), file.join("below")] {
+            let error = StateDirectory::open(&path).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("state directory {}: ", path.display())),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The crate as its users see it: real CAs, real files, real directories.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "test code: a broken expectation must stop the test"
+)]
+
+mod crl_files;
+mod refresh;
+mod site;
+mod watch;

@@ -1,0 +1,603 @@
+//! Which list is in use: order, time, restarts, and a state directory that fails.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use ocspry_source::{RefreshReport, Served, SourceError, StateDirectory};
+use ocspry_testkit::CrlSpec;
+
+use crate::site::{Site, assert_in_use, issuer_of, refresher, refused, swapped};
+
+#[test]
+fn a_newer_list_takes_over_and_the_same_one_changes_nothing() {
+    let site = Site::new();
+    site.put_list(&site.list(1, 10));
+    let mut refresher = site.stateless();
+    assert_eq!(swapped(refresher.refresh(site.now)).served, Served::File);
+    assert!(matches!(
+        refresher.refresh(site.now),
+        RefreshReport::Unchanged
+    ));
+    site.put_list(&site.list(2, 5));
+    swapped(refresher.refresh(site.now));
+    assert_in_use(&refresher, 2);
+}
+
+#[test]
+fn an_older_list_is_refused_and_said_once_and_its_going_is_said_too() {
+    let site = Site::new();
+    let good = site.ca.crl(&site.list(2, 5));
+    site.put(&good);
+    let mut refresher = site.stateless();
+    swapped(refresher.refresh(site.now));
+    site.put_list(&site.list(1, 10));
+    assert!(refused(refresher.refresh(site.now)).contains("that of a list already used"));
+    for later in [
+        site.now,
+        site.now.plus_seconds(300),
+        site.now.plus_seconds(600),
+    ] {
+        let report = refresher.refresh(later);
+        assert!(
+            matches!(report, RefreshReport::Kept { repeated: true, .. }),
+            "{report:?}"
+        );
+    }
+    assert!(refresher.problem().is_some());
+    assert_in_use(&refresher, 2);
+    site.put(&good);
+    let report = refresher.refresh(site.now.plus_seconds(900));
+    assert!(matches!(report, RefreshReport::Recovered), "{report:?}");
+    assert!(refresher.problem().is_none());
+}
+
+#[test]
+fn under_one_this_update_the_higher_number_counts() {
+    let site = Site::new();
+    site.put_list(&site.list(2, 5));
+    let mut refresher = site.stateless();
+    swapped(refresher.refresh(site.now));
+    site.put_list(&site.list(1, 5));
+    assert!(refused(refresher.refresh(site.now)).contains("its number 1 is below 2"));
+    site.put_list(&site.list(3, 5));
+    swapped(refresher.refresh(site.now));
+    assert_in_use(&refresher, 3);
+}
+
+#[test]
+fn a_lower_number_under_a_newer_this_update_is_held_until_the_list_in_use_has_run_out() {
+    let site = Site::new();
+    let end = site.now.plus_seconds(600);
+    site.put_list(&site.list(5, 10).until(end));
+    let mut refresher = site.stateless();
+    swapped(refresher.refresh(site.now));
+    site.put_list(&site.list(1, 5));
+    assert!(refused(refresher.refresh(site.now)).contains("stays until it runs out"));
+    let later = site.now.plus_seconds(300);
+    assert!(matches!(
+        refresher.refresh(later),
+        RefreshReport::Kept { repeated: true, .. }
+    ));
+    assert_eq!(refresher.next_wake(later), Some(end));
+    swapped(refresher.refresh(end));
+    assert_in_use(&refresher, 1);
+}
+
+#[test]
+fn a_list_without_a_number_is_not_compared_by_number() {
+    let site = Site::new();
+    site.put_list(&site.list(5, 10));
+    let mut refresher = site.stateless();
+    swapped(refresher.refresh(site.now));
+    site.put_list(&CrlSpec {
+        number: None,
+        ..site.list(1, 5)
+    });
+    swapped(refresher.refresh(site.now));
+    assert_in_use(&refresher, 1);
+}
+
+#[test]
+fn a_file_that_vanishes_changes_nothing() {
+    let site = Site::new();
+    site.put_list(&site.list(1, 10));
+    let mut refresher = site.stateless();
+    swapped(refresher.refresh(site.now));
+    std::fs::remove_file(site.crl_path()).unwrap();
+    assert!(refused(refresher.refresh(site.now)).contains("No such file"));
+    assert!(matches!(
+        refresher.refresh(site.now),
+        RefreshReport::Kept { repeated: true, .. }
+    ));
+    assert_in_use(&refresher, 1);
+}
+
+#[test]
+fn a_list_from_the_future_waits_and_takes_over_when_its_time_comes() {
+    let site = Site::new();
+    site.put_list(&site.list(1, 10));
+    let mut refresher = site.stateless();
+    swapped(refresher.refresh(site.now));
+    let start = site.now.plus_seconds(600);
+    site.put_list(&site.list(2, -10));
+    let report = refresher.refresh(site.now);
+    let RefreshReport::Waiting {
+        until,
+        repeated: false,
+    } = report
+    else {
+        panic!("{report:?}")
+    };
+    assert_eq!(until, start);
+    assert_eq!(refresher.next_wake(site.now), Some(start));
+    let almost = start.plus_seconds(-1);
+    assert!(matches!(
+        refresher.refresh(almost),
+        RefreshReport::Waiting { repeated: true, .. }
+    ));
+    assert_in_use(&refresher, 1);
+    swapped(refresher.refresh(start));
+    assert_in_use(&refresher, 2);
+    assert!(matches!(refresher.refresh(start), RefreshReport::Unchanged));
+}
+
+#[test]
+fn a_list_that_waits_is_not_lost_when_the_file_turns_bad() {
+    let site = Site::new();
+    site.put_list(&site.list(1, 10));
+    let mut refresher = site.stateless();
+    swapped(refresher.refresh(site.now));
+    site.put_list(&site.list(2, -10));
+    refresher.refresh(site.now);
+    site.put(b"");
+    assert!(refused(refresher.refresh(site.now)).contains("is empty"));
+    let report = swapped(refresher.refresh(site.now.plus_seconds(600)));
+    assert_eq!(report.served, Served::Waited);
+    assert!(matches!(report.refused, Some(SourceError::Empty { .. })));
+    assert_in_use(&refresher, 2);
+}
+
+#[test]
+fn a_list_that_waits_gives_way_to_what_the_operator_put_in_its_place() {
+    let site = Site::new();
+    site.put_list(&site.list(1, 10));
+    let mut refresher = site.stateless();
+    swapped(refresher.refresh(site.now));
+    site.put_list(&site.list(3, -10));
+    refresher.refresh(site.now);
+    site.put_list(&site.list(2, 5));
+    swapped(refresher.refresh(site.now));
+    let later = site.now.plus_seconds(600);
+    assert!(matches!(refresher.refresh(later), RefreshReport::Unchanged));
+    assert_in_use(&refresher, 2);
+}
+
+#[test]
+fn a_list_that_has_run_out_is_loaded_at_start_and_said_to_have_run_out() {
+    let site = Site::new();
+    let end = site.now.plus_seconds(-60);
+    site.put_list(&site.list(1, 10).until(end));
+    let mut refresher = site.stateless();
+    let report = swapped(refresher.refresh(site.now));
+    assert!(report.is_expired);
+    assert_eq!(report.facts.window.next_update, end);
+    assert!(matches!(
+        refresher.refresh(site.now),
+        RefreshReport::Unchanged
+    ));
+    assert_eq!(refresher.next_wake(site.now), None);
+}
+
+#[test]
+fn a_list_that_runs_out_in_use_is_said_once() {
+    let site = Site::new();
+    let end = site.now.plus_seconds(60);
+    site.put_list(&site.list(1, 10).until(end));
+    let mut refresher = site.stateless();
+    swapped(refresher.refresh(site.now));
+    assert_eq!(refresher.next_wake(site.now), Some(end));
+    let report = refresher.refresh(end);
+    assert!(
+        matches!(report, RefreshReport::Expired { next_update } if next_update == end),
+        "{report:?}"
+    );
+    assert!(matches!(refresher.refresh(end), RefreshReport::Unchanged));
+    assert_eq!(refresher.next_wake(end), None);
+}
+
+#[test]
+fn a_newer_list_that_has_run_out_still_replaces_the_one_in_use() {
+    let site = Site::new();
+    site.put_list(&site.list(1, 10));
+    let mut refresher = site.stateless();
+    swapped(refresher.refresh(site.now));
+    site.put_list(&site.list(2, 5).until(site.now.plus_seconds(-60)));
+    assert!(swapped(refresher.refresh(site.now)).is_expired);
+    assert_in_use(&refresher, 2);
+}
+
+#[test]
+fn after_a_restart_a_bad_file_is_refused_and_the_last_good_copy_serves() {
+    let site = Site::new();
+    site.put_list(&site.list(1, 10));
+    swapped(site.restarted().refresh(site.now));
+    site.put(b"rubbish");
+    let mut refresher = site.restarted();
+    let report = swapped(refresher.refresh(site.now));
+    assert_eq!(report.served, Served::LastGood);
+    assert!(
+        matches!(report.refused, Some(SourceError::Malformed { .. })),
+        "{report:?}"
+    );
+    assert_in_use(&refresher, 1);
+    assert!(matches!(
+        refresher.refresh(site.now),
+        RefreshReport::Kept { repeated: true, .. }
+    ));
+    site.put_list(&site.list(2, 5));
+    swapped(refresher.refresh(site.now));
+    assert_in_use(&refresher, 2);
+}
+
+#[test]
+fn after_a_restart_an_older_file_is_refused_and_the_last_good_copy_serves() {
+    let site = Site::new();
+    site.put_list(&site.list(2, 5));
+    swapped(site.restarted().refresh(site.now));
+    site.put_list(&site.list(1, 10));
+    let mut refresher = site.restarted();
+    let report = swapped(refresher.refresh(site.now));
+    assert_eq!(report.served, Served::LastGood);
+    assert!(
+        matches!(report.refused, Some(SourceError::Older { .. })),
+        "{report:?}"
+    );
+    assert_in_use(&refresher, 2);
+    assert!(matches!(
+        refresher.refresh(site.now),
+        RefreshReport::Kept { repeated: true, .. }
+    ));
+}
+
+#[test]
+fn after_a_restart_an_older_file_is_refused_although_the_marks_were_not_written() {
+    let site = Site::new();
+    site.put_list(&site.list(2, 5));
+    swapped(site.restarted().refresh(site.now));
+    std::fs::remove_file(site.state_file("marks.json")).unwrap();
+    site.put_list(&site.list(1, 10));
+    let mut refresher = site.restarted();
+    assert_eq!(
+        swapped(refresher.refresh(site.now)).served,
+        Served::LastGood
+    );
+    assert_in_use(&refresher, 2);
+    assert!(site.state_file("marks.json").exists(), "written again");
+}
+
+#[test]
+fn after_a_restart_the_marks_may_lag_behind_the_last_good_copy() {
+    let site = Site::new();
+    site.put_list(&site.list(1, 10));
+    swapped(site.restarted().refresh(site.now));
+    let old_marks = std::fs::read(site.state_file("marks.json")).unwrap();
+    site.put_list(&site.list(3, 5));
+    swapped(site.restarted().refresh(site.now));
+    std::fs::write(site.state_file("marks.json"), &old_marks).unwrap();
+    // Newer than the marks, older than the copy.
+    site.put_list(&site.list(2, 7));
+    let mut refresher = site.restarted();
+    let report = swapped(refresher.refresh(site.now));
+    assert_eq!(report.served, Served::LastGood);
+    assert!(
+        matches!(report.refused, Some(SourceError::Older { .. })),
+        "{report:?}"
+    );
+    assert_in_use(&refresher, 3);
+    assert_ne!(
+        std::fs::read(site.state_file("marks.json")).unwrap(),
+        old_marks
+    );
+}
+
+#[test]
+fn after_a_restart_with_a_clock_that_is_behind_nothing_is_used_until_it_is_right() {
+    let site = Site::new();
+    site.put_list(&site.list(1, 10));
+    swapped(site.restarted().refresh(site.now));
+    site.put(b"");
+    let mut refresher = site.restarted();
+    let sentence = refused(refresher.refresh(site.now.plus_seconds(-86_400)));
+    assert!(sentence.contains("is the clock right?"), "{sentence}");
+    assert!(refresher.issuer().table().is_none());
+    assert_eq!(
+        swapped(refresher.refresh(site.now)).served,
+        Served::LastGood
+    );
+}
+
+#[test]
+fn a_file_that_did_not_change_is_not_judged_again() {
+    let site = Site::new();
+    site.put_list(&site.list(2, 5));
+    let mut refresher = site.stateless();
+    swapped(refresher.refresh(site.now));
+    site.put_list(&site.list(1, 10));
+    // A clock far ahead of the file's times: the file counts as settled.
+    let settled = site.now.plus_seconds(3600);
+    refused(refresher.refresh(settled));
+    refresher.issuer().set_table(None);
+    let mut fresh = site.stateless();
+    swapped(fresh.refresh(settled));
+    refresher.issuer().set_table(fresh.issuer().table());
+    // Judged anew it would be the list in use.
+    let report = refresher.refresh(settled);
+    assert!(
+        matches!(report, RefreshReport::Kept { repeated: true, .. }),
+        "{report:?}"
+    );
+}
+
+#[test]
+fn after_a_restart_an_older_file_is_refused_although_the_last_good_copy_is_gone() {
+    let site = Site::new();
+    site.put_list(&site.list(2, 5));
+    swapped(site.restarted().refresh(site.now));
+    std::fs::remove_file(site.state_file("last-good.crl")).unwrap();
+    site.put_list(&site.list(1, 10));
+    let mut refresher = site.restarted();
+    assert!(refused(refresher.refresh(site.now)).contains("that of a list already used"));
+    assert!(refresher.issuer().table().is_none());
+}
+
+#[test]
+fn numbers_of_any_length_survive_a_restart() {
+    for number in [0, 9, 10, 127, 128, 4096, u64::MAX] {
+        let site = Site::new();
+        site.put_list(&CrlSpec {
+            number: Some(number),
+            ..site.list(2, 5)
+        });
+        swapped(site.restarted().refresh(site.now));
+        if let Some(lower) = number.checked_sub(1) {
+            site.put_list(&CrlSpec {
+                number: Some(lower),
+                ..site.list(1, 5)
+            });
+            let report = swapped(site.restarted().refresh(site.now));
+            let expected = format!("its number {lower} is below {number},");
+            assert!(
+                report.refused.unwrap().to_string().contains(&expected),
+                "{number}"
+            );
+        }
+        site.put_list(&CrlSpec {
+            number: Some(number),
+            ..site.list(3, 4)
+        });
+        assert_eq!(
+            swapped(site.restarted().refresh(site.now)).served,
+            Served::File,
+            "{number}"
+        );
+    }
+}
+
+#[test]
+fn a_last_good_copy_that_was_tampered_with_is_not_used() {
+    let site = Site::new();
+    site.put_list(&site.list(2, 5));
+    swapped(site.restarted().refresh(site.now));
+    let copy = site.state_file("last-good.crl");
+    let forged = ocspry_testkit::forge(&std::fs::read(&copy).unwrap());
+    std::fs::write(&copy, forged).unwrap();
+    site.put(b"");
+    let mut refresher = site.restarted();
+    let sentence = refused(refresher.refresh(site.now));
+    assert!(
+        sentence.contains("is empty") && sentence.contains("does not verify"),
+        "{sentence}"
+    );
+    assert!(refresher.issuer().table().is_none());
+    // The file alone is enough to go on.
+    site.put_list(&site.list(3, 1));
+    swapped(refresher.refresh(site.now));
+    assert_in_use(&refresher, 3);
+}
+
+#[test]
+fn after_a_restart_the_last_good_copy_serves_while_a_list_from_the_future_waits() {
+    let site = Site::new();
+    site.put_list(&site.list(1, 10));
+    swapped(site.restarted().refresh(site.now));
+    site.put_list(&site.list(2, -10));
+    let mut refresher = site.restarted();
+    let report = swapped(refresher.refresh(site.now));
+    let start = site.now.plus_seconds(600);
+    assert_eq!(
+        (report.served, report.waiting_until),
+        (Served::LastGood, Some(start))
+    );
+    assert_in_use(&refresher, 1);
+    swapped(refresher.refresh(start));
+    assert_in_use(&refresher, 2);
+}
+
+#[test]
+fn with_nothing_in_use_a_list_from_the_future_waits_too() {
+    let site = Site::new();
+    site.put_list(&site.list(2, -10));
+    let mut refresher = site.restarted();
+    assert!(matches!(
+        refresher.refresh(site.now),
+        RefreshReport::Waiting {
+            repeated: false,
+            ..
+        }
+    ));
+    assert!(refresher.issuer().table().is_none());
+    swapped(refresher.refresh(site.now.plus_seconds(600)));
+    assert_in_use(&refresher, 2);
+}
+
+#[test]
+fn marks_that_cannot_be_read_stop_the_start_and_name_the_file() {
+    let site = Site::new();
+    site.put_list(&site.list(1, 10));
+    swapped(site.restarted().refresh(site.now));
+    let marks = site.state_file("marks.json");
+    let good = std::fs::read_to_string(&marks).unwrap();
+    let damaged: [(&str, Vec<u8>); 6] = [
+        ("empty", Vec::new()),
+        ("half", good.as_bytes()[..good.len() / 2].to_vec()),
+        (
+            "another version",
+            good.replace("\"version\": 1", "\"version\": 2").into(),
+        ),
+        (
+            "no time",
+            good.replace("\"this-update\": \"20", "\"this-update\": \"xx")
+                .into(),
+        ),
+        (
+            "an unknown key",
+            good.replacen('{', "{\"surprise\": 1,", 1).into(),
+        ),
+        ("not text", vec![0xff, 0xfe, 0x00]),
+    ];
+    for (name, content) in damaged {
+        std::fs::write(&marks, content).unwrap();
+        let mut refresher = site.restarted();
+        let sentence = refused(refresher.refresh(site.now));
+        assert!(
+            sentence.starts_with(&format!("state file {}: is damaged", marks.display())),
+            "{name}: {sentence}"
+        );
+        assert!(refresher.issuer().table().is_none(), "{name}");
+        assert!(matches!(
+            refresher.refresh(site.now),
+            RefreshReport::Kept { repeated: true, .. }
+        ));
+        // As the sentence says.
+        std::fs::remove_file(&marks).unwrap();
+        swapped(refresher.refresh(site.now));
+        assert_in_use(&refresher, 1);
+    }
+    if marks.exists() {
+        std::fs::remove_file(&marks).unwrap();
+    }
+    std::fs::create_dir(&marks).unwrap();
+    assert!(refused(site.restarted().refresh(site.now)).contains("cannot be read"));
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_written_is_reported_and_does_not_stop_the_swap() {
+    let site = Site::new();
+    site.put_list(&site.list(1, 10));
+    // A file where a folder must be: it stops root too.
+    std::fs::create_dir(site.state_path()).unwrap();
+    std::fs::write(site.state_path().join("issuers"), "").unwrap();
+    let mut refresher = site.restarted();
+    // Even the look into it fails; the list is used all the same once that is cleared.
+    let report = refresher.refresh(site.now);
+    assert!(
+        matches!(
+            report,
+            RefreshReport::Kept {
+                error: SourceError::StateRead { .. },
+                ..
+            }
+        ),
+        "{report:?}"
+    );
+
+    std::fs::remove_file(site.state_path().join("issuers")).unwrap();
+    std::fs::create_dir(site.state_path().join("issuers")).unwrap();
+    let folder = site.state_folder();
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::create_dir(folder.join(".last-good.crl.tmp")).unwrap();
+    let report = swapped(refresher.refresh(site.now));
+    let error = report.state_error.expect("reported");
+    assert!(matches!(error, SourceError::StateWrite { .. }), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("last-good.crl: cannot be kept (creating"),
+        "{error}"
+    );
+    assert_in_use(&refresher, 1);
+    assert!(matches!(
+        refresher.refresh(site.now),
+        RefreshReport::Kept { repeated: true, .. }
+    ));
+
+    std::fs::remove_dir(folder.join(".last-good.crl.tmp")).unwrap();
+    assert!(matches!(
+        refresher.refresh(site.now),
+        RefreshReport::StateKept
+    ));
+    assert!(matches!(
+        refresher.refresh(site.now),
+        RefreshReport::Unchanged
+    ));
+    std::fs::remove_file(site.crl_path()).unwrap();
+    assert_eq!(
+        swapped(site.restarted().refresh(site.now)).served,
+        Served::LastGood
+    );
+}
+
+#[test]
+fn the_state_directory_is_for_its_owner_only_and_leaves_nothing_half_written() {
+    let site = Site::new();
+    site.put_list(&site.list(1, 10));
+    swapped(site.restarted().refresh(site.now));
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let folder = site.state_folder();
+    for directory in [
+        &site.state_path(),
+        &site.state_path().join("issuers"),
+        &folder,
+    ] {
+        assert_eq!(mode(directory), 0o700, "{}", directory.display());
+    }
+    let mut names: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["last-good.crl", "marks.json"]);
+    assert_eq!(mode(&folder.join("marks.json")), 0o600);
+}
+
+#[test]
+fn a_table_handed_over_at_a_reload_counts_as_the_one_in_use() {
+    let site = Site::new();
+    site.put_list(&site.list(2, 5));
+    let mut before = site.stateless();
+    swapped(before.refresh(site.now));
+    let mut after = site.stateless();
+    after.issuer().set_table(before.issuer().table());
+    assert!(matches!(after.refresh(site.now), RefreshReport::Unchanged));
+    site.put_list(&site.list(1, 10));
+    assert!(refused(after.refresh(site.now)).contains("that of a list already used"));
+    assert_in_use(&after, 2);
+}
+
+#[test]
+fn two_issuers_of_one_state_directory_do_not_meet() {
+    let site = Site::new();
+    let other = Site::new();
+    let state = Arc::new(StateDirectory::open(&site.state_path()).unwrap());
+    for (site, number) in [(&site, 1), (&other, 2)] {
+        site.put_list(&site.list(number, 10));
+        let mut refresher = refresher(&site.ca, &site.crl_path(), Some(Arc::clone(&state)));
+        swapped(refresher.refresh(site.now));
+        assert_in_use(&refresher, number);
+    }
+    assert_ne!(
+        issuer_of(&site.ca).identity(),
+        issuer_of(&other.ca).identity()
+    );
+}

@@ -1,0 +1,133 @@
+//! One CA, one CRL file, one state directory.  To: the tests.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ocspry_core::{Issuer, Lookup, NoncePolicy, OwnedCertificate, Policy};
+use ocspry_source::{RefreshReport, Refresher, SourceLimits, StateDirectory, Swapped};
+use ocspry_testkit::{Authority, CrlSpec, KeyKind};
+use ocspry_wire::Time;
+use ocspry_wire::x509::SerialNumber;
+use tempfile::TempDir;
+
+pub(crate) struct Site {
+    pub(crate) directory: TempDir,
+    pub(crate) ca: Authority,
+    pub(crate) now: Time,
+}
+
+impl Site {
+    pub(crate) fn new() -> Site {
+        Site {
+            directory: TempDir::new().unwrap(),
+            ca: Authority::root("Example CA", KeyKind::P256),
+            now: ocspry_testkit::now(),
+        }
+    }
+
+    pub(crate) fn crl_path(&self) -> PathBuf {
+        self.directory.path().join("ca.crl")
+    }
+
+    pub(crate) fn state_path(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    pub(crate) fn state_folder(&self) -> PathBuf {
+        self.state_path()
+            .join("issuers")
+            .join(issuer_of(&self.ca).identity())
+    }
+
+    pub(crate) fn state_file(&self, name: &str) -> PathBuf {
+        self.state_folder().join(name)
+    }
+
+    /// A list made some minutes ago, good for a day; serial N is revoked on list number N.
+    pub(crate) fn list(&self, number: u8, minutes_ago: i64) -> CrlSpec {
+        CrlSpec::new(number.into())
+            .made_at(self.now.plus_seconds(-60 * minutes_ago))
+            .until(self.now.plus_seconds(86_400))
+            .revoke(&[number], None)
+    }
+
+    /// By rename, as it should be.
+    pub(crate) fn put(&self, content: &[u8]) {
+        let temporary = self.directory.path().join("new");
+        std::fs::write(&temporary, content).unwrap();
+        std::fs::rename(&temporary, self.crl_path()).unwrap();
+    }
+
+    pub(crate) fn put_list(&self, list: &CrlSpec) {
+        self.put(&self.ca.crl(list));
+    }
+
+    /// As after a start without a state directory.
+    pub(crate) fn stateless(&self) -> Refresher {
+        refresher(&self.ca, &self.crl_path(), None)
+    }
+
+    /// As after a start: nothing is in memory, the state directory is as it was left.
+    pub(crate) fn restarted(&self) -> Refresher {
+        let state = StateDirectory::open(&self.state_path()).unwrap();
+        refresher(&self.ca, &self.crl_path(), Some(Arc::new(state)))
+    }
+}
+
+pub(crate) fn issuer_of(ca: &Authority) -> Issuer {
+    let certificate = OwnedCertificate::from_der(ca.certificate.clone()).unwrap();
+    Issuer::new(
+        "ca".to_owned(),
+        certificate,
+        Policy {
+            validity: None,
+            nonce: NoncePolicy::Echo,
+        },
+    )
+}
+
+pub(crate) fn refresher(
+    ca: &Authority,
+    path: &Path,
+    state: Option<Arc<StateDirectory>>,
+) -> Refresher {
+    Refresher::new(
+        path.to_owned(),
+        Arc::new(issuer_of(ca)),
+        state,
+        SourceLimits::DEFAULT,
+    )
+}
+
+/// Whether the list with this number is in use: it revokes the serial of its own number, and no other does.
+#[track_caller]
+pub(crate) fn assert_in_use(refresher: &Refresher, number: u8) {
+    let table = refresher.issuer().table().expect("a list is in use");
+    let revoked: Vec<u8> = (1..=9)
+        .filter(|serial| {
+            let serial = SerialNumber::from_content(&[*serial]).unwrap();
+            matches!(table.lookup(&serial), Lookup::Revoked(_))
+        })
+        .collect();
+    assert_eq!(revoked, [number]);
+}
+
+#[track_caller]
+pub(crate) fn swapped(report: RefreshReport) -> Swapped {
+    match report {
+        RefreshReport::Swapped(swapped) => *swapped,
+        other => panic!("not swapped: {other:?}"),
+    }
+}
+
+/// The sentence of a refusal that is reported for the first time.
+#[track_caller]
+pub(crate) fn refused(report: RefreshReport) -> String {
+    match report {
+        RefreshReport::Kept {
+            error,
+            repeated: false,
+        } => error.to_string(),
+        other => panic!("not refused: {other:?}"),
+    }
+}
