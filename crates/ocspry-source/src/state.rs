@@ -478,6 +478,13 @@ mod tests {
             (new_marks.clone(), new_list.clone()),
         ];
         assert!(allowed.contains(&now_there), "{case}");
+        let temporary = [LAST_GOOD, MARKS].map(|name| format!(".{name}.tmp"));
+        assert!(
+            !temporary
+                .iter()
+                .any(|name| state.folder(IDENTITY).join(name).exists()),
+            "{case}"
+        );
 
         state.keep(IDENTITY, &list(2), &marks(2)).unwrap();
         assert_eq!(

@@ -213,7 +213,7 @@ proptest! {
         cut in any::<Index>(),
         inserted in proptest::collection::vec(any::<u8>(), 0..4),
     ) {
-        let mut vector = which.get(&vectors_once()).clone();
+        let mut vector = which.get(vectors_once()).clone();
         if !vector.der.is_empty() {
             let length = vector.der.len();
             for (index, octet) in changes {

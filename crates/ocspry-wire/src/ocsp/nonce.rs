@@ -24,10 +24,12 @@ impl<'a> Nonce<'a> {
     }
 
     /// From extnValue.
+    #[inline]
     pub(crate) fn from_extension(extension_value: Tlv<'a>) -> Result<Self, DerError> {
         Nonce::read(Reader::inside(extension_value))
     }
 
+    #[inline]
     fn read(mut reader: Reader<'a>) -> Result<Self, DerError> {
         let octet_string = reader.read(tag::OCTET_STRING)?;
         reader.finish()?;

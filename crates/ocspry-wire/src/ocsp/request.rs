@@ -6,7 +6,7 @@
 
 use super::{CertId, Nonce};
 use crate::der::read::whole;
-use crate::der::{DerError, DerErrorKind, Reader, Tlv, oid, tag};
+use crate::der::{DerError, Reader, Tlv, oid, tag};
 use crate::x509::extension::{ExplicitFalse, Extensions};
 
 /// Most CertIDs answered in one response.
@@ -52,13 +52,7 @@ impl<'a> OcspRequest<'a> {
         outer.finish()?;
 
         let mut fields = Reader::inside(tbs_request);
-        if fields.peek_tag() == Some(tag::context(0)) {
-            // v1 is the default, which DER leaves out, and there is no other version.
-            return Err(DerError {
-                offset: fields.offset(),
-                kind: DerErrorKind::Value,
-            });
-        }
+        // A version written out is not DER, since v1 is the default and there is no other: it fails as a requestList.
         if let Some(requestor_name) = fields.read_optional(tag::context(1))? {
             let mut general_name = Reader::inside(requestor_name);
             general_name.read_any()?;
@@ -74,39 +68,22 @@ impl<'a> OcspRequest<'a> {
             single_request_count += 1;
         }
 
-        let mut request = OcspRequest {
+        let known = match fields.read_optional(tag::context(2))? {
+            Some(extensions) => KnownExtensions::read(extensions.only(tag::SEQUENCE)?)?,
+            None => KnownExtensions {
+                nonce: None,
+                preferred_signature_algorithms: None,
+            },
+        };
+        fields.finish()?;
+        Ok(OcspRequest {
             tbs_request: tbs_request.der,
             first,
             single_request_count,
-            nonce: None,
-            preferred_signature_algorithms: None,
+            nonce: known.nonce,
+            preferred_signature_algorithms: known.preferred_signature_algorithms,
             rest,
-        };
-        if let Some(extensions) = fields.read_optional(tag::context(2))? {
-            request.read_extensions(extensions.only(tag::SEQUENCE)?)?;
-        }
-        fields.finish()?;
-        Ok(request)
-    }
-
-    /// requestExtensions: nonce, acceptable responses (there is one kind, basic, and everyone takes it: RFC 6960
-    /// §4.4.3) and preferred signature algorithms are known here.
-    fn read_extensions(&mut self, list: Tlv<'a>) -> Result<(), DerError> {
-        let mut extensions = Extensions::inside(list, ExplicitFalse::Refused)?;
-        while let Some(extension) = extensions.next()? {
-            match extension.oid {
-                oid::OCSP_NONCE => self.nonce = Some(Nonce::from_extension(extension.value)?),
-                oid::OCSP_RESPONSE => {
-                    extension.value.only(tag::SEQUENCE)?;
-                }
-                oid::OCSP_PREFERRED_SIGNATURE_ALGORITHMS => {
-                    self.preferred_signature_algorithms =
-                        Some(extension.value.only(tag::SEQUENCE)?.value);
-                }
-                _ => extension.pass_over()?,
-            }
-        }
-        Ok(())
+        })
     }
 
     /// The Requests in order (all of them).
@@ -116,6 +93,38 @@ impl<'a> OcspRequest<'a> {
         core::iter::once(self.first).chain(core::iter::from_fn(move || {
             SingleRequest::read(&mut rest).ok()
         }))
+    }
+}
+
+/// What is taken from requestExtensions.
+struct KnownExtensions<'a> {
+    nonce: Option<Nonce<'a>>,
+    preferred_signature_algorithms: Option<&'a [u8]>,
+}
+
+impl<'a> KnownExtensions<'a> {
+    /// Nonce, preferred signature algorithms, and acceptable responses: there is one kind, basic, and everyone takes it
+    /// (RFC 6960 §4.4.3).
+    fn read(list: Tlv<'a>) -> Result<Self, DerError> {
+        let mut known = KnownExtensions {
+            nonce: None,
+            preferred_signature_algorithms: None,
+        };
+        let mut extensions = Extensions::inside(list, ExplicitFalse::Refused)?;
+        while let Some(extension) = extensions.next()? {
+            match extension.oid {
+                oid::OCSP_NONCE => known.nonce = Some(Nonce::from_extension(extension.value)?),
+                oid::OCSP_RESPONSE => {
+                    extension.value.only(tag::SEQUENCE)?;
+                }
+                oid::OCSP_PREFERRED_SIGNATURE_ALGORITHMS => {
+                    known.preferred_signature_algorithms =
+                        Some(extension.value.only(tag::SEQUENCE)?.value);
+                }
+                _ => extension.pass_over()?,
+            }
+        }
+        Ok(known)
     }
 }
 
@@ -163,6 +172,7 @@ fn check_signature(signature: Tlv<'_>) -> Result<(), DerError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::der::DerErrorKind;
     use crate::der::write::{push, push_nested};
     use proptest::prelude::*;
 

@@ -87,7 +87,7 @@ impl<'a> Extensions<'a> {
     ///
     /// # Errors
     /// Those of the reader, `Value`, `DuplicateExtension`, and `TooMany` beyond [`EXTENSIONS_MAX`].
-    #[inline]
+    #[inline(always)]
     #[expect(
         clippy::should_implement_trait,
         reason = "a failing iterator reads worse at every caller than `while let Some(…) = ….next()?`"

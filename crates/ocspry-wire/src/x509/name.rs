@@ -175,7 +175,10 @@ mod tests {
     use super::*;
     use crate::der::write::{push, push_nested};
 
-    fn name(rdns: &[&[(&[u8], u8, &[u8])]]) -> Vec<u8> {
+    /// Type, string tag and value.
+    type Attribute<'a> = (&'a [u8], u8, &'a [u8]);
+
+    fn name(rdns: &[&[Attribute<'_>]]) -> Vec<u8> {
         let mut der = Vec::new();
         push_nested(&mut der, tag::SEQUENCE, |out| {
             for rdn in rdns {

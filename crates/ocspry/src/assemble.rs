@@ -1,0 +1,196 @@
+//! Configuration to running parts: the one file that knows every crate.  From: `config`.  To: `control`, and
+//! through the responder to the data plane.
+//!
+//! Every issuer is built whole, with its list and its credential, before any request can see it.
+
+use std::io;
+use std::sync::Arc;
+
+use ocspry_core::{Issuer, IssuerSet, Responder, SigningPool};
+use ocspry_source::{RefreshReport, Refresher, SourceError, SourceLimits, StateDirectory, Swapped};
+use ocspry_wire::Time;
+
+use crate::config::{Config, ConfigError, IssuerConfig, Place, StateChoice};
+use crate::credential_files::{CredentialFiles, CredentialReport, PairError, PairWarning};
+
+/// What one configuration became.
+pub(crate) struct Assembly {
+    /// Answers for all issuers.
+    pub(crate) responder: Responder,
+    /// The same issuers with what keeps them up to date, in the order of the configuration.
+    pub(crate) issuers: Vec<RunningIssuer>,
+    /// What was learned on the way, to be logged or printed, in the same order.
+    pub(crate) first_looks: Vec<FirstLook>,
+}
+
+/// One issuer and what keeps it up to date.
+pub(crate) struct RunningIssuer {
+    /// What it was made from.
+    pub(crate) config: IssuerConfig,
+    /// What the data plane reads.
+    pub(crate) issuer: Arc<Issuer>,
+    /// Follows the CRL.
+    pub(crate) refresher: Refresher,
+    /// Follows certificate and key.
+    pub(crate) credentials: CredentialFiles,
+}
+
+impl RunningIssuer {
+    /// It has a list and a key.  (The list may be over, or the certificate: then it answers `tryLater` until they are renewed.)
+    pub(crate) fn can_answer(&self) -> bool {
+        self.issuer.table().is_some() && self.issuer.credential().is_some()
+    }
+}
+
+/// What the first look at an issuer's files led to.
+#[derive(Debug)]
+pub(crate) struct FirstLook {
+    /// At the CRL.
+    pub(crate) list: ListLook,
+    /// At certificate and key.
+    pub(crate) pair: PairLook,
+}
+
+/// What became of the CRL.
+#[derive(Debug)]
+pub(crate) enum ListLook {
+    /// A list is in use.
+    InUse(Box<Swapped>),
+    /// The list of the running configuration stays, and nothing is to be said.
+    Carried,
+    /// None is, and the file's one begins later.
+    Waiting { until: Time },
+    /// The file cannot be used; a list carried over from before may still be.
+    Refused(SourceError),
+}
+
+/// What became of certificate and key.
+#[derive(Debug)]
+pub(crate) enum PairLook {
+    /// They are in use.
+    InUse(Vec<PairWarning>),
+    /// They are not.
+    Refused(PairError),
+}
+
+impl FirstLook {
+    /// Nothing is wrong, at most its time has not come.
+    pub(crate) fn causes_nothing(&self) -> bool {
+        !matches!(self.list, ListLook::Refused(_)) && !matches!(self.pair, PairLook::Refused(_))
+    }
+
+    /// Why the issuer cannot answer, with the place of the cause; a list from the future is no cause, but a reason to wait.
+    pub(crate) fn causes(&self, config: &IssuerConfig) -> Vec<(Place, String)> {
+        let mut causes = Vec::new();
+        match &self.list {
+            ListLook::InUse(_) | ListLook::Carried | ListLook::Waiting { until: _ } => {}
+            ListLook::Refused(error) => causes.push((config.crl_place.clone(), error.to_string())),
+        }
+        match &self.pair {
+            PairLook::InUse(_) => {}
+            PairLook::Refused(error) => {
+                causes.push((config.responder_place.clone(), error.to_string()))
+            }
+        }
+        causes
+    }
+}
+
+/// Builds all issuers of a configuration.  An issuer that runs already hands its table on, so that its time never goes
+/// backwards and a list that became unreadable stays in use.
+///
+/// # Errors
+/// Issuers that no request could tell apart.
+pub(crate) fn assemble(
+    config: &Config,
+    state: Option<&Arc<StateDirectory>>,
+    pool: &Arc<SigningPool>,
+    running: &[RunningIssuer],
+    now: Time,
+) -> Result<Assembly, ConfigError> {
+    let mut issuers = Vec::new();
+    let mut first_looks = Vec::new();
+    for config in &config.issuers {
+        let issuer = Arc::new(Issuer::new(
+            config.name.clone(),
+            config.certificate.clone(),
+            config.policy,
+        ));
+        let carried = running
+            .iter()
+            .find(|running| running.issuer.identity() == issuer.identity())
+            .and_then(|running| running.issuer.table());
+        issuer.set_table(carried);
+        let mut refresher = Refresher::new(
+            config.crl.clone(),
+            Arc::clone(&issuer),
+            state.map(Arc::clone),
+            SourceLimits::DEFAULT,
+        );
+        let list = match refresher.refresh(now) {
+            RefreshReport::Swapped(swapped) => ListLook::InUse(swapped),
+            RefreshReport::Unchanged
+            | RefreshReport::Recovered
+            | RefreshReport::StateKept
+            | RefreshReport::Expired { next_update: _ } => ListLook::Carried,
+            RefreshReport::Waiting { until, repeated: _ } => ListLook::Waiting { until },
+            RefreshReport::Kept { error, repeated: _ } => ListLook::Refused(error),
+        };
+        let mut credentials = CredentialFiles::new(config.responder.clone(), Arc::clone(&issuer));
+        let pair = match credentials.refresh(now) {
+            CredentialReport::Swapped { warnings } => PairLook::InUse(warnings),
+            CredentialReport::Unchanged | CredentialReport::Recovered => {
+                PairLook::InUse(Vec::new())
+            }
+            CredentialReport::Refused { error, attempts: _ } => PairLook::Refused(error),
+        };
+        first_looks.push(FirstLook { list, pair });
+        issuers.push(RunningIssuer {
+            config: config.clone(),
+            issuer,
+            refresher,
+            credentials,
+        });
+    }
+    let set = IssuerSet::new(
+        issuers
+            .iter()
+            .map(|running| Arc::clone(&running.issuer))
+            .collect(),
+    )?;
+    let responder = Responder::new(set, Arc::clone(pool));
+    Ok(Assembly {
+        responder,
+        issuers,
+        first_looks,
+    })
+}
+
+/// Opens the state directory.  One that was found in the environment and cannot be used is a warning, not an end.
+///
+/// # Errors
+/// The directory that the operator named cannot be used.
+pub(crate) fn open_state(
+    choice: &StateChoice,
+) -> Result<(Option<Arc<StateDirectory>>, Option<SourceError>), SourceError> {
+    match choice {
+        StateChoice::Named(path) => Ok((Some(Arc::new(StateDirectory::open(path)?)), None)),
+        StateChoice::Default(path) => Ok(match StateDirectory::open(path) {
+            Ok(state) => (Some(Arc::new(state)), None),
+            Err(error) => (None, Some(error)),
+        }),
+        StateChoice::Nowhere => Ok((None, None)),
+    }
+}
+
+/// Threads for slow keys (RSA): as many as processors, since each of them computes; and a queue that the slowest of them
+/// empties within the time a client waits.
+///
+/// # Errors
+/// The kernel gave no thread.
+pub(crate) fn start_signing_pool(processors: usize) -> io::Result<Arc<SigningPool>> {
+    SigningPool::start(processors, SIGNING_QUEUE_MAX)
+}
+
+/// At 4 ms for the slowest key (RSA 4096), a full queue is two seconds of work for one thread.
+const SIGNING_QUEUE_MAX: usize = 512;

@@ -1,0 +1,231 @@
+//! `ocspry config check`: everything that `serve` would load, without opening the port.
+//!
+//! From: `main`.  To: standard output (the verdict, or all of it as JSON) and standard error (what is wrong).  No state
+//! directory is opened or written: the files are judged as they are, not what could stand in for them.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread;
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand, ValueHint};
+use ocspry_core::{Clock, SystemClock};
+use ocspry_wire::Time;
+use serde_json::{Value, json};
+
+use crate::assemble::{self, FirstLook, ListLook, PairLook, RunningIssuer};
+use crate::config::{ConfigOrigin, ConfigText, Environment, Place, Problems, ServeFlags};
+use crate::summary;
+use crate::time_text::utc_and_distance;
+
+/// Verbs on configuration files.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Load everything that `serve -c FILE` would load, and say what is wrong
+    Check(CheckFlags),
+}
+
+/// What `config check` can be told.
+#[derive(Debug, Args)]
+pub(crate) struct CheckFlags {
+    /// Configuration file (TOML)
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "config", conflicts_with = "config")]
+    file: Option<PathBuf>,
+
+    /// The same, as `serve` takes it
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
+
+    /// Print the verdict as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs a verb.
+///
+/// # Errors
+/// What kept it from judging at all; a bad file is a verdict.
+pub(crate) fn run(command: ConfigCommand) -> Result<ExitCode> {
+    match command {
+        ConfigCommand::Check(flags) => check(flags),
+    }
+}
+
+fn check(flags: CheckFlags) -> Result<ExitCode> {
+    let path = flags
+        .file
+        .or(flags.config)
+        .context("no configuration file given")?;
+    let verdict = Verdict::of(path, SystemClock.now())?;
+    if flags.json {
+        println!("{:#}", verdict.json());
+    } else {
+        verdict.print();
+    }
+    Ok(if verdict.complaints.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// All that is to be said about a file.
+struct Verdict {
+    path: PathBuf,
+    text: Option<ConfigText>,
+    complaints: Vec<Complaint>,
+    warnings: Vec<String>,
+    issuers: Vec<RunningIssuer>,
+    now: Time,
+}
+
+/// One thing that is wrong.
+struct Complaint {
+    place: Place,
+    issuer: Option<String>,
+    message: String,
+    help: Option<String>,
+}
+
+impl Verdict {
+    fn of(path: PathBuf, now: Time) -> Result<Verdict> {
+        let origin = ConfigOrigin::File {
+            path: path.clone(),
+            flags: Box::new(ServeFlags::default()),
+        };
+        let mut verdict = Verdict {
+            path,
+            text: None,
+            complaints: Vec::new(),
+            warnings: Vec::new(),
+            issuers: Vec::new(),
+            now,
+        };
+        let (config, text) = match origin.load_with_text(&Environment::of_process()) {
+            Ok(loaded) => loaded,
+            Err(Problems { text, problems }) => {
+                verdict.text = text;
+                verdict
+                    .complaints
+                    .extend(problems.into_iter().map(|problem| Complaint {
+                        message: problem.error.to_string(),
+                        help: problem.error.help(),
+                        place: problem.place,
+                        issuer: None,
+                    }));
+                return Ok(verdict);
+            }
+        };
+        verdict.text = text;
+        verdict
+            .warnings
+            .extend(config.warnings.iter().map(ToString::to_string));
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let pool = assemble::start_signing_pool(processors)
+            .context("the signing threads cannot be started")?;
+        let assembly = assemble::assemble(&config, None, &pool, &[], now)?;
+        for (running, look) in assembly.issuers.iter().zip(&assembly.first_looks) {
+            verdict.judge(running, look);
+        }
+        verdict.issuers = assembly.issuers;
+        Ok(verdict)
+    }
+
+    fn judge(&mut self, running: &RunningIssuer, look: &FirstLook) {
+        let config = &running.config;
+        let mut complain = |place: Place, message: String| {
+            self.complaints.push(Complaint {
+                place,
+                issuer: Some(config.name.clone()),
+                message,
+                help: None,
+            });
+        };
+        for (place, cause) in look.causes(config) {
+            complain(place, cause);
+        }
+        match &look.list {
+            ListLook::InUse(swapped) => {
+                if swapped.is_expired {
+                    let end = utc_and_distance(swapped.facts.window.next_update, self.now);
+                    complain(
+                        config.crl_place.clone(),
+                        format!("CRL {} expired on {end}", config.crl.display()),
+                    );
+                }
+                let warnings = swapped.facts.warnings.iter();
+                self.warnings
+                    .extend(warnings.map(|warning| format!("issuer {}: {warning}", config.name)));
+            }
+            ListLook::Waiting { until } => self.warnings.push(format!(
+                "issuer {}: the CRL is from the future; answers are tryLater until {}",
+                config.name,
+                utc_and_distance(*until, self.now)
+            )),
+            ListLook::Carried | ListLook::Refused(_) => {}
+        }
+        match &look.pair {
+            PairLook::InUse(warnings) => {
+                let warnings = warnings
+                    .iter()
+                    .map(|warning| format!("issuer {}: {warning}", config.name));
+                self.warnings.extend(warnings);
+            }
+            PairLook::Refused(_) => {}
+        }
+    }
+
+    fn print(&self) {
+        for warning in &self.warnings {
+            anstream::eprintln!("warning: {warning}");
+        }
+        for (index, complaint) in self.complaints.iter().enumerate() {
+            let message = match &complaint.issuer {
+                Some(issuer) => format!("issuer {issuer}: {}", complaint.message),
+                None => complaint.message.clone(),
+            };
+            if index > 0 {
+                eprintln!();
+            }
+            match (&self.text, &complaint.help) {
+                (Some(text), help) => anstream::eprintln!(
+                    "{}",
+                    text.render(&complaint.place, &message, help.as_deref())
+                ),
+                (None, Some(help)) => anstream::eprintln!("error: {message}: {help}"),
+                (None, None) => anstream::eprintln!("error: {message}"),
+            }
+        }
+        if self.complaints.is_empty() {
+            println!("{}: ok\n", self.path.display());
+            print!("{}", summary::issuers_text(&self.issuers, self.now));
+        }
+    }
+
+    fn json(&self) -> Value {
+        let complaints: Vec<Value> = self
+            .complaints
+            .iter()
+            .map(|complaint| {
+                let position = self
+                    .text
+                    .as_ref()
+                    .and_then(|text| text.line_and_column(&complaint.place));
+                json!({
+                    "line": position.map(|(line, _)| line),
+                    "column": position.map(|(_, column)| column),
+                    "issuer": complaint.issuer,
+                    "message": complaint.message,
+                    "help": complaint.help,
+                })
+            })
+            .collect();
+        json!({
+            "file": self.path.display().to_string(),
+            "ok": self.complaints.is_empty(),
+            "errors": complaints,
+            "warnings": self.warnings,
+            "issuers": self.issuers.iter().map(summary::json).collect::<Vec<Value>>(),
+        })
+    }
+}

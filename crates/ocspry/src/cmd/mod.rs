@@ -1,0 +1,5 @@
+//! The verbs of the command line.  From: `main`.  To: everything below.
+
+pub(crate) mod config;
+pub(crate) mod demo;
+pub(crate) mod serve;

@@ -1,0 +1,170 @@
+//! `ocspry serve`: from flags or a file to a running responder, and to its orderly end.
+//!
+//! From: `main` (or `demo`).  To: `control`, which runs until a signal stops it.  The order matters: files are watched
+//! before they are read, everything is checked before the port opens, and systemd hears READY when answers can be had.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use arc_swap::ArcSwap;
+use ocspry_core::{Clock, SystemClock};
+use ocspry_http::{Limits, Listeners, Server};
+use sd_notify::NotifyState;
+use tracing::{info, warn};
+
+use crate::assemble::{self, Assembly};
+use crate::config::{ConfigOrigin, Environment, ServeFlags};
+use crate::control::{self, Control};
+use crate::file_stamp::FileStamps;
+use crate::log_output::LogOutput;
+use crate::{report, signals, summary};
+
+/// Requests in flight get this long to finish when the program stops.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// What a missing state directory means.
+const FORGOTTEN: &str = "the last good CRL and the newest thisUpdate are forgotten at a restart";
+
+/// Serves until told to stop.
+///
+/// # Errors
+/// One line for each thing that keeps it from starting.
+pub(crate) fn run(flags: ServeFlags) -> Result<ExitCode> {
+    serve(ConfigOrigin::from_flags(flags), |_| String::new())
+}
+
+/// Serves; `more` adds to the start-up summary, knowing the addresses.
+pub(crate) fn serve(
+    origin: ConfigOrigin,
+    more: impl FnOnce(&[SocketAddr]) -> String,
+) -> Result<ExitCode> {
+    let environment = Environment::of_process();
+    let config = match origin.load(&environment) {
+        Ok(config) => config,
+        Err(problems) => {
+            anstream::eprintln!("{}", problems.render());
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let log = LogOutput::install(config.log_file.as_deref())?;
+    let (state, state_error) = assemble::open_state(&config.state)?;
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let pool = assemble::start_signing_pool(processors)
+        .context("the signing threads cannot be started")?;
+    let (sender, events) = control::channel();
+    signals::forward(sender.clone()).context("signals cannot be received")?;
+
+    // What is watched before it is read cannot change unseen.
+    let watch = control::watch(&origin, &config, &sender);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let now = clock.now();
+    let Assembly {
+        responder,
+        issuers,
+        first_looks,
+    } = assemble::assemble(&config, state.as_ref(), &pool, &[], now)?;
+    let waits = |look: &assemble::FirstLook| look.causes_nothing();
+    if !issuers
+        .iter()
+        .zip(&first_looks)
+        .any(|(running, look)| running.can_answer() || waits(look))
+    {
+        // A warning may well name the cause.
+        for warning in &config.warnings {
+            warn!("{warning}");
+        }
+        let mut lines = String::new();
+        for (running, look) in issuers.iter().zip(&first_looks) {
+            for (_, cause) in look.causes(&running.config) {
+                let _ = writeln!(lines, "error: issuer {}: {cause}", running.config.name);
+            }
+        }
+        bail!("{}", lines.trim_end());
+    }
+    let listeners = Listeners::bind(&config.listen, processors)?;
+    let responder = Arc::new(ArcSwap::from_pointee(responder));
+    let server = Server::start(
+        listeners,
+        Arc::clone(&responder),
+        Arc::clone(&clock),
+        Limits::DEFAULT,
+    )?;
+    let addresses = server.local_addresses().to_vec();
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    match (&state, state_error) {
+        (Some(_), _) => {}
+        (None, Some(error)) => warn!("no state directory: {error}; {FORGOTTEN}"),
+        (None, None) => warn!("no state directory: give --state-dir DIR; {FORGOTTEN}"),
+    }
+    for (running, look) in issuers.iter().zip(&first_looks) {
+        report::first_look(running, look, now);
+    }
+    info!(
+        "serving {} issuer(s) on {}",
+        issuers.len(),
+        control::join(&addresses)
+    );
+    let state_path = state.as_ref().map(|state| state.path());
+    let text = start_text(
+        &summary::text(&issuers, state_path, now),
+        &addresses,
+        &more(&addresses),
+    );
+    // Nobody may be reading: that is no reason not to serve.
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+    notify(&[NotifyState::Ready]);
+
+    let mut control = Control {
+        origin,
+        environment,
+        config_at_start: config.clone(),
+        config,
+        clock,
+        log,
+        state,
+        pool,
+        responder,
+        issuers,
+        sender,
+        watch,
+        stages: Vec::new(),
+        structure: FileStamps::default(),
+    };
+    control.run(&events);
+
+    notify(&[NotifyState::Stopping]);
+    info!(
+        "stopping: requests in flight have {} s",
+        DRAIN_TIME.as_secs()
+    );
+    let drained = server.drain(DRAIN_TIME);
+    match drained.connections_cut {
+        0 => info!("stopped"),
+        cut => warn!("stopped: {cut} connections were still busy and were cut"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start_text(summary: &str, addresses: &[SocketAddr], more: &str) -> String {
+    let mut text = format!("ocspry {}\n\n{summary}\n", env!("CARGO_PKG_VERSION"));
+    for address in addresses {
+        let _ = writeln!(text, "listening on http://{address}/");
+    }
+    text.push_str(more);
+    text
+}
+
+/// Tells systemd, where there is one.
+pub(crate) fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!("the service manager cannot be told about a change of state: {error}");
+    }
+}

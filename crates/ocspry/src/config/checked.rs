@@ -1,0 +1,657 @@
+//! What may be: the one way from [`RawConfig`] to [`Config`].  From: `raw` or `flags`.  To: `assemble`.
+//!
+//! Values are bounded, addresses resolved, relative paths put under the file's own directory, and the CAs' certificates
+//! read, since nothing can be told about an issuer without its name and key.  CRLs, keys and responder certificates are
+//! left to `assemble`: one that cannot be loaded today makes its issuer answer `tryLater`, not the whole program stop.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ocspry_core::{NoncePolicy, OwnedCertificate, Policy};
+use ocspry_wire::x509::certificate::display_name;
+use toml::Spanned;
+
+use super::Environment;
+use super::diagnostics::{Place, Problem};
+use super::error::{ConfigError, ConfigWarning, FileRole};
+use super::raw::{RawConfig, RawIssuer, RawListen, RawResponder, RawStatus};
+use crate::certificate_file::CertificateFile;
+
+/// A configuration that holds together.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// Where to listen; at least one.
+    pub(crate) listen: Vec<SocketAddr>,
+    /// Where to keep state.
+    pub(crate) state: StateChoice,
+    /// Time between two checks of the files, besides the watch.
+    pub(crate) check_interval: Duration,
+    /// Log here instead of to standard error.
+    pub(crate) log_file: Option<PathBuf>,
+    /// At least one, each another CA, in the order of the configuration.
+    pub(crate) issuers: Vec<IssuerConfig>,
+    /// Not refused, but worth saying.
+    pub(crate) warnings: Vec<ConfigWarning>,
+}
+
+/// Where state is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StateChoice {
+    /// Named by the operator: it must work.
+    Named(PathBuf),
+    /// Found in the environment: it should work.
+    Default(PathBuf),
+    /// Nowhere.
+    Nowhere,
+}
+
+/// One issuer.
+#[derive(Clone, Debug)]
+pub(crate) struct IssuerConfig {
+    /// Its name in the configuration, in logs and in paths.
+    pub(crate) name: String,
+    /// The file of its certificate.
+    pub(crate) certificate_path: PathBuf,
+    /// Its certificate.
+    pub(crate) certificate: OwnedCertificate,
+    /// Its CRL.
+    pub(crate) crl: PathBuf,
+    /// Where the CRL is named.
+    pub(crate) crl_place: Place,
+    /// Who signs its answers.
+    pub(crate) responder: ResponderConfig,
+    /// Where the responder is named.
+    pub(crate) responder_place: Place,
+    /// The operator's choices.
+    pub(crate) policy: Policy,
+}
+
+/// Who signs an issuer's answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ResponderConfig {
+    /// A delegate (or the issuer's own certificate, given like one).
+    Delegated {
+        certificate: PathBuf,
+        key: PathBuf,
+        passphrase_file: Option<PathBuf>,
+    },
+    /// The CA itself.
+    Issuer {
+        key: PathBuf,
+        passphrase_file: Option<PathBuf>,
+    },
+}
+
+impl ResponderConfig {
+    /// The files it is made from.
+    pub(crate) fn paths(&self) -> Vec<&Path> {
+        let (certificate, key, passphrase_file) = match self {
+            ResponderConfig::Delegated {
+                certificate,
+                key,
+                passphrase_file,
+            } => (Some(certificate), key, passphrase_file),
+            ResponderConfig::Issuer {
+                key,
+                passphrase_file,
+            } => (None, key, passphrase_file),
+        };
+        certificate
+            .into_iter()
+            .chain([key])
+            .chain(passphrase_file)
+            .map(PathBuf::as_path)
+            .collect()
+    }
+}
+
+/// Listens here unless told otherwise.
+pub(super) const DEFAULT_HOST: &str = "127.0.0.1";
+/// Port 8888: above 1024, so no privilege is needed.
+pub(super) const DEFAULT_PORT: u16 = 8888;
+/// Checks the files every five minutes, besides the watch.
+const DEFAULT_CHECK_INTERVAL: Duration = Duration::from_secs(300);
+
+/// Checks everything that was typed; relative paths are relative to `base`.
+///
+/// # Errors
+/// All problems that were found, in the order of the checks.
+pub(super) fn check(
+    raw: RawConfig,
+    base: &Path,
+    environment: &Environment,
+) -> Result<Config, Vec<Problem>> {
+    let mut checker = Checker {
+        base,
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
+    if raw.version.is_none() {
+        checker.problem(
+            Place::default(),
+            ConfigError::MissingKey {
+                table: "the file".to_owned(),
+                key: "version",
+                example: "version = 1",
+            },
+        );
+    }
+    checker.not_available("ledger", raw.ledger.as_ref());
+    let listen = checker.listen(raw.listen);
+    let state = match raw.state_dir {
+        Some(path) => checker
+            .path("state-dir", path)
+            .map_or(StateChoice::Nowhere, StateChoice::Named),
+        None => default_state(environment),
+    };
+    let check_interval = raw
+        .check_interval
+        .and_then(|text| checker.duration("check-interval", &text, CHECK_INTERVAL_BOUNDS));
+    let log_file = raw.log_file.and_then(|path| checker.path("log-file", path));
+    let mut raw_issuers: Vec<(Spanned<String>, Spanned<RawIssuer>)> =
+        raw.issuer.into_iter().collect();
+    raw_issuers.sort_by_key(|(name, _)| name.span().start);
+    if raw_issuers.is_empty() {
+        checker.problem(Place::default(), ConfigError::NoIssuer);
+    }
+    let issuers: Vec<(Place, IssuerConfig)> = raw_issuers
+        .into_iter()
+        .filter_map(|(name, issuer)| {
+            let place = name.span();
+            checker.issuer(name, issuer).map(|issuer| (place, issuer))
+        })
+        .collect();
+    checker.refuse_same_issuers(&issuers);
+    if !checker.problems.is_empty() {
+        return Err(checker.problems);
+    }
+    Ok(Config {
+        listen,
+        state,
+        check_interval: check_interval.unwrap_or(DEFAULT_CHECK_INTERVAL),
+        log_file,
+        issuers: issuers.into_iter().map(|(_, issuer)| issuer).collect(),
+        warnings: checker.warnings,
+    })
+}
+
+/// `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/ocspry`, else `$HOME/.local/state/ocspry`.
+fn default_state(environment: &Environment) -> StateChoice {
+    // The XDG base directory specification: a relative path is to be ignored.
+    let absolute = |path: &OsStr| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
+    let by_systemd = environment
+        .state_directory
+        .as_deref()
+        .and_then(|paths| paths.as_bytes().split(|octet| *octet == b':').next())
+        .and_then(|path| absolute(OsStr::from_bytes(path)));
+    let by_xdg = || {
+        environment
+            .xdg_state_home
+            .as_deref()
+            .and_then(absolute)
+            .map(|path| path.join("ocspry"))
+    };
+    let by_home = || {
+        environment
+            .home
+            .as_deref()
+            .and_then(absolute)
+            .map(|path| path.join(".local/state/ocspry"))
+    };
+    by_systemd
+        .or_else(by_xdg)
+        .or_else(by_home)
+        .map_or(StateChoice::Nowhere, StateChoice::Default)
+}
+
+/// Collects what is wrong while the values are taken over one by one.
+struct Checker<'a> {
+    base: &'a Path,
+    problems: Vec<Problem>,
+    warnings: Vec<ConfigWarning>,
+}
+
+impl Checker<'_> {
+    fn problem(&mut self, place: Place, error: ConfigError) {
+        self.problems.push(Problem::at(place, error));
+    }
+
+    fn not_available<T>(&mut self, key: &'static str, value: Option<&Spanned<T>>) {
+        if let Some(value) = value {
+            self.problem(value.span(), ConfigError::NotAvailable { key });
+        }
+    }
+
+    fn path(&mut self, key: &'static str, path: Spanned<PathBuf>) -> Option<PathBuf> {
+        let place = path.span();
+        let path = path.into_inner();
+        if path.as_os_str().is_empty() {
+            self.problem(place, ConfigError::EmptyPath { key });
+            return None;
+        }
+        Some(self.base.join(path))
+    }
+
+    fn duration(
+        &mut self,
+        key: &'static str,
+        text: &Spanned<String>,
+        bounds: DurationBounds,
+    ) -> Option<Duration> {
+        let Some(duration) = parse_duration(text.get_ref()) else {
+            self.problem(
+                text.span(),
+                ConfigError::Duration {
+                    text: text.get_ref().clone(),
+                },
+            );
+            return None;
+        };
+        if !(bounds.min..=bounds.max).contains(&duration) {
+            self.problem(
+                text.span(),
+                ConfigError::DurationRange {
+                    key,
+                    min: bounds.min_text,
+                    max: bounds.max_text,
+                },
+            );
+            return None;
+        }
+        Some(duration)
+    }
+
+    fn listen(&mut self, raw: Option<Spanned<RawListen>>) -> Vec<SocketAddr> {
+        let default = || vec![SocketAddr::from(([127, 0, 0, 1], DEFAULT_PORT))];
+        let Some(raw) = raw else { return default() };
+        let RawListen { ocsp, admin } = raw.into_inner();
+        self.not_available("admin", admin.as_ref());
+        let Some(ocsp) = ocsp else { return default() };
+        if ocsp.get_ref().is_empty() {
+            self.problem(ocsp.span(), ConfigError::NoAddress);
+        }
+        let mut addresses = Vec::new();
+        for text in ocsp.into_inner() {
+            match resolve(text.get_ref()) {
+                Ok(found) if found.iter().any(|address| addresses.contains(address)) => {
+                    self.problem(
+                        text.span(),
+                        ConfigError::DoubledAddress {
+                            text: text.get_ref().clone(),
+                        },
+                    );
+                }
+                Ok(found) => addresses.extend(found),
+                Err(error) => self.problem(text.span(), error),
+            }
+        }
+        addresses
+    }
+
+    fn issuer(&mut self, name: Spanned<String>, raw: Spanned<RawIssuer>) -> Option<IssuerConfig> {
+        let place = name.span();
+        let name = name.into_inner();
+        if !is_issuer_name(&name) {
+            self.problem(
+                place.clone(),
+                ConfigError::IssuerName { name: name.clone() },
+            );
+        }
+        let RawIssuer {
+            certificate,
+            status,
+            responder,
+            validity,
+            nonce,
+            never_issued,
+        } = raw.into_inner();
+        self.not_available("never-issued", never_issued.as_ref());
+        let missing = |key, example| ConfigError::MissingKey {
+            table: format!("issuer `{name}`"),
+            key,
+            example,
+        };
+
+        let certificate = match certificate {
+            Some(path) => {
+                let place = path.span();
+                self.path("certificate", path)
+                    .and_then(|path| self.ca_certificate(place, path))
+            }
+            None => {
+                self.problem(
+                    place.clone(),
+                    missing("certificate", "certificate = \"ca.pem\""),
+                );
+                None
+            }
+        };
+        let crl = match status {
+            Some(status) => self.status(status),
+            None => {
+                self.problem(
+                    place.clone(),
+                    missing("status", "status = [{ crl = \"crl.pem\" }]"),
+                );
+                None
+            }
+        };
+        let responder = match responder {
+            Some(responder) => {
+                let place = responder.span();
+                self.responder(responder)
+                    .map(|responder| (place, responder))
+            }
+            None => {
+                self.problem(
+                    place,
+                    missing(
+                        "responder",
+                        "responder = { certificate = \"ocsp.pem\", key = \"ocsp.key\" }",
+                    ),
+                );
+                None
+            }
+        };
+        let validity = validity.and_then(|text| self.duration("validity", &text, VALIDITY_BOUNDS));
+        let nonce = match nonce {
+            Some(text) => self.nonce(&text),
+            None => NoncePolicy::Echo,
+        };
+        let (certificate_path, certificate) = certificate?;
+        let (crl_place, crl) = crl?;
+        let (responder_place, responder) = responder?;
+        Some(IssuerConfig {
+            name,
+            certificate_path,
+            certificate,
+            crl,
+            crl_place,
+            responder,
+            responder_place,
+            policy: Policy { validity, nonce },
+        })
+    }
+
+    fn ca_certificate(
+        &mut self,
+        place: Place,
+        path: PathBuf,
+    ) -> Option<(PathBuf, OwnedCertificate)> {
+        match CertificateFile::read(&path) {
+            Ok(file) => {
+                if !file.others.is_empty() {
+                    self.warnings.push(ConfigWarning::MoreCertificates {
+                        path: path.clone(),
+                        used: display_name(file.certificate.view().subject),
+                        ignored_count: file.others.len(),
+                    });
+                }
+                Some((path, file.certificate))
+            }
+            Err(source) => {
+                self.problem(
+                    place,
+                    ConfigError::Certificate {
+                        role: FileRole::CaCertificate,
+                        source,
+                    },
+                );
+                None
+            }
+        }
+    }
+
+    fn status(&mut self, status: Spanned<Vec<Spanned<RawStatus>>>) -> Option<(Place, PathBuf)> {
+        let place = status.span();
+        let mut sources = status.into_inner();
+        for source in &sources {
+            let RawStatus {
+                crl: _,
+                crl_url,
+                issued,
+                ledger,
+            } = source.get_ref();
+            self.not_available("crl-url", crl_url.as_ref());
+            self.not_available("issued", issued.as_ref());
+            self.not_available("ledger", ledger.as_ref());
+        }
+        if sources.len() != 1 {
+            self.problem(
+                place,
+                ConfigError::StatusCount {
+                    found: sources.len(),
+                },
+            );
+            return None;
+        }
+        let source = sources.pop()?;
+        let place = source.span();
+        let RawStatus {
+            crl,
+            crl_url,
+            issued,
+            ledger,
+        } = source.into_inner();
+        match crl {
+            Some(crl) => {
+                let place = crl.span();
+                self.path("crl", crl).map(|path| (place, path))
+            }
+            None => {
+                if crl_url.is_none() && issued.is_none() && ledger.is_none() {
+                    self.problem(
+                        place,
+                        ConfigError::MissingKey {
+                            table: "this source".to_owned(),
+                            key: "crl",
+                            example: "crl = \"crl.pem\"",
+                        },
+                    );
+                }
+                None
+            }
+        }
+    }
+
+    fn responder(&mut self, raw: Spanned<RawResponder>) -> Option<ResponderConfig> {
+        let place = raw.span();
+        let RawResponder {
+            certificate,
+            key,
+            ca_key,
+            passphrase_file,
+            managed,
+        } = raw.into_inner();
+        if managed.is_some() {
+            self.not_available("managed", managed.as_ref());
+            return None;
+        }
+        let passphrase_file = passphrase_file.and_then(|path| self.path("passphrase-file", path));
+        let missing = |key, example| ConfigError::MissingKey {
+            table: "`responder`".to_owned(),
+            key,
+            example,
+        };
+        match (certificate, key, ca_key) {
+            (Some(certificate), Some(key), None) => {
+                let certificate = self.path("certificate", certificate);
+                let key = self.path("key", key);
+                Some(ResponderConfig::Delegated {
+                    certificate: certificate?,
+                    key: key?,
+                    passphrase_file,
+                })
+            }
+            (None, None, Some(ca_key)) => {
+                let key = self.path("ca-key", ca_key)?;
+                Some(ResponderConfig::Issuer {
+                    key,
+                    passphrase_file,
+                })
+            }
+            (Some(_), _, Some(ca_key)) => {
+                self.problem(
+                    ca_key.span(),
+                    ConfigError::Conflict {
+                        one: "certificate",
+                        other: "ca-key",
+                    },
+                );
+                None
+            }
+            (None, Some(_), Some(ca_key)) => {
+                self.problem(
+                    ca_key.span(),
+                    ConfigError::Conflict {
+                        one: "key",
+                        other: "ca-key",
+                    },
+                );
+                None
+            }
+            (Some(_), None, None) => {
+                self.problem(place, missing("key", "key = \"ocsp.key\""));
+                None
+            }
+            (None, _, None) => {
+                self.problem(place, missing("certificate", "certificate = \"ocsp.pem\""));
+                None
+            }
+        }
+    }
+
+    fn nonce(&mut self, text: &Spanned<String>) -> NoncePolicy {
+        match text.get_ref().as_str() {
+            "echo" => NoncePolicy::Echo,
+            "ignore" => NoncePolicy::Ignore,
+            "required" => NoncePolicy::Required,
+            other => {
+                self.problem(
+                    text.span(),
+                    ConfigError::NoncePolicy {
+                        text: other.to_owned(),
+                    },
+                );
+                NoncePolicy::Echo
+            }
+        }
+    }
+
+    /// Two issuers with one name and one key could not be told apart by any request.
+    fn refuse_same_issuers(&mut self, issuers: &[(Place, IssuerConfig)]) {
+        let mut seen: HashMap<(&[u8], &[u8]), &str> = HashMap::new();
+        for (place, issuer) in issuers {
+            let view = issuer.certificate.view();
+            if let Some(other) = seen.insert((view.subject, view.public_key.key_bits), &issuer.name)
+            {
+                self.problems.push(Problem::at(
+                    place.clone(),
+                    ConfigError::SameIssuer {
+                        name: issuer.name.clone(),
+                        other: other.to_owned(),
+                        subject: display_name(view.subject),
+                    },
+                ));
+            }
+        }
+    }
+}
+
+/// The name stands in URLs, file names and logs.
+fn is_issuer_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter))
+}
+
+/// Shortest and longest accepted, as values and as people write them.
+#[derive(Clone, Copy)]
+struct DurationBounds {
+    min: Duration,
+    max: Duration,
+    min_text: &'static str,
+    max_text: &'static str,
+}
+
+/// Files are looked at no more than once a second, and at least once a day.
+const CHECK_INTERVAL_BOUNDS: DurationBounds = DurationBounds {
+    min: Duration::from_secs(1),
+    max: Duration::from_secs(86_400),
+    min_text: "1s",
+    max_text: "1d",
+};
+/// Shorter answers would be over before a slow client has read them; ten years is longer than any list.
+const VALIDITY_BOUNDS: DurationBounds = DurationBounds {
+    min: Duration::from_secs(60),
+    max: Duration::from_secs(3650 * 86_400),
+    min_text: "1m",
+    max_text: "3650d",
+};
+
+/// A whole number and a unit: `30s`, `5m`, `12h`, `7d`.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let unit_start = text.find(|letter: char| !letter.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit_start);
+    let seconds: u64 = match unit.trim() {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    number
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(seconds)
+        .map(Duration::from_secs)
+}
+
+/// An address with a port; a host name becomes all of its addresses.
+fn resolve(text: &str) -> Result<Vec<SocketAddr>, ConfigError> {
+    if let Ok(address) = text.parse() {
+        return Ok(vec![address]);
+    }
+    let refuse = |suggestion| {
+        Err(ConfigError::Address {
+            text: text.to_owned(),
+            suggestion,
+        })
+    };
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return refuse(Some(SocketAddr::new(address, DEFAULT_PORT).to_string()));
+    }
+    if let Ok(port) = text.trim_start_matches(['*', ':']).parse::<u16>() {
+        return refuse(Some(format!("[::]:{port}")));
+    }
+    if let Some(rest) = text.strip_prefix("http://") {
+        return refuse(Some(rest.trim_end_matches('/').to_owned()));
+    }
+    let is_host_and_port = text.rsplit_once(':').is_some_and(|(host, port)| {
+        port.parse::<u16>().is_ok()
+            && !host.is_empty()
+            && host
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || "-.".contains(letter))
+            && host.contains(|letter: char| letter.is_ascii_alphabetic())
+    });
+    if !is_host_and_port {
+        return refuse(None);
+    }
+    let unresolved = |source| ConfigError::HostUnresolved {
+        text: text.to_owned(),
+        source,
+    };
+    let addresses: Vec<SocketAddr> = text.to_socket_addrs().map_err(unresolved)?.collect();
+    if addresses.is_empty() {
+        return refuse(None);
+    }
+    Ok(addresses)
+}

@@ -1,0 +1,298 @@
+//! What can be wrong with a configuration, and what is only worth saying.
+//!
+//! Each variant carries the facts; its message names what and where, [`ConfigError::help`] what to do.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use ocspry_core::IssuerError;
+
+use crate::certificate_file::CertificateFileError;
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    #[error("{} cannot be read: {source}", path.display())]
+    ConfigUnreadable { path: PathBuf, source: io::Error },
+    /// The file is not text.
+    #[error("{} is not UTF-8 text (octet {offset})", path.display())]
+    NotUtf8 { path: PathBuf, offset: usize },
+    /// Not TOML.
+    #[error("{message}")]
+    Toml { message: String },
+    /// Another format.
+    #[error("version {found} of the configuration is not known to this program")]
+    Version { found: i64 },
+    /// A key nobody reads.
+    #[error("unknown key `{key}`")]
+    UnknownKey {
+        key: String,
+        known: Vec<String>,
+        suggestion: Option<String>,
+    },
+    /// A value of another type.
+    #[error("this key takes {expected}, not {found}")]
+    WrongType { found: String, expected: String },
+    /// A key of a later version.
+    #[error("`{key}` is not available in this version")]
+    NotAvailable { key: &'static str },
+    /// A key that must be there.
+    #[error("{table} has no `{key}`")]
+    MissingKey {
+        table: String,
+        key: &'static str,
+        example: &'static str,
+    },
+    /// Two keys that exclude each other.
+    #[error("`{one}` and `{other}` cannot both be given")]
+    Conflict {
+        one: &'static str,
+        other: &'static str,
+    },
+    /// An empty path.
+    #[error("the path of `{key}` is empty")]
+    EmptyPath { key: &'static str },
+    /// A list with another length than one.
+    #[error("`status` must have exactly one source in this version, not {found}")]
+    StatusCount { found: usize },
+    /// Not a span of time.
+    #[error("`{text}` is not a duration")]
+    Duration { text: String },
+    /// A span of time out of bounds.
+    #[error("`{key}` must be between {min} and {max}")]
+    DurationRange {
+        key: &'static str,
+        min: &'static str,
+        max: &'static str,
+    },
+    /// Not a nonce policy.
+    #[error("unknown nonce policy `{text}`")]
+    NoncePolicy { text: String },
+    /// Not an address.
+    #[error("`{text}` is not an address with a port")]
+    Address {
+        text: String,
+        suggestion: Option<String>,
+    },
+    /// A host name that leads nowhere.
+    #[error("the host of `{text}` cannot be resolved: {source}")]
+    HostUnresolved { text: String, source: io::Error },
+    /// The same address twice.
+    #[error("`{text}` is listed twice")]
+    DoubledAddress { text: String },
+    /// An empty list of addresses.
+    #[error("`ocsp` lists no address")]
+    NoAddress,
+    /// No `[issuer.NAME]`.
+    #[error("no issuer is configured")]
+    NoIssuer,
+    /// An issuer's name that cannot stand in a URL.
+    #[error("`{name}` cannot be an issuer's name")]
+    IssuerName { name: String },
+    /// Two issuers of one name and key.
+    #[error("issuer `{name}` is the same CA as issuer `{other}`: {subject}")]
+    SameIssuer {
+        name: String,
+        other: String,
+        subject: String,
+    },
+    /// Issuers that core refuses.
+    #[error(transparent)]
+    Issuers(#[from] IssuerError),
+    /// A certificate file that cannot be used.
+    #[error("{role} {source}")]
+    Certificate {
+        role: FileRole,
+        source: CertificateFileError,
+    },
+    /// Two flags name the same CA.
+    #[error("{} and {} are the same CA: {subject}", first.display(), second.display())]
+    DoubledCa {
+        first: PathBuf,
+        second: PathBuf,
+        subject: String,
+    },
+    /// A file that belongs to none of the others.
+    #[error("{role} {} belongs to none of {candidates}: {why}", path.display())]
+    Unmatched {
+        role: FileRole,
+        path: PathBuf,
+        candidates: String,
+        why: String,
+    },
+    /// Two files for one place.
+    #[error("{role}s {} and {} are both for {owner}", first.display(), second.display())]
+    Doubled {
+        role: FileRole,
+        first: PathBuf,
+        second: PathBuf,
+        owner: String,
+    },
+    /// A CA without a file that it needs.
+    #[error("no {role} for {owner}")]
+    Lacking { role: FileRole, owner: String },
+    /// A CA that could sign in two ways.
+    #[error("both a CA key ({}) and a responder certificate ({}) for {owner}", ca_key.display(), certificate.display())]
+    TwoSigners {
+        ca_key: PathBuf,
+        certificate: PathBuf,
+        owner: String,
+    },
+}
+
+impl ConfigError {
+    /// What to do about it.
+    pub(crate) fn help(&self) -> Option<String> {
+        match self {
+            ConfigError::ConfigUnreadable { path: _, source: _ } => {
+                Some("check the path and its permissions".to_owned())
+            }
+            ConfigError::NotUtf8 { path: _, offset: _ } => Some("save the file as UTF-8".to_owned()),
+            ConfigError::Toml { message: _ }
+            | ConfigError::WrongType { found: _, expected: _ }
+            | ConfigError::SameIssuer { name: _, other: _, subject: _ }
+            | ConfigError::Issuers(_)
+            | ConfigError::DoubledAddress { text: _ } => None,
+            ConfigError::Version { found: _ } => Some("write `version = 1`".to_owned()),
+            ConfigError::UnknownKey { key: _, known, suggestion } => suggestion
+                .clone()
+                .or_else(|| Some(format!("known here: {}", known.join(", ")))),
+            ConfigError::NotAvailable { key: _ } => Some("remove it".to_owned()),
+            ConfigError::MissingKey { table: _, key: _, example } => Some(format!("add `{example}`")),
+            ConfigError::Conflict { one: _, other: _ } => Some(
+                "a delegate signs with `certificate` and `key`, the CA itself with `ca-key`".to_owned(),
+            ),
+            ConfigError::EmptyPath { key: _ } => Some("give the path of a file".to_owned()),
+            ConfigError::StatusCount { found: _ } => Some("write `status = [{ crl = \"FILE\" }]`".to_owned()),
+            ConfigError::Duration { text: _ } => {
+                Some("write a whole number and a unit: 30s, 5m, 12h or 7d".to_owned())
+            }
+            ConfigError::DurationRange { key: _, min: _, max: _ } => None,
+            ConfigError::NoncePolicy { text } => Some(match closest(text, NONCE_POLICIES) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => "it is `echo`, `ignore` or `required`".to_owned(),
+            }),
+            ConfigError::Address { text: _, suggestion } => Some(match suggestion {
+                Some(suggestion) => format!("write `{suggestion}`"),
+                None => "write it like `127.0.0.1:8888` or `[::]:80`".to_owned(),
+            }),
+            ConfigError::HostUnresolved { text: _, source: _ } => {
+                Some("give a numeric address such as 127.0.0.1 or ::".to_owned())
+            }
+            ConfigError::NoAddress => Some("write `ocsp = [\"127.0.0.1:8888\"]`, or leave the key out".to_owned()),
+            ConfigError::NoIssuer => Some(
+                "add `[issuer.NAME]` with `certificate`, `status` and `responder`".to_owned(),
+            ),
+            ConfigError::IssuerName { name: _ } => {
+                Some("use 1 to 64 letters, digits, `-`, `_` or `.`, beginning with a letter or digit".to_owned())
+            }
+            ConfigError::Certificate { role: _, source } => source.help().map(str::to_owned),
+            ConfigError::DoubledCa { first: _, second: _, subject: _ } => Some("give each CA once".to_owned()),
+            ConfigError::Unmatched { role, path: _, candidates: _, why: _ } => Some(
+                match role {
+                    FileRole::Crl => "give the CA's certificate with --ca, or leave the CRL out",
+                    FileRole::ResponderCertificate => {
+                        "give the certificate of the CA that issued it with --ca, or leave it out"
+                    }
+                    FileRole::ResponderKey => "give its certificate with --ocsp-cert, or leave the key out",
+                    FileRole::CaKey => "give the CA's certificate with --ca, or leave the key out",
+                    FileRole::CaCertificate | FileRole::PassphraseFile => "leave it out",
+                }
+                .to_owned(),
+            ),
+            ConfigError::Doubled { role: _, first: _, second: _, owner: _ } => Some("keep one of them".to_owned()),
+            ConfigError::Lacking { role, owner: _ } => Some(
+                match role {
+                    FileRole::Crl => "add its list with --crl FILE",
+                    FileRole::ResponderCertificate => {
+                        "add --ocsp-cert and --ocsp-key (a delegate of this CA), or --ca-key (the CA signs itself)"
+                    }
+                    FileRole::ResponderKey => "add --ocsp-key FILE",
+                    FileRole::CaKey => "add --ca-key FILE",
+                    FileRole::CaCertificate => "add --ca FILE",
+                    FileRole::PassphraseFile => "add --ocsp-key-passphrase-file FILE",
+                }
+                .to_owned(),
+            ),
+            ConfigError::TwoSigners { ca_key: _, certificate: _, owner: _ } => Some(
+                "keep --ocsp-cert with --ocsp-key (better: the CA's key can stay elsewhere), or --ca-key".to_owned(),
+            ),
+        }
+    }
+}
+
+/// The values of `nonce`.
+const NONCE_POLICIES: [&str; 3] = ["echo", "ignore", "required"];
+
+/// What a file is for, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileRole {
+    /// `certificate` of an issuer, `--ca`.
+    CaCertificate,
+    /// `crl`, `--crl`.
+    Crl,
+    /// `certificate` of a responder, `--ocsp-cert`.
+    ResponderCertificate,
+    /// `key` of a responder, `--ocsp-key`.
+    ResponderKey,
+    /// `ca-key`, `--ca-key`.
+    CaKey,
+    /// `passphrase-file`, `--ocsp-key-passphrase-file`.
+    PassphraseFile,
+}
+
+impl fmt::Display for FileRole {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            FileRole::CaCertificate => "CA certificate",
+            FileRole::Crl => "CRL",
+            FileRole::ResponderCertificate => "responder certificate",
+            FileRole::ResponderKey => "responder key",
+            FileRole::CaKey => "CA key",
+            FileRole::PassphraseFile => "passphrase file",
+        })
+    }
+}
+
+/// What is not refused, but worth saying.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ConfigWarning {
+    /// A file with several certificates.
+    MoreCertificates {
+        path: PathBuf,
+        used: String,
+        ignored_count: usize,
+    },
+}
+
+impl fmt::Display for ConfigWarning {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigWarning::MoreCertificates {
+                path,
+                used,
+                ignored_count,
+            } => write!(
+                formatter,
+                "{}: only the first certificate ({used}) is used, {ignored_count} more ignored: give each CA in a file of its own",
+                path.display()
+            ),
+        }
+    }
+}
+
+/// The known name nearest to what was typed, if it is near enough to be meant.
+pub(super) fn closest<'a>(
+    typed: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let folded = typed.to_lowercase().replace('_', "-");
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&folded, name), name))
+        .filter(|(distance, name)| *distance <= (name.len().max(folded.len()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,203 @@
+//! What was typed: the TOML file as serde sees it, each value with its place.
+//!
+//! From: the text of the file, or `flags`.  To: `checked`, which decides what may be.  Unknown keys are refused
+//! here; keys that are planned but not there yet are read, so that `checked` can say so by name.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use toml::Spanned;
+
+use super::diagnostics::{Place, Problem};
+use super::error::{ConfigError, closest};
+
+/// The only format of the file that this version reads.
+pub(super) const VERSION: i64 = 1;
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawConfig {
+    /// `version = 1`.
+    pub(super) version: Option<Spanned<i64>>,
+    /// Where last good lists and high-water marks are kept.
+    pub(super) state_dir: Option<Spanned<PathBuf>>,
+    /// Time between two checks of the files, besides the watch.
+    pub(super) check_interval: Option<Spanned<String>>,
+    /// Log here instead of to standard error.
+    pub(super) log_file: Option<Spanned<PathBuf>>,
+    /// `[listen]`.
+    pub(super) listen: Option<Spanned<RawListen>>,
+    /// `[issuer.NAME]`.
+    #[serde(default)]
+    pub(super) issuer: BTreeMap<Spanned<String>, Spanned<RawIssuer>>,
+    /// `[ledger]`: not available yet.
+    pub(super) ledger: Option<Spanned<IgnoredAny>>,
+}
+
+/// `[listen]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawListen {
+    /// Addresses with ports.
+    pub(super) ocsp: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Not available yet.
+    pub(super) admin: Option<Spanned<IgnoredAny>>,
+}
+
+/// `[issuer.NAME]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawIssuer {
+    /// The CA's certificate.
+    pub(super) certificate: Option<Spanned<PathBuf>>,
+    /// Where its certificates' status comes from.
+    pub(super) status: Option<Spanned<Vec<Spanned<RawStatus>>>>,
+    /// Who signs the answers.
+    pub(super) responder: Option<Spanned<RawResponder>>,
+    /// Upper bound on an answer's life.
+    pub(super) validity: Option<Spanned<String>>,
+    /// `echo`, `ignore` or `required`.
+    pub(super) nonce: Option<Spanned<String>>,
+    /// Not available yet.
+    pub(super) never_issued: Option<Spanned<IgnoredAny>>,
+}
+
+/// One entry of `status`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawStatus {
+    /// A CRL file.
+    pub(super) crl: Option<Spanned<PathBuf>>,
+    /// Not available yet.
+    pub(super) crl_url: Option<Spanned<IgnoredAny>>,
+    /// Not available yet.
+    pub(super) issued: Option<Spanned<IgnoredAny>>,
+    /// Not available yet.
+    pub(super) ledger: Option<Spanned<IgnoredAny>>,
+}
+
+/// `responder`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawResponder {
+    /// The delegate's certificate.
+    pub(super) certificate: Option<Spanned<PathBuf>>,
+    /// The delegate's key.
+    pub(super) key: Option<Spanned<PathBuf>>,
+    /// The CA's own key: the CA signs its answers itself.
+    pub(super) ca_key: Option<Spanned<PathBuf>>,
+    /// First line: the passphrase of the key.
+    pub(super) passphrase_file: Option<Spanned<PathBuf>>,
+    /// Not available yet.
+    pub(super) managed: Option<Spanned<IgnoredAny>>,
+}
+
+/// Reads the text of a file.
+///
+/// # Errors
+/// The first thing that is wrong: TOML's syntax, another version, an unknown key, a value of another type.
+pub(super) fn parse(text: &str) -> Result<RawConfig, Problem> {
+    // Another version has other keys: it is named before they are.
+    #[derive(Deserialize)]
+    struct VersionOnly {
+        version: Option<Spanned<i64>>,
+    }
+    let probe: VersionOnly = toml::from_str(text).map_err(|error| explain(&error, text))?;
+    if let Some(version) = probe.version
+        && *version.get_ref() != VERSION
+    {
+        let found = *version.get_ref();
+        return Err(Problem::at(version.span(), ConfigError::Version { found }));
+    }
+    toml::from_str(text).map_err(|error| explain(&error, text))
+}
+
+/// Puts an error of the TOML reader into our words.
+fn explain(error: &toml::de::Error, text: &str) -> Problem {
+    let place = error.span().unwrap_or_default();
+    let message = error.message();
+    let error = if message.starts_with("unknown field") {
+        // "unknown field `x`, expected one of `a`, `b`": the odd pieces between back-ticks are the names.
+        let mut names = message.split('`').skip(1).step_by(2).map(str::to_owned);
+        let key = names.next().unwrap_or_default();
+        let known: Vec<String> = names.collect();
+        let suggestion = misplaced(&key, &known).map(str::to_owned).or_else(|| {
+            closest(&key, known.iter().map(String::as_str))
+                .map(|name| format!("did you mean `{name}`?"))
+        });
+        ConfigError::UnknownKey {
+            key,
+            known,
+            suggestion,
+        }
+    } else if let Some((found, expected)) = message
+        .strip_prefix("invalid type: ")
+        .or_else(|| message.strip_prefix("invalid "))
+        .and_then(|rest| rest.split_once(", expected "))
+    {
+        let expected = match expected {
+            "a sequence" => "a list in brackets",
+            "i64" => "a whole number",
+            // serde's word for a map whose keys are not known beforehand.
+            "a map" => "a table",
+            "path string" => "a string",
+            other => other,
+        };
+        // "invalid length 0": a list where a table belongs; its length is not what is wrong.
+        let found = match found {
+            "map" => "a table",
+            "sequence" => "a list",
+            length if length.starts_with("length") => "a list",
+            other => other,
+        };
+        ConfigError::WrongType {
+            found: found.to_owned(),
+            expected: expected.to_owned(),
+        }
+    } else {
+        // A span at the very end of the text points behind the last line: show the last character instead.
+        return Problem::at(
+            clamp(place, text),
+            ConfigError::Toml {
+                message: message.to_owned(),
+            },
+        );
+    };
+    Problem::at(clamp(place, text), error)
+}
+
+/// A key that exists, but elsewhere.
+fn misplaced(key: &str, known: &[String]) -> Option<&'static str> {
+    let in_issuer = known.iter().any(|name| name == "never-issued");
+    let at_the_top = known.iter().any(|name| name == "listen");
+    match key {
+        "crl" if in_issuer => Some("write `status = [{ crl = \"…\" }]`"),
+        "key" | "ca-key" | "passphrase-file" if in_issuer => {
+            Some("it belongs inside `responder = { … }`")
+        }
+        "host" | "port" | "address" | "ocsp" => {
+            Some("write `ocsp = [\"ADDRESS:PORT\"]` under `[listen]`")
+        }
+        "issuers" | "ca" if at_the_top => Some("write one table `[issuer.NAME]` for each CA"),
+        "validity" | "next-update" | "nonce" if at_the_top => {
+            Some("it belongs under `[issuer.NAME]`")
+        }
+        "cache-ttl" => Some("the key is `check-interval`, at the top of the file"),
+        "state-dir" | "check-interval" | "log-file" | "version" => {
+            Some("it belongs at the top of the file, before the first table")
+        }
+        _ => None,
+    }
+}
+
+/// Keeps a place inside the text and never empty, so that a caret can be drawn.
+fn clamp(place: Place, text: &str) -> Place {
+    let last = text.trim_end().len();
+    if place.start >= last {
+        return last.saturating_sub(1)..last;
+    }
+    place.start..place.end.max(place.start + 1).min(text.len())
+}

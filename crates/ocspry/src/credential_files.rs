@@ -1,0 +1,348 @@
+//! A responder's certificate and key, from files and back to files.  From: `config`.  To: the issuer's credential slot.
+//!
+//! Renewal tools replace certificate and key one after the other, so for a moment they do not fit: the pair in use goes
+//! on until the new one is whole.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ocspry_core::{CredentialError, CredentialWarning, Issuer, ResponderCredential, Signer};
+use ocspry_signer::{FileSigner, KeyError, KeyWarning, Passphrase};
+use ocspry_wire::Time;
+
+use crate::certificate_file::{CertificateFile, CertificateFileError};
+use crate::config::{FileRole, ResponderConfig};
+use crate::file_stamp::FileStamps;
+
+/// Loads one issuer's credential, and loads it again when its files change.
+pub(crate) struct CredentialFiles {
+    config: ResponderConfig,
+    issuer: Arc<Issuer>,
+    stamps: FileStamps,
+    /// What the last attempt said, when it failed.
+    refused: Option<Refused>,
+}
+
+struct Refused {
+    message: String,
+    attempts: u32,
+}
+
+/// What one look at the files led to.
+#[derive(Debug)]
+pub(crate) enum CredentialReport {
+    /// Nothing new.
+    Unchanged,
+    /// The files were refused, and hold the pair in use again.
+    Recovered,
+    /// A new pair is in use.
+    Swapped { warnings: Vec<PairWarning> },
+    /// The files do not make a credential.  `attempts` counts looks with this same result, from 1.
+    Refused { error: PairError, attempts: u32 },
+}
+
+/// Why files make no credential.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PairError {
+    /// The certificate cannot be read.
+    #[error("{} {source}{}", FileRole::ResponderCertificate, source.help().map(|help| format!(": {help}")).unwrap_or_default())]
+    Certificate { source: CertificateFileError },
+    /// The key or its passphrase cannot be read.
+    #[error("{role} {source}{}", passphrase_hint(source))]
+    Key { role: FileRole, source: KeyError },
+    /// They do not belong together, or to this CA.
+    #[error("{}: {source}", path.display())]
+    Credential {
+        path: PathBuf,
+        source: CredentialError,
+    },
+}
+
+/// Where a passphrase file is named; the signer does not know about flags and keys of a file.
+fn passphrase_hint(error: &KeyError) -> &'static str {
+    if matches!(error, KeyError::PassphraseMissing { path: _ }) {
+        " (--ocsp-key-passphrase-file FILE, or passphrase-file = \"FILE\" in `responder`)"
+    } else {
+        ""
+    }
+}
+
+/// A pair that works, with a blemish.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PairWarning {
+    /// Of the key file.
+    #[error(transparent)]
+    Key(KeyWarning),
+    /// Of the certificate.
+    #[error(transparent)]
+    Credential(CredentialWarning),
+}
+
+impl CredentialFiles {
+    /// For one issuer; nothing is read yet.
+    pub(crate) fn new(config: ResponderConfig, issuer: Arc<Issuer>) -> CredentialFiles {
+        CredentialFiles {
+            config,
+            issuer,
+            stamps: FileStamps::default(),
+            refused: None,
+        }
+    }
+
+    /// Looks at the files, and puts a new pair into the issuer's slot if they make one.
+    pub(crate) fn refresh(&mut self, now: Time) -> CredentialReport {
+        // Stamps are taken before the files are read: a change in between is seen next time.
+        let stamps = FileStamps::of(self.config.paths());
+        if stamps == self.stamps && self.refused.is_none() {
+            return CredentialReport::Unchanged;
+        }
+        self.stamps = stamps;
+        match load(&self.config, &self.issuer, now) {
+            Ok((credential, warnings)) => {
+                let was_refused = self.refused.take().is_some();
+                let in_use = self.issuer.credential();
+                let same =
+                    in_use.is_some_and(|in_use| in_use.certificate() == credential.certificate());
+                self.issuer.set_credential(Some(Arc::new(credential)));
+                match (same, was_refused) {
+                    (true, true) => CredentialReport::Recovered,
+                    (true, false) => CredentialReport::Unchanged,
+                    (false, _) => CredentialReport::Swapped { warnings },
+                }
+            }
+            Err(error) => {
+                let message = error.to_string();
+                let attempts = match self.refused.take() {
+                    Some(refused) if refused.message == message => {
+                        refused.attempts.saturating_add(1)
+                    }
+                    Some(_) | None => 1,
+                };
+                self.refused = Some(Refused { message, attempts });
+                CredentialReport::Refused { error, attempts }
+            }
+        }
+    }
+}
+
+fn load(
+    config: &ResponderConfig,
+    issuer: &Issuer,
+    now: Time,
+) -> Result<(ResponderCredential, Vec<PairWarning>), PairError> {
+    let (key, role, passphrase_file) = match config {
+        ResponderConfig::Delegated {
+            certificate: _,
+            key,
+            passphrase_file,
+        } => (key, FileRole::ResponderKey, passphrase_file),
+        ResponderConfig::Issuer {
+            key,
+            passphrase_file,
+        } => (key, FileRole::CaKey, passphrase_file),
+    };
+    let passphrase = passphrase_file
+        .as_deref()
+        .map(Passphrase::from_file)
+        .transpose()
+        .map_err(|source| PairError::Key {
+            role: FileRole::PassphraseFile,
+            source,
+        })?;
+    let signer = FileSigner::load(key, passphrase.as_ref())
+        .map_err(|source| PairError::Key { role, source })?;
+    let mut warnings: Vec<PairWarning> = signer
+        .warnings()
+        .iter()
+        .cloned()
+        .map(PairWarning::Key)
+        .collect();
+    let signer: Arc<dyn Signer> = Arc::new(signer);
+    let (path, credential) = match config {
+        ResponderConfig::Delegated {
+            certificate: path,
+            key: _,
+            passphrase_file: _,
+        } => {
+            let file =
+                CertificateFile::read(path).map_err(|source| PairError::Certificate { source })?;
+            (
+                path,
+                ResponderCredential::delegated(file.certificate, signer, issuer, now),
+            )
+        }
+        ResponderConfig::Issuer {
+            key,
+            passphrase_file: _,
+        } => (key, ResponderCredential::issuer(signer, issuer, now)),
+    };
+    let (credential, more) = credential.map_err(|source| PairError::Credential {
+        path: path.clone(),
+        source,
+    })?;
+    warnings.extend(more.into_iter().map(PairWarning::Credential));
+    Ok((credential, warnings))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use ocspry_ca::{
+        CaKey, CertificateAuthority, CertificateRequest, KeyAlgorithm, Profile, Subject,
+        certificate_to_pem,
+    };
+    use ocspry_core::{NoncePolicy, Policy};
+
+    use super::*;
+
+    const NOW: Time = Time::from_unix(1_795_240_800);
+
+    #[test]
+    fn the_old_pair_serves_until_the_new_one_is_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut files, ca) = start(directory.path());
+        assert!(matches!(
+            files.refresh(NOW),
+            CredentialReport::Swapped { .. }
+        ));
+        assert!(matches!(files.refresh(NOW), CredentialReport::Unchanged));
+        let old = files.issuer.credential().unwrap();
+
+        let (certificate, key) = delegate(&ca);
+        replace(&directory.path().join("ocsp.key"), &key);
+        assert_refused(
+            files.refresh(NOW),
+            1,
+            "the key does not fit the certificate",
+        );
+        assert_refused(
+            files.refresh(NOW),
+            2,
+            "the key does not fit the certificate",
+        );
+        assert!(Arc::ptr_eq(&files.issuer.credential().unwrap(), &old));
+
+        replace(&directory.path().join("ocsp.pem"), &certificate);
+        assert!(matches!(
+            files.refresh(NOW),
+            CredentialReport::Swapped { .. }
+        ));
+        assert_ne!(
+            files.issuer.credential().unwrap().certificate(),
+            old.certificate()
+        );
+    }
+
+    #[test]
+    fn files_that_are_put_back_are_the_pair_in_use_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut files, _) = start(directory.path());
+        files.refresh(NOW);
+        let path = directory.path().join("ocsp.pem");
+        let certificate = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_refused(files.refresh(NOW), 1, "cannot be read");
+        replace(&path, &certificate);
+        assert!(matches!(files.refresh(NOW), CredentialReport::Recovered));
+        assert!(files.issuer.credential().is_some());
+    }
+
+    #[test]
+    fn a_certificate_of_tomorrow_takes_over_tomorrow_without_a_change_of_the_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut files, _) = start(directory.path());
+        assert_refused(
+            files.refresh(NOW.plus_seconds(-86_400)),
+            1,
+            "is not valid before",
+        );
+        assert!(matches!(
+            files.refresh(NOW),
+            CredentialReport::Swapped { .. }
+        ));
+    }
+
+    #[test]
+    fn a_key_that_is_not_there_is_named_by_what_it_is_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut files, _) = start(directory.path());
+        fs::remove_file(directory.path().join("ocsp.key")).unwrap();
+        let path = directory.path().join("ocsp.key");
+        assert_refused(
+            files.refresh(NOW),
+            1,
+            &format!("responder key {}", path.display()),
+        );
+    }
+
+    fn assert_refused(report: CredentialReport, expected_attempts: u32, expected: &str) {
+        match report {
+            CredentialReport::Refused { error, attempts } => {
+                assert!(error.to_string().contains(expected), "{error}");
+                assert_eq!(attempts, expected_attempts);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn start(directory: &Path) -> (CredentialFiles, CertificateAuthority) {
+        let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+        let ca = CertificateAuthority::self_signed(
+            key,
+            &subject("ca"),
+            Duration::from_secs(86_400),
+            NOW,
+        )
+        .unwrap();
+        let (certificate, key) = delegate(&ca);
+        let config = ResponderConfig::Delegated {
+            certificate: directory.join("ocsp.pem"),
+            key: directory.join("ocsp.key"),
+            passphrase_file: None,
+        };
+        replace(&directory.join("ocsp.pem"), &certificate);
+        replace(&directory.join("ocsp.key"), &key);
+        let policy = Policy {
+            validity: None,
+            nonce: NoncePolicy::Echo,
+        };
+        let issuer = Arc::new(Issuer::new(
+            "ca".to_owned(),
+            ca.certificate().clone(),
+            policy,
+        ));
+        (CredentialFiles::new(config, issuer), ca)
+    }
+
+    fn subject(common_name: &str) -> Subject {
+        Subject {
+            common_name: common_name.to_owned(),
+            organization: None,
+        }
+    }
+
+    fn delegate(ca: &CertificateAuthority) -> (String, String) {
+        let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+        let request = CertificateRequest {
+            subject: subject("delegate"),
+            public_key_info: key.public_key_info(),
+            profile: Profile::OcspResponder,
+            lifetime: Duration::from_secs(3600),
+        };
+        let certificate = ca.issue(&request, NOW).unwrap();
+        (
+            certificate_to_pem(certificate.der()).unwrap(),
+            key.to_pem().unwrap().to_string(),
+        )
+    }
+
+    /// By a rename, as renewal tools do.
+    fn replace(path: &Path, text: &str) {
+        let temporary = path.with_extension("new");
+        fs::write(&temporary, text).unwrap();
+        fs::rename(temporary, path).unwrap();
+    }
+}

@@ -1,0 +1,142 @@
+//! `ocspry`: an OCSP responder and a small CA in one binary (layer 4).
+//!
+//! START HERE for the command line; `cmd/serve.rs` tells how the responder starts, `assemble.rs` how a configuration
+//! becomes running parts, `control.rs` what happens while it runs.  The story of one request begins in
+//! `ocspry_core::responder`.
+
+mod assemble;
+mod certificate_file;
+mod cmd;
+mod config;
+mod control;
+mod credential_files;
+mod file_stamp;
+mod log_output;
+mod report;
+mod shell;
+mod signals;
+mod summary;
+mod time_text;
+
+use std::panic;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use cmd::config::ConfigCommand;
+use cmd::demo::DemoFlags;
+use config::ServeFlags;
+
+/// Answers whether certificates are revoked (OCSP, RFC 6960), and signs the answers.
+#[derive(Debug, Parser)]
+#[command(name = "ocspry", version, max_term_width = 100, propagate_version = true, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Exit codes and where to begin.
+const AFTER_HELP: &str = "\
+Begin with `ocspry demo`: it makes a throw-away PKI, serves it, and prints what to try.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.  Log level: OCSPRY_LOG=error|warn|info|debug|trace.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer OCSP requests from CRL files
+    #[command(after_help = SERVE_AFTER_HELP)]
+    Serve(Box<ServeFlags>),
+    /// Make a throw-away PKI, serve it, and print the client commands to try
+    Demo(DemoFlags),
+    /// Work with configuration files
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// Two ways to serve, and what belongs together.
+const SERVE_AFTER_HELP: &str = "\
+Examples:
+  ocspry serve --ca ca.pem --crl crl.pem --ocsp-cert ocsp.pem --ocsp-key ocsp.key
+  ocspry serve --ca ca.pem --crl crl.pem --ca-key ca.key
+  ocspry serve -c /etc/ocspry/ocspry.toml
+
+Repeated files are matched by what is in them: a CRL to its CA by name and signature, a responder
+certificate to the CA that issued it, a key to its certificate.  Changed files are picked up by
+themselves; SIGHUP reads everything again, SIGTERM finishes open requests (5 s at most) and stops.";
+
+fn main() -> ExitCode {
+    // Every secret is in this process: no core dump, and no other process may look into it.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    log_panics();
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Serve(flags) => cmd::serve::run(*flags),
+        Command::Demo(flags) => cmd::demo::run(&flags),
+        Command::Config(command) => cmd::config::run(command),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("{}", on_one_line(&error));
+        ExitCode::FAILURE
+    })
+}
+
+/// The error with its causes.  Our own errors name their cause themselves: what was said is not said again.
+fn on_one_line(error: &anyhow::Error) -> String {
+    let text = error
+        .chain()
+        .fold(String::new(), |text, cause| match cause.to_string() {
+            cause if text.contains(&cause) => text,
+            cause if text.is_empty() => cause,
+            cause => format!("{text}: {cause}"),
+        });
+    if text.starts_with("error: ") {
+        text
+    } else {
+        format!("error: {text}")
+    }
+}
+
+/// A panic is one line in the log.  On a worker it costs one connection; the main thread ends with it, and so does the
+/// process; the signal thread ends the process itself.
+fn log_panics() {
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let message = info.payload_as_str().unwrap_or("no message");
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!("panic at {place}: {message}");
+        } else {
+            eprintln!("error: panic at {place}: {message}");
+        }
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_error_is_one_line_and_names_each_cause_once() {
+        let cause = std::io::Error::from(std::io::ErrorKind::NotFound);
+        let error = Err::<(), _>(cause)
+            .context("the directory x cannot be read")
+            .unwrap_err();
+        assert_eq!(
+            on_one_line(&error),
+            "error: the directory x cannot be read: entity not found"
+        );
+        let error = error.context("twice: the directory x cannot be read: entity not found");
+        assert_eq!(
+            on_one_line(&error),
+            "error: twice: the directory x cannot be read: entity not found"
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! What a configuration amounts to, for people and as JSON.  From: `assemble`.  To: standard output.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::path::Path;
+
+use ocspry_core::CredentialKind;
+use ocspry_wire::Time;
+use ocspry_wire::x509::certificate::display_name;
+use serde_json::{Value, json};
+
+use crate::assemble::RunningIssuer;
+use crate::config::ResponderConfig;
+use crate::time_text::utc_and_distance;
+
+/// One block for each issuer, and one for what they share.
+pub(crate) fn text(issuers: &[RunningIssuer], state: Option<&Path>, now: Time) -> String {
+    let paint = Paint::for_stdout();
+    let mut out = issuers_text(issuers, now);
+    let state = state.map_or_else(
+        || paint.warning("none: the last good CRL is forgotten at a restart"),
+        |path| path.display().to_string(),
+    );
+    line(&mut out, &paint, "state", &state);
+    out
+}
+
+/// One block for each issuer, aligned.
+pub(crate) fn issuers_text(issuers: &[RunningIssuer], now: Time) -> String {
+    let paint = Paint::for_stdout();
+    let mut out = String::new();
+    for running in issuers {
+        let subject = display_name(running.issuer.certificate().view().subject);
+        line(
+            &mut out,
+            &paint,
+            "issuer",
+            &format!("{} ({})", paint.bold(&running.config.name), subject),
+        );
+        for (label, value) in list_lines(running, now, &paint)
+            .into_iter()
+            .chain(signer_lines(running, now, &paint))
+        {
+            line(&mut out, &paint, label, &value);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn list_lines(running: &RunningIssuer, now: Time, paint: &Paint) -> Vec<(&'static str, String)> {
+    let path = running.config.crl.display();
+    let Some(table) = running.issuer.table() else {
+        return vec![(
+            "CRL",
+            paint.error(&format!("{path}: not in use, answers are tryLater")),
+        )];
+    };
+    // The last good copy has a path of its own.
+    let mut text = if table.source().origin == path.to_string() {
+        path.to_string()
+    } else {
+        paint.warning(&format!("last good copy of {path}"))
+    };
+    if let Some(number) = table.source().crl_number.as_deref() {
+        let _ = write!(text, ", number {}", crl_number(number));
+    }
+    let _ = write!(text, ", {} revoked", table.entry_count());
+    let window = table.window();
+    let end = utc_and_distance(window.next_update, now);
+    let end = if now > window.next_update {
+        paint.error(&format!("{end}: expired, answers are tryLater"))
+    } else {
+        end
+    };
+    vec![
+        ("CRL", text),
+        ("thisUpdate", utc_and_distance(window.this_update, now)),
+        ("nextUpdate", end),
+    ]
+}
+
+fn signer_lines(running: &RunningIssuer, now: Time, paint: &Paint) -> Vec<(&'static str, String)> {
+    let Some(credential) = running.issuer.credential() else {
+        return vec![("signer", paint.error("not in use, answers are tryLater"))];
+    };
+    let certificate = credential.certificate().view();
+    let who = match credential.kind() {
+        CredentialKind::Issuer => "the CA itself".to_owned(),
+        CredentialKind::Delegated => format!("delegate {}", display_name(certificate.subject)),
+    };
+    let end = utc_and_distance(credential.not_after(), now);
+    let end = if now > credential.not_after() {
+        paint.error(&format!("{end}: expired"))
+    } else {
+        end
+    };
+    vec![
+        (
+            "signer",
+            format!("{who}, {}", credential.signer().algorithm().name()),
+        ),
+        ("notAfter", end),
+    ]
+}
+
+/// A cRLNumber in decimal as people count, in hex when it is longer than a counter gets.
+pub(crate) fn crl_number(octets: &[u8]) -> String {
+    let mut value = [0; 8];
+    match 8usize.checked_sub(octets.len()) {
+        Some(padding) => {
+            value[padding..].copy_from_slice(octets);
+            u64::from_be_bytes(value).to_string()
+        }
+        None => octets.iter().fold("0x".to_owned(), |mut text, octet| {
+            let _ = write!(text, "{octet:02x}");
+            text
+        }),
+    }
+}
+
+/// The facts of one issuer for programs; times as RFC 3339.
+pub(crate) fn json(running: &RunningIssuer) -> Value {
+    let list = running.issuer.table().map(|table| {
+        let window = table.window();
+        json!({
+            "number": table.source().crl_number.as_deref().map(crl_number),
+            "entries": table.entry_count(),
+            "this_update": window.this_update.to_string(),
+            "next_update": window.next_update.to_string(),
+        })
+    });
+    let signer = running.issuer.credential().map(|credential| {
+        json!({
+            "kind": match credential.kind() {
+                CredentialKind::Issuer => "issuer",
+                CredentialKind::Delegated => "delegated",
+            },
+            "subject": display_name(credential.certificate().view().subject),
+            "algorithm": credential.signer().algorithm().name(),
+            "not_after": credential.not_after().to_string(),
+        })
+    });
+    let (certificate, key) = match &running.config.responder {
+        ResponderConfig::Delegated {
+            certificate,
+            key,
+            passphrase_file: _,
+        } => (Some(certificate), key),
+        ResponderConfig::Issuer {
+            key,
+            passphrase_file: _,
+        } => (None, key),
+    };
+    json!({
+        "name": running.config.name,
+        "subject": display_name(running.issuer.certificate().view().subject),
+        "certificate": running.config.certificate_path.display().to_string(),
+        "crl": running.config.crl.display().to_string(),
+        "list": list,
+        "responder_certificate": certificate.map(|path| path.display().to_string()),
+        "responder_key": key.display().to_string(),
+        "signer": signer,
+    })
+}
+
+fn line(out: &mut String, paint: &Paint, label: &str, value: &str) {
+    // Padded before it is painted: escape sequences have no width.
+    let _ = writeln!(out, "  {}  {value}", paint.dim(&format!("{label:<10}")));
+}
+
+/// Colours, on a terminal that wants them.
+struct Paint {
+    on: bool,
+}
+
+impl Paint {
+    fn for_stdout() -> Paint {
+        let wanted = !matches!(
+            anstream::AutoStream::choice(&std::io::stdout()),
+            anstream::ColorChoice::Never
+        );
+        Paint {
+            on: wanted && std::io::stdout().is_terminal(),
+        }
+    }
+
+    fn with(&self, code: &str, text: &str) -> String {
+        if self.on {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn bold(&self, text: &str) -> String {
+        self.with("1", text)
+    }
+
+    fn dim(&self, text: &str) -> String {
+        self.with("2", text)
+    }
+
+    fn warning(&self, text: &str) -> String {
+        self.with("33", text)
+    }
+
+    fn error(&self, text: &str) -> String {
+        self.with("31", text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crl_number_is_decimal_until_it_outgrows_a_counter() {
+        assert_eq!(crl_number(&[0x10, 0x01]), "4097");
+        assert_eq!(crl_number(&[]), "0");
+        assert_eq!(crl_number(&[0xff; 8]), u64::MAX.to_string());
+        assert_eq!(
+            crl_number(&[0x01, 0, 0, 0, 0, 0, 0, 0, 0]),
+            "0x010000000000000000"
+        );
+    }
+}

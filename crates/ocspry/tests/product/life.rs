@@ -1,0 +1,383 @@
+//! Start and stop: what the start says, how signals end or renew it, and what a start that cannot work says.
+
+use crate::site::{GOOD, NOTICE_WAIT_MAX, SERVE_FLAGS, Site};
+use ocspry_testkit::{HttpClient, Reply, TerminationSignal};
+use ocspry_wire::ocsp::CertStatus;
+use std::time::Duration;
+
+#[test]
+fn the_start_says_what_is_served_by_whom_from_what_and_where() {
+    let site = Site::new();
+    let process = site.serve().start();
+    let summary = process.stdout();
+    let address = format!("listening on http://127.0.0.1:{}/", process.port());
+    for part in [
+        "CN=Site Intermediate",
+        "crl.pem",
+        "number 10",
+        "1 revoked",
+        "CN=OCSP responder",
+    ] {
+        assert!(summary.contains(part), "no {part:?} in:\n{summary}");
+    }
+    assert!(
+        summary.lines().any(|line| line == address),
+        "no line {address:?} in:\n{summary}"
+    );
+}
+
+#[test]
+fn sigterm_and_sigint_end_it_with_exit_code_0_idle_connections_notwithstanding() {
+    for signal in [TerminationSignal::Terminate, TerminationSignal::Interrupt] {
+        let site = Site::new();
+        let process = site.serve().start();
+        let mut idle = process.connect();
+        site.ask(&mut idle, &site.request(GOOD)).single();
+        let _silent = process.connect();
+        process.signal(signal);
+        let finished = process.finish(Duration::from_secs(10));
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        assert!(idle.is_closed().unwrap_or(true));
+    }
+}
+
+#[test]
+fn a_request_under_way_is_answered_before_the_end() {
+    let site = Site::new();
+    let process = site.serve().start();
+    let port = process.port();
+    let request = site.request(GOOD);
+    let (first, rest) = request.split_at(20);
+    let mut client = process.connect();
+    client
+        .send(
+            format!(
+                "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+                request.len()
+            )
+            .as_bytes(),
+        )
+        .unwrap();
+    // The interim answer shows that the request has begun.
+    assert_eq!(client.receive(false).unwrap().status, 100);
+    client.send(first).unwrap();
+    process.signal(TerminationSignal::Terminate);
+    // No new connection is taken: wait for that, it shows that the end has begun.
+    let deadline = std::time::Instant::now() + NOTICE_WAIT_MAX;
+    while HttpClient::connect(port).is_ok() {
+        assert!(std::time::Instant::now() < deadline, "still accepting");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    client.send(rest).unwrap();
+    let response = client.receive(true).unwrap();
+    assert_eq!(response.status, 200);
+    assert_eq!(
+        Reply::check(&response.body, &site.ca).single().status,
+        CertStatus::Good
+    );
+    assert_eq!(process.finish(Duration::from_secs(10)).code, Some(0));
+}
+
+#[test]
+fn a_request_that_never_ends_does_not_hold_up_the_end() {
+    let site = Site::new();
+    let process = site.serve().start();
+    let mut client = process.connect();
+    client
+        .send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 90\r\n\r\n")
+        .unwrap();
+    assert_eq!(client.receive(false).unwrap().status, 100);
+    process.signal(TerminationSignal::Terminate);
+    // At most 5 s of draining.
+    let finished = process.finish(Duration::from_secs(12));
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+}
+
+#[test]
+fn the_same_port_can_be_taken_again_at_once() {
+    let site = Site::new();
+    let process = site.serve().start();
+    let port = process.port().to_string();
+    site.ask(&mut process.connect(), &site.request(GOOD))
+        .single();
+    process.stop();
+    let again = site
+        .ocspry()
+        .arg("serve")
+        .args(SERVE_FLAGS)
+        .args(["--port", &port])
+        .start();
+    assert_eq!(site.status(&again, GOOD), CertStatus::Good);
+}
+
+#[test]
+fn a_second_instance_on_the_port_says_so_in_one_line_and_ends_with_1() {
+    let site = Site::new();
+    let process = site.serve().start();
+    let port = process.port().to_string();
+    let second = site
+        .ocspry()
+        .env("STATE_DIRECTORY", site.file("state-2"))
+        .arg("serve")
+        .args(SERVE_FLAGS)
+        .args(["--port", &port])
+        .run();
+    assert_eq!(second.code, Some(1), "{second:?}");
+    let errors: Vec<_> = second
+        .stderr
+        .lines()
+        .filter(|line| line.contains(&port))
+        .collect();
+    assert_eq!(errors.len(), 1, "{second:?}");
+    assert!(errors[0].contains("in use"), "{second:?}");
+    assert_eq!(site.status(&process, GOOD), CertStatus::Good);
+}
+
+#[test]
+fn a_missing_file_is_named_in_one_line() {
+    for missing in ["intermediate_ca.pem", "crl.pem", "ocsp.pem", "ocsp.key"] {
+        let site = Site::new();
+        std::fs::remove_file(site.file(missing)).unwrap();
+        let finished = site.serve().run();
+        assert_eq!(finished.code, Some(1), "{missing}: {finished:?}");
+        let lines: Vec<_> = finished
+            .stderr
+            .lines()
+            .filter(|line| line.contains(missing))
+            .collect();
+        assert_eq!(lines.len(), 1, "{missing}: {finished:?}");
+        assert!(lines[0].contains("No such file"), "{missing}: {finished:?}");
+    }
+}
+
+#[test]
+fn a_file_of_another_kind_is_named_with_what_it_is() {
+    // The flag's file, what is put there, what the line must say.
+    let mistakes = [
+        ("intermediate_ca.pem", "ocsp.key", "holds a PRIVATE KEY"),
+        ("intermediate_ca.pem", "crl.pem", "CRL"),
+        ("crl.pem", "intermediate_ca.pem", "X509 CRL"),
+        ("ocsp.pem", "ocsp.key", "holds a PRIVATE KEY"),
+        ("ocsp.key", "ocsp.pem", "certificate"),
+    ];
+    for (file, content, sentence) in mistakes {
+        let site = Site::new();
+        let key = site.responder.key.pkcs8_pem();
+        let key_body = key.lines().nth(1).expect("a line of the key").to_owned();
+        site.write(file, std::fs::read(site.file(content)).unwrap());
+        let finished = site.serve().run();
+        assert_eq!(finished.code, Some(1), "{file}: {finished:?}");
+        let said = finished
+            .stderr
+            .lines()
+            .any(|line| line.contains(file) && line.contains(sentence));
+        assert!(said, "{file} = {content}: {finished:?}");
+        assert!(!finished.stderr.contains(&key_body), "{finished:?}");
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_says_how() {
+    let site = Site::new();
+    let cases: [&[&str]; 6] = [
+        &["serve", "--no-such-flag"],
+        &["serve", "-c", "ocspry.toml", "--ca", "intermediate_ca.pem"],
+        &["serve"],
+        &["serve", "--ca", "intermediate_ca.pem"],
+        &[
+            "serve",
+            "--ca",
+            "intermediate_ca.pem",
+            "--crl",
+            "crl.pem",
+            "--port",
+            "70000",
+        ],
+        &["no-such-verb"],
+    ];
+    for arguments in cases {
+        let finished = site.ocspry().args(arguments).run();
+        assert_eq!(finished.code, Some(2), "{arguments:?}: {finished:?}");
+        assert!(
+            finished.stderr.contains("--help"),
+            "{arguments:?}: {finished:?}"
+        );
+        assert!(finished.stdout.is_empty(), "{arguments:?}: {finished:?}");
+    }
+}
+
+#[test]
+fn help_names_every_flag_and_its_default() {
+    let site = Site::new();
+    let finished = site.ocspry().args(["serve", "--help"]).run();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    for part in [
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "8888",
+        "--ca ",
+        "--crl",
+        "--ocsp-cert",
+        "--ocsp-key",
+        "--ca-key",
+        "--cache-ttl",
+        "300",
+        "--next-update",
+        "--log-file",
+        "--state-dir",
+        "--ocsp-key-passphrase-file",
+        "--config",
+    ] {
+        assert!(
+            finished.stdout.contains(part),
+            "no {part:?} in:\n{}",
+            finished.stdout
+        );
+    }
+}
+
+#[test]
+fn the_log_can_go_to_a_file() {
+    let site = Site::new();
+    let process = site.serve().args(["--log-file", "ocspry.log"]).start();
+    site.write("crl.pem", b"");
+    let deadline = std::time::Instant::now() + NOTICE_WAIT_MAX;
+    loop {
+        let log = std::fs::read_to_string(site.file("ocspry.log")).unwrap_or_default();
+        if log.contains("crl.pem") {
+            break;
+        }
+        assert!(
+            std::time::Instant::now() < deadline,
+            "nothing in the file: {log:?}"
+        );
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    assert_eq!(site.status(&process, GOOD), CertStatus::Good);
+    assert!(!process.log().contains("crl.pem"), "{}", process.log());
+}
+
+#[test]
+fn sighup_reads_the_configuration_again_and_keeps_the_old_one_when_the_new_is_bad() {
+    let site = Site::new();
+    let configuration = |rest: &str| {
+        format!(
+            "version = 1\n[listen]\nocsp = [\"127.0.0.1:0\"]\n[issuer.site]\n\
+             certificate = \"intermediate_ca.pem\"\nstatus = [{{ crl = \"crl.pem\" }}]\n\
+             responder = {{ certificate = \"ocsp.pem\", key = \"ocsp.key\" }}\n{rest}"
+        )
+    };
+    site.write("ocspry.toml", configuration(""));
+    let process = site.ocspry().args(["serve", "-c", "ocspry.toml"]).start();
+    let life = |reply: &Reply| match reply {
+        Reply::Signed(signed) => signed.singles[0]
+            .next_update
+            .seconds_since(signed.produced_at),
+        Reply::Error(status) => panic!("{status:?} around a reload"),
+    };
+    let first = site.ask(&mut process.connect(), &site.request(GOOD));
+    assert!(life(&first) > 7200);
+
+    site.write("ocspry.toml", configuration("validity = \"2h\"\n"));
+    process.signal(TerminationSignal::Reload);
+    site.ask_until(&process, GOOD, NOTICE_WAIT_MAX, |reply| life(reply) == 7200);
+
+    site.write("ocspry.toml", configuration("validty = \"1h\"\n"));
+    process.signal(TerminationSignal::Reload);
+    process.wait_for_log("validty", NOTICE_WAIT_MAX);
+    let after = site.ask(&mut process.connect(), &site.request(GOOD));
+    assert_eq!(life(&after), 7200);
+
+    site.write("ocspry.toml", configuration("validity = \"3h\"\n"));
+    process.signal(TerminationSignal::Reload);
+    site.ask_until(&process, GOOD, NOTICE_WAIT_MAX, |reply| {
+        life(reply) == 3 * 3600
+    });
+}
+
+#[test]
+fn a_changed_configuration_file_is_read_again_by_itself() {
+    let site = Site::new();
+    let configuration = "version = 1\n[listen]\nocsp = [\"127.0.0.1:0\"]\n[issuer.site]\n\
+         certificate = \"intermediate_ca.pem\"\nstatus = [{ crl = \"crl.pem\" }]\n\
+         responder = { certificate = \"ocsp.pem\", key = \"ocsp.key\" }\n";
+    site.write("ocspry.toml", configuration);
+    let process = site.ocspry().args(["serve", "-c", "ocspry.toml"]).start();
+    let is_short = |reply: &Reply| match reply {
+        Reply::Signed(signed) => {
+            signed.singles[0].next_update == signed.produced_at.plus_seconds(3600)
+        }
+        Reply::Error(status) => panic!("{status:?} around a reload"),
+    };
+    assert!(!is_short(&site.ask(&mut process.connect(), &site.request(GOOD))));
+    site.replace("ocspry.toml", format!("{configuration}validity = \"1h\"\n"));
+    site.ask_until(&process, GOOD, NOTICE_WAIT_MAX, is_short);
+}
+
+#[test]
+fn the_service_manager_is_told_of_ready_reload_and_stop() {
+    let site = Site::new();
+    let socket = std::os::unix::net::UnixDatagram::bind(site.file("notify")).unwrap();
+    socket.set_read_timeout(Some(NOTICE_WAIT_MAX)).unwrap();
+    let next = || {
+        let mut message = [0; 512];
+        let length = socket.recv(&mut message).expect("a word to the service manager");
+        String::from_utf8_lossy(&message[..length]).into_owned()
+    };
+    let process = site.serve().env("NOTIFY_SOCKET", site.file("notify")).start();
+    assert!(next().contains("READY=1"));
+    // Ready means that answers can be had.
+    assert_eq!(site.status(&process, GOOD), CertStatus::Good);
+    process.signal(TerminationSignal::Reload);
+    let reloading = next();
+    assert!(reloading.contains("RELOADING=1") && reloading.contains("MONOTONIC_USEC="), "{reloading}");
+    assert!(next().contains("READY=1"));
+    process.signal(TerminationSignal::Terminate);
+    assert!(next().contains("STOPPING=1"));
+    assert_eq!(process.finish(Duration::from_secs(10)).code, Some(0));
+}
+
+#[test]
+fn sighup_reads_the_files_of_the_flags_again_and_keeps_old_ones_when_new_ones_are_bad() {
+    let site = Site::new();
+    let process = site.serve().start();
+    site.write("crl.pem", b"not a list");
+    site.write("ocsp.key", b"not a key");
+    process.signal(TerminationSignal::Reload);
+    process.wait_for_log("crl.pem", NOTICE_WAIT_MAX);
+    process.wait_for_log("ocsp.key", NOTICE_WAIT_MAX);
+    assert_eq!(site.status(&process, GOOD), CertStatus::Good);
+}
+
+#[test]
+fn a_log_file_that_was_moved_away_is_made_anew_on_sighup() {
+    let site = Site::new();
+    let process = site.serve().args(["--log-file", "ocspry.log"]).start();
+    std::fs::rename(site.file("ocspry.log"), site.file("ocspry.log.1")).unwrap();
+    process.signal(TerminationSignal::Reload);
+    let deadline = std::time::Instant::now() + NOTICE_WAIT_MAX;
+    while std::fs::metadata(site.file("ocspry.log")).map_or(0, |file| file.len()) == 0 {
+        assert!(std::time::Instant::now() < deadline, "no new log file");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    assert_eq!(site.status(&process, GOOD), CertStatus::Good);
+}
+
+#[test]
+fn version_is_told() {
+    let finished = Site::new().ocspry().arg("--version").run();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert!(finished.stdout.starts_with("ocspry "), "{finished:?}");
+}
+
+#[test]
+fn it_starts_on_an_ipv6_address() {
+    let site = Site::new();
+    let process = site.serve().args(["--host", "::1"]).start();
+    assert!(
+        process
+            .stdout()
+            .contains(&format!("listening on http://[::1]:{}/", process.port()))
+    );
+}

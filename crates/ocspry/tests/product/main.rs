@@ -1,0 +1,19 @@
+//! The product as its users meet it: the real binary, real files, real clients.
+//!
+//! One binary for all of it.  `site` makes the files of one CA and starts the responder on them; every other module
+//! is about one thing a user does.
+
+#![expect(clippy::unwrap_used, reason = "what a test cannot do without stops it")]
+
+mod answers;
+mod clients;
+mod configuration;
+mod crl_file;
+mod demo;
+mod documented_lines;
+mod issuers;
+mod keys;
+mod life;
+mod proxy;
+mod requests;
+mod site;

@@ -1,0 +1,39 @@
+//! The request decoder: any octets are a request whose parts agree with each other, or an error inside the input.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ocspry_wire::ocsp::{CertId, OcspRequest};
+
+fuzz_target!(|input: &[u8]| {
+    let request = match OcspRequest::from_der(input) {
+        Ok(request) => request,
+        Err(error) => return assert!(error.offset <= input.len(), "{error}"),
+    };
+    assert!(is_inside(request.tbs_request, input));
+    let singles: Vec<_> = request.single_requests().collect();
+    assert_eq!(singles.len(), request.single_request_count);
+    assert_eq!(singles[0], request.first);
+    for single in singles {
+        let cert_id = single.cert_id;
+        assert!(is_inside(cert_id.der, request.tbs_request));
+        assert_eq!(CertId::from_der(cert_id.der), Ok(cert_id));
+        if let Some(hash) = cert_id.hash_algorithm {
+            assert_eq!(cert_id.issuer_name_hash.len(), hash.digest_length());
+            assert_eq!(cert_id.issuer_key_hash.len(), hash.digest_length());
+        }
+        assert!(cert_id.serial_number.is_minimal());
+    }
+    if let Some(nonce) = request.nonce {
+        assert!(is_inside(nonce.octets(), request.tbs_request));
+        assert!((1..=128).contains(&nonce.octets().len()));
+    }
+    // A DER element has one length: nothing shorter and nothing longer is a request.
+    assert!(OcspRequest::from_der(&input[..input.len() - 1]).is_err());
+    assert!(OcspRequest::from_der(&[input, &[0]].concat()).is_err());
+});
+
+fn is_inside(part: &[u8], whole: &[u8]) -> bool {
+    let (part, whole) = (part.as_ptr_range(), whole.as_ptr_range());
+    whole.start <= part.start && part.end <= whole.end
+}

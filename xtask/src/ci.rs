@@ -1,0 +1,162 @@
+//! The verbs that are lists of other checks: `check`, `test`, `interop`, `bench`, `ci`, `nightly`.
+//!
+//! `ci` is what a change must pass, cheapest first, so that a slip costs seconds and not minutes; `nightly` is what is
+//! run before a milestone is closed.  From: the command line and `.ci/run`.  To: cargo and the other modules here.
+//! docs/style.md section 6.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::step::{Steps, command, output_of, root, status_of};
+use crate::{deny, dist, docs, fuzz, layers, setup};
+
+/// What is worth running before every commit.
+///
+/// # Errors
+/// At the first step that fails.
+pub(crate) fn check(steps: &mut Steps) -> Result<()> {
+    lint(steps)?;
+    deny::check_if_installed(steps)
+}
+
+/// Every test of the workspace.
+///
+/// # Errors
+/// When one fails; those that use a peer fail without it when `CI` is set, else they say so and are skipped.
+pub(crate) fn test(steps: &mut Steps) -> Result<()> {
+    steps.run("test", || command("cargo", &["test", "--workspace"]))
+}
+
+/// The product's tests, with every peer there.
+///
+/// # Errors
+/// When one fails, or when a peer is missing: `cargo xtask setup` installs them.
+pub(crate) fn interop(steps: &mut Steps) -> Result<()> {
+    steps.run("interop", || {
+        status_of(
+            Command::new("cargo")
+                .args(["test", "--package", "ocspry", "--tests"])
+                .env("CI", "true"),
+        )
+    })
+}
+
+/// The measurements of bench/, a workspace of its own.
+///
+/// # Errors
+/// When there is none, or when one fails.
+pub(crate) fn bench(steps: &mut Steps) -> Result<()> {
+    let folder = root().join("bench");
+    if !folder.join("Cargo.toml").is_file() {
+        bail!("bench/ holds no measurements yet");
+    }
+    let cargo = |arguments: &[&str]| {
+        status_of(
+            Command::new("cargo")
+                .args(arguments)
+                .arg("--release")
+                .current_dir(&folder),
+        )
+    };
+    steps.run("bench: build", || {
+        command("cargo", &["build", "--release", "--package", "ocspry"])?;
+        cargo(&["build"])
+    })?;
+    steps.run("bench", || cargo(&["run"]))
+}
+
+/// Everything that a change must pass.
+///
+/// # Errors
+/// At the first step that fails.
+pub(crate) fn ci(steps: &mut Steps) -> Result<()> {
+    steps.run("setup", setup::install_missing)?;
+    steps.run("lock file", || {
+        command("cargo", &["fetch", "--quiet", "--locked"])
+            .context("Cargo.lock does not fit the manifests, or the registry cannot be reached")
+    })?;
+    lint(steps)?;
+    deny::install_and_check(steps)?;
+    // With `CI` set, a test whose peer is missing fails: this step holds all that `interop` runs.
+    steps.run("test", || {
+        status_of(
+            Command::new("cargo")
+                .args(["test", "--workspace"])
+                .env("CI", "true"),
+        )
+    })?;
+    docs::check(steps)?;
+    fuzz::run_each(steps, FUZZ_SECONDS_CI)
+}
+
+/// What is run before a milestone is closed.
+///
+/// # Errors
+/// At the first step that fails.
+pub(crate) fn nightly(steps: &mut Steps) -> Result<()> {
+    ci(steps)?;
+    steps.run("oldest Rust", build_with_oldest_rust)?;
+    steps.run("test: release profile", || {
+        command("cargo", &["test", "--workspace", "--release"])
+    })?;
+    fuzz::run_each(steps, FUZZ_SECONDS_NIGHTLY)?;
+    dist::build(steps)
+}
+
+/// Formatting, lints, layers.
+fn lint(steps: &mut Steps) -> Result<()> {
+    steps.run("fmt", || {
+        command("cargo", &["fmt", "--all", "--check"])?;
+        for workspace in ["fuzz/Cargo.toml", "bench/Cargo.toml"] {
+            command("cargo", &["fmt", "--check", "--manifest-path", workspace])?;
+        }
+        Ok(())
+    })?;
+    steps.run("clippy", || {
+        command(
+            "cargo",
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        )
+    })?;
+    steps.run("layers", layers::check)
+}
+
+/// Checks the workspace with the Rust version that the root manifest promises.
+fn build_with_oldest_rust() -> Result<()> {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml"))
+        .context("cannot read the root Cargo.toml")?;
+    let oldest = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"'))
+        .context("the root Cargo.toml names no rust-version")?;
+    let in_use = output_of(Command::new("rustc").arg("--version"))?;
+    if in_use.starts_with(&format!("rustc {oldest}.")) {
+        println!("rust-version is {oldest}, which the steps before this one ran with");
+        return Ok(());
+    }
+    let toolchain = format!("{oldest}.0");
+    status_of(
+        Command::new("rustup")
+            .args([
+                "run",
+                &toolchain,
+                "cargo",
+                "check",
+                "--workspace",
+                "--all-targets",
+            ])
+            .env("CARGO_TARGET_DIR", root().join("target/oldest-rust")),
+    )
+    .with_context(|| format!("needs the toolchain: rustup toolchain install {toolchain}"))
+}
+
+const FUZZ_SECONDS_CI: u64 = 10;
+const FUZZ_SECONDS_NIGHTLY: u64 = 600;

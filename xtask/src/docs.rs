@@ -1,0 +1,331 @@
+//! Documents that are checked against the program: rustdoc, quoted files, links, example configurations, flags.
+//!
+//! A document that a program can prove wrong is proved wrong here and not by a reader.  From: `cargo xtask docs` and
+//! `ci`.  To: rustdoc, the Markdown files, and the binary itself.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::step::{Steps, output_of, root, status_of};
+
+/// Checks every document that can be checked.
+///
+/// # Errors
+/// At the first step that finds something, after printing all that it found.
+pub(crate) fn check(steps: &mut Steps) -> Result<()> {
+    steps.run("rustdoc", || {
+        status_of(
+            Command::new("cargo")
+                .args([
+                    "doc",
+                    "--workspace",
+                    "--no-deps",
+                    "--document-private-items",
+                    "--quiet",
+                ])
+                .env("RUSTDOCFLAGS", "-D warnings"),
+        )
+    })?;
+    steps.run("documents: quoted files, links, keys", check_documents)?;
+    steps.run("documents: flags", check_flags)?;
+    steps.run("examples", check_examples)
+}
+
+/// Compares every quoted file with the file, and follows every link inside the repository.
+fn check_documents() -> Result<()> {
+    let root = root();
+    let documents = markdown_files(&root)?;
+    let mut wrong = Vec::new();
+    for document in &documents {
+        let text = fs::read_to_string(document)
+            .with_context(|| format!("cannot read {}", document.display()))?;
+        let name = document
+            .strip_prefix(&root)
+            .unwrap_or(document)
+            .display()
+            .to_string();
+        let folder = document.parent().unwrap_or(&root);
+        wrong.extend(
+            stale_quotes(&text, &root)
+                .into_iter()
+                .map(|line| format!("{name}: {line}")),
+        );
+        wrong.extend(
+            dead_links(&text, folder)
+                .into_iter()
+                .map(|line| format!("{name}: {line}")),
+        );
+    }
+    wrong.extend(keys_without_entry(&root)?);
+    report(wrong, "documents do not fit the tree")?;
+    println!("{} documents fit the tree", documents.len());
+    Ok(())
+}
+
+/// Every block that follows a line `<!-- file: PATH -->` and is not that file, word for word.
+fn stale_quotes(text: &str, root: &Path) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (at, _) in text.match_indices(QUOTE_MARK) {
+        let rest = &text[at + QUOTE_MARK.len()..];
+        let Some((path, rest)) = rest.split_once(" -->\n") else {
+            wrong.push(format!("a `{QUOTE_MARK}` without its end"));
+            continue;
+        };
+        let block = rest
+            .strip_prefix("```")
+            .and_then(|rest| rest.split_once('\n'))
+            .and_then(|(_, rest)| rest.split_once("\n```"))
+            .map(|(block, _)| block);
+        match (block, fs::read_to_string(root.join(path))) {
+            (None, _) => wrong.push(format!("no code block follows the mark of {path}")),
+            (_, Err(error)) => wrong.push(format!("{path}: {error}")),
+            (Some(block), Ok(file)) if block == file.trim_end() => {}
+            (Some(_), Ok(_)) => {
+                wrong.push(format!("the block quoted from {path} is not that file"))
+            }
+        }
+    }
+    wrong
+}
+
+/// Every link to a file of the repository that is not there.
+fn dead_links(text: &str, folder: &Path) -> Vec<String> {
+    text.match_indices("](")
+        .filter_map(|(at, mark)| text[at + mark.len()..].split_once(')'))
+        .map(|(target, _)| target.split('#').next().unwrap_or_default())
+        .filter(|target| !target.is_empty() && !target.contains("://") && !target.contains(' '))
+        .filter(|target| !folder.join(target).exists())
+        .map(|target| format!("links to {target}, which does not exist"))
+        .collect()
+}
+
+/// Every key that config/raw.rs reads and that the reference does not name.
+fn keys_without_entry(root: &Path) -> Result<Vec<String>> {
+    let read = |path: &str| {
+        fs::read_to_string(root.join(path)).with_context(|| format!("cannot read {path}"))
+    };
+    let (source, reference) = (read(RAW_CONFIG)?, read(CONFIGURATION)?);
+    let keys: Vec<String> = source
+        .lines()
+        .filter_map(|line| {
+            line.trim()
+                .strip_prefix("pub(super) ")?
+                .split_once(": Option<")
+        })
+        .map(|(field, _)| field.replace('_', "-"))
+        .collect();
+    if keys.is_empty() {
+        bail!("{RAW_CONFIG}: no key was found: its form has changed, and this check with it");
+    }
+    Ok(keys
+        .into_iter()
+        .filter(|key| {
+            // Explained as a key, as the end of a dotted one, or as a table.
+            let forms = [format!("`{key}`"), format!(".{key}`"), format!("`[{key}]`")];
+            !forms.iter().any(|form| reference.contains(form))
+        })
+        .map(|key| format!("{CONFIGURATION}: has no entry for the key `{key}`"))
+        .collect())
+}
+
+/// Compares the flags of `--help` with those that the documents explain.
+fn check_flags() -> Result<()> {
+    let root = root();
+    let mut wrong = Vec::new();
+    for (verb, document, heading) in FLAG_TABLES {
+        let help = output_of(ocspry().args(verb.split(' ')).arg("--help"))?;
+        let help = flags_in(&help);
+        let text = fs::read_to_string(root.join(document))
+            .with_context(|| format!("cannot read {document}"))?;
+        let Some((_, section)) = text.split_once(heading) else {
+            bail!("{document}: has no heading `{heading}`");
+        };
+        let table: String = section
+            .lines()
+            .skip_while(|line| !line.starts_with('|'))
+            .take_while(|line| line.starts_with('|'))
+            .map(first_cell)
+            .collect();
+        let table = flags_in(&table);
+        for flag in help
+            .difference(&table)
+            .filter(|flag| !FLAGS_OF_EVERY_VERB.contains(&flag.as_str()))
+        {
+            wrong.push(format!(
+                "{document}: the table lacks {flag} of `ocspry {verb}`"
+            ));
+        }
+        for flag in table.difference(&help) {
+            wrong.push(format!(
+                "{document}: in the table, {flag} is no flag of `ocspry {verb}`"
+            ));
+        }
+    }
+    report(wrong, "flag tables do not fit --help")
+}
+
+/// The first cell of a table's row, and a space.
+fn first_cell(row: &str) -> String {
+    let cell = row
+        .trim_start_matches('|')
+        .split('|')
+        .next()
+        .unwrap_or_default();
+    format!("{cell} ")
+}
+
+/// Every `--flag` that begins a word, sorted.
+fn flags_in(text: &str) -> BTreeSet<String> {
+    text.split(|character: char| character.is_whitespace() || "`,[]()".contains(character))
+        .filter(|word| word.starts_with("--") && !word.ends_with('-'))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Runs `config check` on each example, beside the files that `demo` makes, whose names the examples use.
+fn check_examples() -> Result<()> {
+    let folder = root().join("target/xtask/examples");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)
+            .with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    make_demo_files(&folder)?;
+    let examples = fs::read_dir(root().join("examples")).context("cannot list examples")?;
+    for entry in examples {
+        let path = entry.context("cannot list examples")?.path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let copy = folder.join(path.file_name().unwrap_or_default());
+        fs::copy(&path, &copy).with_context(|| format!("cannot copy {}", path.display()))?;
+        println!("{}", path.display());
+        status_of(ocspry().args(["config", "check", "--config"]).arg(&copy))?;
+    }
+    Ok(())
+}
+
+/// Starts `ocspry demo`, which writes its files before it listens, and ends it once it does.
+fn make_demo_files(folder: &Path) -> Result<()> {
+    let mut demo = ocspry()
+        .args(["demo", "--port", "0", "--dir"])
+        .arg(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start `ocspry demo`")?;
+    let stdout = demo
+        .stdout
+        .take()
+        .context("the pipe of `ocspry demo` is gone")?;
+    let listening = BufReader::new(stdout)
+        .lines()
+        .map_while(Result::ok)
+        .any(|line| line.starts_with("listening on "));
+    demo.kill().context("cannot end `ocspry demo`")?;
+    let status = demo.wait().context("cannot wait for `ocspry demo`")?;
+    if !listening {
+        bail!("`ocspry demo` ended with {status} and never said that it listens");
+    }
+    Ok(())
+}
+
+/// The program, built first when it is out of date; cargo becomes it, so ending the one ends the other.
+fn ocspry() -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["run", "--quiet", "--package", "ocspry", "--"])
+        .current_dir(root());
+    cargo
+}
+
+/// The Markdown files of the root and of docs/, sorted.
+fn markdown_files(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![(root.to_path_buf(), false), (root.join("docs"), true)];
+    while let Some((folder, with_folders)) = folders.pop() {
+        let entries =
+            fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+        for entry in entries {
+            let path = entry
+                .with_context(|| format!("cannot list {}", folder.display()))?
+                .path();
+            if path.is_dir() {
+                if with_folders {
+                    folders.push((path, true));
+                }
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Prints what is wrong and fails, or does nothing.
+fn report(wrong: Vec<String>, what: &str) -> Result<()> {
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    for line in &wrong {
+        eprintln!("{line}");
+    }
+    bail!("{what}: {} places", wrong.len())
+}
+
+/// Where the keys of the configuration are read.
+const RAW_CONFIG: &str = "crates/ocspry/src/config/raw.rs";
+/// Where they are explained.
+const CONFIGURATION: &str = "docs/reference/configuration.md";
+/// Which verb's flags are explained by the first table under which heading of which document.
+const FLAG_TABLES: &[(&str, &str, &str)] = &[
+    ("serve", CONFIGURATION, "\n## Flags of `serve`\n"),
+    ("serve", "README.md", "\n## A CRL file\n"),
+    ("demo", "README.md", "\n## The demo\n"),
+];
+/// What clap gives to every verb.
+const FLAGS_OF_EVERY_VERB: &[&str] = &["--help", "--version"];
+/// Stands on the line before a block that quotes a whole file.
+const QUOTE_MARK: &str = "<!-- file: ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_that_is_not_the_file_it_quotes_is_named() {
+        let root = root();
+        let file = fs::read_to_string(root.join("clippy.toml")).unwrap();
+        let quote =
+            |block: &str| format!("Text.\n\n<!-- file: clippy.toml -->\n```toml\n{block}```\n");
+        assert_eq!(stale_quotes(&quote(&file), &root), Vec::<String>::new());
+        assert_eq!(stale_quotes(&quote("other = 1\n"), &root).len(), 1);
+        assert_eq!(
+            stale_quotes("<!-- file: clippy.toml -->\nNo block.\n", &root).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_link_to_nothing_is_named_and_one_to_elsewhere_is_not_followed() {
+        let text = "[a](Cargo.toml) [b](nowhere.md#part) [c](https://example.com/) [d](#part)";
+        assert_eq!(
+            dead_links(text, &root()),
+            ["links to nowhere.md, which does not exist"]
+        );
+    }
+
+    #[test]
+    fn flags_are_found_as_words() {
+        let found = flags_in("  -c, --config <FILE>  as `--port`, [--host] -- a--b");
+        assert_eq!(
+            found.into_iter().collect::<Vec<_>>(),
+            ["--config", "--host", "--port"]
+        );
+    }
+}

@@ -1,0 +1,87 @@
+//! The project's own verbs, run as `cargo xtask VERB`.
+//!
+//! One place says how the project is checked, tested, measured and built, so that a person and CI run the same lines.
+//! It compiles before everything else and therefore depends on little.  From: the command line.  To: cargo, the tests'
+//! peers and the tools of docs/style.md section 6.
+
+mod ci;
+mod deny;
+mod dist;
+mod docs;
+mod fuzz;
+mod layers;
+mod rust_text;
+mod setup;
+mod step;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::step::Steps;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the verb that the command line names; without one, lists them.
+fn run(words: &[&str]) -> Result<()> {
+    let mut steps = Steps::new();
+    match words {
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{VERBS}");
+            return Ok(());
+        }
+        ["check"] => ci::check(&mut steps)?,
+        ["test"] => ci::test(&mut steps)?,
+        ["layers"] => steps.run("layers", layers::check)?,
+        ["deny"] => deny::install_and_check(&mut steps)?,
+        ["setup"] => steps.run("setup", setup::install_missing)?,
+        ["interop"] => ci::interop(&mut steps)?,
+        ["fuzz", target] => fuzz::run(&mut steps, target, fuzz::SECONDS_DEFAULT)?,
+        ["fuzz", target, seconds] => {
+            let Ok(seconds) = seconds.parse() else {
+                bail!("`{seconds}` is no number of seconds; cargo xtask fuzz <target> [seconds]");
+            };
+            fuzz::run(&mut steps, target, seconds)?;
+        }
+        ["docs"] => docs::check(&mut steps)?,
+        ["bench"] => ci::bench(&mut steps)?,
+        ["ci"] => ci::ci(&mut steps)?,
+        ["nightly"] => ci::nightly(&mut steps)?,
+        ["dist"] => dist::build(&mut steps)?,
+        other => {
+            bail!(
+                "`{}` is no verb, or lacks an argument; these are:\n{VERBS}",
+                other.join(" ")
+            )
+        }
+    }
+    steps.finish();
+    Ok(())
+}
+
+const VERBS: &str = "\
+cargo xtask VERB
+
+  check                     fmt, clippy, layers, and deny when cargo-deny is installed
+  test                      cargo test of the whole workspace
+  layers                    who may import whom, and the other rules of docs/style.md a program can check
+  deny                      bans, licences and sources of every dependency; installs cargo-deny when missing
+  setup                     installs by apt, when missing, the programs that tests use as peers (needs root)
+  interop                   the product's tests against openssl, GnuTLS, curl and nginx
+  fuzz TARGET [SECONDS]     runs one fuzz target; without SECONDS, one minute
+  docs                      rustdoc without warnings, documents in step with the program, example configurations valid
+  bench                     the measurements of bench/
+  ci                        everything that a change must pass
+  nightly                   everything that is run before a milestone is closed: ci, oldest Rust, long fuzz, dist
+  dist                      the binary as it ships: optimised, stripped, its size checked
+";
