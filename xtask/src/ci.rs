@@ -25,7 +25,12 @@ pub(crate) fn check(steps: &mut Steps) -> Result<()> {
 /// # Errors
 /// When one fails; those that use a peer fail without it when `CI` is set, else they say so and are skipped.
 pub(crate) fn test(steps: &mut Steps) -> Result<()> {
-    steps.run("test", || command("cargo", &["test", "--workspace"]))
+    for targets in TEST_TARGETS {
+        steps.run(format!("test: {targets}"), || {
+            command("cargo", &["test", "--workspace", targets])
+        })?;
+    }
+    Ok(())
 }
 
 /// The product's tests, with every peer there.
@@ -79,13 +84,15 @@ pub(crate) fn ci(steps: &mut Steps) -> Result<()> {
     lint(steps)?;
     deny::install_and_check(steps)?;
     // With `CI` set, a test whose peer is missing fails: this step holds all that `interop` runs.
-    steps.run("test", || {
-        status_of(
-            Command::new("cargo")
-                .args(["test", "--workspace"])
-                .env("CI", "true"),
-        )
-    })?;
+    for targets in TEST_TARGETS {
+        steps.run(format!("test: {targets}"), || {
+            status_of(
+                Command::new("cargo")
+                    .args(["test", "--workspace", targets])
+                    .env("CI", "true"),
+            )
+        })?;
+    }
     docs::check(steps)?;
     fuzz::run_each(steps, FUZZ_SECONDS_CI)
 }
@@ -158,5 +165,7 @@ fn build_with_oldest_rust() -> Result<()> {
     .with_context(|| format!("needs the toolchain: rustup toolchain install {toolchain}"))
 }
 
+/// All that `cargo test` runs, examples in documentation first: the last summary in the log is then that of real tests.
+const TEST_TARGETS: [&str; 2] = ["--doc", "--all-targets"];
 const FUZZ_SECONDS_CI: u64 = 10;
 const FUZZ_SECONDS_NIGHTLY: u64 = 600;

@@ -257,41 +257,6 @@ pub struct CrlFacts {
     pub warnings: Vec<CrlWarning>,
 }
 
-impl CrlFacts {
-    /// The defects that are there, by name, with their number.
-    pub fn named_defects(&self) -> Vec<(&'static str, u64)> {
-        let CrlDefects {
-            unspecified_reasons,
-            undefined_reasons,
-            remove_from_crl,
-            negative_serials,
-            long_serials,
-            non_minimal_serials,
-            early_generalized_times,
-            odd_utc_times,
-            explicit_defaults,
-            missing_version,
-            empty_revoked_certificates,
-        } = self.defects;
-        [
-            ("reason unspecified written out", unspecified_reasons),
-            ("undefined reason left out", undefined_reasons),
-            ("removeFromCRL in a complete list", remove_from_crl),
-            ("negative serial number", negative_serials),
-            ("serial number over 20 octets", long_serials),
-            ("serial number with needless octets", non_minimal_serials),
-            ("GeneralizedTime before 2050", early_generalized_times),
-            ("UTCTime without seconds or with an offset", odd_utc_times),
-            ("critical FALSE written out", explicit_defaults),
-            ("no version field", missing_version),
-            ("empty revokedCertificates", empty_revoked_certificates),
-        ]
-        .into_iter()
-        .filter(|(_, count)| *count > 0)
-        .collect()
-    }
-}
-
 /// Accepted, but worth a line in the log.  Displays as a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CrlWarning {

@@ -9,7 +9,7 @@ pub mod refresh;
 pub mod state;
 pub mod watch;
 
-pub use crl::{CrlFacts, CrlFile, CrlNumber, CrlWarning, LoadedTable, SourceLimits};
+pub use crl::{CrlFacts, CrlFile, CrlNumber, CrlWarning, Fingerprint, LoadedTable, SourceLimits};
 pub use error::SourceError;
 pub use refresh::{RefreshReport, Refresher, Served, Swapped};
 pub use state::StateDirectory;

@@ -111,15 +111,7 @@ impl Control {
             .issuers
             .iter()
             .flat_map(|running| {
-                let list = running.issuer.table().map(|table| table.window());
-                let signer = running
-                    .issuer
-                    .credential()
-                    .map(|credential| ValidityWindow {
-                        this_update: credential.not_before(),
-                        next_update: credential.not_after(),
-                    });
-                let ends = [list, signer]
+                let ends = [list_window(running), signer_window(running)]
                     .into_iter()
                     .flatten()
                     .filter_map(move |window| next_stage(window, now));
@@ -386,20 +378,28 @@ pub(crate) struct Stages {
 
 impl Stages {
     fn of(running: &RunningIssuer, now: Time) -> Stages {
-        let list = running.issuer.table().map(|table| table.window());
-        let signer = running
-            .issuer
-            .credential()
-            .map(|credential| ValidityWindow {
-                this_update: credential.not_before(),
-                next_update: credential.not_after(),
-            });
         // What is not there was reported when it could not be loaded.
+        let of = |window: Option<ValidityWindow>| {
+            window.map_or(Stage::Fresh, |window| stage(window, now))
+        };
         Stages {
-            list: list.map_or(Stage::Fresh, |window| stage(window, now)),
-            signer: signer.map_or(Stage::Fresh, |window| stage(window, now)),
+            list: of(list_window(running)),
+            signer: of(signer_window(running)),
         }
     }
+}
+
+fn list_window(running: &RunningIssuer) -> Option<ValidityWindow> {
+    running.issuer.table().map(|table| table.window())
+}
+
+/// From the first to the last second of the signer's certificate.
+fn signer_window(running: &RunningIssuer) -> Option<ValidityWindow> {
+    let credential = running.issuer.credential()?;
+    Some(ValidityWindow {
+        this_update: credential.not_before(),
+        next_update: credential.not_after(),
+    })
 }
 
 fn stage(window: ValidityWindow, now: Time) -> Stage {

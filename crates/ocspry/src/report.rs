@@ -75,7 +75,7 @@ pub(crate) fn list_in_use(
     for warning in &facts.warnings {
         warn!(issuer, %path, "{warning}");
     }
-    for (defect, count) in facts.named_defects() {
+    for (defect, count) in facts.defects.found() {
         warn!(issuer, %path, "tolerated in the CRL: {defect} ({count})");
     }
     if let Some(state_error) = &swapped.state_error {

@@ -6,7 +6,7 @@ use ocspry_http::Limits;
 use ocspry_testkit::Reply;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -24,7 +24,8 @@ fn a_connection_that_never_says_anything_is_closed() {
 #[test]
 fn a_kept_connection_that_falls_silent_is_closed() {
     let fixture = Fixture::start(Limits {
-        idle: SHORT,
+        // Long enough for the request to come first.
+        idle: Duration::from_secs(1),
         ..PATIENT
     });
     let mut client = fixture.connect();
@@ -106,7 +107,8 @@ fn a_client_that_does_not_read_its_answers_is_cut_off() {
 fn an_answer_that_takes_too_long_to_sign_ends_the_connection() {
     let fixture = Fixture::start_with(
         Limits {
-            answer: SHORT,
+            // Long enough for the answer after the gate is open.
+            answer: Duration::from_secs(1),
             ..PATIENT
         },
         SigningSpeed::Queued,
@@ -190,9 +192,17 @@ fn connections_over_the_cap_are_closed_at_once_and_counted() {
     assert_eq!(fixture.connect().get("/healthz").unwrap().status, 200);
 }
 
-/// Until the server has noticed; the test harness ends a test that hangs.
+/// Until the server has noticed; a server that never does fails the test.
 pub(crate) fn wait_until(mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
     while !is_so() {
+        assert!(
+            started.elapsed() < NOTICED_WITHIN,
+            "the server has not noticed"
+        );
         std::thread::yield_now();
     }
 }
+
+/// Far more than a slow machine takes.
+const NOTICED_WITHIN: Duration = Duration::from_secs(30);

@@ -205,7 +205,10 @@ fn a_delegate_encloses_its_certificate_and_a_ca_encloses_nothing() {
     let reply = site
         .ask(&mut delegated.connect(), &site.request(GOOD))
         .signed();
-    assert_eq!(reply.certificates, std::slice::from_ref(&site.responder.certificate));
+    assert_eq!(
+        reply.certificates,
+        std::slice::from_ref(&site.responder.certificate)
+    );
     let by_ca = site
         .serve_by_ca()
         .env("STATE_DIRECTORY", site.file("state-2"))

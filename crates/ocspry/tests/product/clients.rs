@@ -2,7 +2,8 @@
 
 use crate::site::{GOOD, REVOKED, Site};
 use ocspry_testkit::{
-    KeyKind, Peer, Reply, RequestSpec, base64_path, cert_id, nonce_extension, percent_encoded, run_bounded,
+    KeyKind, Peer, Reply, RequestSpec, base64_path, cert_id, nonce_extension, percent_encoded,
+    run_bounded,
 };
 use ocspry_wire::ocsp::{CertStatus, HashAlgorithm};
 
@@ -130,7 +131,12 @@ fn a_cache_that_has_the_answer_is_told_so_with_304() {
     let mut client = process.connect();
     let target = base64_path(&site.request(GOOD));
     let known = (0..50).find_map(|_| {
-        let tag = client.get(&target).unwrap().header("etag").unwrap().to_owned();
+        let tag = client
+            .get(&target)
+            .unwrap()
+            .header("etag")
+            .unwrap()
+            .to_owned();
         let conditional = format!("If-None-Match: \"another\", {tag}\r\n");
         let response = client.request("GET", &target, &conditional).unwrap();
         (response.status == 304).then_some((tag, response))
@@ -139,9 +145,14 @@ fn a_cache_that_has_the_answer_is_told_so_with_304() {
     assert_eq!(known.header("etag"), Some(tag.as_str()));
     assert!(known.header("cache-control").unwrap().contains("max-age"));
     // The connection is in step, and another tag gets the whole answer.
-    let fresh = client.request("GET", &target, "If-None-Match: \"another\"\r\n").unwrap();
+    let fresh = client
+        .request("GET", &target, "If-None-Match: \"another\"\r\n")
+        .unwrap();
     assert_eq!(fresh.status, 200);
-    assert_eq!(Reply::check(&fresh.body, &site.ca).single().status, CertStatus::Good);
+    assert_eq!(
+        Reply::check(&fresh.body, &site.ca).single().status,
+        CertStatus::Good
+    );
 }
 
 #[test]
@@ -151,7 +162,9 @@ fn old_and_proxied_spellings_of_a_request_line_are_answered() {
     let target = base64_path(&site.request(REVOKED));
     let heads = [
         format!("GET {target} HTTP/1.0\r\n\r\n"),
-        format!("GET http://ocsp.test{target} HTTP/1.1\r\nHost: ocsp.test\r\nConnection: close\r\n\r\n"),
+        format!(
+            "GET http://ocsp.test{target} HTTP/1.1\r\nHost: ocsp.test\r\nConnection: close\r\n\r\n"
+        ),
         format!("GET {target} HTTP/1.1\r\nHost: ocsp.test\r\nConnection: close\r\n\r\n"),
     ];
     for head in heads {

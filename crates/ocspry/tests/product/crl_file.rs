@@ -259,7 +259,11 @@ fn after_a_restart_on_a_bad_list_the_last_good_one_still_answers() {
     let newer = site.ca.crl(&CrlSpec::new(20));
     site.replace("crl.pem", pem("X509 CRL", &forge(&newer)));
     let process = site.serve().start();
-    wait_for_lines(&process, |log| refusals(log, "signature") > 0, "the forged list");
+    wait_for_lines(
+        &process,
+        |log| refusals(log, "signature") > 0,
+        "the forged list",
+    );
     assert!(matches!(
         site.status(&process, LATER),
         CertStatus::Revoked(_)
@@ -285,7 +289,11 @@ fn after_a_restart_an_older_list_is_still_refused() {
         "{}",
         process.log()
     );
-    wait_for_lines(&process, |log| refusals(log, "is before") > 0, "the older list");
+    wait_for_lines(
+        &process,
+        |log| refusals(log, "is before") > 0,
+        "the older list",
+    );
 }
 
 #[test]
@@ -337,7 +345,10 @@ fn a_list_from_the_future_waits_and_takes_over_when_its_time_comes() {
         .made_at(from);
     site.write_crl(&crl);
     let line = process.wait_for_log("from the future", NOTICE_WAIT_MAX);
-    assert!(line.contains("crl.pem") && line.contains("the list in use stays"), "{line}");
+    assert!(
+        line.contains("crl.pem") && line.contains("the list in use stays"),
+        "{line}"
+    );
     let before = site.ask(&mut process.connect(), &site.request(LATER));
     if now() < from {
         assert!(says_good(&before), "{before:?}");
@@ -497,14 +508,27 @@ fn every_entry_of_a_large_unsorted_list_is_found_and_its_neighbours_are_not() {
     }
     site.write_crl(&crl);
     let process = site.serve().start();
-    assert!(process.stdout().contains("20000 revoked"), "{}", process.stdout());
+    assert!(
+        process.stdout().contains("20000 revoked"),
+        "{}",
+        process.stdout()
+    );
     let mut client = process.connect();
-    for index in [0, 1, ENTRIES / 2, ENTRIES - 2, ENTRIES - 1].into_iter().chain((0..ENTRIES).step_by(997)) {
+    for index in [0, 1, ENTRIES / 2, ENTRIES - 2, ENTRIES - 1]
+        .into_iter()
+        .chain((0..ENTRIES).step_by(997))
+    {
         let listed = serial(index);
         let mut neighbour = listed.clone();
         neighbour[4] |= 1;
-        assert!(says_revoked(&site.ask(&mut client, &site.request(&listed))), "{index}");
-        assert!(says_good(&site.ask(&mut client, &site.request(&neighbour))), "{index}");
+        assert!(
+            says_revoked(&site.ask(&mut client, &site.request(&listed))),
+            "{index}"
+        );
+        assert!(
+            says_good(&site.ask(&mut client, &site.request(&neighbour))),
+            "{index}"
+        );
     }
 }
 

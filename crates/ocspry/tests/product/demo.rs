@@ -215,7 +215,11 @@ fn without_flags_it_listens_where_the_documentation_says() {
     let lines = printed_lines(&process);
     // The README shows the first of them as it is printed.
     let readme = crate::documented_lines::readme();
-    assert!(readme.contains(&lines[0].line), "README.md lacks: {}", lines[0].line);
+    assert!(
+        readme.contains(&lines[0].line),
+        "README.md lacks: {}",
+        lines[0].line
+    );
     paste(&lines, directory.path(), Some(&namespace));
 }
 

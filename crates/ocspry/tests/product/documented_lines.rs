@@ -99,9 +99,19 @@ fn the_cafile_line_says_good_without_any_trust_store() {
 fn the_readme_gives_the_cafile_line_and_says_when_the_other_works() {
     let readme = readme();
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(readme.contains(&words(CAFILE_LINE)), "README.md lacks: {}", words(CAFILE_LINE));
-    assert_eq!(words(VAFILE_LINE), words(CAFILE_LINE).replace("-CAfile", "-VAfile"));
-    for part in ["`-VAfile root_ca.pem` in place of `-CAfile root_ca.pem`", "`SSL_CERT_FILE=root_ca.pem`"] {
+    assert!(
+        readme.contains(&words(CAFILE_LINE)),
+        "README.md lacks: {}",
+        words(CAFILE_LINE)
+    );
+    assert_eq!(
+        words(VAFILE_LINE),
+        words(CAFILE_LINE).replace("-CAfile", "-VAfile")
+    );
+    for part in [
+        "`-VAfile root_ca.pem` in place of `-CAfile root_ca.pem`",
+        "`SSL_CERT_FILE=root_ca.pem`",
+    ] {
         assert!(readme.contains(part), "README.md lacks: {part}");
     }
 }

@@ -2,8 +2,7 @@
 
 use crate::site::{GOOD, OCSPRY, REVOKED};
 use ocspry_testkit::{
-    Authority, Credential, CrlSpec, KeyKind, Ocspry, Reply, RequestSpec, base64_path, cert_id,
-    pem,
+    Authority, Credential, CrlSpec, KeyKind, Ocspry, Reply, RequestSpec, base64_path, cert_id, pem,
 };
 use ocspry_wire::ocsp::{CertStatus, CrlReason, ErrorStatus, HashAlgorithm};
 use tempfile::TempDir;
@@ -105,7 +104,10 @@ fn assert_each_ca_answers_for_itself(cas: &TwoCas, flags: &[&str]) {
                     matches!(reply.singles[0].status, CertStatus::Revoked(_)),
                     is_revoked
                 );
-                assert_eq!(reply.certificates, std::slice::from_ref(&delegate.certificate));
+                assert_eq!(
+                    reply.certificates,
+                    std::slice::from_ref(&delegate.certificate)
+                );
             }
         }
     }
@@ -188,7 +190,10 @@ fn an_unknown_in_the_answer_makes_caches_forget_it_soon() {
     let hash = HashAlgorithm::Sha256;
     let stranger = Authority::root("Stranger", KeyKind::P256);
     let request = RequestSpec {
-        cert_ids: vec![cert_id(hash, &cas.a.0, GOOD), cert_id(hash, &stranger, GOOD)],
+        cert_ids: vec![
+            cert_id(hash, &cas.a.0, GOOD),
+            cert_id(hash, &stranger, GOOD),
+        ],
         extensions: Vec::new(),
     };
     let response = process.connect().get(&base64_path(&request.der())).unwrap();
@@ -197,8 +202,13 @@ fn an_unknown_in_the_answer_makes_caches_forget_it_soon() {
     assert_eq!(unknown.status, CertStatus::Unknown);
     assert!(unknown.next_update <= signed.produced_at.plus_seconds(300));
     let cache_control = response.header("cache-control").unwrap();
-    let max_age = cache_control.split("max-age=").nth(1).and_then(|rest| rest.split(',').next());
-    let max_age: i64 = max_age.and_then(|digits| digits.parse().ok()).expect("max-age");
+    let max_age = cache_control
+        .split("max-age=")
+        .nth(1)
+        .and_then(|rest| rest.split(',').next());
+    let max_age: i64 = max_age
+        .and_then(|digits| digits.parse().ok())
+        .expect("max-age");
     assert!((1..=60).contains(&max_age), "{cache_control}");
 }
 

@@ -164,7 +164,10 @@ fn certificates_may_be_der_or_have_text_around_them() {
     let process = site.serve().start();
     assert_eq!(site.status(&process, GOOD), CertStatus::Good);
     drop(process);
-    site.write("intermediate_ca.pem", format!("subject=…\n{}\nend\n", site.ca.certificate_pem()));
+    site.write(
+        "intermediate_ca.pem",
+        format!("subject=…\n{}\nend\n", site.ca.certificate_pem()),
+    );
     // The chain behind the certificate, as renewal tools write it.
     let chain = [site.responder.certificate_pem(), site.ca.certificate_pem()].concat();
     site.write("ocsp.pem", chain);
@@ -498,7 +501,9 @@ fn a_renewed_pair_replaced_one_file_after_the_other_takes_over_when_it_fits() {
             replace_certificate()
         }
         site.ask_until(&process, GOOD, NOTICE_WAIT_MAX, |reply| match reply {
-            Reply::Signed(signed) => signed.certificates == std::slice::from_ref(&renewed.certificate),
+            Reply::Signed(signed) => {
+                signed.certificates == std::slice::from_ref(&renewed.certificate)
+            }
             Reply::Error(status) => panic!("{status:?} during renewal"),
         });
     }

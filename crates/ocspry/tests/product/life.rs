@@ -1,7 +1,7 @@
 //! Start and stop: what the start says, how signals end or renew it, and what a start that cannot work says.
 
-use crate::site::{GOOD, NOTICE_WAIT_MAX, SERVE_FLAGS, Site};
-use ocspry_testkit::{HttpClient, Reply, TerminationSignal};
+use crate::site::{GOOD, LATER, NOTICE_WAIT_MAX, SERVE_FLAGS, Site, says_revoked};
+use ocspry_testkit::{CrlSpec, HttpClient, Reply, TerminationSignal};
 use ocspry_wire::ocsp::CertStatus;
 use std::time::Duration;
 
@@ -88,8 +88,8 @@ fn a_request_that_never_ends_does_not_hold_up_the_end() {
         .unwrap();
     assert_eq!(client.receive(false).unwrap().status, 100);
     process.signal(TerminationSignal::Terminate);
-    // At most 5 s of draining.
-    let finished = process.finish(Duration::from_secs(12));
+    // At most 5 s of draining; without that bound, the request's own deadline would come 10 s after its start.
+    let finished = process.finish(Duration::from_secs(8));
     assert_eq!(finished.code, Some(0), "{finished:?}");
 }
 
@@ -310,7 +310,9 @@ fn a_changed_configuration_file_is_read_again_by_itself() {
         }
         Reply::Error(status) => panic!("{status:?} around a reload"),
     };
-    assert!(!is_short(&site.ask(&mut process.connect(), &site.request(GOOD))));
+    assert!(!is_short(
+        &site.ask(&mut process.connect(), &site.request(GOOD))
+    ));
     site.replace("ocspry.toml", format!("{configuration}validity = \"1h\"\n"));
     site.ask_until(&process, GOOD, NOTICE_WAIT_MAX, is_short);
 }
@@ -322,16 +324,24 @@ fn the_service_manager_is_told_of_ready_reload_and_stop() {
     socket.set_read_timeout(Some(NOTICE_WAIT_MAX)).unwrap();
     let next = || {
         let mut message = [0; 512];
-        let length = socket.recv(&mut message).expect("a word to the service manager");
+        let length = socket
+            .recv(&mut message)
+            .expect("a word to the service manager");
         String::from_utf8_lossy(&message[..length]).into_owned()
     };
-    let process = site.serve().env("NOTIFY_SOCKET", site.file("notify")).start();
+    let process = site
+        .serve()
+        .env("NOTIFY_SOCKET", site.file("notify"))
+        .start();
     assert!(next().contains("READY=1"));
     // Ready means that answers can be had.
     assert_eq!(site.status(&process, GOOD), CertStatus::Good);
     process.signal(TerminationSignal::Reload);
     let reloading = next();
-    assert!(reloading.contains("RELOADING=1") && reloading.contains("MONOTONIC_USEC="), "{reloading}");
+    assert!(
+        reloading.contains("RELOADING=1") && reloading.contains("MONOTONIC_USEC="),
+        "{reloading}"
+    );
     assert!(next().contains("READY=1"));
     process.signal(TerminationSignal::Terminate);
     assert!(next().contains("STOPPING=1"));
@@ -342,12 +352,35 @@ fn the_service_manager_is_told_of_ready_reload_and_stop() {
 fn sighup_reads_the_files_of_the_flags_again_and_keeps_old_ones_when_new_ones_are_bad() {
     let site = Site::new();
     let process = site.serve().start();
-    site.write("crl.pem", b"not a list");
     site.write("ocsp.key", b"not a key");
     process.signal(TerminationSignal::Reload);
-    process.wait_for_log("crl.pem", NOTICE_WAIT_MAX);
-    process.wait_for_log("ocsp.key", NOTICE_WAIT_MAX);
+    let line = process.wait_for_log("not reloaded", NOTICE_WAIT_MAX);
+    assert!(line.contains("ocsp.key"), "{line}");
     assert_eq!(site.status(&process, GOOD), CertStatus::Good);
+
+    site.write("ocsp.key", site.responder.key.pkcs8_pem());
+    site.write("crl.pem", b"not a list");
+    process.signal(TerminationSignal::Reload);
+    process.wait_for_log("reloaded: 1 issuer", NOTICE_WAIT_MAX);
+    process.wait_for_log("crl.pem: is not a CRL", NOTICE_WAIT_MAX);
+    assert_eq!(site.status(&process, GOOD), CertStatus::Good);
+}
+
+#[test]
+fn sighup_looks_at_once_where_the_watch_sees_nothing() {
+    let site = Site::new();
+    // What changes is behind a symbolic link, in a directory that is not watched; the next poll is minutes away.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let target = elsewhere.path().join("list.crl");
+    std::fs::rename(site.file("crl.pem"), &target).unwrap();
+    std::os::unix::fs::symlink(&target, site.file("crl.pem")).unwrap();
+    let process = site.serve().start();
+    assert_eq!(site.status(&process, LATER), CertStatus::Good);
+    let new = site.ca.crl(&CrlSpec::new(11).revoke(LATER, None));
+    std::fs::write(elsewhere.path().join("list.new"), new).unwrap();
+    std::fs::rename(elsewhere.path().join("list.new"), target).unwrap();
+    process.signal(TerminationSignal::Reload);
+    site.ask_until(&process, LATER, NOTICE_WAIT_MAX, says_revoked);
 }
 
 #[test]
