@@ -28,6 +28,7 @@ pub struct Issuer {
     name: String,
     identity: String,
     certificate: OwnedCertificate,
+    not_before: Time,
     not_after: Time,
     hashes: [IssuerHashes; HashAlgorithm::ALL.len()],
     policy: Policy,
@@ -73,6 +74,7 @@ impl Issuer {
                 .iter()
                 .map(|octet| format!("{octet:02x}"))
                 .collect(),
+            not_before: view.not_before,
             not_after: view.not_after,
             hashes,
             policy,
@@ -90,6 +92,11 @@ impl Issuer {
     /// Its certificate.
     pub fn certificate(&self) -> &OwnedCertificate {
         &self.certificate
+    }
+
+    /// The certificate's first second.
+    pub fn not_before(&self) -> Time {
+        self.not_before
     }
 
     /// The certificate's last second.

@@ -19,6 +19,6 @@ pub use issuer::{Issuer, IssuerError, IssuerId, IssuerSet};
 pub use outcome::{Outcome, Refusal, SignedStatus};
 pub use policy::{NoncePolicy, Policy};
 pub use responder::{Answer, Responder, SignedResponse};
-pub use response::Limit;
+pub use response::{CLOCK_BEHIND_SECONDS_MAX, Limit};
 pub use signing::{SignError, Signer, SigningPool, SigningSpeed};
 pub use status::{Lookup, SourceInfo, StatusTable, StatusTableBuilder, ValidityWindow};

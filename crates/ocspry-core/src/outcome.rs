@@ -53,17 +53,14 @@ pub enum Refusal {
     },
     /// No usable list has been loaded yet.
     SourceMissing,
-    /// The list in use begins in the future: the clock was set back.
-    SourceNotYetValid {
-        /// Its thisUpdate.
-        this_update: Time,
-    },
     /// No key and certificate that may answer.
     SignerMissing,
-    /// The signer's certificate begins in the future: the clock was set back.
-    SignerNotYetValid {
-        /// Its first second.
-        not_before: Time,
+    /// The list or a certificate in use begins in the future: the clock was set back.
+    WindowNotBegun {
+        /// What has not begun.
+        limit: Limit,
+        /// When it begins.
+        at: Time,
     },
     /// Nothing can be promised any more: an answer made now would be over, or within the margin.
     WindowOver {
@@ -116,9 +113,8 @@ impl Refusal {
             | Refusal::NonceMissing
             | Refusal::IssuerExpired { .. } => ErrorStatus::Unauthorized,
             Refusal::SourceMissing
-            | Refusal::SourceNotYetValid { .. }
             | Refusal::SignerMissing
-            | Refusal::SignerNotYetValid { .. }
+            | Refusal::WindowNotBegun { .. }
             | Refusal::WindowOver { .. }
             | Refusal::SigningQueueFull
             | Refusal::SigningFailed { .. } => ErrorStatus::TryLater,
@@ -134,9 +130,8 @@ impl Refusal {
             Refusal::NonceMissing => "nonce-missing",
             Refusal::IssuerExpired { .. } => "issuer-expired",
             Refusal::SourceMissing => "source-missing",
-            Refusal::SourceNotYetValid { .. } => "source-not-yet-valid",
             Refusal::SignerMissing => "signer-missing",
-            Refusal::SignerNotYetValid { .. } => "signer-not-yet-valid",
+            Refusal::WindowNotBegun { .. } => "clock-behind",
             Refusal::WindowOver { limit, .. } => match limit {
                 Limit::Validity => "validity-over",
                 Limit::Source => "source-expired",

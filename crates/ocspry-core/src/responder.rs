@@ -13,7 +13,7 @@ use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CERT_IDS_MAX, CertStatus, CrlReason, ErrorStatus, OcspRequest};
 
 use crate::outcome::{Refusal, SignedStatus};
-use crate::response::{Draft, ResponseData, lifetime};
+use crate::response::{Draft, Lifetime, ResponseData, lifetime};
 use crate::{
     IssuerId, IssuerSet, Lookup, NoncePolicy, Outcome, ResponderCredential, SignError, SigningPool,
     SigningSpeed, ValidityWindow,
@@ -37,6 +37,8 @@ pub struct SignedResponse {
     pub produced_at: Time,
     /// The earliest thisUpdate to the earliest nextUpdate in it.
     pub window: ValidityWindow,
+    /// From then on it must not be sent any more.
+    pub send_before: Time,
     /// It carries a nonce: it is for one client only.
     pub has_nonce: bool,
     /// How long a cache may keep it at the most.
@@ -71,7 +73,7 @@ impl Responder {
             Ok(unsigned) => unsigned,
             Err(refusal) => return refuse(refusal),
         };
-        match self.sign(unsigned, now, buffer).await {
+        match self.sign(unsigned, buffer).await {
             Ok((response, status)) => (Answer::Signed(response), Outcome::Signed(status)),
             Err(refusal) => refuse(refusal),
         }
@@ -106,10 +108,10 @@ impl Responder {
         let table = issuer.table_guard();
         let table = table.as_ref().ok_or(Refusal::SourceMissing)?;
         let credential = issuer.credential().ok_or(Refusal::SignerMissing)?;
-        let (window, _) = lifetime(table.window(), issuer, &credential, now)?;
+        let lifetime = lifetime(table.window(), issuer, &credential, now)?;
 
         let mut draft = Draft::begin(buffer, &credential);
-        let mut signed_window = window;
+        let mut shortest = lifetime;
         let mut signed_status = SignedStatus::Several;
         let mut max_age_max = MAX_AGE_MAX;
         for single in request.single_requests() {
@@ -123,22 +125,22 @@ impl Responder {
             } else {
                 CertStatus::Unknown
             };
-            let mut single_window = window;
+            let mut its_lifetime = lifetime;
             if is_provisional(status) {
-                single_window.next_update = provisional_end(window, now);
-                signed_window = single_window;
+                its_lifetime = lifetime.at_most(PROVISIONAL_SECONDS_MAX);
+                shortest = its_lifetime;
                 max_age_max = PROVISIONAL_MAX_AGE_MAX;
             }
-            draft.single(cert_id.der, status, single_window);
+            draft.single(cert_id.der, status, its_lifetime.window);
             if request.single_request_count == 1 {
                 signed_status = SignedStatus::of(status);
             }
         }
-        let response_data = draft.response_data(&credential, now, nonce);
+        let response_data = draft.response_data(&credential, lifetime.produced_at, nonce);
         Ok(Unsigned {
             response_data,
             credential,
-            window: signed_window,
+            lifetime: shortest,
             status: signed_status,
             has_nonce: nonce.is_some(),
             max_age_max,
@@ -163,13 +165,12 @@ impl Responder {
     async fn sign(
         &self,
         unsigned: Unsigned,
-        now: Time,
         buffer: &mut BytesMut,
     ) -> Result<(SignedResponse, SignedStatus), Refusal> {
         let Unsigned {
             response_data,
             credential,
-            window,
+            lifetime,
             status,
             has_nonce,
             max_age_max,
@@ -195,8 +196,9 @@ impl Responder {
         );
         let response = SignedResponse {
             der,
-            produced_at: now,
-            window,
+            produced_at: lifetime.produced_at,
+            window: lifetime.window,
+            send_before: lifetime.send_before,
             has_nonce,
             max_age_max,
         };
@@ -211,7 +213,7 @@ const INLINE_SIGNATURE_OCTETS: usize = 72;
 struct Unsigned {
     response_data: ResponseData,
     credential: Arc<ResponderCredential>,
-    window: ValidityWindow,
+    lifetime: Lifetime,
     status: SignedStatus,
     has_nonce: bool,
     max_age_max: Duration,
@@ -232,13 +234,6 @@ fn is_provisional(status: CertStatus) -> bool {
         CertStatus::Revoked(info) => info.reason == Some(CrlReason::CertificateHold),
         CertStatus::Unknown => true,
     }
-}
-
-/// See [`is_provisional`].
-fn provisional_end(window: ValidityWindow, now: Time) -> Time {
-    window
-        .next_update
-        .min(now.plus_seconds(PROVISIONAL_SECONDS_MAX))
 }
 
 /// The longest life of what may change back.

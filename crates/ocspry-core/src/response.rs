@@ -26,34 +26,48 @@ pub enum Limit {
     Issuer,
 }
 
-/// How long an answer made at `now` holds, and which limit says so: the one lifetime rule (DESIGN rule 2).
+/// When an answer was made and how long it holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lifetime {
+    /// producedAt.
+    pub(crate) produced_at: Time,
+    /// thisUpdate to nextUpdate.
+    pub(crate) window: ValidityWindow,
+    /// From then on it is not sent any more: nextUpdate less the margin.
+    pub(crate) send_before: Time,
+}
+
+/// How long an answer made at `now` holds: the one lifetime rule (DESIGN rule 2).
 ///
-/// nextUpdate = min(producedAt + validity, source nextUpdate, signer notAfter, issuer notAfter).
+/// nextUpdate = min(producedAt + validity, source nextUpdate, signer notAfter, issuer notAfter).  All four have begun
+/// once, or they would not be in use: a clock that is behind them was set back.  Up to [`CLOCK_BEHIND_SECONDS_MAX`] the
+/// answer is made at the latest time known to have passed; beyond that nothing is signed (DESIGN rule 14).
 ///
 /// # Errors
-/// Nothing may be promised: the source or the signer has not begun, or the end is nearer than the margin.
+/// Nothing may be promised: the clock is too far behind, or the end is nearer than the margin.
 pub(crate) fn lifetime(
     source: ValidityWindow,
     issuer: &Issuer,
     signer: &ResponderCredential,
     now: Time,
-) -> Result<(ValidityWindow, Limit), Refusal> {
-    if now < source.this_update {
-        return Err(Refusal::SourceNotYetValid {
-            this_update: source.this_update,
-        });
-    }
-    if now < signer.not_before() {
-        return Err(Refusal::SignerNotYetValid {
-            not_before: signer.not_before(),
-        });
+) -> Result<Lifetime, Refusal> {
+    let mut produced_at = now;
+    for (begin, limit) in [
+        (source.this_update, Limit::Source),
+        (signer.not_before(), Limit::Signer),
+        (issuer.not_before(), Limit::Issuer),
+    ] {
+        if now < begin.plus_seconds(-CLOCK_BEHIND_SECONDS_MAX) {
+            return Err(Refusal::WindowNotBegun { limit, at: begin });
+        }
+        produced_at = produced_at.max(begin);
     }
     let validity = issuer.policy().validity.map_or(i64::MAX, |validity| {
         i64::try_from(validity.as_secs()).unwrap_or(i64::MAX)
     });
     let mut end = (source.next_update, Limit::Source);
     for other in [
-        (now.plus_seconds(validity), Limit::Validity),
+        (produced_at.plus_seconds(validity), Limit::Validity),
         (signer.not_after(), Limit::Signer),
         (issuer.not_after(), Limit::Issuer),
     ] {
@@ -68,14 +82,42 @@ pub(crate) fn lifetime(
     };
     // An answer that ends with its own validity is as fresh as it will ever be: its margin is a share of that.
     let margin = window.margin_seconds().min(validity / 100);
-    if now >= next_update.plus_seconds(-margin) {
+    let send_before = next_update.plus_seconds(-margin);
+    if produced_at >= send_before {
         return Err(Refusal::WindowOver {
             limit,
             at: next_update,
         });
     }
-    Ok((window, limit))
+    Ok(Lifetime {
+        produced_at,
+        window,
+        send_before,
+    })
 }
+
+impl Lifetime {
+    /// The same, but over after `seconds` at the latest.
+    pub(crate) fn at_most(self, seconds: i64) -> Lifetime {
+        let next_update = self.produced_at.plus_seconds(seconds);
+        if self.window.next_update <= next_update {
+            return self;
+        }
+        Lifetime {
+            produced_at: self.produced_at,
+            window: ValidityWindow {
+                this_update: self.window.this_update,
+                next_update,
+            },
+            send_before: self
+                .send_before
+                .min(next_update.plus_seconds(-(seconds / 100))),
+        }
+    }
+}
+
+/// How far a clock may be behind what is known before signing stops (DESIGN rule 14).
+pub const CLOCK_BEHIND_SECONDS_MAX: i64 = 300;
 
 impl ValidityWindow {
     /// How long before nextUpdate an answer is no longer sent: 60 s, or 1 % of a short window (DESIGN rule 2).

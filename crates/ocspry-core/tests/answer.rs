@@ -411,14 +411,24 @@ fn next_update_is_the_earliest_of_all_limits_and_the_end_is_try_later() {
             }),
         },
         Case {
-            name: "the clock was set back before the list",
+            name: "the clock is a little behind the list",
             list_ends: 9_000,
-            signer_ends: 9_000,
-            issuer_ends: 9_000,
+            signer_ends: 90_000,
+            issuer_ends: 90_000,
             validity: None,
-            asked_at: -61,
-            expected: Err(Refusal::SourceNotYetValid {
-                this_update: noon().plus_seconds(-60),
+            asked_at: -360,
+            expected: Ok(9_000),
+        },
+        Case {
+            name: "the clock is far behind the list",
+            list_ends: 9_000,
+            signer_ends: 90_000,
+            issuer_ends: 90_000,
+            validity: None,
+            asked_at: -361,
+            expected: Err(Refusal::WindowNotBegun {
+                limit: Limit::Source,
+                at: noon().plus_seconds(-60),
             }),
         },
     ];
@@ -445,6 +455,16 @@ fn next_update_is_the_earliest_of_all_limits_and_the_end_is_try_later() {
         };
         assert_eq!(got, case.expected, "{}", case.name);
     }
+}
+
+#[test]
+fn a_clock_a_little_behind_makes_answers_at_the_latest_time_known_to_have_passed() {
+    let fixture = Fixture::new(KeyKind::P256);
+    let request = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_GOOD)).der();
+    let (answer, _) = answer_at(&fixture, &request, noon().plus_seconds(-200));
+    let reply = fixture.check(&answer).signed();
+    assert_eq!(reply.produced_at, noon().plus_seconds(-60));
+    assert_eq!(reply.produced_at, reply.singles[0].this_update);
 }
 
 #[test]

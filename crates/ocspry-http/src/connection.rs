@@ -5,7 +5,7 @@
 //! connection ends when the server stops.
 
 use crate::admission::Permit;
-use crate::deadlines::{Deadline, Phase, Verdict};
+use crate::deadlines::{Deadline, Phase, Verdict, Watched};
 use crate::ocsp;
 use crate::server::Worker;
 use hyper::server::conn::http1;
@@ -19,14 +19,11 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Serves `stream` until either side closes it, a deadline passes or the server stops.  `phase` is what it begins with:
-/// [`Phase::Request`] if octets are known to wait.
-pub(crate) async fn serve(stream: TcpStream, worker: Rc<Worker>, permit: Permit, phase: Phase) {
+/// Serves `stream` until either side closes it, a deadline passes or the server stops.
+pub(crate) async fn serve(stream: TcpStream, worker: Rc<Worker>, permit: Permit, watched: Watched) {
     // Answers are written whole: nothing is gained by waiting for more.
     let _ = stream.set_nodelay(true);
-    let watched = worker.deadlines().watch();
     let deadline = Rc::clone(watched.deadline());
-    deadline.enter(phase);
 
     let io = Io {
         stream,

@@ -55,12 +55,12 @@ impl Deadlines {
         }
     }
 
-    /// Watches a connection, in phase [`Phase::Idle`] from now on, until the guard is dropped.
-    pub(crate) fn watch(self: &Rc<Self>) -> Watched {
+    /// Watches a connection, in this phase from now on, until the guard is dropped.
+    pub(crate) fn watch(self: &Rc<Self>, phase: Phase) -> Watched {
         let mut watched = self.watched.borrow_mut();
         let deadline = Rc::new(Deadline {
             index: Cell::new(watched.len()),
-            phase: Cell::new(Phase::Idle),
+            phase: Cell::new(phase),
             since: Cell::new(self.now.get()),
             verdict: Cell::new(Verdict::Continue),
             lingers: Cell::new(false),
@@ -248,11 +248,11 @@ mod tests {
     #[test]
     fn a_phase_is_never_cut_short_and_ends_within_two_sweeps_of_its_time() {
         let deadlines = deadlines();
-        let watched = deadlines.watch();
+        let watched = deadlines.watch(Phase::Idle);
         assert_eq!(sweeps_until_expiry(&deadlines, &watched), 5);
         assert_eq!(watched.deadline().verdict(), Verdict::Expired(Phase::Idle));
 
-        let watched = deadlines.watch();
+        let watched = deadlines.watch(Phase::Idle);
         deadlines.sweep();
         watched.deadline().enter(Phase::Request);
         assert_eq!(sweeps_until_expiry(&deadlines, &watched), 3);
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn a_new_phase_has_its_own_time() {
         let deadlines = deadlines();
-        let watched = deadlines.watch();
+        let watched = deadlines.watch(Phase::Idle);
         for _ in 0..50 {
             deadlines.sweep();
             watched.deadline().enter(Phase::Request);
@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn connections_leave_the_list_in_any_order() {
         let deadlines = deadlines();
-        let mut watched: Vec<Watched> = (0..10).map(|_| deadlines.watch()).collect();
+        let mut watched: Vec<Watched> = (0..10).map(|_| deadlines.watch(Phase::Idle)).collect();
         for index in [0, 8, 3, 3, 0] {
             drop(watched.swap_remove(index));
         }
@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn a_connection_that_was_asked_to_finish_still_has_its_deadline() {
         let deadlines = deadlines();
-        let watched = deadlines.watch();
+        let watched = deadlines.watch(Phase::Idle);
         deadlines.drain();
         for _ in 0..5 {
             deadlines.sweep();

@@ -65,10 +65,10 @@ impl Cacheable {
     }
 }
 
-/// Seconds until shortly before nextUpdate, at most what the answer allows, never below 0.  Shortly: 60 s or a hundredth of the window,
-/// whichever is less, so that nobody is handed an answer that dies on the way.
+/// Seconds until it must not be sent any more, at most what the answer allows, never below 0: nobody is handed an answer
+/// that dies on the way.
 fn max_age_seconds(response: &SignedResponse, now: Time) -> i64 {
-    let left = response.window.next_update.seconds_since(now) - response.window.margin_seconds();
+    let left = response.send_before.seconds_since(now);
     let most = i64::try_from(response.max_age_max.as_secs()).unwrap_or(i64::MAX);
     left.clamp(0, most)
 }
@@ -223,13 +223,15 @@ mod tests {
     const NOON: Time = Time::from_unix(1_795_262_400); // Sat, 21 Nov 2026 12:00:00 GMT
 
     fn response(this_update: i64, next_update: i64) -> SignedResponse {
+        let window = ValidityWindow {
+            this_update: NOON.plus_seconds(this_update),
+            next_update: NOON.plus_seconds(next_update),
+        };
         SignedResponse {
             der: Bytes::from_static(b"abc"),
             produced_at: NOON,
-            window: ValidityWindow {
-                this_update: NOON.plus_seconds(this_update),
-                next_update: NOON.plus_seconds(next_update),
-            },
+            window,
+            send_before: window.next_update.plus_seconds(-window.margin_seconds()),
             has_nonce: false,
             max_age_max: Duration::from_secs(3_600),
         }

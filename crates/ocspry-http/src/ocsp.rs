@@ -33,21 +33,13 @@ pub(crate) async fn respond(
     }
     let (mut head, body) = http_request.into_parts();
     let has_body = !body.is_end_stream();
-    let now = worker.now();
     let mut scratch = worker.scratch();
 
     let (reply, outcome) = if has_valid_host(head.version, &head.headers) {
         match head.method {
-            Method::POST => post(body, &worker, &deadline, &mut scratch, now).await,
+            Method::POST => post(body, &worker, &deadline, &mut scratch).await,
             Method::GET | Method::HEAD => {
-                get(
-                    head.uri.path_and_query(),
-                    &worker,
-                    &deadline,
-                    &mut scratch,
-                    now,
-                )
-                .await
+                get(head.uri.path_and_query(), &worker, &deadline, &mut scratch).await
             }
             _ => (
                 Reply::Refusal(Refusal::MethodNotAllowed),
@@ -58,6 +50,15 @@ pub(crate) async fn respond(
         (Reply::Refusal(Refusal::NoHost), Refusal::NoHost.label())
     };
 
+    // Not the time at which the request began: a body may take its time, and so may a slow key.
+    let now = worker.now();
+    let (reply, outcome) = match reply {
+        Reply::Ocsp(Answer::Signed(signed)) if now >= signed.send_before => (
+            Reply::Ocsp(Answer::Error(ErrorStatus::TryLater)),
+            "over-when-signed",
+        ),
+        reply => (reply, outcome),
+    };
     let is_conditional = matches!(head.method, Method::GET | Method::HEAD);
     let leaves_body_unread =
         has_body && (head.method != Method::POST || matches!(reply, Reply::Refusal(_)));
@@ -95,7 +96,6 @@ async fn post(
     worker: &Worker,
     deadline: &Deadline,
     scratch: &mut Scratch,
-    now: Time,
 ) -> (Reply, &'static str) {
     let request_bytes_max = worker.limits().request_bytes_max;
     if body.size_hint().lower() > u64::try_from(request_bytes_max).unwrap_or(u64::MAX) {
@@ -133,7 +133,7 @@ async fn post(
         &whole
     };
     let responder = worker.responder();
-    let (answer, outcome) = responder.answer(der, now, answer).await;
+    let (answer, outcome) = responder.answer(der, worker.now(), answer).await;
     (Reply::Ocsp(answer), outcome.label())
 }
 
@@ -143,7 +143,6 @@ async fn get(
     worker: &Worker,
     deadline: &Deadline,
     scratch: &mut Scratch,
-    now: Time,
 ) -> (Reply, &'static str) {
     deadline.enter(Phase::Answer);
     let Some(target) = target else {
@@ -163,7 +162,7 @@ async fn get(
     match get_path::decode(target.path().as_bytes(), get) {
         GetPath::Request(der) => {
             let responder = worker.responder();
-            let (answer, outcome) = responder.answer(der, now, answer).await;
+            let (answer, outcome) = responder.answer(der, worker.now(), answer).await;
             (Reply::Ocsp(answer), outcome.label())
         }
         GetPath::Malformed => (

@@ -313,16 +313,19 @@ impl Worker {
         }
     }
 
-    /// Serves a new connection, if the caps allow one more.
+    /// Serves a new connection, if the caps allow one more.  `phase` is what it begins with: [`Phase::Request`] if octets
+    /// are known to wait.
     fn serve(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, phase: Phase) {
         let Some(permit) = self.admission.admit(peer.ip()) else {
             self.counts.connection_refused();
             return;
         };
         self.counts.connection_accepted();
+        // Before its task first runs: a drain that begins in between must find it.
+        let watched = self.deadlines.watch(phase);
         let worker = Rc::clone(self);
         tokio::task::spawn_local(async move {
-            connection::serve(stream, Rc::clone(&worker), permit, phase).await;
+            connection::serve(stream, Rc::clone(&worker), permit, watched).await;
             worker.less_busy.notify_one();
         });
     }
@@ -362,11 +365,6 @@ impl Worker {
     /// hyper, set up.
     pub(crate) fn http(&self) -> &http1::Builder {
         &self.http
-    }
-
-    /// Who is watched.
-    pub(crate) fn deadlines(&self) -> &Rc<Deadlines> {
-        &self.deadlines
     }
 
     /// What is counted.

@@ -11,7 +11,7 @@ use ocspry_testkit::{Authority, HttpClient, KeyKind, RequestSpec, cert_id, nonce
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{HashAlgorithm, RevokedInfo};
 use ocspry_wire::x509::{SerialNumber, SignatureAlgorithm};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl Fixture {
     pub(crate) fn start_with(limits: Limits, speed: SigningSpeed, workers: usize) -> Fixture {
         let authority = Arc::new(Authority::root("Test CA", KeyKind::Ed25519));
         let clock = Arc::new(FixedClock {
-            now: ocspry_testkit::now(),
+            unix_seconds: AtomicI64::new(ocspry_testkit::now().unix_seconds()),
             panics: AtomicBool::new(false),
         });
         let gate = Arc::new(Gate {
@@ -55,7 +55,10 @@ impl Fixture {
             waiting: AtomicUsize::new(0),
         });
         let responder = Arc::new(ArcSwap::from_pointee(responder(
-            &authority, clock.now, speed, &gate,
+            &authority,
+            clock.now(),
+            speed,
+            &gate,
         )));
         let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], workers).unwrap();
         let server = Server::start(
@@ -140,10 +143,16 @@ fn responder(
     )
 }
 
-/// Always the same second; panics when told to.
+/// The same second until it is told to go on; panics when told to.
 pub(crate) struct FixedClock {
-    pub(crate) now: Time,
+    unix_seconds: AtomicI64,
     pub(crate) panics: AtomicBool,
+}
+
+impl FixedClock {
+    pub(crate) fn go_on(&self, seconds: i64) {
+        self.unix_seconds.fetch_add(seconds, Ordering::SeqCst);
+    }
 }
 
 impl Clock for FixedClock {
@@ -152,7 +161,7 @@ impl Clock for FixedClock {
             !self.panics.swap(false, Ordering::SeqCst),
             "the clock was told to panic"
         );
-        self.now
+        Time::from_unix(self.unix_seconds.load(Ordering::SeqCst))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::deadlines::wait_until;
 use crate::fixture::{Fixture, GOOD, PATIENT};
-use ocspry_core::{IssuerSet, Responder, SigningPool, SigningSpeed};
+
+use ocspry_core::{Clock, IssuerSet, Responder, SigningPool, SigningSpeed};
 use ocspry_http::{DrainReport, Listeners};
 use ocspry_testkit::{HttpClient, Reply};
 use ocspry_wire::ocsp::ErrorStatus;
@@ -136,4 +137,50 @@ fn send_post(client: &mut HttpClient, der: &[u8]) {
     .into_bytes();
     message.extend(der);
     client.send(&message).unwrap();
+}
+
+#[test]
+fn an_answer_is_made_at_the_time_its_request_is_complete() {
+    let fixture = Fixture::start(PATIENT);
+    let der = fixture.request(GOOD, &[]);
+    let mut slow = fixture.connect();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        der.len()
+    );
+    slow.send(head.as_bytes()).unwrap();
+    // The head has been read, and the body is awaited.
+    assert_eq!(slow.receive(false).unwrap().status, 100);
+    fixture.clock.go_on(9);
+    slow.send(&der).unwrap();
+    let reply = Reply::check(&slow.receive(true).unwrap().body, &fixture.authority).signed();
+    assert_eq!(reply.produced_at, fixture.clock.now());
+}
+
+#[test]
+fn an_answer_that_was_over_when_its_signature_came_is_not_sent() {
+    let fixture = Fixture::start_with(PATIENT, SigningSpeed::Queued, 1);
+    fixture.gate.close();
+    let mut client = fixture.connect();
+    send_post(&mut client, &fixture.request(GOOD, &[]));
+    wait_until(|| fixture.gate.waiting() == 1);
+    // The list ends a day after the start; its last minute is the margin.
+    fixture.clock.go_on(86_400 - 60);
+    fixture.gate.open();
+    let response = client.receive(true).unwrap();
+    assert_eq!(
+        Reply::check(&response.body, &fixture.authority),
+        Reply::Error(ErrorStatus::TryLater)
+    );
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+}
+
+#[test]
+fn a_connection_accepted_just_before_the_end_does_not_hold_it_up() {
+    for _ in 0..20 {
+        let fixture = Fixture::start_with(PATIENT, SigningSpeed::Inline, 1);
+        let _silent = fixture.connect();
+        let Fixture { server, .. } = fixture;
+        assert_eq!(server.drain(LONG), DrainReport { connections_cut: 0 });
+    }
 }
