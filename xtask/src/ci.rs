@@ -104,6 +104,12 @@ pub(crate) fn ci(steps: &mut Steps) -> Result<()> {
 pub(crate) fn nightly(steps: &mut Steps) -> Result<()> {
     ci(steps)?;
     steps.run("oldest Rust", build_with_oldest_rust)?;
+    steps.run("bench: check", || {
+        command(
+            "cargo",
+            &["check", "--locked", "--manifest-path", "bench/Cargo.toml"],
+        )
+    })?;
     steps.run("test: release profile", || {
         command("cargo", &["test", "--workspace", "--release"])
     })?;

@@ -1,8 +1,10 @@
 //! Builds the binary as it ships and checks its size.
 //!
-//! From: `cargo xtask dist` and `nightly`.  To: `target/dist/`: `ocspry`, stripped, and `ocspry.debug`, its line tables
+//! From: `cargo xtask dist` and `nightly`.  To: `target/shipped/`: `ocspry`, stripped, and `ocspry.debug`, its line tables
 //! for backtraces.
 
+use std::ffi::OsString;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -15,8 +17,10 @@ use crate::step::{Steps, command, root, status_of};
 /// # Errors
 /// When the build or binutils' `objcopy` fails, or the stripped binary is over 20 MiB (docs/design.md section 8).
 pub(crate) fn build(steps: &mut Steps) -> Result<()> {
-    let folder = root().join("target/dist");
-    let binary = folder.join("ocspry");
+    let built = root().join("target/dist/ocspry");
+    // What cargo built stays as it is, so that a second run finds its debug data again.
+    let folder = root().join("target/shipped");
+    let (binary, debug) = (folder.join("ocspry"), folder.join("ocspry.debug"));
     steps.run("build: profile dist", || {
         command(
             "cargo",
@@ -31,25 +35,28 @@ pub(crate) fn build(steps: &mut Steps) -> Result<()> {
         )
     })?;
     steps.run("split debug data", || {
-        let debug = folder.join("ocspry.debug");
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         status_of(
             Command::new("objcopy")
                 .arg("--only-keep-debug")
-                .arg(&binary)
+                .arg(&built)
                 .arg(&debug),
         )?;
-        status_of(Command::new("objcopy").args(["--strip-all"]).arg(&binary))?;
+        let mut link = OsString::from("--add-gnu-debuglink=");
+        link.push(&debug);
         status_of(
             Command::new("objcopy")
-                .current_dir(&folder)
-                .args(["--add-gnu-debuglink=ocspry.debug", "ocspry"]),
+                .arg("--strip-all")
+                .arg(link)
+                .arg(&built)
+                .arg(&binary),
         )
     })?;
     steps.run("size", || check_size(&binary))
 }
 
 fn check_size(binary: &Path) -> Result<()> {
-    let bytes = std::fs::metadata(binary)
+    let bytes = fs::metadata(binary)
         .with_context(|| format!("cannot read {}", binary.display()))?
         .len();
     println!(

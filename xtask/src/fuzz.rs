@@ -72,6 +72,7 @@ fn build(steps: &mut Steps) -> Result<PathBuf> {
             Command::new("cargo")
                 .args([
                     "build",
+                    "--locked",
                     "--release",
                     "--bins",
                     "--manifest-path",

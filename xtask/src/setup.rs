@@ -85,4 +85,9 @@ const PEERS: &[Peer] = &[
         package: "iproute2",
         purpose: "network namespaces of tests",
     },
+    Peer {
+        program: "c++",
+        package: "g++",
+        purpose: "libFuzzer",
+    },
 ];
