@@ -80,6 +80,16 @@ impl StatusTable {
         self.duplicates
     }
 
+    /// Every serial that is revoked in `other` is revoked here too; times and reasons are not compared.
+    pub fn revokes_all_of(&self, other: &StatusTable) -> bool {
+        other.groups.iter().all(|theirs| {
+            self.groups
+                .iter()
+                .find(|ours| ours.stride == theirs.stride)
+                .is_some_and(|ours| ours.has_all_of(theirs))
+        })
+    }
+
     /// Octets it takes in memory.
     pub fn size_bytes(&self) -> usize {
         self.groups.iter().map(Group::size_bytes).sum()
@@ -116,6 +126,13 @@ impl Group {
             }
         }
         None
+    }
+
+    /// Both are ascending, so one walk through each is enough.
+    fn has_all_of(&self, other: &Group) -> bool {
+        let mut ours = self.serials.chunks_exact(self.stride);
+        let mut theirs = other.serials.chunks_exact(other.stride);
+        theirs.all(|wanted| ours.any(|serial| serial == wanted))
     }
 
     fn serial(&self, position: usize) -> &[u8] {
@@ -316,6 +333,23 @@ mod tests {
                     (found, expected) => prop_assert!(false, "{:?} but {:?}", found, expected),
                 }
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_table_revokes_all_of_another_when_no_serial_is_missing(
+            ours in proptest::collection::vec(proptest::collection::vec(0u8..3, 1..3), 0..30),
+            theirs in proptest::collection::vec(proptest::collection::vec(0u8..3, 1..3), 0..6),
+        ) {
+            let of = |serials: &[Vec<u8>]| {
+                let entries: Vec<_> = serials.iter().map(|serial| (serial.clone(), info(1, None))).collect();
+                table(&entries)
+            };
+            let has_all = theirs
+                .iter()
+                .all(|wanted| ours.iter().any(|serial| number(serial) == number(wanted)));
+            prop_assert_eq!(of(&ours).revokes_all_of(&of(&theirs)), has_all);
         }
     }
 

@@ -1,41 +1,24 @@
-//! One reading of a CRL file: bytes, frame, issuer, signature, entries (RFC 5280 §5, §6.3.3).
+//! One list, judged: frame, issuer, signature, entries (RFC 5280 §5, §6.3.3).
 //!
-//! From: a file that somebody else writes, or the last good copy in the state directory.  To: `refresh`, as a
+//! From: the octets that `crl_file` read.  To: `refresh`, as a
 //! `StatusTable` with facts for people.  Everything is checked in here but one thing: whether the list is newer than
 //! what was used before; that is `refresh`'s part.
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use ocspry_core::crypto::{self, VerifyError};
 use ocspry_core::{OwnedCertificate, SourceInfo, StatusTable, StatusTableBuilder, ValidityWindow};
 use ocspry_wire::der::{DerErrorKind, Reader, tag};
-use ocspry_wire::x509::pem::{self, PemError};
 use ocspry_wire::x509::{
-    Certificate, CertificateList, CrlDefects, CrlError, SignatureAlgorithm, display_name,
+    Certificate, CertificateList, CrlDefects, CrlError, SignatureAlgorithm, display_name, dotted,
 };
 use ocspry_wire::{DerError, Time};
 
 use crate::SourceError;
-
-/// Bounds on what is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SourceLimits {
-    /// Most octets of a CRL file (PEM or DER); a larger one is refused before it is read.
-    pub crl_bytes_max: u64,
-}
-
-impl SourceLimits {
-    /// 1 GiB: twice the largest lists known (10 million entries).
-    pub const DEFAULT: SourceLimits = SourceLimits {
-        crl_bytes_max: 1 << 30,
-    };
-}
+use crate::crl_file::{self, Fingerprint, SourceLimits};
 
 /// How long a list without nextUpdate counts, from the time its file was written.
 pub const NO_NEXT_UPDATE_SECONDS: i64 = 24 * 60 * 60;
@@ -55,8 +38,7 @@ impl CrlFile {
     /// # Errors
     /// Every way in which the file is not one complete CRL that is understood here.
     pub fn read(path: &Path, limits: &SourceLimits) -> Result<CrlFile, SourceError> {
-        let (bytes, fingerprint) = read_whole(path, limits)?;
-        let der = der_of(path, bytes)?;
+        let (der, fingerprint) = crl_file::read(path, limits)?;
         match CertificateList::from_der(&der) {
             Ok(_) => Ok(CrlFile {
                 path: path.to_owned(),
@@ -78,9 +60,14 @@ impl CrlFile {
         self.der
     }
 
-    /// When the file was written.
+    /// When the file was written; a time that was set ahead does not count.
     pub fn written(&self) -> Time {
-        self.fingerprint.modified()
+        self.fingerprint.modified().min(self.fingerprint.changed())
+    }
+
+    /// The time of the file was set ahead, or the clock is behind.
+    pub(crate) fn is_post_dated(&self, now: Time) -> bool {
+        self.fingerprint.modified() > now || self.fingerprint.is_post_dated()
     }
 
     /// SHA-256 of the DER, computed once.
@@ -358,169 +345,6 @@ pub(crate) fn unhex(digits: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// What tells one version of a file from another without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Fingerprint {
-    /// The file that is at `path` now.
-    ///
-    /// # Errors
-    /// `Read` when there is none, or it cannot be reached.
-    pub fn of(path: &Path) -> Result<Fingerprint, SourceError> {
-        std::fs::metadata(path)
-            .map(|metadata| Fingerprint::from(&metadata))
-            .map_err(unreadable(path))
-    }
-
-    /// When the content was written.
-    pub fn modified(&self) -> Time {
-        Time::from_unix(self.modified.0)
-    }
-
-    /// Whether a later version would surely look different: file times are coarse, and a file written twice within
-    /// one tick keeps its fingerprint.
-    pub fn is_settled(&self, now: Time) -> bool {
-        now.seconds_since(Time::from_unix(self.changed.0)) >= 2
-    }
-}
-
-impl From<&Metadata> for Fingerprint {
-    fn from(metadata: &Metadata) -> Self {
-        Fingerprint {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            bytes: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-}
-
-/// The fingerprint is taken before the octets: what changes in between is seen as a change at the next look.
-fn read_whole(path: &Path, limits: &SourceLimits) -> Result<(Vec<u8>, Fingerprint), SourceError> {
-    let file = open(path)?;
-    let metadata = file.metadata().map_err(unreadable(path))?;
-    if let Some(found) = other_than_a_file(&metadata) {
-        return Err(SourceError::NotAFile {
-            path: path.to_owned(),
-            found,
-        });
-    }
-    let bytes_max = limits.crl_bytes_max;
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(bytes_max)).unwrap_or(0));
-    let read = if metadata.len() > bytes_max {
-        metadata.len()
-    } else {
-        file.take(bytes_max + 1)
-            .read_to_end(&mut bytes)
-            .map_err(unreadable(path))? as u64
-    };
-    if read > bytes_max {
-        return Err(SourceError::TooLarge {
-            path: path.to_owned(),
-            bytes: read,
-            bytes_max,
-        });
-    }
-    Ok((bytes, Fingerprint::from(&metadata)))
-}
-
-/// Without waiting: the other end of a pipe may never come.
-fn open(path: &Path) -> Result<File, SourceError> {
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(nonblocking)
-        .open(path)
-        .map_err(unreadable(path))
-}
-
-fn unreadable(path: &Path) -> impl Fn(io::Error) -> SourceError {
-    |source| SourceError::Read {
-        path: path.to_owned(),
-        source: Arc::new(source),
-    }
-}
-
-fn other_than_a_file(metadata: &Metadata) -> Option<&'static str> {
-    let kind = metadata.file_type();
-    if kind.is_file() {
-        None
-    } else if kind.is_dir() {
-        Some("a directory")
-    } else if kind.is_fifo() {
-        Some("a pipe")
-    } else {
-        Some("a device or socket")
-    }
-}
-
-/// DER as it is, or the one CRL among the PEM blocks.
-fn der_of(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, SourceError> {
-    let path = || path.to_owned();
-    if bytes.is_empty() {
-        return Err(SourceError::Empty { path: path() });
-    }
-    if is_der(&bytes) {
-        return Ok(bytes);
-    }
-    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
-    let blocks = pem::blocks(text).map_err(|error| match error {
-        PemError::NoEnd { line } => SourceError::Pem {
-            path: path(),
-            line,
-            problem: "the PEM block that begins here has no end",
-        },
-        PemError::Body { line } => SourceError::Pem {
-            path: path(),
-            line,
-            problem: "not the base64 of a PEM block",
-        },
-    })?;
-    if blocks.is_empty() {
-        return Ok(bytes);
-    }
-    drop(bytes);
-    let labels: Vec<String> = blocks
-        .iter()
-        .map(|block| format!("{:?}", block.label))
-        .collect();
-    let mut lists: Vec<Vec<u8>> = blocks
-        .into_iter()
-        .filter(|block| PEM_LABELS.contains(&block.label.as_str()))
-        .map(|block| block.der)
-        .collect();
-    match (lists.pop(), lists.len()) {
-        (Some(list), 0) => Ok(list),
-        (Some(_), others) => Err(SourceError::SeveralCrls {
-            path: path(),
-            count: others + 1,
-        }),
-        (None, _) => Err(SourceError::NoCrlBlock {
-            path: path(),
-            found: labels.join(", "),
-        }),
-    }
-}
-
-/// What some editors put in front of a text.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// RFC 7468 §7 (`X509 CRL`), and a spelling that is met beside it.
-const PEM_LABELS: [&str; 2] = ["X509 CRL", "CRL"];
-
-/// A SEQUENCE with a length in the long form: no text begins so, and every signed CRL does.
-fn is_der(bytes: &[u8]) -> bool {
-    matches!(bytes, [tag::SEQUENCE, length, ..] if *length >= 0x80)
-}
-
 /// The reader's error as one for people.
 fn explained(path: &Path, der: &[u8], error: CrlError) -> SourceError {
     let path = path.to_owned();
@@ -575,32 +399,11 @@ fn oid_at(der: &[u8], offset: usize) -> String {
     let read = |mut reader: Reader<'_>| {
         let element = reader.read_any().ok()?;
         if element.tag == tag::OID {
-            return Some(dotted(element.value));
+            return dotted(element).ok();
         }
-        let identifier = Reader::inside(element).read(tag::OID).ok()?;
-        Some(dotted(identifier.value))
+        dotted(Reader::inside(element).read(tag::OID).ok()?).ok()
     };
     read(Reader::new(extension)).unwrap_or_else(|| format!("at octet {offset}"))
-}
-
-/// `1.3.6.1.4.1.99999.1` from the content octets (X.690 §8.19).
-fn dotted(content: &[u8]) -> String {
-    let mut arcs: Vec<u128> = Vec::new();
-    let mut arc: u128 = 0;
-    for octet in content {
-        arc = (arc << 7) | u128::from(octet & 0x7f);
-        if octet & 0x80 == 0 {
-            if arcs.is_empty() {
-                let first = (arc / 40).min(2);
-                arcs.push(first);
-                arc -= first * 40;
-            }
-            arcs.push(arc);
-            arc = 0;
-        }
-    }
-    let arcs: Vec<String> = arcs.iter().map(u128::to_string).collect();
-    arcs.join(".")
 }
 
 #[cfg(test)]
@@ -646,38 +449,6 @@ mod tests {
         }
         for bad in ["1", "0x10", "zz", "+1"] {
             assert_eq!(CrlNumber::from_hex(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn object_identifiers_are_shown_with_dots() {
-        assert_eq!(
-            dotted(ocspry_wire::der::oid::DELTA_CRL_INDICATOR),
-            "2.5.29.27"
-        );
-        assert_eq!(
-            dotted(ocspry_wire::der::oid::RSA_ENCRYPTION),
-            "1.2.840.113549.1.1.1"
-        );
-        assert_eq!(dotted(&[0x88, 0x37, 0x83, 0x80, 0x00]), "2.999.49152");
-        assert_eq!(dotted(&[]), "");
-        // Nonsense of any length is shown somehow.
-        dotted(&[0xff; 200]);
-    }
-
-    #[test]
-    fn a_file_changed_just_now_is_not_settled() {
-        let changed = 1_800_000_000;
-        let fingerprint = Fingerprint {
-            device: 1,
-            inode: 1,
-            bytes: 1,
-            modified: (changed, 0),
-            changed: (changed, 999_999_999),
-        };
-        for (seconds, settled) in [(-5, false), (0, false), (1, false), (2, true), (300, true)] {
-            let now = Time::from_unix(changed + seconds);
-            assert_eq!(fingerprint.is_settled(now), settled, "{seconds}");
         }
     }
 }

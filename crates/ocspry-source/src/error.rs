@@ -4,13 +4,13 @@
 //! errors are `Clone`, so that a problem can be reported when it appears and still be known at the next look.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ocspry_wire::Time;
 use ocspry_wire::der::DerErrorKind;
 
-use crate::crl::CrlNumber;
+use crate::crl::{CrlNumber, hex};
 use crate::state::StateStep;
 
 /// Why a CRL, or what is kept of one, cannot be used.
@@ -232,7 +232,9 @@ pub enum SourceError {
     },
     /// The last good copy is newer than the clock says it can be.
     #[error(
-        "CRL {path}: its thisUpdate {this_update} is after the present time {now}; is the clock right?"
+        "CRL {path}: its thisUpdate {this_update} is after the present time {now}; is the clock right?  If it is, and was \
+         wrong before: {hint}",
+        hint = forget_hint(Some(state_folder))
     )]
     FromTheFuture {
         /// The CRL.
@@ -241,11 +243,14 @@ pub enum SourceError {
         this_update: Time,
         /// The clock's word.
         now: Time,
+        /// The issuer's folder in the state directory.
+        state_folder: PathBuf,
     },
     /// thisUpdate goes backwards.
     #[error(
         "CRL {path}: its thisUpdate {this_update} is before {in_use}, that of a list already used; put the newest list \
-         there"
+         there, or, if the CA itself went back: {hint}",
+        hint = forget_hint(state_folder.as_deref())
     )]
     Older {
         /// The CRL.
@@ -254,6 +259,8 @@ pub enum SourceError {
         this_update: Time,
         /// The newest thisUpdate used so far.
         in_use: Time,
+        /// The issuer's folder in the state directory, if there is one.
+        state_folder: Option<PathBuf>,
     },
     /// cRLNumber goes backwards.
     #[error(
@@ -271,6 +278,24 @@ pub enum SourceError {
         in_use: CrlNumber,
         /// The list is newer by its thisUpdate: it is looked at again when the one in use has run out.
         held_until: Option<Time>,
+    },
+    /// Neither older nor newer than the list used last, but another one, which may lack what that one revokes.
+    #[error(
+        "CRL {path}: is another list than the one already used, with the same thisUpdate and number, and is not known to \
+         revoke all that one does (SHA-256 {digest}, used {in_use}); ask the CA for a newer list, or: {hint}",
+        digest = hex(digest),
+        in_use = hex(in_use),
+        hint = forget_hint(state_folder.as_deref())
+    )]
+    SameOrder {
+        /// The CRL.
+        path: PathBuf,
+        /// SHA-256 of its DER.
+        digest: [u8; 32],
+        /// That of the list used last.
+        in_use: [u8; 32],
+        /// The issuer's folder in the state directory, if there is one.
+        state_folder: Option<PathBuf>,
     },
     /// Neither the file nor the last good copy can be used.
     #[error("{file}; and the last good copy is of no use either: {last_good}")]
@@ -312,6 +337,17 @@ pub enum SourceError {
         /// What is wrong.
         problem: String,
     },
+    /// The marks were damaged while a list was in use, which says all that they said.
+    #[error(
+        "state file {path}: was damaged ({problem}) and is replaced by what is known of the list in use; find out what \
+         writes there"
+    )]
+    StateReplaced {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong.
+        problem: String,
+    },
     /// The state directory cannot be written.
     #[error(
         "state file {path}: cannot be kept ({step}): {source}; answers go on, but a restart would not know the list in \
@@ -333,6 +369,17 @@ pub enum SourceError {
         /// What the system said.
         problem: String,
     },
+}
+
+/// How to make an issuer forget which lists were used.
+fn forget_hint(state_folder: Option<&Path>) -> String {
+    match state_folder {
+        None => "restart the service, which forgets the lists used so far".to_owned(),
+        Some(folder) => format!(
+            "stop the service, remove marks.json and last-good.crl from {}, and start it again",
+            folder.display()
+        ),
+    }
 }
 
 fn lower_number_hint(held_until: Option<Time>) -> String {

@@ -4,12 +4,14 @@
 //! To: `core::Issuer`, whose status table is replaced whole.  START HERE: `refresh.rs`, the story of one look at a file.
 
 pub mod crl;
+pub mod crl_file;
 pub mod error;
 pub mod refresh;
 pub mod state;
 pub mod watch;
 
-pub use crl::{CrlFacts, CrlFile, CrlNumber, CrlWarning, Fingerprint, LoadedTable, SourceLimits};
+pub use crl::{CrlFacts, CrlFile, CrlNumber, CrlWarning, LoadedTable};
+pub use crl_file::{Fingerprint, SourceLimits};
 pub use error::SourceError;
 pub use refresh::{RefreshReport, Refresher, Served, Swapped};
 pub use state::StateDirectory;

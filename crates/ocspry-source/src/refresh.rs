@@ -5,7 +5,8 @@
 //!
 //! - A list that is bad, older, or cannot be read changes nothing and is reported (rules 6, 11).
 //! - thisUpdate never goes back, nor does a number under one thisUpdate; the marks remember both across a restart
-//!   (rule 3).  A lower number under a newer thisUpdate is held until the list in use has run out.
+//!   (rule 3).  A lower number under a newer thisUpdate is held until the list in use has run out.  Of two lists that
+//!   neither tells apart, the one that comes second must revoke all that the first does.
 //! - A newer list takes over even when it has run out itself: the CA has spoken since, and a certificate that its newer
 //!   list calls revoked must not be called good from the older one (rule 1).  The issuer then answers `tryLater`.
 //! - A list from the future waits and takes over when its time comes (rule 14); the list in use stays until then, and
@@ -19,7 +20,8 @@ use std::sync::Arc;
 use ocspry_core::{Issuer, StatusTable};
 use ocspry_wire::Time;
 
-use crate::crl::{CrlFacts, CrlFile, CrlNumber, Fingerprint, LoadedTable, SourceLimits};
+use crate::crl::{CrlFacts, CrlFile, CrlNumber, LoadedTable, NO_NEXT_UPDATE_SECONDS};
+use crate::crl_file::{Fingerprint, SourceLimits};
 use crate::state::Marks;
 use crate::{SourceError, StateDirectory};
 
@@ -39,12 +41,17 @@ pub struct Refresher {
     marks_are_read: bool,
     /// The list in use is not in the state directory yet.
     is_unkept: bool,
+    /// What was wrong with the marks while a list was in use, until it is reported.
+    marks_problem: Option<SourceError>,
     /// What the file was when it was last judged; None when it must be read again in any case.
     seen: Option<Seen>,
     /// The list from the future.
     waiting: Option<Candidate>,
     told: Told,
 }
+
+/// How long until a list that could not be kept is tried again: a full disk may get room, a lock may be released.
+const KEEP_AGAIN_SECONDS: i64 = 5;
 
 struct Seen {
     fingerprint: Fingerprint,
@@ -60,14 +67,27 @@ enum Verdict {
 }
 
 /// A list that passed every check but the one against the lists used before.
+#[derive(Clone)]
 struct Candidate {
-    loaded: LoadedTable,
-    der: Vec<u8>,
+    table: Arc<StatusTable>,
+    facts: CrlFacts,
+    der: Arc<Vec<u8>>,
     written: Time,
 }
 
+/// What decides when a list and the newest one used so far are of one thisUpdate and number.
+#[derive(Clone, Copy)]
+enum Tie<'a> {
+    /// It was in use itself: the marks are behind it.
+    WasInUse,
+    /// Nothing that this list revokes may be missing; it must be the newest used so far.
+    Compare(&'a StatusTable),
+    /// Only the marks are known.
+    Unknown,
+}
+
 /// What was reported already, so that it is reported once.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Told {
     problem: Option<SourceError>,
     waiting_until: Option<Time>,
@@ -151,9 +171,27 @@ impl Refresher {
             kept_marks: None,
             marks_are_read: false,
             is_unkept: false,
+            marks_problem: None,
             seen: None,
             waiting: None,
             told: Told::default(),
+        }
+    }
+
+    /// Takes over from the refresher of the same issuer in the configuration before, which stays as it is: the table in
+    /// use, what is known of lists used, and, if the CRL file is the same, the list that waits and what was reported.
+    ///
+    /// To be called before the first [`Refresher::refresh`]; another issuer's refresher gives nothing.
+    pub fn carry_over(&mut self, old: &Refresher) {
+        if self.issuer.identity() != old.issuer.identity() {
+            return;
+        }
+        drop(self.issuer.set_table(old.issuer.table()));
+        self.high_water.clone_from(&old.high_water);
+        self.is_unkept = old.is_unkept;
+        if self.path == old.path {
+            self.waiting.clone_from(&old.waiting);
+            self.told.clone_from(&old.told);
         }
     }
 
@@ -179,6 +217,8 @@ impl Refresher {
             (Ok(()), None) => self.start(now),
             (Ok(()), Some(in_use)) => self.look(&in_use, now),
         };
+        self.keep_marks_at_least();
+        let report = self.with_marks_problem(report);
         self.tell_once(report, now)
     }
 
@@ -190,10 +230,12 @@ impl Refresher {
             .seen
             .as_ref()
             .and_then(|seen| seen.verdict.held_until());
+        let keep_again = self.is_unkept.then(|| now.plus_seconds(KEEP_AGAIN_SECONDS));
         [
             waiting,
             expiry.map(|table| table.window().next_update),
             held,
+            keep_again,
         ]
         .into_iter()
         .flatten()
@@ -206,14 +248,31 @@ impl Refresher {
         if self.marks_are_read {
             return Ok(());
         }
+        let in_use = self.issuer.table();
         if let Some(state) = &self.state {
-            self.kept_marks = state.marks(self.issuer.identity())?;
-            self.high_water.clone_from(&self.kept_marks);
+            match (state.marks(self.issuer.identity()), &in_use) {
+                (Ok(marks), _) => self.kept_marks = marks,
+                (Err(error), None) => return Err(error),
+                // The list in use says what damaged marks said, and they are written anew.
+                (Err(SourceError::StateCorrupt { path, problem }), Some(_)) => {
+                    self.marks_problem = Some(SourceError::StateReplaced { path, problem });
+                }
+                // Writing them meets the same obstacle, and reports it.
+                (Err(_), Some(_)) => {}
+            }
         }
         self.marks_are_read = true;
-        if let Some(table) = self.issuer.table() {
-            self.is_unkept = self.state.is_some() && !self.is_marked(table.source().digest);
-            self.raise(marks_of(&table));
+        if let Some(marks) = self.kept_marks.clone() {
+            self.raise(marks);
+        }
+        if let Some(table) = in_use {
+            let digest = table.source().digest;
+            self.is_unkept |= self.state.is_some()
+                && (self.kept_marks.as_ref().map(|marks| marks.digest) != Some(digest)
+                    || self.last_good_digest().ok().flatten() != Some(digest));
+            if !self.is_marked(digest) {
+                self.raise(marks_of(&table));
+            }
         }
         Ok(())
     }
@@ -221,31 +280,38 @@ impl Refresher {
     /// Nothing is in use: the file and the last good copy are both considered.
     fn start(&mut self, now: Time) -> RefreshReport {
         let news = self.look_at_file(None, now);
-        if self.waiting_is_due(now) || self.is_marked_news(&news) {
+        if self.waiting_is_due(now) {
+            let news = self.unless_behind(news, Tie::Unknown, now);
             return self.file_news(news, now);
         }
-        let (news, last_good) = match self.last_good(now) {
-            Ok(Some(last_good)) => (self.unless_behind(news, &last_good, now), Ok(last_good)),
-            Ok(None) => return self.file_news(news, now),
-            Err(error) => (news, Err(error)),
+        if self.is_last_good_too(&news) {
+            let news = self.unless_behind(news, Tie::WasInUse, now);
+            return self.file_news(news, now);
+        }
+        let last_good = self.last_good(now);
+        let tie = match &last_good {
+            Ok(Some(last_good)) => Tie::Compare(&last_good.table),
+            Ok(None) | Err(_) => Tie::Unknown,
         };
+        let news = self.unless_behind(news, tie, now);
         match (news, last_good) {
+            (news, Ok(None)) => self.file_news(news, now),
             (News::Better(candidate), _) => self.swap(candidate, Served::File, None, now),
-            (News::Refused(error), Ok(last_good)) => {
+            (News::Refused(error), Ok(Some(last_good))) => {
                 self.swap(last_good, Served::LastGood, Some(error), now)
             }
-            (News::Future(candidate), Ok(last_good)) => {
+            (News::Future(candidate), Ok(Some(last_good))) => {
                 self.waiting = Some(candidate);
                 self.swap(last_good, Served::LastGood, None, now)
             }
-            (News::StillWaiting | News::InUse, Ok(last_good)) => {
+            (News::StillWaiting | News::InUse, Ok(Some(last_good))) => {
                 self.swap(last_good, Served::LastGood, None, now)
             }
             (News::Refused(file), Err(last_good)) => kept(SourceError::NoGoodCopy {
                 file: Box::new(file),
                 last_good: Box::new(last_good),
             }),
-            (news @ (News::Future(_) | News::StillWaiting | News::InUse), _) => {
+            (news @ (News::Future(_) | News::StillWaiting | News::InUse), Err(_)) => {
                 self.file_news(news, now)
             }
         }
@@ -257,16 +323,23 @@ impl Refresher {
             .is_some_and(|waiting| waiting.is_due(now))
     }
 
-    /// The file holds the very list that was used last: no other copy can be newer.
-    fn is_marked_news(&self, news: &News) -> bool {
+    /// The file holds the very list that lies in the state directory, so that there is no choice.  The marks alone do
+    /// not tell: if writing them was cut off, the copy is newer than they say.
+    fn is_last_good_too(&self, news: &News) -> bool {
         match news {
-            News::Better(candidate) => self.is_marked(candidate.loaded.facts.digest),
+            News::Better(candidate) => {
+                matches!(self.last_good_digest(), Ok(Some(digest)) if digest == candidate.facts.digest)
+            }
             News::InUse | News::Future(_) | News::StillWaiting | News::Refused(_) => false,
         }
     }
 
-    /// The last good copy, checked again; None when there is no such file.
-    fn last_good(&self, now: Time) -> Result<Option<Candidate>, SourceError> {
+    /// Of the last good copy, which is not judged; None when there is no such file.
+    fn last_good_digest(&self) -> Result<Option<[u8; 32]>, SourceError> {
+        Ok(self.last_good_file()?.map(|file| file.digest()))
+    }
+
+    fn last_good_file(&self) -> Result<Option<CrlFile>, SourceError> {
         let Some(state) = &self.state else {
             return Ok(None);
         };
@@ -274,36 +347,37 @@ impl Refresher {
         if !path.exists() {
             return Ok(None);
         }
-        let file = CrlFile::read(&path, &self.limits)?;
-        let marked = self
-            .high_water
-            .as_ref()
-            .filter(|marks| marks.digest == file.digest());
-        let written = marked.map_or(file.written(), |marks| marks.written);
-        let loaded = file.load(self.issuer.certificate(), written, now)?;
-        self.check_order(&path, &loaded.facts, now)?;
-        let this_update = loaded.facts.window.this_update;
-        if this_update > now {
-            return Err(SourceError::FromTheFuture {
-                path,
-                this_update,
-                now,
-            });
-        }
-        Ok(Some(Candidate {
-            loaded,
-            der: file.into_der(),
-            written,
-        }))
+        CrlFile::read(&path, &self.limits).map(Some)
     }
 
-    /// The marks may lag behind the last good copy, if writing them was cut off: then the copy is the measure.
-    fn unless_behind(&mut self, news: News, last_good: &Candidate, now: Time) -> News {
+    /// The last good copy, checked again; None when there is no such file.  From here on it is the measure, if the marks
+    /// lag behind it.
+    fn last_good(&mut self, now: Time) -> Result<Option<Candidate>, SourceError> {
+        let (Some(file), Some(state)) = (self.last_good_file()?, self.state.clone()) else {
+            return Ok(None);
+        };
+        let path = file.path().to_owned();
+        let written = self.written(&file, now);
+        let last_good = Candidate::new(file, &self.issuer, written, now)?;
+        self.check_order(&path, &last_good, Tie::WasInUse, now)?;
         self.raise(last_good.marks(&self.path));
+        if !last_good.is_due(now) {
+            return Err(SourceError::FromTheFuture {
+                path,
+                this_update: last_good.this_update(),
+                now,
+                state_folder: state.folder(self.issuer.identity()),
+            });
+        }
+        Ok(Some(last_good))
+    }
+
+    /// What the file holds, unless a list used before is newer.
+    fn unless_behind(&mut self, news: News, tie: Tie<'_>, now: Time) -> News {
         let News::Better(candidate) = news else {
             return news;
         };
-        match self.check_order(&self.path, &candidate.loaded.facts, now) {
+        match self.check_order(&self.path, &candidate, tie, now) {
             Ok(()) => News::Better(candidate),
             Err(error) => {
                 self.seen = self.seen.take().map(|seen| Seen {
@@ -318,6 +392,7 @@ impl Refresher {
     /// A table is in use.
     fn look(&mut self, in_use: &StatusTable, now: Time) -> RefreshReport {
         let news = self.look_at_file(Some(in_use), now);
+        let news = self.unless_behind(news, Tie::Compare(in_use), now);
         self.file_news(news, now)
     }
 
@@ -356,7 +431,9 @@ impl Refresher {
         now: Time,
     ) -> Option<RefreshReport> {
         let candidate = due?;
-        if let Err(error) = self.check_order(&self.path, &candidate.loaded.facts, now) {
+        let in_use = self.issuer.table();
+        let tie = in_use.as_deref().map_or(Tie::Unknown, Tie::Compare);
+        if let Err(error) = self.check_order(&self.path, &candidate, tie, now) {
             // Held, or overtaken: what is in the file is judged anew at the next look.
             self.seen = None;
             return Some(kept(error));
@@ -383,12 +460,14 @@ impl Refresher {
     ) -> RefreshReport {
         let marks = candidate.marks(&self.path);
         let Candidate {
-            loaded: LoadedTable { table, facts },
+            table,
+            facts,
             der,
             written: _,
         } = candidate;
-        drop(self.issuer.set_table(Some(Arc::new(table))));
-        let is_kept = self.kept_marks.as_ref() == Some(&marks) && self.has_last_good_of(der.len());
+        drop(self.issuer.set_table(Some(table)));
+        let is_kept = self.kept_marks.as_ref() == Some(&marks)
+            && matches!(self.last_good_digest(), Ok(Some(digest)) if digest == facts.digest);
         let state_error = if is_kept {
             None
         } else {
@@ -423,8 +502,7 @@ impl Refresher {
             if file.digest() != table.source().digest {
                 return Ok(false);
             }
-            let mut marks = marks_of(&table);
-            marks.written = file.written();
+            let mut marks = self.marks_in_use(&table);
             marks.source = self.path.display().to_string();
             self.keep(&file.into_der(), &marks).map(|()| true)
         });
@@ -435,6 +513,46 @@ impl Refresher {
             }
             Ok(false) => RefreshReport::Unchanged,
             Err(error) => kept(error),
+        }
+    }
+
+    /// Whatever became of the list: the marks alone stop a rollback after a restart.  A failure was reported as that of
+    /// the list, and is tried again with it.
+    fn keep_marks_at_least(&mut self) {
+        let (true, Some(state), Some(table)) = (self.is_unkept, &self.state, self.issuer.table())
+        else {
+            return;
+        };
+        let marks = self.marks_in_use(&table);
+        if self.kept_marks.as_ref().map(|kept| kept.digest) != Some(marks.digest)
+            && state.keep_marks(self.issuer.identity(), &marks).is_ok()
+        {
+            self.kept_marks = Some(marks);
+        }
+    }
+
+    fn marks_in_use(&self, table: &StatusTable) -> Marks {
+        self.high_water
+            .clone()
+            .filter(|marks| marks.digest == table.source().digest)
+            .unwrap_or_else(|| marks_of(table))
+    }
+
+    /// Reports what was wrong with the marks as soon as nothing else is to be said.
+    fn with_marks_problem(&mut self, report: RefreshReport) -> RefreshReport {
+        match report {
+            RefreshReport::Unchanged | RefreshReport::StateKept | RefreshReport::Recovered => {
+                self.marks_problem.take().map_or(report, kept)
+            }
+            RefreshReport::Swapped(mut swapped) => {
+                if swapped.state_error.is_none() {
+                    swapped.state_error = self.marks_problem.take();
+                }
+                RefreshReport::Swapped(swapped)
+            }
+            RefreshReport::Waiting { .. }
+            | RefreshReport::Kept { .. }
+            | RefreshReport::Expired { .. } => report,
         }
     }
 
@@ -463,34 +581,55 @@ impl Refresher {
         news
     }
 
+    /// All but the order.
     fn judge(&self, in_use: Option<&StatusTable>, now: Time) -> Result<News, SourceError> {
         let file = CrlFile::read(&self.path, &self.limits)?;
+        let written = self.written(&file, now);
         if in_use.is_some_and(|table| {
             table.source().digest == file.digest()
-                && file.next_update(file.written(), now) == table.window().next_update
+                && file.next_update(written, now) == table.window().next_update
         }) {
             return Ok(News::InUse);
         }
-        let written = file.written();
-        let loaded = file.load(self.issuer.certificate(), written, now)?;
-        let candidate = Candidate {
-            loaded,
-            der: file.into_der(),
-            written,
-        };
-        if !candidate.is_due(now) {
-            return Ok(News::Future(candidate));
-        }
-        self.check_order(&self.path, &candidate.loaded.facts, now)?;
-        Ok(News::Better(candidate))
+        let candidate = Candidate::new(file, &self.issuer, written, now)?;
+        Ok(if candidate.is_due(now) {
+            News::Better(candidate)
+        } else {
+            News::Future(candidate)
+        })
+    }
+
+    /// When the file was written, as it counts and is kept.  A list that is known does not count anew because the time
+    /// of its file was set ahead.
+    fn written(&self, file: &CrlFile, now: Time) -> Time {
+        let written = file.written().min(now);
+        let is_copy = self
+            .state
+            .as_ref()
+            .is_some_and(|state| file.path() == state.last_good_path(self.issuer.identity()));
+        self.high_water
+            .as_ref()
+            .filter(|marks| (is_copy || file.is_post_dated(now)) && marks.digest == file.digest())
+            .map_or(written, |marks| marks.written.min(written))
     }
 
     /// Against the newest list used so far.
-    fn check_order(&self, path: &Path, facts: &CrlFacts, now: Time) -> Result<(), SourceError> {
+    fn check_order(
+        &self,
+        path: &Path,
+        candidate: &Candidate,
+        tie: Tie<'_>,
+        now: Time,
+    ) -> Result<(), SourceError> {
         let Some(high_water) = &self.high_water else {
             return Ok(());
         };
-        let this_update = facts.window.this_update;
+        let facts = &candidate.facts;
+        let this_update = candidate.this_update();
+        let state_folder = || {
+            let state = self.state.as_ref()?;
+            Some(state.folder(self.issuer.identity()))
+        };
         if facts.digest == high_water.digest {
             return Ok(());
         }
@@ -499,7 +638,28 @@ impl Refresher {
                 path: path.to_owned(),
                 this_update,
                 in_use: high_water.this_update,
+                state_folder: state_folder(),
             });
+        }
+        if candidate.marks(path).is_tied_with(high_water) {
+            let is_enough = match tie {
+                Tie::WasInUse => true,
+                Tie::Compare(used) => {
+                    used.source().digest == high_water.digest
+                        && candidate.table.revokes_all_of(used)
+                }
+                Tie::Unknown => false,
+            };
+            return if is_enough {
+                Ok(())
+            } else {
+                Err(SourceError::SameOrder {
+                    path: path.to_owned(),
+                    digest: facts.digest,
+                    in_use: high_water.digest,
+                    state_folder: state_folder(),
+                })
+            };
         }
         let (Some(number), Some(in_use)) = (&facts.crl_number, &high_water.crl_number) else {
             return Ok(());
@@ -532,13 +692,6 @@ impl Refresher {
         self.high_water
             .as_ref()
             .is_some_and(|marks| marks.digest == digest)
-    }
-
-    fn has_last_good_of(&self, der_bytes: usize) -> bool {
-        self.state.as_ref().is_some_and(|state| {
-            std::fs::metadata(state.last_good_path(self.issuer.identity()))
-                .is_ok_and(|metadata| metadata.len() == der_bytes as u64)
-        })
     }
 
     /// Marks what was reported before, and adds the one report that needs no change of the file.
@@ -663,8 +816,24 @@ impl Verdict {
 }
 
 impl Candidate {
+    /// Checks the list whole; `written` is when its file counts as written.
+    fn new(
+        file: CrlFile,
+        issuer: &Issuer,
+        written: Time,
+        now: Time,
+    ) -> Result<Candidate, SourceError> {
+        let LoadedTable { table, facts } = file.load(issuer.certificate(), written, now)?;
+        Ok(Candidate {
+            table: Arc::new(table),
+            facts,
+            der: Arc::new(file.into_der()),
+            written,
+        })
+    }
+
     fn this_update(&self) -> Time {
-        self.loaded.facts.window.this_update
+        self.facts.window.this_update
     }
 
     fn is_due(&self, now: Time) -> bool {
@@ -672,7 +841,7 @@ impl Candidate {
     }
 
     fn marks(&self, source: &Path) -> Marks {
-        let facts = &self.loaded.facts;
+        let facts = &self.facts;
         Marks {
             this_update: facts.window.this_update,
             next_update: facts.window.next_update,
@@ -692,7 +861,8 @@ fn marks_of(table: &StatusTable) -> Marks {
         next_update: window.next_update,
         crl_number: source.crl_number.as_deref().map(CrlNumber::from_content),
         digest: source.digest,
-        written: window.this_update,
+        // As if the list had no nextUpdate of its own: only then it counts from here.
+        written: window.next_update.plus_seconds(-NO_NEXT_UPDATE_SECONDS),
         source: source.origin.clone(),
     }
 }

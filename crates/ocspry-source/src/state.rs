@@ -2,8 +2,9 @@
 //!
 //! From: `refresh`, after a swap.  To: `refresh`, at start, which checks all of it again.  A folder per issuer identity
 //! under `issuers/`, mode 0700, holds `last-good.crl` (DER, exactly as signed) and `marks.json`.  Each file is written
-//! whole: a temporary name, fsync, rename, fsync of the folder.  The list is written before the marks: whatever is cut
-//! off in between, the marks never name a list newer than the one that lies beside them.
+//! whole: a temporary name, fsync, rename, fsync of the folder.  The list is written before the marks, so that a cut in
+//! between leaves marks that lag behind.  A list that cannot be kept (a full disk) does not keep the marks back: they
+//! are small, and they alone stop a rollback.
 //!
 //! Several instances may share a directory: a folder is locked while it is written, and marks never go back.
 
@@ -85,24 +86,52 @@ impl StateDirectory {
     }
 
     /// Keeps a list that was swapped in, and its marks; does nothing if the marks there are newer (another instance).
+    /// Damaged marks are replaced: whoever swapped a list in knows better.
     ///
     /// # Errors
-    /// `StateWrite` with the step that failed; what was kept before is still whole then.
+    /// `StateWrite` with the step that failed; each file is still whole then, and the marks are written even if the list
+    /// cannot be.
     pub fn keep(&self, identity: &str, der: &[u8], marks: &Marks) -> Result<(), SourceError> {
+        self.write(identity, marks, |folder, locked| {
+            write_whole(folder, locked, LAST_GOOD, der)
+        })
+    }
+
+    /// Keeps the marks alone, in the same way.
+    ///
+    /// # Errors
+    /// `StateWrite` with the step that failed.
+    pub fn keep_marks(&self, identity: &str, marks: &Marks) -> Result<(), SourceError> {
+        self.write(identity, marks, |_, _| Ok(()))
+    }
+
+    fn write(
+        &self,
+        identity: &str,
+        marks: &Marks,
+        write_list: impl FnOnce(&Path, &File) -> Result<(), SourceError>,
+    ) -> Result<(), SourceError> {
         let folder = self.folder(identity);
         self.make_folder(&folder)?;
         let locked = lock(&folder)?;
-        if self
-            .marks(identity)?
-            .is_some_and(|kept| kept.is_newer_than(marks))
-        {
+        let kept = match self.marks(identity) {
+            Err(SourceError::StateCorrupt { .. }) => None,
+            kept => kept?,
+        };
+        if kept.as_ref().is_some_and(|kept| kept.is_newer_than(marks)) {
             return Ok(());
         }
-        write_whole(&folder, &locked, LAST_GOOD, der)?;
-        write_whole(&folder, &locked, MARKS, marks.to_json().as_bytes())
+        let list = write_list(&folder, &locked);
+        if list.is_err() && kept.is_some_and(|kept| kept.is_tied_with(marks)) {
+            // Its time and number do not show that the copy there is behind these marks.
+            let _ = std::fs::remove_file(folder.join(LAST_GOOD));
+        }
+        let written = write_whole(&folder, &locked, MARKS, marks.to_json().as_bytes());
+        list.and(written)
     }
 
-    fn folder(&self, identity: &str) -> PathBuf {
+    /// Where all that is kept of an issuer lies.
+    pub fn folder(&self, identity: &str) -> PathBuf {
         self.path.join("issuers").join(identity)
     }
 
@@ -245,6 +274,11 @@ impl Marks {
         };
         self.this_update > other.this_update
             || (self.this_update == other.this_update && by_number())
+    }
+
+    /// Another list, and neither is newer.
+    pub fn is_tied_with(&self, other: &Marks) -> bool {
+        self.digest != other.digest && !self.is_newer_than(other) && !other.is_newer_than(self)
     }
 
     fn to_json(&self) -> String {
@@ -428,8 +462,7 @@ mod tests {
     }
 
     /// Each step of a write fails, or is done and then reported as failed.  What must hold: the failure is reported; the
-    /// list and the marks are each the old or the new one, whole; the marks are never ahead of the list beside them; the
-    /// next write succeeds and leaves nothing behind.
+    /// list and the marks are each the old or the new one, whole; the next write succeeds and leaves nothing behind.
     #[test]
     fn a_write_that_fails_at_any_step_leaves_old_or_new_and_heals() {
         for fault in [Fault::Fails, Fault::FailsAfterTakingEffect] {
@@ -473,7 +506,8 @@ mod tests {
         let now_there = (state.marks(IDENTITY).unwrap(), last_good(&state));
         let (new_marks, new_list) = (Some(marks(2)), Some(list(2)));
         let allowed = [
-            (old_marks.clone(), old_list),
+            (old_marks.clone(), old_list.clone()),
+            (new_marks.clone(), old_list),
             (old_marks, new_list.clone()),
             (new_marks.clone(), new_list.clone()),
         ];
@@ -495,6 +529,41 @@ mod tests {
         let count = std::fs::read_dir(state.folder(IDENTITY)).unwrap().count();
         assert_eq!(count, 2, "{case}");
         true
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_kept_does_not_keep_the_marks_back() {
+        // After lock, the list's temporary file cannot be created.
+        const BEFORE_CREATE: usize = 1;
+        let directory = TempDir::new().unwrap();
+        let state = StateDirectory::open(directory.path()).unwrap();
+        state.keep(IDENTITY, &list(1), &marks(1)).unwrap();
+        faults::plan(BEFORE_CREATE, Fault::Fails);
+        state.keep(IDENTITY, &list(2), &marks(2)).unwrap_err();
+        assert!(!faults::clear());
+        assert_eq!(state.marks(IDENTITY).unwrap(), Some(marks(2)));
+        assert_eq!(last_good(&state), Some(list(1)), "older than its marks");
+
+        let tied = Marks {
+            digest: [9; 32],
+            ..marks(2)
+        };
+        state.keep(IDENTITY, &list(2), &marks(2)).unwrap();
+        faults::plan(BEFORE_CREATE, Fault::Fails);
+        state.keep(IDENTITY, &list(9), &tied).unwrap_err();
+        assert!(!faults::clear());
+        assert_eq!(state.marks(IDENTITY).unwrap(), Some(tied));
+        assert_eq!(last_good(&state), None, "not known to be older");
+    }
+
+    #[test]
+    fn damaged_marks_are_replaced_when_a_list_is_kept() {
+        let directory = TempDir::new().unwrap();
+        let state = StateDirectory::open(directory.path()).unwrap();
+        state.keep(IDENTITY, &list(1), &marks(1)).unwrap();
+        std::fs::write(state.folder(IDENTITY).join(MARKS), "{").unwrap();
+        state.keep_marks(IDENTITY, &marks(2)).unwrap();
+        assert_eq!(state.marks(IDENTITY).unwrap(), Some(marks(2)));
     }
 
     #[test]

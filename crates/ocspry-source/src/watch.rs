@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
+use std::process;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -60,7 +61,10 @@ impl FileWatch {
             problem,
         };
         let listener = Arc::clone(&shared);
-        let watcher = match notify::recommended_watcher(move |event| listener.note(event)) {
+        let watcher = match notify::recommended_watcher(move |event| {
+            let _end = EndProcessOnPanic;
+            listener.note(event);
+        }) {
             Ok(watcher) => watcher,
             Err(error) => return (watch, vec![failed(problem_of(&error))]),
         };
@@ -73,7 +77,10 @@ impl FileWatch {
         };
         let mut problems = directories.follow();
         let worker = thread::Builder::new().name("file-watch".to_owned());
-        match worker.spawn(move || directories.run(&deliver)) {
+        match worker.spawn(move || {
+            let _end = EndProcessOnPanic;
+            directories.run(&deliver);
+        }) {
             Ok(handle) => watch.worker = Some(handle),
             Err(error) => problems = vec![failed(error.to_string())],
         }
@@ -88,8 +95,19 @@ impl Drop for FileWatch {
         if let Some(worker) = self.worker.take()
             && worker.thread().id() != thread::current().id()
         {
-            // A panic in `deliver` was reported when it happened.
+            // A panic in there has ended the process.
             let _ = worker.join();
+        }
+    }
+}
+
+/// A program that no longer sees changes must not go on as if it did.  The message of the panic is out by then.
+struct EndProcessOnPanic;
+
+impl Drop for EndProcessOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            process::abort();
         }
     }
 }

@@ -346,10 +346,57 @@ fn a_list_without_next_update_counts_for_a_day_from_when_its_file_was_written() 
 
     // A file time in the future buys nothing.
     set_modified(&site.crl_path(), site.now.plus_seconds(365 * 86_400));
-    let third = swapped(refresher.refresh(site.now));
-    assert_eq!(
-        third.facts.window.next_update,
-        site.now.plus_seconds(86_400)
+    let third = refresher.refresh(site.now);
+    assert!(matches!(third, RefreshReport::Unchanged), "{third:?}");
+}
+
+#[test]
+fn a_list_without_next_update_runs_out_although_its_file_is_post_dated() {
+    let site = Site::new();
+    let list = CrlSpec {
+        next_update: None,
+        ..site.list(1, 3 * 24 * 60)
+    };
+    site.put_list(&list);
+    set_modified(&site.crl_path(), site.now.plus_seconds(365 * 86_400));
+    let end = site.now.plus_seconds(86_400);
+    let mut running = site.restarted();
+    let first = swapped(running.refresh(site.now));
+    assert_eq!(first.facts.window.next_update, end);
+    for days in [1, 2, 366, 367] {
+        let later = site.now.plus_seconds(days * 86_400);
+        let mut restarted = site.restarted();
+        assert_eq!(
+            swapped(restarted.refresh(later)).facts.window.next_update,
+            end,
+            "{days}"
+        );
+        running.refresh(later);
+        let window = running.issuer().table().unwrap().window();
+        assert_eq!(window.next_update, end, "{days}");
+    }
+    // The file keeps its time when it is touched by something else.
+    set_modified(&site.crl_path(), site.now.plus_seconds(365 * 86_400));
+    let again = swapped(site.restarted().refresh(site.now.plus_seconds(3600)));
+    assert_eq!(again.facts.window.next_update, end);
+}
+
+#[test]
+fn a_file_of_many_other_blocks_is_refused_in_a_short_line() {
+    let site = Site::new();
+    let long = "\u{1b}".repeat(5000);
+    let text = format!("-----BEGIN {long}-----\n-----END {long}-----\n")
+        + &"-----BEGIN A-----\n-----END A-----\n".repeat(5000);
+    site.put(text.as_bytes());
+    let error = CrlFile::read(&site.crl_path(), &SourceLimits::DEFAULT).unwrap_err();
+    let sentence = error.to_string();
+    assert!(
+        sentence.contains("…\", \"A\", \"A\" and 4998 more, but no \"X509 CRL\""),
+        "{sentence}"
+    );
+    assert!(
+        sentence.len() < 300 && !sentence.contains('\u{1b}'),
+        "{sentence}"
     );
 }
 

@@ -301,6 +301,139 @@ fn after_a_restart_the_marks_may_lag_behind_the_last_good_copy() {
 }
 
 #[test]
+fn after_a_restart_the_marked_list_in_the_file_does_not_replace_a_newer_last_good_copy() {
+    let site = Site::new();
+    site.put_list(&site.list(1, 10));
+    swapped(site.restarted().refresh(site.now));
+    let marked = std::fs::read(site.crl_path()).unwrap();
+    let old_marks = std::fs::read(site.state_file("marks.json")).unwrap();
+    site.put_list(&site.list(2, 5));
+    swapped(site.restarted().refresh(site.now));
+    // Cut off before the marks were written; and the file is again what they name.
+    std::fs::write(site.state_file("marks.json"), &old_marks).unwrap();
+    site.put(&marked);
+    let mut refresher = site.restarted();
+    let report = swapped(refresher.refresh(site.now));
+    assert_eq!(report.served, Served::LastGood);
+    let sentence = report.refused.expect("said why").to_string();
+    let way_out = format!(
+        "remove marks.json and last-good.crl from {}",
+        site.state_folder().display()
+    );
+    assert!(
+        sentence.contains("that of a list already used") && sentence.contains(&way_out),
+        "{sentence}"
+    );
+    assert_in_use(&refresher, 2);
+    assert_ne!(
+        std::fs::read(site.state_file("last-good.crl")).unwrap(),
+        marked
+    );
+}
+
+#[test]
+fn after_a_restart_a_last_good_copy_of_other_octets_is_written_anew() {
+    let site = Site::new();
+    site.put_list(&site.list(1, 10));
+    swapped(site.restarted().refresh(site.now));
+    let copy = site.state_file("last-good.crl");
+    let good = std::fs::read(&copy).unwrap();
+    std::fs::write(&copy, ocspry_testkit::forge(&good)).unwrap();
+    swapped(site.restarted().refresh(site.now));
+    assert_eq!(std::fs::read(&copy).unwrap(), good);
+}
+
+/// Lists that neither thisUpdate nor number tells apart.
+fn tied(site: &Site, number: Option<u64>, revoked: &[u8]) -> Vec<u8> {
+    let list = CrlSpec::new(1)
+        .made_at(site.now.plus_seconds(-600))
+        .until(site.now.plus_seconds(86_400));
+    let list = revoked
+        .iter()
+        .fold(list, |list, serial| list.revoke(&[*serial], None));
+    site.ca.crl(&CrlSpec { number, ..list })
+}
+
+#[track_caller]
+fn assert_revoked(refresher: &ocspry_source::Refresher, serials: &[u8]) {
+    let table = refresher.issuer().table().expect("a list is in use");
+    assert_eq!(table.entry_count(), serials.len());
+    for serial in serials {
+        let serial = ocspry_wire::x509::SerialNumber::from_content(&[*serial]).unwrap();
+        assert!(matches!(
+            table.lookup(&serial),
+            ocspry_core::Lookup::Revoked(_)
+        ));
+    }
+}
+
+#[test]
+fn of_two_lists_of_one_time_and_number_the_second_must_revoke_all_that_the_first_does() {
+    for (first, second) in [(Some(1), Some(1)), (None, Some(1)), (Some(1), None)] {
+        let site = Site::new();
+        site.put(&tied(&site, first, &[1, 2]));
+        let mut refresher = site.stateless();
+        swapped(refresher.refresh(site.now));
+        site.put(&tied(&site, second, &[1, 3]));
+        let sentence = refused(refresher.refresh(site.now));
+        assert!(
+            sentence.contains("is not known to revoke all that one does (SHA-256 "),
+            "{sentence}"
+        );
+        assert_revoked(&refresher, &[1, 2]);
+        site.put(&tied(&site, second, &[1, 2, 3]));
+        swapped(refresher.refresh(site.now));
+        assert_revoked(&refresher, &[1, 2, 3]);
+        site.put(&tied(&site, first, &[1, 2]));
+        refused(refresher.refresh(site.now));
+        assert_revoked(&refresher, &[1, 2, 3]);
+    }
+}
+
+#[test]
+fn after_a_restart_a_list_of_the_same_time_and_number_is_compared_with_the_last_good_copy() {
+    let site = Site::new();
+    site.put(&tied(&site, Some(1), &[1, 2]));
+    swapped(site.restarted().refresh(site.now));
+
+    site.put(&tied(&site, Some(1), &[1]));
+    let mut refresher = site.restarted();
+    let report = swapped(refresher.refresh(site.now));
+    assert_eq!(report.served, Served::LastGood);
+    assert!(
+        matches!(report.refused, Some(SourceError::SameOrder { .. })),
+        "{report:?}"
+    );
+    assert_revoked(&refresher, &[1, 2]);
+
+    let old_marks = std::fs::read(site.state_file("marks.json")).unwrap();
+    site.put(&tied(&site, Some(1), &[1, 2, 3]));
+    let mut refresher = site.restarted();
+    assert_eq!(swapped(refresher.refresh(site.now)).served, Served::File);
+    assert_revoked(&refresher, &[1, 2, 3]);
+
+    // Cut off before the marks were written: the copy is what was in use.
+    std::fs::write(site.state_file("marks.json"), &old_marks).unwrap();
+    let mut refresher = site.restarted();
+    assert_eq!(swapped(refresher.refresh(site.now)).served, Served::File);
+    std::fs::write(site.state_file("marks.json"), &old_marks).unwrap();
+    site.put(b"");
+    let mut refresher = site.restarted();
+    swapped(refresher.refresh(site.now));
+    assert_revoked(&refresher, &[1, 2, 3]);
+
+    std::fs::remove_file(site.state_file("last-good.crl")).unwrap();
+    site.put(&tied(&site, Some(1), &[1, 2]));
+    let mut refresher = site.restarted();
+    let sentence = refused(refresher.refresh(site.now));
+    assert!(
+        sentence.contains("remove marks.json and last-good.crl from "),
+        "{sentence}"
+    );
+    assert!(refresher.issuer().table().is_none());
+}
+
+#[test]
 fn after_a_restart_with_a_clock_that_is_behind_nothing_is_used_until_it_is_right() {
     let site = Site::new();
     site.put_list(&site.list(1, 10));
@@ -308,7 +441,11 @@ fn after_a_restart_with_a_clock_that_is_behind_nothing_is_used_until_it_is_right
     site.put(b"");
     let mut refresher = site.restarted();
     let sentence = refused(refresher.refresh(site.now.plus_seconds(-86_400)));
-    assert!(sentence.contains("is the clock right?"), "{sentence}");
+    assert!(
+        sentence.contains("is the clock right?")
+            && sentence.contains(&*site.state_folder().to_string_lossy()),
+        "{sentence}"
+    );
     assert!(refresher.issuer().table().is_none());
     assert_eq!(
         swapped(refresher.refresh(site.now)).served,
@@ -526,6 +663,13 @@ fn a_state_directory_that_cannot_be_written_is_reported_and_does_not_stop_the_sw
         "{error}"
     );
     assert_in_use(&refresher, 1);
+    let marks = std::fs::read_to_string(folder.join("marks.json")).unwrap();
+    assert!(marks.contains("\"crl-number\": \"01\""), "{marks}");
+    assert_eq!(
+        refresher.next_wake(site.now),
+        Some(site.now.plus_seconds(5)),
+        "tried again soon"
+    );
     assert!(matches!(
         refresher.refresh(site.now),
         RefreshReport::Kept { repeated: true, .. }
@@ -540,6 +684,10 @@ fn a_state_directory_that_cannot_be_written_is_reported_and_does_not_stop_the_sw
         refresher.refresh(site.now),
         RefreshReport::Unchanged
     ));
+    assert_eq!(
+        refresher.next_wake(site.now),
+        Some(site.now.plus_seconds(86_400))
+    );
     std::fs::remove_file(site.crl_path()).unwrap();
     assert_eq!(
         swapped(site.restarted().refresh(site.now)).served,
@@ -583,6 +731,95 @@ fn a_table_handed_over_at_a_reload_counts_as_the_one_in_use() {
     site.put_list(&site.list(1, 10));
     assert!(refused(after.refresh(site.now)).contains("that of a list already used"));
     assert_in_use(&after, 2);
+}
+
+#[test]
+fn a_list_that_waits_is_carried_over_at_a_reload() {
+    let site = Site::new();
+    site.put_list(&site.list(1, 10));
+    let mut before = site.restarted();
+    swapped(before.refresh(site.now));
+    site.put_list(&site.list(2, -10));
+    before.refresh(site.now);
+    site.put(b"");
+    refused(before.refresh(site.now));
+
+    let mut after = site.restarted();
+    after.carry_over(&before);
+    let report = after.refresh(site.now);
+    assert!(
+        matches!(report, RefreshReport::Kept { repeated: true, .. }),
+        "{report:?}"
+    );
+    assert_in_use(&after, 1);
+    let start = site.now.plus_seconds(600);
+    assert_eq!(after.next_wake(site.now), Some(start));
+    assert_eq!(swapped(after.refresh(start)).served, Served::Waited);
+    assert_in_use(&after, 2);
+    // A reload that is refused leaves the one before as it was.
+    assert_eq!(swapped(before.refresh(start)).served, Served::Waited);
+}
+
+#[test]
+fn a_list_that_waits_is_not_carried_over_to_another_file_or_issuer() {
+    let site = Site::new();
+    let other = Site::new();
+    site.put_list(&site.list(2, 5));
+    let mut before = site.stateless();
+    swapped(before.refresh(site.now));
+    site.put_list(&site.list(3, -10));
+    before.refresh(site.now);
+
+    let moved = site.directory.path().join("moved.crl");
+    std::fs::write(&moved, site.ca.crl(&site.list(1, 10))).unwrap();
+    let mut elsewhere = refresher(&site.ca, &moved, None);
+    elsewhere.carry_over(&before);
+    assert!(refused(elsewhere.refresh(site.now)).contains("that of a list already used"));
+    let start = site.now.plus_seconds(600);
+    elsewhere.refresh(start);
+    assert_in_use(&elsewhere, 2);
+
+    let mut another = refresher(&other.ca, &site.crl_path(), None);
+    another.carry_over(&before);
+    assert!(another.issuer().table().is_none());
+    assert_eq!(another.next_wake(site.now), None);
+}
+
+#[test]
+fn damaged_marks_are_replaced_at_a_reload_and_the_refreshes_go_on() {
+    let site = Site::new();
+    site.put_list(&site.list(2, 5));
+    let mut before = site.restarted();
+    swapped(before.refresh(site.now));
+    let marks = site.state_file("marks.json");
+    for damaged in [&b""[..], b"{}", &[0xff]] {
+        std::fs::write(&marks, damaged).unwrap();
+        let mut after = site.restarted();
+        after.carry_over(&before);
+        let sentence = refused(after.refresh(site.now));
+        let start = format!("state file {}: was damaged (", marks.display());
+        assert!(sentence.starts_with(&start), "{sentence}");
+        assert!(matches!(after.refresh(site.now), RefreshReport::Recovered));
+        assert_in_use(&after, 2);
+    }
+    // The marks are whole again, and remember.
+    std::fs::remove_file(site.state_file("last-good.crl")).unwrap();
+    site.put_list(&site.list(1, 10));
+    assert!(refused(site.restarted().refresh(site.now)).contains("that of a list already used"));
+
+    // Also when the file does not hold the list in use.
+    std::fs::write(&marks, "").unwrap();
+    let mut after = site.restarted();
+    after.carry_over(&before);
+    assert!(refused(after.refresh(site.now)).contains("that of a list already used"));
+    assert!(refused(site.restarted().refresh(site.now)).contains("that of a list already used"));
+    site.put_list(&site.list(3, 1));
+    let report = swapped(after.refresh(site.now));
+    assert!(
+        matches!(report.state_error, Some(SourceError::StateReplaced { .. })),
+        "{report:?}"
+    );
+    assert_in_use(&after, 3);
 }
 
 #[test]

@@ -189,3 +189,33 @@ fn dropping_the_watch_ends_it() {
     drop(watch);
     assert!(events.recv().is_err(), "the callback is gone");
 }
+
+/// In a process of its own, which the panic ends.
+#[test]
+fn a_panic_in_the_thread_that_delivers_ends_the_process() {
+    const DIRECTORY: &str = "OCSPRY_TEST_PANIC_DIRECTORY";
+    const NAME: &str = "watch::a_panic_in_the_thread_that_delivers_ends_the_process";
+    if let Some(directory) = std::env::var_os(DIRECTORY) {
+        let path = PathBuf::from(directory).join("file");
+        let (panicking, panicked) = channel::<()>();
+        let (_watch, problems) = FileWatch::start(std::slice::from_ref(&path), move |_| {
+            let _until_unwound = &panicking;
+            panic!("the message of the panic");
+        });
+        assert!(problems.is_empty(), "{problems:?}");
+        std::fs::write(&path, "").unwrap();
+        // The sender is gone when the thread is.
+        let _ = panicked.recv();
+        return;
+    }
+    let directory = TempDir::new().unwrap();
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([NAME, "--exact", "--nocapture"])
+        .env(DIRECTORY, directory.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("the message of the panic"), "{text}");
+    let signal = std::os::unix::process::ExitStatusExt::signal(&output.status);
+    assert!(signal.is_some(), "{:?}", output.status);
+}

@@ -11,6 +11,6 @@ pub mod signature;
 pub use certificate::{Certificate, KeyUsage, SubjectPublicKeyInfo};
 pub use crl::{CertificateList, CrlDefects, CrlEntry, CrlError};
 pub use extension::{Extension, Extensions};
-pub use name::display_name;
+pub use name::{display_name, dotted};
 pub use serial::SerialNumber;
 pub use signature::SignatureAlgorithm;

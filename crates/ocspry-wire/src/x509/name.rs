@@ -51,7 +51,7 @@ fn write_attribute(text: &mut String, attribute: Tlv<'_>) -> Result<(), DerError
     fields.finish()?;
     match short_name(attribute_type.value) {
         Some(short) => text.push_str(short),
-        None => write_dotted(text, attribute_type)?,
+        None => text.push_str(&dotted(attribute_type)?),
     }
     text.push('=');
     match decode(value) {
@@ -77,7 +77,12 @@ fn short_name(oid: &[u8]) -> Option<&'static str> {
     })
 }
 
-fn write_dotted(text: &mut String, oid: Tlv<'_>) -> Result<(), DerError> {
+/// `1.3.6.1.4.1.99999.1` from an OBJECT IDENTIFIER (X.690 §8.19).
+///
+/// # Errors
+/// An arc of more than 64 bits.
+pub fn dotted(oid: Tlv<'_>) -> Result<String, DerError> {
+    let mut text = String::new();
     let mut number = 0_u64;
     let mut is_first = true;
     for &octet in oid.value {
@@ -98,7 +103,7 @@ fn write_dotted(text: &mut String, oid: Tlv<'_>) -> Result<(), DerError> {
         written.expect("writing to a String does not fail");
         (number, is_first) = (0, false);
     }
-    Ok(())
+    Ok(text)
 }
 
 /// The text of a string type; None for other types and for octets that are not such a string.
@@ -193,6 +198,25 @@ mod tests {
             }
         });
         der
+    }
+
+    #[test]
+    fn object_identifiers_are_shown_with_dots() {
+        let shown = |content: &[u8]| {
+            let mut der = Vec::new();
+            push(&mut der, tag::OID, content);
+            dotted(Reader::new(&der).read(tag::OID).unwrap())
+        };
+        let cases: [(&[u8], &str); 4] = [
+            (crate::der::oid::DELTA_CRL_INDICATOR, "2.5.29.27"),
+            (crate::der::oid::RSA_ENCRYPTION, "1.2.840.113549.1.1.1"),
+            (&[0x88, 0x37, 0x83, 0x80, 0x00], "2.999.49152"),
+            (&[], ""),
+        ];
+        for (content, expected) in cases {
+            assert_eq!(shown(content).as_deref(), Ok(expected));
+        }
+        assert!(shown(&[0xff; 200]).is_err());
     }
 
     const CN: &[u8] = &[0x55, 0x04, 0x03];

@@ -38,22 +38,43 @@ pub fn is_pem(input: &[u8]) -> bool {
     input.first() != Some(&DER_SEQUENCE) && Lines::new(input).any(|line| line.starts_with(BEGIN))
 }
 
-/// All blocks in order.
+/// All blocks in order, for a file known to be small; [`Blocks`] holds one at a time.
 ///
 /// # Errors
 /// The first block that is cut off or damaged.
 pub fn blocks(input: &[u8]) -> Result<Vec<PemBlock>, PemError> {
-    let mut blocks = Vec::new();
-    let mut lines = Lines::new(input);
-    while let Some(line) = lines.next() {
-        if let Some(begin) = line.strip_prefix(BEGIN) {
-            let label = begin
-                .strip_suffix(DASHES)
-                .ok_or(PemError::Body { line: lines.number })?;
-            blocks.push(read_block(label, &mut lines)?);
+    Blocks::new(input).collect()
+}
+
+/// The blocks one after the other, each decoded when it is asked for; ends after the first error.
+pub struct Blocks<'a> {
+    lines: Lines<'a>,
+}
+
+impl<'a> Blocks<'a> {
+    /// Nothing is read yet.
+    pub fn new(input: &'a [u8]) -> Blocks<'a> {
+        Blocks {
+            lines: Lines::new(input),
         }
     }
-    Ok(blocks)
+}
+
+impl Iterator for Blocks<'_> {
+    type Item = Result<PemBlock, PemError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let lines = &mut self.lines;
+        let begin = lines.find_map(|line| line.strip_prefix(BEGIN))?;
+        let block = match begin.strip_suffix(DASHES) {
+            Some(label) => read_block(label, lines),
+            None => Err(PemError::Body { line: lines.number }),
+        };
+        if block.is_err() {
+            lines.rest = None;
+        }
+        Some(block)
+    }
 }
 
 /// The lines after BEGIN up to and including END.
@@ -63,7 +84,7 @@ fn read_block(label: &[u8], lines: &mut Lines<'_>) -> Result<PemBlock, PemError>
         pending: 0,
         pending_count: 0,
         padding_count: 0,
-        out: Vec::new(),
+        out: Vec::with_capacity(lines.octets_until_end() / 4 * 3 + 3),
     };
     let mut encrypted_headers = false;
     let mut in_headers = false;
@@ -98,6 +119,7 @@ struct Base64 {
     pending: u32,
     pending_count: u8,
     padding_count: u8,
+    /// Has room for the whole block from the start: a vector that grows leaves copies of a key behind.
     out: Vec<u8>,
 }
 
@@ -146,11 +168,20 @@ impl Base64 {
                 .extend_from_slice(&((self.pending >> 2) as u16).to_be_bytes()),
             _ => return None,
         }
-        Some(self.out)
+        Some(core::mem::take(&mut self.out))
+    }
+}
+
+/// Half a key is not left in memory either.
+impl Drop for Base64 {
+    fn drop(&mut self) {
+        self.out.fill(0);
+        core::hint::black_box(&self.out);
     }
 }
 
 /// Lines without their ends (LF, CRLF or CR), trailing blanks, and the byte order mark of the first.
+#[derive(Clone)]
 struct Lines<'a> {
     rest: Option<&'a [u8]>,
     number: usize,
@@ -162,6 +193,14 @@ impl<'a> Lines<'a> {
             rest: Some(input.strip_prefix(BYTE_ORDER_MARK).unwrap_or(input)),
             number: 0,
         }
+    }
+
+    /// Octets from here to the next END line, or to the end of the input.
+    fn octets_until_end(&self) -> usize {
+        let left = |lines: &Lines<'_>| lines.rest.map_or(0, <[u8]>::len);
+        let mut ahead = self.clone();
+        let _ = ahead.find(|line| line.starts_with(END));
+        left(self) - left(&ahead)
     }
 }
 
@@ -348,6 +387,32 @@ mod tests {
         assert_eq!(
             error("-----BEGIN A\nAQID\n-----END A-----\n"),
             PemError::Body { line: 1 }
+        );
+    }
+
+    #[test]
+    fn blocks_are_decoded_one_at_a_time_and_end_with_the_first_error() {
+        let text = b"-----BEGIN A-----\nAQ==\n-----END A-----\n-----BEGIN B-----\n*\n-----END B-----\n-----BEGIN C-----\n-----END C-----\n";
+        let mut blocks = Blocks::new(text);
+        assert_eq!(blocks.next().unwrap().unwrap().label, "A");
+        assert_eq!(blocks.next(), Some(Err(PemError::Body { line: 5 })));
+        assert_eq!(blocks.next(), None);
+    }
+
+    #[test]
+    fn the_room_for_a_block_is_taken_once_and_is_bounded_by_its_end() {
+        let body = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2\n".repeat(99);
+        let after = "-----BEGIN B-----\n-----END B-----\n".repeat(9999);
+        let text = format!("-----BEGIN A-----\n{body}-----END A-----\n{after}");
+        let mut lines = Lines::new(text.as_bytes());
+        lines.next();
+        let room = lines.octets_until_end();
+        assert_eq!(room, body.len() + "-----END A-----\n".len());
+        let block = Blocks::new(text.as_bytes()).next().unwrap().unwrap();
+        assert_eq!(block.der.len(), 99 * 48);
+        assert_eq!(
+            block.der.capacity(),
+            Vec::<u8>::with_capacity(room / 4 * 3 + 3).capacity()
         );
     }
 
