@@ -75,7 +75,7 @@ pub(crate) fn find_key(content: &[u8], path: &Path) -> Result<EncodedKey, KeyErr
 }
 
 fn find_in_pem(content: &[u8], path: &Path) -> Result<EncodedKey, KeyError> {
-    let blocks = pem::blocks(content).map_err(|error| match error {
+    let broken = |error| match error {
         pem::PemError::NoEnd { .. } => KeyError::Truncated {
             path: path.to_owned(),
         },
@@ -83,12 +83,12 @@ fn find_in_pem(content: &[u8], path: &Path) -> Result<EncodedKey, KeyError> {
             path: path.to_owned(),
             line,
         },
-    })?;
-
+    };
     let mut keys = Vec::new();
     let mut ec_parameters = None;
     let mut other = None;
-    for block in blocks {
+    for block in pem::Blocks::new(content) {
+        let block = block.map_err(broken)?;
         let der = Zeroizing::new(block.der);
         let form = match block.label.as_str() {
             "PRIVATE KEY" => KeyForm::Pkcs8,

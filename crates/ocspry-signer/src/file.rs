@@ -5,13 +5,10 @@
 
 use crate::encoding::{KeyForm, find_key};
 use crate::key_pair::KeyPair;
-use crate::{KeyError, KeyKind, KeyWarning, Passphrase, decrypt};
+use crate::{KeyError, KeyKind, KeyWarning, Passphrase, decrypt, read_regular_file};
 use ocspry_core::{SignError, Signer, SigningSpeed};
 use ocspry_wire::x509::SignatureAlgorithm;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -37,11 +34,13 @@ impl FileSigner {
     /// When the file holds no key, a damaged one, several, or one that cannot sign here; when the passphrase is missing
     /// or wrong.
     pub fn load(path: &Path, passphrase: Option<&Passphrase>) -> Result<FileSigner, KeyError> {
-        let (content, mode) = read_capped(path).map_err(|source| KeyError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
-        let mut signer = FileSigner::from_bytes(&content, path, passphrase)?;
+        let file =
+            read_regular_file(path, OCTETS_MAX + 1).map_err(|source| KeyError::Unreadable {
+                path: path.to_owned(),
+                source,
+            })?;
+        let mode = file.mode;
+        let mut signer = FileSigner::from_bytes(&file.content, path, passphrase)?;
         if mode & READABLE_BY_OTHERS != 0 {
             signer.warnings.push(KeyWarning::ReadableByOthers {
                 path: path.to_owned(),
@@ -104,16 +103,6 @@ impl FileSigner {
     pub fn export_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, SignError> {
         self.pair.to_pkcs8()
     }
-}
-
-fn read_capped(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    // Room for all of it: a buffer that grows leaves copies behind that nobody wipes.  A pipe has no length.
-    let length = metadata.len().clamp(16 * 1024, OCTETS_MAX) as usize;
-    let mut content = Zeroizing::new(Vec::with_capacity(length + 2));
-    file.take(OCTETS_MAX + 1).read_to_end(&mut content)?;
-    Ok((content, metadata.permissions().mode() & 0o7777))
 }
 
 impl Signer for FileSigner {

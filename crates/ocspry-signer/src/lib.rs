@@ -2,7 +2,7 @@
 //!
 //! START HERE: `file.rs`, the way of a key from its path to its signatures.  It reads the file, `encoding.rs` finds the
 //! one key in it and tells the formats apart, `decrypt.rs` opens an encrypted one, `key_pair.rs` checks the key and
-//! signs with it.
+//! signs with it.  `regular_file.rs` reads what an operator named without ever waiting for it; other readers use it too.
 
 mod decrypt;
 mod encoding;
@@ -10,8 +10,10 @@ mod error;
 mod file;
 mod key_pair;
 mod passphrase;
+mod regular_file;
 
 pub use error::{KeyError, KeyWarning, NotAKey};
 pub use file::FileSigner;
 pub use key_pair::KeyKind;
 pub use passphrase::Passphrase;
+pub use regular_file::{RegularFile, read_regular_file};

@@ -1,9 +1,7 @@
 //! The passphrase of an encrypted key: read from a file, wiped when dropped, never printed.  To: `decrypt.rs`.
 
-use crate::KeyError;
+use crate::{KeyError, read_regular_file};
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -19,14 +17,13 @@ impl Passphrase {
     /// # Errors
     /// When the file cannot be read, or its first line is empty or has more than 4096 octets.
     pub fn from_file(path: &Path) -> Result<Passphrase, KeyError> {
-        // One buffer that never grows: growing would leave copies behind that nobody wipes.
-        let mut text = Zeroizing::new(Vec::with_capacity(OCTETS_MAX + 3));
-        File::open(path)
-            .and_then(|file| file.take(OCTETS_MAX as u64 + 2).read_to_end(&mut text))
+        // A longest passphrase and its line end.
+        let mut text = read_regular_file(path, OCTETS_MAX as u64 + 2)
             .map_err(|source| KeyError::PassphraseUnreadable {
                 path: path.to_owned(),
                 source,
-            })?;
+            })?
+            .content;
 
         let line_length = text
             .iter()

@@ -6,60 +6,23 @@
 
 use ocspry_core::{Signer, SigningSpeed, crypto};
 use ocspry_signer::{FileSigner, KeyError, KeyKind, KeyWarning, NotAKey, Passphrase};
-use ocspry_testkit::{Peer, pem, run_bounded};
+use ocspry_testkit::{Openssl, pem};
 use ocspry_wire::der::{Reader, read, tag, write};
 use ocspry_wire::x509::{Certificate, SignatureAlgorithm, SubjectPublicKeyInfo};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use zeroize::Zeroizing;
 
-/// The OpenSSL command line, working in a directory of its own.
-struct Openssl {
-    program: PathBuf,
-    directory: tempfile::TempDir,
+/// Key files of the OpenSSL command line, in its own directory.
+trait KeyFiles {
+    fn load(&self, name: &str) -> FileSigner;
+    fn refuse(&self, name: &str) -> KeyError;
+    fn open(&self, name: &str, secret: &str) -> Result<FileSigner, KeyError>;
+    /// Writes a key of this kind to `key.pem`, as PKCS#8.
+    fn generate(&self, options: &str);
 }
 
-impl Openssl {
-    /// None = not here (said aloud, fatal in CI): the test is to return.
-    fn find() -> Option<Openssl> {
-        Some(Openssl {
-            program: Peer::Openssl.find()?,
-            directory: tempfile::tempdir().unwrap(),
-        })
-    }
-
-    /// Runs one command line; words are parted by blanks.
-    fn run(&self, line: &str) -> String {
-        let mut command = std::process::Command::new(&self.program);
-        let run = run_bounded(
-            command
-                .args(line.split_whitespace())
-                .current_dir(self.directory.path()),
-        );
-        assert_eq!(
-            run.code,
-            Some(0),
-            "openssl {line}\n{}{}",
-            run.stdout,
-            run.stderr
-        );
-        run.stdout + &run.stderr
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        fs::read(self.path(name)).unwrap()
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        fs::write(self.path(name), content).unwrap();
-        self.path(name)
-    }
-
+impl KeyFiles for Openssl {
     fn load(&self, name: &str) -> FileSigner {
         FileSigner::load(&self.path(name), None).unwrap_or_else(|error| panic!("{error}"))
     }
@@ -72,7 +35,6 @@ impl Openssl {
         FileSigner::load(&self.path(name), Some(&passphrase(secret)))
     }
 
-    /// Writes a key of this kind to `key.pem`, as PKCS#8.
     fn generate(&self, options: &str) {
         self.run(&format!("genpkey {options} -out key.pem"));
     }

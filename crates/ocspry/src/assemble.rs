@@ -12,6 +12,7 @@ use ocspry_wire::Time;
 
 use crate::config::{Config, ConfigError, IssuerConfig, Place, StateChoice};
 use crate::credential_files::{CredentialFiles, CredentialReport, PairError, PairWarning};
+use crate::stage::Stages;
 
 /// What one configuration became.
 pub(crate) struct Assembly {
@@ -33,12 +34,22 @@ pub(crate) struct RunningIssuer {
     pub(crate) refresher: Refresher,
     /// Follows certificate and key.
     pub(crate) credentials: CredentialFiles,
+    /// How far list and signer are through their time, as last said.
+    pub(crate) told: Stages,
 }
 
 impl RunningIssuer {
     /// It has a list and a key.  (The list may be over, or the certificate: then it answers `tryLater` until they are renewed.)
     pub(crate) fn can_answer(&self) -> bool {
         self.issuer.table().is_some() && self.issuer.credential().is_some()
+    }
+
+    /// And the time of its certificate has come, and is not over.
+    pub(crate) fn can_answer_at(&self, now: Time) -> bool {
+        self.issuer.table().is_some()
+            && self.issuer.credential().is_some_and(|credential| {
+                (credential.not_before()..=credential.not_after()).contains(&now)
+            })
     }
 }
 
@@ -96,8 +107,7 @@ impl FirstLook {
     }
 }
 
-/// Builds all issuers of a configuration.  An issuer that runs already hands its table on, so that its time never goes
-/// backwards and a list that became unreadable stays in use.
+/// Builds all issuers of a configuration.
 ///
 /// # Errors
 /// Issuers that no request could tell apart.
@@ -105,65 +115,83 @@ pub(crate) fn assemble(
     config: &Config,
     state: Option<&Arc<StateDirectory>>,
     pool: &Arc<SigningPool>,
-    running: &[RunningIssuer],
     now: Time,
 ) -> Result<Assembly, ConfigError> {
-    let mut issuers = Vec::new();
-    let mut first_looks = Vec::new();
-    for config in &config.issuers {
-        let issuer = Arc::new(Issuer::new(
-            config.name.clone(),
-            config.certificate.clone(),
-            config.policy,
-        ));
-        let carried = running
-            .iter()
-            .find(|running| running.issuer.identity() == issuer.identity())
-            .and_then(|running| running.issuer.table());
-        issuer.set_table(carried);
-        let mut refresher = Refresher::new(
-            config.crl.clone(),
-            Arc::clone(&issuer),
-            state.map(Arc::clone),
-            SourceLimits::DEFAULT,
-        );
-        let list = match refresher.refresh(now) {
-            RefreshReport::Swapped(swapped) => ListLook::InUse(swapped),
-            RefreshReport::Unchanged
-            | RefreshReport::Recovered
-            | RefreshReport::StateKept
-            | RefreshReport::Expired { next_update: _ } => ListLook::Carried,
-            RefreshReport::Waiting { until, repeated: _ } => ListLook::Waiting { until },
-            RefreshReport::Kept { error, repeated: _ } => ListLook::Refused(error),
-        };
-        let mut credentials = CredentialFiles::new(config.responder.clone(), Arc::clone(&issuer));
-        let pair = match credentials.refresh(now) {
-            CredentialReport::Swapped { warnings } => PairLook::InUse(warnings),
-            CredentialReport::Unchanged | CredentialReport::Recovered => {
-                PairLook::InUse(Vec::new())
-            }
-            CredentialReport::Refused { error, attempts: _ } => PairLook::Refused(error),
-        };
-        first_looks.push(FirstLook { list, pair });
-        issuers.push(RunningIssuer {
-            config: config.clone(),
-            issuer,
-            refresher,
-            credentials,
-        });
-    }
-    let set = IssuerSet::new(
-        issuers
-            .iter()
-            .map(|running| Arc::clone(&running.issuer))
-            .collect(),
-    )?;
-    let responder = Responder::new(set, Arc::clone(pool));
+    let (issuers, first_looks): (Vec<RunningIssuer>, Vec<FirstLook>) = config
+        .issuers
+        .iter()
+        .map(|config| build(config, state, &[], now))
+        .unzip();
     Ok(Assembly {
-        responder,
+        responder: responder(issuers.iter(), pool)?,
         issuers,
         first_looks,
     })
+}
+
+/// Builds one issuer.  If the same CA runs already, it hands its table on, so that its time never goes backwards and a
+/// list that became unreadable stays in use; and its credential, if that comes from the same files.
+pub(crate) fn build(
+    config: &IssuerConfig,
+    state: Option<&Arc<StateDirectory>>,
+    running: &[RunningIssuer],
+    now: Time,
+) -> (RunningIssuer, FirstLook) {
+    let issuer = Arc::new(Issuer::new(
+        config.name.clone(),
+        config.certificate.clone(),
+        config.policy,
+    ));
+    let before = running
+        .iter()
+        .find(|running| running.issuer.identity() == issuer.identity());
+    let mut refresher = Refresher::new(
+        config.crl.clone(),
+        Arc::clone(&issuer),
+        state.map(Arc::clone),
+        SourceLimits::DEFAULT,
+    );
+    if let Some(before) = before {
+        refresher.carry_over(&before.refresher);
+        if before.config.responder == config.responder {
+            issuer.set_credential(before.issuer.credential());
+        }
+    }
+    let list = match refresher.refresh(now) {
+        RefreshReport::Swapped(swapped) => ListLook::InUse(swapped),
+        RefreshReport::Unchanged
+        | RefreshReport::Recovered
+        | RefreshReport::StateKept
+        | RefreshReport::Expired { next_update: _ } => ListLook::Carried,
+        RefreshReport::Waiting { until, repeated: _ } => ListLook::Waiting { until },
+        RefreshReport::Kept { error, repeated: _ } => ListLook::Refused(error),
+    };
+    let mut credentials = CredentialFiles::new(config.responder.clone(), Arc::clone(&issuer));
+    let pair = match credentials.refresh(now) {
+        CredentialReport::Swapped { warnings } => PairLook::InUse(warnings),
+        CredentialReport::Unchanged | CredentialReport::Recovered => PairLook::InUse(Vec::new()),
+        CredentialReport::Refused { error, attempts: _ } => PairLook::Refused(error),
+    };
+    let running = RunningIssuer {
+        config: config.clone(),
+        issuer,
+        refresher,
+        credentials,
+        told: Stages::UNTOLD,
+    };
+    (running, FirstLook { list, pair })
+}
+
+/// Makes the responder that answers for these issuers.
+///
+/// # Errors
+/// Two of them are the same CA.
+pub(crate) fn responder<'a>(
+    issuers: impl Iterator<Item = &'a RunningIssuer>,
+    pool: &Arc<SigningPool>,
+) -> Result<Responder, ConfigError> {
+    let set = IssuerSet::new(issuers.map(|running| Arc::clone(&running.issuer)).collect())?;
+    Ok(Responder::new(set, Arc::clone(pool)))
 }
 
 /// Opens the state directory.  One that was found in the environment and cannot be used is a warning, not an end.

@@ -3,11 +3,12 @@
 //! The first certificate of a file is the one that is meant; a chain behind it is the habit of many tools, and counted
 //! so that the caller can say that it is not used.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use ocspry_core::OwnedCertificate;
+use ocspry_signer::read_regular_file;
 use ocspry_wire::DerError;
 use ocspry_wire::x509::pem;
 
@@ -76,10 +77,8 @@ impl CertificateFile {
             path: path.to_owned(),
             source,
         };
-        let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
-            .map_err(unreadable)?;
+        let mut file = read_regular_file(path, FILE_BYTES_MAX + 1).map_err(unreadable)?;
+        let bytes = mem::take(&mut *file.content);
         if bytes.is_empty() {
             return Err(CertificateFileError::Empty {
                 path: path.to_owned(),

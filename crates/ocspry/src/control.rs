@@ -1,49 +1,66 @@
 //! What happens while the responder runs: files change, time passes, signals come.  From: `signals`, the file watch, the
 //! clock.  To: the issuers' slots and, on a reload, the responder as a whole.
 //!
-//! One thread, the main one.  It may be slow and it may fail; requests read what was swapped in last and never wait for it.
+//! One thread.  It may be slow and it may fail; the end of the process does not wait for it; requests read what was swapped in last and never wait for it.
 
-use std::collections::HashSet;
+use std::mem;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use ocspry_core::{Clock, Responder, SigningPool, ValidityWindow};
+use ocspry_core::{Clock, Issuer, Responder, SigningPool};
 use ocspry_source::{FileWatch, RefreshReport, StateDirectory};
 use ocspry_wire::Time;
 use sd_notify::NotifyState;
 use tracing::{error, info, warn};
 
-use crate::assemble::{self, Assembly, RunningIssuer};
+use crate::assemble::{self, FirstLook, RunningIssuer};
 use crate::cmd::serve::notify;
-use crate::config::{Config, ConfigOrigin, Environment};
+use crate::config::{Config, ConfigOrigin, Environment, IssuerConfig};
 use crate::credential_files::CredentialReport;
 use crate::file_stamp::FileStamps;
 use crate::log_output::LogOutput;
-use crate::report;
-use crate::time_text::utc_and_distance;
+use crate::{report, stage};
 
-/// Something that the control thread shall act on.
-#[derive(Debug)]
-pub(crate) enum Event {
+/// Calls the control thread.  Any number of calls before it looks are one: a look finds all that changed.
+#[derive(Clone, Debug)]
+pub(crate) struct Bell {
+    reload: Arc<AtomicBool>,
+    sender: SyncSender<()>,
+}
+
+impl Bell {
+    /// A bell, and the side that hears it.
+    pub(crate) fn new() -> (Bell, Receiver<()>) {
+        let (sender, receiver) = sync_channel(1);
+        let reload = Arc::new(AtomicBool::new(false));
+        (Bell { reload, sender }, receiver)
+    }
+
     /// Some followed file may have changed.
-    Files,
-    /// Read everything again.
-    Reload,
-    /// End in order.
-    Stop,
+    pub(crate) fn ask_for_look(&self) {
+        // Full: it will look anyway, and has not begun to.
+        let _ = self.sender.try_send(());
+    }
+
+    /// Everything is to be read again.
+    pub(crate) fn ask_for_reload(&self) {
+        self.reload.store(true, Ordering::SeqCst);
+        self.ask_for_look();
+    }
+
+    /// A reload was asked for, and was not begun.
+    fn takes_reload(&self) -> bool {
+        self.reload.swap(false, Ordering::SeqCst)
+    }
 }
 
-/// Events that may wait.  A full queue loses only [`Event::Files`], and those already in it lead to the same look.
-const EVENTS_MAX: usize = 16;
-
-/// The way to the control thread.
-pub(crate) fn channel() -> (SyncSender<Event>, Receiver<Event>) {
-    sync_channel(EVENTS_MAX)
-}
+/// How soon a replaced responder is looked at again: workers let it go within a second.
+const RETIREMENT_WAIT: Duration = Duration::from_secs(2);
 
 /// Everything the control thread works with.
 pub(crate) struct Control {
@@ -68,41 +85,33 @@ pub(crate) struct Control {
     /// The issuers of that responder.
     pub(crate) issuers: Vec<RunningIssuer>,
     /// For the file watch.
-    pub(crate) sender: SyncSender<Event>,
-    /// Sends [`Event::Files`] until it is replaced.
+    pub(crate) bell: Bell,
+    /// Rings until it is replaced.
     pub(crate) watch: FileWatch,
-    /// How far each issuer's list and signer are through their time, as last said.
-    pub(crate) stages: Vec<Stages>,
-    /// The files whose change is a reload: the configuration and the CAs' certificates.
+    /// The files whose change is a reload, as they were before they were read: the configuration and the CAs'
+    /// certificates.
     pub(crate) structure: FileStamps,
+    /// Responders that were replaced and that a worker may still hold.
+    pub(crate) retired: Vec<Arc<Responder>>,
 }
 
 impl Control {
-    /// Works until it is told to stop.
-    pub(crate) fn run(&mut self, events: &Receiver<Event>) {
-        self.begin();
-        loop {
-            match events.recv_timeout(self.wait(self.clock.now())) {
-                Ok(Event::Stop) => return,
-                // Nobody can send any more: nothing is left to wait for.
-                Err(RecvTimeoutError::Disconnected) => return,
-                Ok(Event::Reload) => self.reload_and_tell(),
-                Ok(Event::Files) | Err(RecvTimeoutError::Timeout) => self.look(),
-            }
-        }
-    }
-
-    /// Takes the issuers and files as they are now for what later looks are compared with.
-    fn begin(&mut self) {
-        self.structure = self.structure_stamps();
-        self.stages = vec![
-            Stages {
-                list: Stage::Fresh,
-                signer: Stage::Fresh
-            };
-            self.issuers.len()
-        ];
+    /// Works until the process ends.
+    pub(crate) fn run(&mut self, calls: &Receiver<()>) {
         self.tell_stages(self.clock.now());
+        loop {
+            let now = self.clock.now();
+            match calls.recv_timeout(self.wait(now)) {
+                // Nobody can call any more: nothing is left to wait for.
+                Err(RecvTimeoutError::Disconnected) => return,
+                Ok(()) | Err(RecvTimeoutError::Timeout) if self.bell.takes_reload() => {
+                    self.reload_and_tell();
+                }
+                Ok(()) | Err(RecvTimeoutError::Timeout) => self.look(),
+            }
+            self.retired
+                .retain(|responder| Arc::strong_count(responder) > 1);
+        }
     }
 
     /// How long nothing needs to be looked at: the check interval, or less when something ends or begins before.
@@ -111,26 +120,25 @@ impl Control {
             .issuers
             .iter()
             .flat_map(|running| {
-                let ends = [list_window(running), signer_window(running)]
-                    .into_iter()
-                    .flatten()
-                    .filter_map(move |window| next_stage(window, now));
-                running.refresher.next_wake(now).into_iter().chain(ends)
+                let wake = running.refresher.next_wake(now);
+                wake.into_iter().chain(stage::next(running, now))
             })
             .min();
         let seconds = soonest.map_or(u64::MAX, |time| {
             u64::try_from(time.seconds_since(now)).unwrap_or(0)
         });
-        self.config
-            .check_interval
-            .min(Duration::from_secs(seconds.max(1)))
+        let interval = if self.retired.is_empty() {
+            self.config.check_interval
+        } else {
+            RETIREMENT_WAIT
+        };
+        interval.min(Duration::from_secs(seconds.max(1)))
     }
 
     /// Looks at every followed file.
     fn look(&mut self) {
-        let structure = self.structure_stamps();
-        let changed = structure.changed_since(&self.structure);
-        if let Some(path) = changed.first() {
+        let structure = structure_stamps(&self.origin, &self.config);
+        if let Some(path) = structure.changed_since(&self.structure).first() {
             info!(path = %path.display(), "changed: everything is read again");
             self.reload_and_tell();
             return;
@@ -145,11 +153,8 @@ impl Control {
 
     /// Says it when a list or a certificate is nearly over, or over: each once.
     fn tell_stages(&mut self, now: Time) {
-        for (running, told) in self.issuers.iter().zip(&mut self.stages) {
-            let stages = Stages::of(running, now);
-            tell_stage(running, Dated::List, stages.list, told.list, now);
-            tell_stage(running, Dated::Signer, stages.signer, told.signer, now);
-            *told = stages;
+        for running in &mut self.issuers {
+            stage::tell(running, now);
         }
     }
 
@@ -162,56 +167,69 @@ impl Control {
         if let Err(error) = self.log.reopen() {
             error!("{error:#}");
         }
-        match self.reload() {
-            Ok(()) => info!("reloaded: {} issuer(s)", self.issuers.len()),
+        let before: Vec<Arc<Issuer>> = self
+            .issuers
+            .iter()
+            .map(|running| Arc::clone(&running.issuer))
+            .collect();
+        let reloaded = self.reload();
+        // Whatever became of the configuration: a list or a pair that changed is news of its own.
+        // Issuers that were just made have just been looked at.
+        let now = self.clock.now();
+        let stays = |running: &&mut RunningIssuer| {
+            before
+                .iter()
+                .any(|issuer| Arc::ptr_eq(issuer, &running.issuer))
+        };
+        for running in self.issuers.iter_mut().filter(stays) {
+            look_at_list(running, now);
+            look_at_pair_afresh(running, now);
+        }
+        self.tell_stages(now);
+        let refused_count = self
+            .issuers
+            .iter()
+            .filter(|running| running.credentials.is_refused() || !running.can_answer())
+            .count();
+        match reloaded {
+            Ok(()) if refused_count == 0 => info!("reloaded: {} issuer(s)", self.issuers.len()),
+            Ok(()) => warn!(
+                "reloaded in part: {refused_count} of {} issuer(s) could not take their files",
+                self.issuers.len()
+            ),
             Err(reasons) => error!(
-                "not reloaded, everything stays as it is: {}",
+                "not reloaded, the configuration stays as it is: {}",
                 reasons.join("; ")
             ),
         }
-        // Also after a failure: the same bad file is no news until it changes again.
-        self.begin();
         notify(&[NotifyState::Ready]);
     }
 
-    /// Builds everything anew and swaps it in, or leaves all as it is.
+    /// Builds what changed, and swaps it in or leaves all as it is.  An issuer whose configuration did not change stays
+    /// whole, with what it knows.
     fn reload(&mut self) -> Result<(), Vec<String>> {
+        // Taken before anything is read: a change meanwhile is seen at the next look.  Also kept after a failure: the
+        // same bad file is no news until it changes again.
+        self.structure = structure_stamps(&self.origin, &self.config);
         let config = self
             .origin
             .load(&self.environment)
             .map_err(|problems| problems.lines())?;
-        let watch = watch(&self.origin, &config, &self.sender);
+        let watch = watch(&self.origin, &config, &self.bell);
         let now = self.clock.now();
-        let Assembly {
-            responder,
-            issuers,
-            first_looks,
-        } = assemble::assemble(&config, self.state.as_ref(), &self.pool, &self.issuers, now)
-            .map_err(|error| vec![error.to_string()])?;
-
-        // An issuer that could not answer before does not stand in the way of the others; any other may not be lost.
-        let broken_already: HashSet<&str> = self
+        let parts: Vec<Part> = config
             .issuers
             .iter()
-            .filter(|running| !running.can_answer())
-            .map(|running| running.issuer.identity())
+            .map(|issuer| self.part(issuer, now))
             .collect();
-        let reasons: Vec<String> = issuers
-            .iter()
-            .zip(&first_looks)
-            .filter(|(running, _)| {
-                !running.can_answer() && !broken_already.contains(running.issuer.identity())
-            })
-            .flat_map(|(running, look)| {
-                let name = running.config.name.clone();
-                look.causes(&running.config)
-                    .into_iter()
-                    .map(move |(_, cause)| format!("issuer {name}: {cause}"))
-            })
-            .collect();
-        if !reasons.is_empty() {
-            return Err(reasons);
-        }
+        let issuers = parts.iter().map(|part| match part {
+            Part::Kept { position } => &self.issuers[*position],
+            Part::Built(built) => &built.0,
+        });
+        let responder = assemble::responder(issuers.clone(), &self.pool)
+            .map_err(|error| vec![error.to_string()])?;
+        let none_would_answer = !issuers.clone().any(|running| running.can_answer_at(now));
+        self.refuse_losses(&parts, none_would_answer, now)?;
 
         for warning in config
             .warnings
@@ -220,15 +238,80 @@ impl Control {
         {
             warn!("{warning}");
         }
-        for (running, look) in issuers.iter().zip(&first_looks) {
-            report::first_look(running, look, now);
+        for part in &parts {
+            match part {
+                Part::Kept { position: _ } => {}
+                Part::Built(built) => report::first_look(&built.0, &built.1, now),
+            }
         }
         self.warn_of_what_needs_a_restart(&config);
-        self.responder.store(Arc::new(responder));
-        self.issuers = issuers;
+        // Kept until no worker has it any more: freeing it is no work for a worker.
+        self.retired.push(self.responder.swap(Arc::new(responder)));
+        let mut before: Vec<Option<RunningIssuer>> =
+            mem::take(&mut self.issuers).into_iter().map(Some).collect();
+        self.issuers = parts
+            .into_iter()
+            .zip(&config.issuers)
+            .filter_map(|(part, config)| match part {
+                // Each is taken once, since no two issuers of a configuration have one identity.
+                Part::Kept { position } => before[position].take().map(|running| RunningIssuer {
+                    config: config.clone(),
+                    ..running
+                }),
+                Part::Built(built) => Some(built.0),
+            })
+            .collect();
+        self.structure = config.structure.clone();
         self.config = config;
         self.watch = watch;
         Ok(())
+    }
+
+    /// What an issuer of the new configuration is made of.
+    fn part(&self, config: &IssuerConfig, now: Time) -> Part {
+        let same = |running: &RunningIssuer| running.config.makes_the_same_as(config);
+        if let Some(position) = self.issuers.iter().position(same) {
+            return Part::Kept { position };
+        }
+        let built = assemble::build(config, self.state.as_ref(), &self.issuers, now);
+        Part::Built(Box::new(built))
+    }
+
+    /// An issuer that answered, by its name or as a CA, may not be lost.  One that is new, or could not answer before
+    /// either, does not stand in the way of the others.
+    fn refuse_losses(
+        &self,
+        parts: &[Part],
+        none_would_answer: bool,
+        now: Time,
+    ) -> Result<(), Vec<String>> {
+        let answering = || {
+            self.issuers
+                .iter()
+                .filter(|running| running.can_answer_at(now))
+        };
+        let all_would_be_lost = none_would_answer && answering().next().is_some();
+        let mut reasons = Vec::new();
+        for part in parts {
+            let Part::Built(built) = part else {
+                continue;
+            };
+            let (running, look) = built.as_ref();
+            let answered = answering().any(|before| {
+                before.issuer.identity() == running.issuer.identity()
+                    || before.config.name == running.config.name
+            });
+            if !running.can_answer() && (answered || all_would_be_lost) {
+                let name = &running.config.name;
+                let causes = look.causes(&running.config).into_iter();
+                reasons.extend(causes.map(|(_, cause)| format!("issuer {name}: {cause}")));
+            }
+        }
+        if reasons.is_empty() {
+            Ok(())
+        } else {
+            Err(reasons)
+        }
     }
 
     fn warn_of_what_needs_a_restart(&self, config: &Config) {
@@ -245,14 +328,14 @@ impl Control {
             warn!("the state directory is another one now: that needs a restart");
         }
     }
+}
 
-    fn structure_stamps(&self) -> FileStamps {
-        FileStamps::of(
-            structure_paths(&self.origin, &self.config)
-                .iter()
-                .map(PathBuf::as_path),
-        )
-    }
+/// How an issuer of a new configuration comes to be.
+enum Part {
+    /// The running one at this position stays.
+    Kept { position: usize },
+    /// Made anew, and what was learned on the way.
+    Built(Box<(RunningIssuer, FirstLook)>),
 }
 
 fn look_at_list(running: &mut RunningIssuer, now: Time) {
@@ -310,22 +393,36 @@ fn look_at_pair(running: &mut RunningIssuer, now: Time) {
     }
 }
 
-/// Watches all files of a configuration.
-pub(crate) fn watch(
-    origin: &ConfigOrigin,
-    config: &Config,
-    sender: &SyncSender<Event>,
-) -> FileWatch {
+/// Reads certificate and key again in any case.
+fn look_at_pair_afresh(running: &mut RunningIssuer, now: Time) {
+    running.credentials.forget_stamps();
+    match running.credentials.refresh(now) {
+        CredentialReport::Unchanged | CredentialReport::Recovered => {}
+        CredentialReport::Swapped { warnings } => report::pair_in_use(running, &warnings, now),
+        // Whoever asks for a reload wants to know, also when it was said before.
+        CredentialReport::Refused { error, attempts: _ } => {
+            let stays = if running.can_answer_at(now) {
+                "the signer in use goes on"
+            } else {
+                "answers are tryLater"
+            };
+            let issuer = running.config.name.as_str();
+            error!(issuer, "not reloaded: {error}; {stays}");
+        }
+    }
+}
+
+/// Watches all files of a configuration.  They were read before anybody knew which they are: it begins with a look of
+/// its own, which finds what changed in between.
+pub(crate) fn watch(origin: &ConfigOrigin, config: &Config, bell: &Bell) -> FileWatch {
     let mut paths = structure_paths(origin, config);
     for issuer in &config.issuers {
         paths.push(issuer.crl.clone());
         paths.extend(issuer.responder.paths().into_iter().map(Path::to_owned));
     }
-    let sender = sender.clone();
-    let (watch, errors) = FileWatch::start(&paths, move |_| {
-        // A full queue already holds an event that leads to the same look.
-        let _ = sender.try_send(Event::Files);
-    });
+    let watching = bell.clone();
+    let (watch, errors) = FileWatch::start(&paths, move |_| watching.ask_for_look());
+    bell.ask_for_look();
     for error in errors {
         warn!(
             "{error}; changes are seen every {} s",
@@ -335,7 +432,13 @@ pub(crate) fn watch(
     watch
 }
 
-/// The files whose change is a change of the whole.
+/// What those files are now.
+fn structure_stamps(origin: &ConfigOrigin, config: &Config) -> FileStamps {
+    let paths = structure_paths(origin, config);
+    FileStamps::of(paths.iter().map(PathBuf::as_path))
+}
+
+/// The files whose change is a change of the whole, in the order of [`Config::structure`].
 fn structure_paths(origin: &ConfigOrigin, config: &Config) -> Vec<PathBuf> {
     let certificates = config
         .issuers
@@ -356,136 +459,4 @@ pub(crate) fn join(addresses: &[SocketAddr]) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-/// How far something is through its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Stage {
-    /// More than a fifth of its time is left.
-    Fresh,
-    /// The last fifth.
-    Ending { end: Time },
-    /// Over.
-    Over { end: Time },
-}
-
-/// Of one issuer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stages {
-    list: Stage,
-    signer: Stage,
-}
-
-impl Stages {
-    fn of(running: &RunningIssuer, now: Time) -> Stages {
-        // What is not there was reported when it could not be loaded.
-        let of = |window: Option<ValidityWindow>| {
-            window.map_or(Stage::Fresh, |window| stage(window, now))
-        };
-        Stages {
-            list: of(list_window(running)),
-            signer: of(signer_window(running)),
-        }
-    }
-}
-
-fn list_window(running: &RunningIssuer) -> Option<ValidityWindow> {
-    running.issuer.table().map(|table| table.window())
-}
-
-/// From the first to the last second of the signer's certificate.
-fn signer_window(running: &RunningIssuer) -> Option<ValidityWindow> {
-    let credential = running.issuer.credential()?;
-    Some(ValidityWindow {
-        this_update: credential.not_before(),
-        next_update: credential.not_after(),
-    })
-}
-
-fn stage(window: ValidityWindow, now: Time) -> Stage {
-    let end = window.next_update;
-    if now > end {
-        Stage::Over { end }
-    } else if now >= last_fifth(window) {
-        Stage::Ending { end }
-    } else {
-        Stage::Fresh
-    }
-}
-
-fn last_fifth(window: ValidityWindow) -> Time {
-    window
-        .next_update
-        .plus_seconds(-(window.next_update.seconds_since(window.this_update) / 5))
-}
-
-/// When the next stage begins.
-fn next_stage(window: ValidityWindow, now: Time) -> Option<Time> {
-    [last_fifth(window), window.next_update.plus_seconds(1)]
-        .into_iter()
-        .find(|time| *time > now)
-}
-
-/// What has a last second.
-#[derive(Clone, Copy, Debug)]
-enum Dated {
-    List,
-    Signer,
-}
-
-fn tell_stage(running: &RunningIssuer, dated: Dated, stage: Stage, told: Stage, now: Time) {
-    let issuer = running.config.name.as_str();
-    if stage == told {
-        return;
-    }
-    match (dated, stage) {
-        (Dated::List | Dated::Signer, Stage::Fresh) => {}
-        (Dated::List, Stage::Ending { end }) => {
-            warn!(
-                issuer,
-                "the CRL ends on {}, and no newer one is there",
-                utc_and_distance(end, now)
-            );
-        }
-        (Dated::Signer, Stage::Ending { end }) => {
-            warn!(
-                issuer,
-                "the signer's certificate ends on {}: renew it",
-                utc_and_distance(end, now)
-            );
-        }
-        // The refresher reports that one itself, to the second.
-        (Dated::List, Stage::Over { end: _ }) => {}
-        (Dated::Signer, Stage::Over { end }) => error!(
-            issuer,
-            "the signer's certificate expired on {}; answers are tryLater until it is renewed",
-            utc_and_distance(end, now),
-        ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_window_is_fresh_then_ending_in_its_last_fifth_then_over() {
-        let start = Time::from_unix(1_000_000);
-        let window = ValidityWindow {
-            this_update: start,
-            next_update: start.plus_seconds(100),
-        };
-        let end = window.next_update;
-        assert_eq!(stage(window, start), Stage::Fresh);
-        assert_eq!(stage(window, start.plus_seconds(79)), Stage::Fresh);
-        assert_eq!(stage(window, start.plus_seconds(80)), Stage::Ending { end });
-        assert_eq!(stage(window, end), Stage::Ending { end });
-        assert_eq!(stage(window, end.plus_seconds(1)), Stage::Over { end });
-        assert_eq!(next_stage(window, start), Some(start.plus_seconds(80)));
-        assert_eq!(
-            next_stage(window, start.plus_seconds(80)),
-            Some(start.plus_seconds(101))
-        );
-        assert_eq!(next_stage(window, start.plus_seconds(101)), None);
-    }
 }

@@ -89,6 +89,16 @@ impl CredentialFiles {
         }
     }
 
+    /// The files, as last looked at, make no credential.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    /// Makes the next look read the files in any case.
+    pub(crate) fn forget_stamps(&mut self) {
+        self.stamps = FileStamps::default();
+    }
+
     /// Looks at the files, and puts a new pair into the issuer's slot if they make one.
     pub(crate) fn refresh(&mut self, now: Time) -> CredentialReport {
         // Stamps are taken before the files are read: a change in between is seen next time.

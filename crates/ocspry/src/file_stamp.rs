@@ -22,6 +22,11 @@ impl FileStamps {
         )
     }
 
+    /// Looks at one more file.
+    pub(crate) fn add(&mut self, path: &Path) {
+        self.0.extend(FileStamps::of([path]).0);
+    }
+
     /// The files that differ from an earlier look at the same ones.
     pub(crate) fn changed_since<'a>(&'a self, earlier: &FileStamps) -> Vec<&'a Path> {
         self.0

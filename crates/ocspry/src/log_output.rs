@@ -6,9 +6,10 @@ use std::env;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
+use arc_swap::ArcSwap;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -20,8 +21,8 @@ const LEVEL_VARIABLE: &str = "OCSPRY_LOG";
 pub(crate) enum LogOutput {
     /// Standard error.
     StandardError,
-    /// A file, appended to.
-    File { path: PathBuf, file: Mutex<File> },
+    /// A file, appended to; swapped when it is opened again.  No lock: a panic while a line is written is a line too.
+    File { path: PathBuf, file: ArcSwap<File> },
 }
 
 impl LogOutput {
@@ -33,7 +34,7 @@ impl LogOutput {
         let output = Arc::new(match path {
             Some(path) => LogOutput::File {
                 path: path.to_owned(),
-                file: Mutex::new(open(path)?),
+                file: ArcSwap::from_pointee(open(path)?),
             },
             None => LogOutput::StandardError,
         });
@@ -48,6 +49,8 @@ impl LogOutput {
             .with_env_filter(filter)
             .with_target(false)
             .with_ansi(path.is_none() && io::stderr().is_terminal())
+            // A line that cannot be written is lost: saying so on a closed standard error would be a panic.
+            .log_internal_errors(false)
             .with_writer(SharedOutput(Arc::clone(&output)))
             .try_init()
             .map_err(|error| anyhow!("the log cannot be set up: {error}"))?;
@@ -62,7 +65,7 @@ impl LogOutput {
         match self {
             LogOutput::StandardError => Ok(()),
             LogOutput::File { path, file } => {
-                *lock(file) = open(path)?;
+                file.store(Arc::new(open(path)?));
                 Ok(())
             }
         }
@@ -86,31 +89,29 @@ fn open(path: &Path) -> Result<File> {
     })
 }
 
-/// A writer that panicked has left a whole file behind: go on with it.
-fn lock(file: &Mutex<File>) -> MutexGuard<'_, File> {
-    file.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Writes one event.
-pub(crate) enum LogWriter<'a> {
+/// Writes one event, in one piece: lines of several threads do not mix.
+pub(crate) enum LogWriter {
     /// To standard error.
     StandardError(io::Stderr),
-    /// To the file, whole lines at a time.
-    File(MutexGuard<'a, File>),
+    /// To the file, or to standard error while the file takes nothing (a full disk).
+    File(Arc<File>),
 }
 
-impl Write for LogWriter<'_> {
+impl Write for LogWriter {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self {
             LogWriter::StandardError(stream) => stream.write(buffer),
-            LogWriter::File(file) => file.write(buffer),
+            LogWriter::File(file) => file
+                .as_ref()
+                .write(buffer)
+                .or_else(|_| io::stderr().write(buffer)),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
             LogWriter::StandardError(stream) => stream.flush(),
-            LogWriter::File(file) => file.flush(),
+            LogWriter::File(file) => file.as_ref().flush(),
         }
     }
 }
@@ -119,12 +120,12 @@ impl Write for LogWriter<'_> {
 struct SharedOutput(Arc<LogOutput>);
 
 impl<'a> MakeWriter<'a> for SharedOutput {
-    type Writer = LogWriter<'a>;
+    type Writer = LogWriter;
 
-    fn make_writer(&'a self) -> LogWriter<'a> {
+    fn make_writer(&'a self) -> LogWriter {
         match self.0.as_ref() {
             LogOutput::StandardError => LogWriter::StandardError(io::stderr()),
-            LogOutput::File { path: _, file } => LogWriter::File(lock(file)),
+            LogOutput::File { path: _, file } => LogWriter::File(file.load_full()),
         }
     }
 }
@@ -134,10 +135,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_line_that_the_file_does_not_take_is_no_error_and_holds_up_nobody() {
+        let path = PathBuf::from("/dev/full");
+        let file = ArcSwap::from_pointee(open(&path).unwrap());
+        let output = SharedOutput(Arc::new(LogOutput::File { path, file }));
+        // As when a panic is reported in the middle of a line.
+        let mut first = output.make_writer();
+        let mut second = output.make_writer();
+        second.write_all(b"to standard error instead\n").unwrap();
+        first.write_all(b"to standard error instead\n").unwrap();
+    }
+
+    #[test]
     fn a_rotated_log_file_is_let_go_when_it_is_opened_again() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ocspry.log");
-        let file = Mutex::new(open(&path).unwrap());
+        let file = ArcSwap::from_pointee(open(&path).unwrap());
         let output = SharedOutput(Arc::new(LogOutput::File {
             path: path.clone(),
             file,

@@ -15,9 +15,11 @@ mod log_output;
 mod report;
 mod shell;
 mod signals;
+mod stage;
 mod summary;
 mod time_text;
 
+use std::io::{self, Write};
 use std::panic;
 use std::process::ExitCode;
 
@@ -76,7 +78,8 @@ fn main() -> ExitCode {
         Command::Config(command) => cmd::config::run(command),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("{}", on_one_line(&error));
+        // Nobody may be reading.
+        let _ = writeln!(io::stderr(), "{}", on_one_line(&error));
         ExitCode::FAILURE
     })
 }
@@ -106,7 +109,7 @@ fn log_panics() {
         if tracing::dispatcher::has_been_set() {
             tracing::error!("panic at {place}: {message}");
         } else {
-            eprintln!("error: panic at {place}: {message}");
+            let _ = writeln!(io::stderr(), "error: panic at {place}: {message}");
         }
     }));
 }
@@ -125,7 +128,7 @@ mod tests {
 
     #[test]
     fn an_error_is_one_line_and_names_each_cause_once() {
-        let cause = std::io::Error::from(std::io::ErrorKind::NotFound);
+        let cause = io::Error::from(io::ErrorKind::NotFound);
         let error = Err::<(), _>(cause)
             .context("the directory x cannot be read")
             .unwrap_err();

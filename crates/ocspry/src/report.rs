@@ -26,7 +26,7 @@ pub(crate) fn first_look(running: &RunningIssuer, look: &FirstLook, now: Time) {
     }
     match &look.pair {
         PairLook::InUse(warnings) => pair_in_use(running, warnings, now),
-        PairLook::Refused(error) => error!(issuer, "{error}; answers are tryLater"),
+        PairLook::Refused(error) => pair_refused(running, error, 1, now),
     }
 }
 

@@ -1,23 +1,46 @@
-//! Signals become events.  From: the kernel.  To: `control`.
+//! Signals become wishes.  From: the kernel.  To: `control` (SIGHUP) and `serve` (SIGTERM, SIGINT).
 //!
-//! A second SIGTERM or SIGINT means now: it does not wait for requests in flight.
+//! The end does not go through the control thread, which may be busy with a long list: whoever has the port closes it.
+//! Before there is a port, nothing is under way, and the process ends at once.  A second SIGTERM or SIGINT means now: it
+//! does not wait for requests in flight.
 
 use std::io;
 use std::process;
-use std::sync::mpsc::SyncSender;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::control::Event;
+use crate::control::Bell;
+
+/// The first SIGTERM or SIGINT, for whoever has the port.
+pub(crate) struct StopRequest {
+    is_awaited: Arc<AtomicBool>,
+    received: Receiver<()>,
+}
+
+impl StopRequest {
+    /// From here on somebody will [`StopRequest::wait`]; before, the signal ends the process.
+    pub(crate) fn will_be_awaited(&self) {
+        self.is_awaited.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns when the signal has come.
+    pub(crate) fn wait(&self) {
+        // Without a sender no signal can come any more: then, too, it is time to end.
+        let _ = self.received.recv();
+    }
+}
 
 /// Starts the thread that receives SIGHUP, SIGTERM and SIGINT.  They are caught from the moment this returns.
 ///
 /// # Errors
 /// The kernel gave no thread or no signal handler.
-pub(crate) fn forward(events: SyncSender<Event>) -> io::Result<()> {
+pub(crate) fn receive(bell: Bell) -> io::Result<StopRequest> {
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut hangup, mut terminate, mut interrupt) = {
         let _inside = runtime.enter();
@@ -27,6 +50,13 @@ pub(crate) fn forward(events: SyncSender<Event>) -> io::Result<()> {
             signal(SignalKind::interrupt())?,
         )
     };
+    // One is enough: the second does not wait.
+    let (stop, received) = sync_channel(1);
+    let is_awaited = Arc::new(AtomicBool::new(false));
+    let request = StopRequest {
+        is_awaited: Arc::clone(&is_awaited),
+        received,
+    };
     thread::Builder::new()
         .name("ocspry-signals".to_owned())
         .spawn(move || {
@@ -34,33 +64,34 @@ pub(crate) fn forward(events: SyncSender<Event>) -> io::Result<()> {
             runtime.block_on(async move {
                 let mut stopping = false;
                 loop {
-                    let (event, name) = tokio::select! {
-                        Some(()) = hangup.recv() => (Event::Reload, "SIGHUP"),
-                        Some(()) = terminate.recv() => (Event::Stop, "SIGTERM"),
-                        Some(()) = interrupt.recv() => (Event::Stop, "SIGINT"),
+                    let (stops, name) = tokio::select! {
+                        Some(()) = hangup.recv() => (false, "SIGHUP"),
+                        Some(()) = terminate.recv() => (true, "SIGTERM"),
+                        Some(()) = interrupt.recv() => (true, "SIGINT"),
                         else => return,
                     };
                     info!("{name} received");
-                    if matches!(event, Event::Stop) {
-                        if stopping {
-                            warn!("second signal: requests in flight are cut");
-                            process::exit(1);
-                        }
+                    if !stops {
+                        bell.ask_for_reload();
+                    } else if stopping {
+                        warn!("second signal: requests in flight are cut");
+                        process::exit(1);
+                    } else if is_awaited.load(Ordering::SeqCst) {
                         stopping = true;
-                    }
-                    // The kernel folds repeated signals into one, so waiting for room here cannot pile up anything; and
-                    // when nobody listens any more, the program is at its end.
-                    if events.send(event).is_err() && !stopping {
-                        return;
+                        let _ = stop.try_send(());
+                    } else {
+                        info!("stopped before the port was open");
+                        process::exit(0);
                     }
                 }
             });
         })?;
-    Ok(())
+    Ok(request)
 }
 
-/// A program that no longer hears signals must not go on as if it did.
-struct EndProcessOnPanic;
+/// On a thread that the program cannot do without: a program that no longer hears signals, or no longer sees its files
+/// change, must not go on as if it did.
+pub(crate) struct EndProcessOnPanic;
 
 impl Drop for EndProcessOnPanic {
     fn drop(&mut self) {

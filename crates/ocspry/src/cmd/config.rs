@@ -3,6 +3,7 @@
 //! From: `main`.  To: standard output (the verdict, or all of it as JSON) and standard error (what is wrong).  No state
 //! directory is opened or written: the files are judged as they are, not what could stand in for them.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
@@ -58,7 +59,7 @@ fn check(flags: CheckFlags) -> Result<ExitCode> {
         .context("no configuration file given")?;
     let verdict = Verdict::of(path, SystemClock.now())?;
     if flags.json {
-        println!("{:#}", verdict.json());
+        let _ = writeln!(io::stdout(), "{:#}", verdict.json());
     } else {
         verdict.print();
     }
@@ -123,7 +124,7 @@ impl Verdict {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let pool = assemble::start_signing_pool(processors)
             .context("the signing threads cannot be started")?;
-        let assembly = assemble::assemble(&config, None, &pool, &[], now)?;
+        let assembly = assemble::assemble(&config, None, &pool, now)?;
         for (running, look) in assembly.issuers.iter().zip(&assembly.first_looks) {
             verdict.judge(running, look);
         }
@@ -175,9 +176,11 @@ impl Verdict {
         }
     }
 
+    /// Nobody may be reading: the exit code tells the verdict too.
     fn print(&self) {
+        let mut errors = anstream::stderr();
         for warning in &self.warnings {
-            anstream::eprintln!("warning: {warning}");
+            let _ = writeln!(errors, "warning: {warning}");
         }
         for (index, complaint) in self.complaints.iter().enumerate() {
             let message = match &complaint.issuer {
@@ -185,20 +188,21 @@ impl Verdict {
                 None => complaint.message.clone(),
             };
             if index > 0 {
-                eprintln!();
+                let _ = writeln!(errors);
             }
-            match (&self.text, &complaint.help) {
-                (Some(text), help) => anstream::eprintln!(
+            let _ = match (&self.text, &complaint.help) {
+                (Some(text), help) => writeln!(
+                    errors,
                     "{}",
                     text.render(&complaint.place, &message, help.as_deref())
                 ),
-                (None, Some(help)) => anstream::eprintln!("error: {message}: {help}"),
-                (None, None) => anstream::eprintln!("error: {message}"),
-            }
+                (None, Some(help)) => writeln!(errors, "error: {message}: {help}"),
+                (None, None) => writeln!(errors, "error: {message}"),
+            };
         }
         if self.complaints.is_empty() {
-            println!("{}: ok\n", self.path.display());
-            print!("{}", summary::issuers_text(&self.issuers, self.now));
+            let issuers = summary::issuers_text(&self.issuers, self.now);
+            let _ = write!(io::stdout(), "{}: ok\n\n{issuers}", self.path.display());
         }
     }
 

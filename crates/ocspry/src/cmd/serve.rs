@@ -1,7 +1,8 @@
 //! `ocspry serve`: from flags or a file to a running responder, and to its orderly end.
 //!
-//! From: `main` (or `demo`).  To: `control`, which runs until a signal stops it.  The order matters: files are watched
-//! before they are read, everything is checked before the port opens, and systemd hears READY when answers can be had.
+//! From: `main` (or `demo`).  To: `control`, on a thread of its own; this one waits for the signal that ends it all.  The
+//! order matters: whatever changes after it was read is seen, everything is checked before the port opens, and systemd
+//! hears READY when answers can be had.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -15,14 +16,15 @@ use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use ocspry_core::{Clock, SystemClock};
 use ocspry_http::{Limits, Listeners, Server};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tracing::{info, warn};
 
 use crate::assemble::{self, Assembly};
 use crate::config::{ConfigOrigin, Environment, ServeFlags};
-use crate::control::{self, Control};
-use crate::file_stamp::FileStamps;
+use crate::control::{self, Bell, Control};
 use crate::log_output::LogOutput;
+use crate::signals::EndProcessOnPanic;
 use crate::{report, signals, summary};
 
 /// Requests in flight get this long to finish when the program stops.
@@ -44,11 +46,14 @@ pub(crate) fn serve(
     origin: ConfigOrigin,
     more: impl FnOnce(&[SocketAddr]) -> String,
 ) -> Result<ExitCode> {
+    let (bell, calls) = Bell::new();
+    let stop = signals::receive(bell.clone()).context("signals cannot be received")?;
     let environment = Environment::of_process();
     let config = match origin.load(&environment) {
         Ok(config) => config,
         Err(problems) => {
-            anstream::eprintln!("{}", problems.render());
+            // Nobody may be reading.
+            let _ = writeln!(anstream::stderr(), "{}", problems.render());
             return Ok(ExitCode::FAILURE);
         }
     };
@@ -57,18 +62,15 @@ pub(crate) fn serve(
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let pool = assemble::start_signing_pool(processors)
         .context("the signing threads cannot be started")?;
-    let (sender, events) = control::channel();
-    signals::forward(sender.clone()).context("signals cannot be received")?;
-
-    // What is watched before it is read cannot change unseen.
-    let watch = control::watch(&origin, &config, &sender);
+    // Lists and keys are watched before they are read; what was read above is compared at the first look.
+    let watch = control::watch(&origin, &config, &bell);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let now = clock.now();
     let Assembly {
         responder,
         issuers,
         first_looks,
-    } = assemble::assemble(&config, state.as_ref(), &pool, &[], now)?;
+    } = assemble::assemble(&config, state.as_ref(), &pool, now)?;
     let waits = |look: &assemble::FirstLook| look.causes_nothing();
     if !issuers
         .iter()
@@ -87,8 +89,10 @@ pub(crate) fn serve(
         }
         bail!("{}", lines.trim_end());
     }
+    allow_descriptors(Limits::DEFAULT.connections_max, processors);
     let listeners = Listeners::bind(&config.listen, processors)?;
     let responder = Arc::new(ArcSwap::from_pointee(responder));
+    stop.will_be_awaited();
     let server = Server::start(
         listeners,
         Arc::clone(&responder),
@@ -122,6 +126,7 @@ pub(crate) fn serve(
     let _ = io::stdout().lock().write_all(text.as_bytes());
     notify(&[NotifyState::Ready]);
 
+    let structure = config.structure.clone();
     let mut control = Control {
         origin,
         environment,
@@ -133,12 +138,19 @@ pub(crate) fn serve(
         pool,
         responder,
         issuers,
-        sender,
+        bell,
         watch,
-        stages: Vec::new(),
-        structure: FileStamps::default(),
+        structure,
+        retired: Vec::new(),
     };
-    control.run(&events);
+    thread::Builder::new()
+        .name("ocspry-control".to_owned())
+        .spawn(move || {
+            let _end = EndProcessOnPanic;
+            control.run(&calls);
+        })
+        .context("the control thread cannot be started")?;
+    stop.wait();
 
     notify(&[NotifyState::Stopping]);
     info!(
@@ -152,6 +164,32 @@ pub(crate) fn serve(
     }
     Ok(ExitCode::SUCCESS)
 }
+
+/// Raises the soft limit of open files as far as the connections need and the hard limit lets us.
+fn allow_descriptors(connections_max: usize, processors: usize) {
+    let needed = connections_max as u64 + DESCRIPTORS_BESIDE + 8 * processors as u64;
+    let limit = getrlimit(Resource::Nofile);
+    let is_enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= needed);
+    if is_enough(limit.current) {
+        return;
+    }
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let in_force = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    if let Some(files) = in_force.filter(|_| !is_enough(in_force)) {
+        warn!(
+            "at most {files} files may be open, {connections_max} connections need {needed}: raise the limit (LimitNOFILE=, ulimit -n)"
+        );
+    }
+}
+
+/// Open files that are no connections: listeners, log, watches, event queues, and the files that are read.
+const DESCRIPTORS_BESIDE: u64 = 64;
 
 fn start_text(summary: &str, addresses: &[SocketAddr], more: &str) -> String {
     let mut text = format!("ocspry {}\n\n{summary}\n", env!("CARGO_PKG_VERSION"));

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ocspry_core::{NoncePolicy, OwnedCertificate, Policy};
+use ocspry_wire::x509::SignatureAlgorithm;
 use ocspry_wire::x509::certificate::display_name;
 use toml::Spanned;
 
@@ -20,6 +21,7 @@ use super::diagnostics::{Place, Problem};
 use super::error::{ConfigError, ConfigWarning, FileRole};
 use super::raw::{RawConfig, RawIssuer, RawListen, RawResponder, RawStatus};
 use crate::certificate_file::CertificateFile;
+use crate::file_stamp::FileStamps;
 
 /// A configuration that holds together.
 #[derive(Clone, Debug)]
@@ -36,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) issuers: Vec<IssuerConfig>,
     /// Not refused, but worth saying.
     pub(crate) warnings: Vec<ConfigWarning>,
+    /// The files that all this was read from, as they were just before: the configuration, then the CAs' certificates.
+    pub(crate) structure: FileStamps,
 }
 
 /// Where state is kept.
@@ -68,6 +72,27 @@ pub(crate) struct IssuerConfig {
     pub(crate) responder_place: Place,
     /// The operator's choices.
     pub(crate) policy: Policy,
+}
+
+impl IssuerConfig {
+    /// An issuer made from the one is as good as one made from the other; where they stand in the file does not matter.
+    pub(crate) fn makes_the_same_as(&self, other: &IssuerConfig) -> bool {
+        let IssuerConfig {
+            name,
+            certificate_path: _,
+            certificate,
+            crl,
+            crl_place: _,
+            responder,
+            responder_place: _,
+            policy,
+        } = self;
+        *name == other.name
+            && *certificate == other.certificate
+            && *crl == other.crl
+            && *responder == other.responder
+            && *policy == other.policy
+    }
 }
 
 /// Who signs an issuer's answers.
@@ -116,7 +141,8 @@ pub(super) const DEFAULT_PORT: u16 = 8888;
 /// Checks the files every five minutes, besides the watch.
 const DEFAULT_CHECK_INTERVAL: Duration = Duration::from_secs(300);
 
-/// Checks everything that was typed; relative paths are relative to `base`.
+/// Checks everything that was typed; relative paths are relative to `base`, and `structure` is the stamp of the file it
+/// was typed in, if any.
 ///
 /// # Errors
 /// All problems that were found, in the order of the checks.
@@ -124,11 +150,13 @@ pub(super) fn check(
     raw: RawConfig,
     base: &Path,
     environment: &Environment,
+    structure: FileStamps,
 ) -> Result<Config, Vec<Problem>> {
     let mut checker = Checker {
         base,
         problems: Vec::new(),
         warnings: Vec::new(),
+        structure,
     };
     if raw.version.is_none() {
         checker.problem(
@@ -176,11 +204,12 @@ pub(super) fn check(
         log_file,
         issuers: issuers.into_iter().map(|(_, issuer)| issuer).collect(),
         warnings: checker.warnings,
+        structure: checker.structure,
     })
 }
 
 /// `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/ocspry`, else `$HOME/.local/state/ocspry`.
-fn default_state(environment: &Environment) -> StateChoice {
+pub(super) fn default_state(environment: &Environment) -> StateChoice {
     // The XDG base directory specification: a relative path is to be ignored.
     let absolute = |path: &OsStr| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
     let by_systemd = environment
@@ -213,6 +242,7 @@ struct Checker<'a> {
     base: &'a Path,
     problems: Vec<Problem>,
     warnings: Vec<ConfigWarning>,
+    structure: FileStamps,
 }
 
 impl Checker<'_> {
@@ -382,12 +412,30 @@ impl Checker<'_> {
         place: Place,
         path: PathBuf,
     ) -> Option<(PathBuf, OwnedCertificate)> {
+        self.structure.add(&path);
         match CertificateFile::read(&path) {
             Ok(file) => {
+                let view = file.certificate.view();
+                let subject = || display_name(view.subject);
+                if !view.is_ca {
+                    self.warnings.push(ConfigWarning::NotACa {
+                        path: path.clone(),
+                        subject: subject(),
+                    });
+                }
+                // Nobody checks the signature of a root: it is trusted because it is there.
+                if view.signature_algorithm == Some(SignatureAlgorithm::RsaSha1)
+                    && view.issuer != view.subject
+                {
+                    self.warnings.push(ConfigWarning::Sha1Signed {
+                        path: path.clone(),
+                        subject: subject(),
+                    });
+                }
                 if !file.others.is_empty() {
                     self.warnings.push(ConfigWarning::MoreCertificates {
                         path: path.clone(),
-                        used: display_name(file.certificate.view().subject),
+                        used: subject(),
                         ignored_count: file.others.len(),
                     });
                 }

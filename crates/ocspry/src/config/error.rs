@@ -265,6 +265,10 @@ pub(crate) enum ConfigWarning {
         used: String,
         ignored_count: usize,
     },
+    /// A CA that is none by its own certificate.
+    NotACa { path: PathBuf, subject: String },
+    /// A CA certificate that clients may refuse.
+    Sha1Signed { path: PathBuf, subject: String },
 }
 
 impl fmt::Display for ConfigWarning {
@@ -277,6 +281,16 @@ impl fmt::Display for ConfigWarning {
             } => write!(
                 formatter,
                 "{}: only the first certificate ({used}) is used, {ignored_count} more ignored: give each CA in a file of its own",
+                path.display()
+            ),
+            ConfigWarning::NotACa { path, subject } => write!(
+                formatter,
+                "{}: {subject} is not marked as a CA (basicConstraints cA): clients may refuse what it issued; was another certificate meant?",
+                path.display()
+            ),
+            ConfigWarning::Sha1Signed { path, subject } => write!(
+                formatter,
+                "{}: the CA certificate {subject} is signed with SHA-1: many clients refuse it and all it issued; have it issued again",
                 path.display()
             ),
         }

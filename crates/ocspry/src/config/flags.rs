@@ -3,21 +3,23 @@
 //!
 //! Files may be given in any order: what belongs together is found by what is in them.  A CRL belongs to the CA whose
 //! name it carries and whose key verifies it, a responder certificate likewise, a key to the certificate with its
-//! public half.  Where only one file and one place are left, they go together without being asked, so that a file which
-//! is damaged today is judged when it is loaded, with the last good list at hand.
+//! public half.  A CRL that cannot be read today belongs to the CA that last used a list from that path, by what the
+//! state directory says.  Where only one file and one place are left, they go together without being asked.  So a file
+//! which is damaged today is judged when it is loaded, with the last good list at hand.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
-use ocspry_core::{OwnedCertificate, Signer, crypto};
+use ocspry_core::{Issuer, NoncePolicy, OwnedCertificate, Policy, Signer, crypto};
 use ocspry_signer::{FileSigner, Passphrase};
-use ocspry_source::{CrlFile, SourceLimits};
+use ocspry_source::{CrlFile, SourceLimits, StateDirectory};
 use ocspry_wire::x509::SubjectPublicKeyInfo;
 use ocspry_wire::x509::certificate::display_name;
 use toml::Spanned;
 
-use super::checked::{DEFAULT_HOST, DEFAULT_PORT};
+use super::Environment;
+use super::checked::{DEFAULT_HOST, DEFAULT_PORT, StateChoice, default_state};
 use super::diagnostics::{Place, Problem};
 use super::error::{ConfigError, FileRole};
 use super::raw::{self, RawConfig, RawIssuer, RawListen, RawResponder, RawStatus};
@@ -126,8 +128,8 @@ impl ServeFlags {
     ///
     /// # Errors
     /// Every file that belongs nowhere, or twice, or is missing, each by name.
-    pub(super) fn to_raw(&self) -> Result<RawConfig, Vec<Problem>> {
-        let issuers = Matching::of(self).map_err(|errors| {
+    pub(super) fn to_raw(&self, environment: &Environment) -> Result<RawConfig, Vec<Problem>> {
+        let issuers = Matching::of(self, environment).map_err(|errors| {
             errors
                 .into_iter()
                 .map(Problem::anywhere)
@@ -263,7 +265,10 @@ struct Matching {
 }
 
 impl Matching {
-    fn of(flags: &ServeFlags) -> Result<Vec<MatchedIssuer>, Vec<ConfigError>> {
+    fn of(
+        flags: &ServeFlags,
+        environment: &Environment,
+    ) -> Result<Vec<MatchedIssuer>, Vec<ConfigError>> {
         let mut matching = Matching {
             // A passphrase that cannot be read is reported when the key is loaded.
             passphrase: flags
@@ -281,12 +286,22 @@ impl Matching {
         }
 
         let ca_names: Vec<String> = cas.iter().map(Given::display).collect();
-        let crls = matching.pair(FileRole::Crl, &flags.crl, &ca_names, |path| {
-            let crl =
-                CrlFile::read(path, &SourceLimits::DEFAULT).map_err(|error| error.to_string())?;
-            let signer = cas.iter().position(|ca| crl.is_signed_by(ca.certificate()));
-            signer.ok_or_else(|| why_no_ca(&cas, crl.issuer_name()))
-        });
+        let last_used = last_used_paths(flags, environment, &cas);
+        let crls = matching.pair(
+            FileRole::Crl,
+            &flags.crl,
+            &ca_names,
+            |path| {
+                let crl = CrlFile::read(path, &SourceLimits::DEFAULT)
+                    .map_err(|error| error.to_string())?;
+                let signer = cas.iter().position(|ca| crl.is_signed_by(ca.certificate()));
+                signer.ok_or_else(|| why_no_ca(&cas, crl.issuer_name()))
+            },
+            |path| {
+                let path = Some(path.display().to_string());
+                last_used.iter().position(|last| *last == path)
+            },
+        );
         let by_path = |path: &Path| certificates.iter().find(|given| given.path == path);
         let delegates = matching.pair(
             FileRole::ResponderCertificate,
@@ -311,6 +326,7 @@ impl Matching {
                 });
                 issuing.ok_or_else(|| why_no_ca(&cas, view.issuer))
             },
+            |_| None,
         );
         let certificate_names: Vec<String> = certificates.iter().map(Given::display).collect();
         let keys = matching.pair_keys(
@@ -404,13 +420,15 @@ impl Matching {
         }
     }
 
-    /// Finds an owner for each file: by what is in it, or because one file and one owner are all that is left.
+    /// Finds an owner for each file: by what is in it, by what was in it when it was last used, or because one file and one
+    /// owner are all that is left.
     fn pair(
         &mut self,
         role: FileRole,
         paths: &[PathBuf],
         owners: &[String],
         owner_of: impl Fn(&Path) -> Result<usize, String>,
+        last_owner_of: impl Fn(&Path) -> Option<usize>,
     ) -> Vec<Option<PathBuf>> {
         let mut paired: Vec<Option<PathBuf>> = vec![None; owners.len()];
         if let ([path], [_]) = (paths, owners) {
@@ -432,6 +450,13 @@ impl Matching {
                 Err(why) => left.push((path, why)),
             }
         }
+        left.retain(|(path, _)| match last_owner_of(path) {
+            Some(owner) if paired[owner].is_none() => {
+                paired[owner] = Some((*path).clone());
+                false
+            }
+            Some(_) | None => true,
+        });
         let mut free = paired.iter_mut().filter(|place| place.is_none());
         match (left.as_slice(), free.next(), free.next()) {
             ([(path, _)], Some(place), None) => *place = Some((*path).clone()),
@@ -455,7 +480,7 @@ impl Matching {
         names: &[String],
     ) -> Vec<Option<PathBuf>> {
         let passphrase = self.passphrase.take();
-        let paired = self.pair(role, paths, names, |path| {
+        let owner_of = |path: &Path| {
             let signer =
                 FileSigner::load(path, passphrase.as_ref()).map_err(|error| error.to_string())?;
             let key = SubjectPublicKeyInfo::from_der(signer.public_key_info())
@@ -464,7 +489,8 @@ impl Matching {
                 .iter()
                 .position(|certificate| certificate.has_key(&key))
                 .ok_or_else(|| "its public key is another one".to_owned())
-        });
+        };
+        let paired = self.pair(role, paths, names, owner_of, |_| None);
         self.passphrase = passphrase;
         paired
     }
@@ -482,6 +508,37 @@ impl Matching {
             });
         }
     }
+}
+
+/// For each CA, the path of the CRL that the state directory last kept for it.  What cannot be read there is reported when
+/// the list is loaded.
+fn last_used_paths(
+    flags: &ServeFlags,
+    environment: &Environment,
+    cas: &[Given],
+) -> Vec<Option<String>> {
+    let place = match &flags.state_dir {
+        Some(path) => StateChoice::Named(path.clone()),
+        None => default_state(environment),
+    };
+    let state = match &place {
+        // Only looked at: it is made when the program serves.
+        StateChoice::Named(path) | StateChoice::Default(path) if path.is_dir() => {
+            StateDirectory::open(path).ok()
+        }
+        StateChoice::Named(_) | StateChoice::Default(_) | StateChoice::Nowhere => None,
+    };
+    cas.iter()
+        .map(|ca| {
+            let policy = Policy {
+                validity: None,
+                nonce: NoncePolicy::Echo,
+            };
+            let issuer = Issuer::new(String::new(), ca.certificate().clone(), policy);
+            let marks = state.as_ref()?.marks(issuer.identity());
+            marks.ok().flatten().map(|marks| marks.source)
+        })
+        .collect()
 }
 
 /// Why none of the CAs issued something that names `issuer`.

@@ -14,13 +14,21 @@ mod tests;
 
 use std::env;
 use std::ffi::OsString;
-use std::fs;
+use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
+
+use ocspry_signer::read_regular_file;
+
+use crate::file_stamp::FileStamps;
 
 pub(crate) use checked::{Config, IssuerConfig, ResponderConfig, StateChoice};
 pub(crate) use diagnostics::{ConfigText, Place, Problems};
 pub(crate) use error::{ConfigError, FileRole};
 pub(crate) use flags::ServeFlags;
+
+/// Most octets of a configuration file: room for tens of thousands of issuers.
+const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Where a configuration comes from: read again from there on SIGHUP.
 #[derive(Clone, Debug)]
@@ -72,12 +80,18 @@ impl ConfigOrigin {
     ) -> Result<(Config, Option<ConfigText>), Problems> {
         match self {
             ConfigOrigin::File { path, flags } => {
-                let bytes = fs::read(path).map_err(|source| {
+                let structure = FileStamps::of([path.as_path()]);
+                let unreadable = |source| {
                     Problems::without_text(ConfigError::ConfigUnreadable {
                         path: path.clone(),
                         source,
                     })
-                })?;
+                };
+                let mut file = read_regular_file(path, FILE_BYTES_MAX + 1).map_err(unreadable)?;
+                let bytes = mem::take(&mut *file.content);
+                if bytes.len() as u64 > FILE_BYTES_MAX {
+                    return Err(unreadable(io::ErrorKind::FileTooLarge.into()));
+                }
                 let text = String::from_utf8(bytes).map_err(|error| {
                     let offset = error.utf8_error().valid_up_to();
                     Problems::without_text(ConfigError::NotUtf8 {
@@ -91,7 +105,7 @@ impl ConfigOrigin {
                         .map_err(|problem| vec![problem])
                         .and_then(|mut raw| {
                             flags.override_keys(&mut raw);
-                            checked::check(raw, base, environment)
+                            checked::check(raw, base, environment, structure)
                         });
                 let text = Some(ConfigText {
                     path: path.clone(),
@@ -102,14 +116,28 @@ impl ConfigOrigin {
                     Err(problems) => Err(Problems { text, problems }),
                 }
             }
-            ConfigOrigin::Flags(flags) => flags
-                .to_raw()
-                .and_then(|raw| checked::check(raw, Path::new(""), environment))
-                .map(|config| (config, None))
-                .map_err(|problems| Problems {
-                    text: None,
-                    problems,
-                }),
+            ConfigOrigin::Flags(flags) => {
+                // The CAs' certificates are read twice: to find what belongs together, and to check.
+                let structure = FileStamps::of(flags.ca.iter().map(PathBuf::as_path));
+                flags
+                    .to_raw(environment)
+                    .and_then(|raw| {
+                        checked::check(raw, Path::new(""), environment, FileStamps::default())
+                    })
+                    .map(|config| {
+                        (
+                            Config {
+                                structure,
+                                ..config
+                            },
+                            None,
+                        )
+                    })
+                    .map_err(|problems| Problems {
+                        text: None,
+                        problems,
+                    })
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
@@ -11,9 +12,11 @@ use ocspry_ca::{
     Subject, certificate_to_pem, crl_to_pem,
 };
 use ocspry_core::NoncePolicy;
+use ocspry_source::StateDirectory;
 use ocspry_wire::Time;
 
 use super::*;
+use crate::assemble;
 
 const NOW: Time = Time::from_unix(1_795_240_800);
 const GOOD: &str = r#"version = 1
@@ -459,6 +462,107 @@ fn a_crl_that_cannot_be_read_goes_to_the_one_ca_that_is_left() {
         ])
         .unwrap();
     assert_eq!(config.issuers[0].crl, files.path("gone.crl"));
+}
+
+#[test]
+fn crls_that_cannot_be_read_go_to_the_cas_that_last_used_them() {
+    let files = Files::new();
+    let flags = [
+        "--ca one.pem",
+        "--ca two.pem",
+        "--crl two.crl",
+        "--crl one.crl",
+        "--ca-key one.key",
+        "--ca-key two.key",
+        "--state-dir state",
+    ];
+    let config = files.load_flags(&flags).unwrap();
+    let state = Arc::new(StateDirectory::open(&files.path("state")).unwrap());
+    for issuer in &config.issuers {
+        let (running, _) = assemble::build(issuer, Some(&state), &[], NOW);
+        assert!(running.issuer.table().is_some());
+    }
+    fs::write(files.path("one.crl"), "damaged").unwrap();
+    fs::remove_file(files.path("two.crl")).unwrap();
+    let crls: Vec<PathBuf> = files
+        .load_flags(&flags)
+        .unwrap()
+        .issuers
+        .into_iter()
+        .map(|issuer| issuer.crl)
+        .collect();
+    assert_eq!(crls, [files.path("one.crl"), files.path("two.crl")]);
+}
+
+#[test]
+fn a_changed_issuer_keeps_list_and_credential_when_its_files_have_become_bad() {
+    let files = Files::new();
+    let before = files.load(GOOD).unwrap();
+    let (running, _) = assemble::build(&before.issuers[0], None, &[], NOW);
+    fs::write(files.path("one.crl"), "damaged").unwrap();
+    // The delegate lives for a day.
+    let later = NOW.plus_seconds(2 * 86_400);
+    let changed = files.load(&GOOD.replace("12h", "6h")).unwrap();
+    let (rebuilt, look) = assemble::build(&changed.issuers[0], None, &[running], later);
+    assert_eq!(look.causes(&rebuilt.config).len(), 2, "{look:?}");
+    assert!(rebuilt.can_answer() && !rebuilt.can_answer_at(later));
+
+    let other_key = GOOD.replace("one-ocsp.key", "two-ocsp.key");
+    let changed = files.load(&other_key).unwrap();
+    let (other, _) = assemble::build(&changed.issuers[0], None, &[rebuilt], NOW);
+    assert!(
+        !other.can_answer(),
+        "a credential of other files is not carried over"
+    );
+}
+
+#[test]
+fn an_issuer_is_the_same_wherever_it_stands_and_another_with_every_change() {
+    let files = Files::new();
+    let issuer = |text: &str| files.load(text).unwrap().issuers.remove(0);
+    let good = issuer(GOOD);
+    let moved = issuer(&GOOD.replace("[issuer.one]", "# moved\n\n[issuer.one]"));
+    assert!(good.makes_the_same_as(&moved));
+    for (from, to) in [
+        ("[issuer.one]", "[issuer.uno]"),
+        ("one.pem", "two.pem"),
+        ("one.crl", "two.crl"),
+        ("one-ocsp.key", "two-ocsp.key"),
+        ("12h", "6h"),
+        ("echo", "ignore"),
+    ] {
+        assert!(
+            !good.makes_the_same_as(&issuer(&GOOD.replace(from, to))),
+            "{to}"
+        );
+    }
+}
+
+#[test]
+fn the_stamps_of_a_configuration_are_those_before_it_was_read() {
+    let files = Files::new();
+    let config = files.load(GOOD).unwrap();
+    let paths = [files.path("c.toml"), files.path("one.pem")];
+    let now = || FileStamps::of(paths.iter().map(PathBuf::as_path));
+    assert_eq!(config.structure, now());
+    fs::copy(files.path("two.pem"), files.path("new.pem")).unwrap();
+    fs::rename(files.path("new.pem"), files.path("one.pem")).unwrap();
+    assert_eq!(now().changed_since(&config.structure), [paths[1].as_path()]);
+}
+
+#[test]
+fn a_ca_certificate_that_is_none_is_worth_a_warning() {
+    let files = Files::new();
+    let text = GOOD.replace("\"one.pem\"", "\"one-ocsp.pem\"");
+    let warnings = files.load(&text).unwrap().warnings;
+    let [warning] = warnings.as_slice() else {
+        panic!("{warnings:?}")
+    };
+    let warning = warning.to_string();
+    assert!(
+        warning.contains("CN=one-ocsp is not marked as a CA"),
+        "{warning}"
+    );
 }
 
 #[test]

@@ -1,0 +1,261 @@
+//! How far an issuer's list and signer are through their time, each stage said once.  From: `control`, after each look.
+//! To: the operator's log, before answers stop and when they do.
+//!
+//! Answers stop a margin before the end (design.md §3, rule 2), and while the clock is more than the tolerance behind the
+//! beginning: the stages follow the same rule, so that the log is not later than the first `tryLater`.
+
+use std::time::Duration;
+
+use ocspry_core::{CLOCK_BEHIND_SECONDS_MAX, ValidityWindow};
+use ocspry_wire::Time;
+use tracing::{error, info, warn};
+
+use crate::assemble::RunningIssuer;
+use crate::time_text::utc_and_distance;
+
+/// How far something is through its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The clock says that it has not begun: it was set back, since nothing is put in use before its time.
+    NotBegun { start: Time },
+    /// More than a fifth of its time is left.
+    Fresh,
+    /// The last fifth.
+    Ending { end: Time },
+    /// So nearly over that nothing is promised any more.
+    Closing { end: Time },
+    /// Over.
+    Over { end: Time },
+}
+
+/// Of one issuer, as last said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stages {
+    list: Stage,
+    signer: Stage,
+}
+
+impl Stages {
+    /// Nothing was said yet.
+    pub(crate) const UNTOLD: Stages = Stages {
+        list: Stage::Fresh,
+        signer: Stage::Fresh,
+    };
+}
+
+/// Says what is new: something is nearly over, or over, or the clock is behind it.
+pub(crate) fn tell(running: &mut RunningIssuer, now: Time) {
+    // What is not there was reported when it could not be loaded.
+    let of = |span: Option<Span>| span.map_or(Stage::Fresh, |span| span.stage(now));
+    let stages = Stages {
+        list: of(list_span(running)),
+        signer: of(signer_span(running)),
+    };
+    let issuer = running.config.name.as_str();
+    tell_one(issuer, Dated::List, stages.list, running.told.list, now);
+    tell_one(
+        issuer,
+        Dated::Signer,
+        stages.signer,
+        running.told.signer,
+        now,
+    );
+    running.told = stages;
+}
+
+/// When the next stage begins.
+pub(crate) fn next(running: &RunningIssuer, now: Time) -> Option<Time> {
+    [list_span(running), signer_span(running)]
+        .into_iter()
+        .flatten()
+        .filter_map(|span| span.next_stage(now))
+        .min()
+}
+
+/// What has a first and a last second.
+#[derive(Clone, Copy, Debug)]
+enum Dated {
+    List,
+    Signer,
+}
+
+fn tell_one(issuer: &str, dated: Dated, stage: Stage, told: Stage, now: Time) {
+    if stage == told {
+        return;
+    }
+    if matches!(told, Stage::NotBegun { start: _ }) {
+        info!(issuer, "the clock is no longer behind {}", dated.name());
+    }
+    match (dated, stage) {
+        (Dated::List | Dated::Signer, Stage::Fresh) => {}
+        (Dated::List | Dated::Signer, Stage::NotBegun { start }) => error!(
+            issuer,
+            "the clock is behind {}, which began on {}; answers are tryLater: set the clock",
+            dated.name(),
+            utc_and_distance(start, now),
+        ),
+        (Dated::List, Stage::Ending { end }) => warn!(
+            issuer,
+            "the CRL ends on {}, and no newer one is there",
+            utc_and_distance(end, now)
+        ),
+        (Dated::Signer, Stage::Ending { end }) => warn!(
+            issuer,
+            "the signer's certificate ends on {}: renew it",
+            utc_and_distance(end, now)
+        ),
+        (Dated::List | Dated::Signer, Stage::Closing { end }) => error!(
+            issuer,
+            "{} ends on {}, too soon to promise anything; answers are tryLater until a newer one comes",
+            dated.name(),
+            utc_and_distance(end, now),
+        ),
+        // The refresher reports that one itself, to the second.
+        (Dated::List, Stage::Over { end: _ }) => {}
+        (Dated::Signer, Stage::Over { end }) => error!(
+            issuer,
+            "the signer's certificate expired on {}; answers are tryLater until it is renewed",
+            utc_and_distance(end, now),
+        ),
+    }
+}
+
+impl Dated {
+    fn name(self) -> &'static str {
+        match self {
+            Dated::List => "the CRL in use",
+            Dated::Signer => "the signer's certificate",
+        }
+    }
+}
+
+/// The time of a list or a signer, and the part of it in which there are answers.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    window: ValidityWindow,
+    answers_from: Time,
+    answers_until: Time,
+}
+
+fn list_span(running: &RunningIssuer) -> Option<Span> {
+    let window = running.issuer.table()?.window();
+    let validity = running.issuer.policy().validity;
+    Some(Span::new(window, window.this_update, validity))
+}
+
+fn signer_span(running: &RunningIssuer) -> Option<Span> {
+    let credential = running.issuer.credential()?;
+    let window = ValidityWindow {
+        this_update: credential.not_before(),
+        next_update: credential.not_after(),
+    };
+    // An answer begins with the list, wherever it ends.
+    let list = running.issuer.table().map(|table| table.window());
+    let begins = list.map_or(window.this_update, |list| list.this_update);
+    let validity = running.issuer.policy().validity;
+    Some(Span::new(window, begins, validity))
+}
+
+impl Span {
+    /// `begins` is the thisUpdate of the answers.
+    fn new(window: ValidityWindow, begins: Time, validity: Option<Duration>) -> Span {
+        let answer = ValidityWindow {
+            this_update: begins,
+            next_update: window.next_update,
+        };
+        let validity_seconds = validity.map_or(i64::MAX, |validity| {
+            i64::try_from(validity.as_secs()).unwrap_or(i64::MAX)
+        });
+        let margin = answer.margin_seconds().min(validity_seconds / 100);
+        Span {
+            window,
+            answers_from: window.this_update.plus_seconds(-CLOCK_BEHIND_SECONDS_MAX),
+            answers_until: window.next_update.plus_seconds(-margin),
+        }
+    }
+
+    fn stage(self, now: Time) -> Stage {
+        let end = self.window.next_update;
+        if now < self.answers_from {
+            Stage::NotBegun {
+                start: self.window.this_update,
+            }
+        } else if now > end {
+            Stage::Over { end }
+        } else if now >= self.answers_until {
+            Stage::Closing { end }
+        } else if now >= self.last_fifth() {
+            Stage::Ending { end }
+        } else {
+            Stage::Fresh
+        }
+    }
+
+    fn last_fifth(self) -> Time {
+        let (start, end) = (self.window.this_update, self.window.next_update);
+        end.plus_seconds(-(end.seconds_since(start) / 5))
+    }
+
+    fn next_stage(self, now: Time) -> Option<Time> {
+        [
+            self.answers_from,
+            self.last_fifth(),
+            self.answers_until,
+            self.window.next_update.plus_seconds(1),
+        ]
+        .into_iter()
+        .find(|time| *time > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Time = Time::from_unix(1_000_000);
+
+    fn span(seconds: i64, validity: Option<Duration>) -> Span {
+        let window = ValidityWindow {
+            this_update: START,
+            next_update: START.plus_seconds(seconds),
+        };
+        Span::new(window, START, validity)
+    }
+
+    #[test]
+    fn a_window_is_fresh_then_ending_in_its_last_fifth_then_closing_with_the_last_answer_then_over()
+    {
+        let span = span(1000, None);
+        let end = START.plus_seconds(1000);
+        let at = |seconds| span.stage(START.plus_seconds(seconds));
+        assert_eq!(at(0), Stage::Fresh);
+        assert_eq!(at(799), Stage::Fresh);
+        assert_eq!(at(800), Stage::Ending { end });
+        assert_eq!(at(989), Stage::Ending { end });
+        // 1 % of the window: core makes no answer from here on.
+        assert_eq!(at(990), Stage::Closing { end });
+        assert_eq!(at(1000), Stage::Closing { end });
+        assert_eq!(at(1001), Stage::Over { end });
+        let next = |seconds| span.next_stage(START.plus_seconds(seconds));
+        assert_eq!(next(0), Some(START.plus_seconds(800)));
+        assert_eq!(next(800), Some(START.plus_seconds(990)));
+        assert_eq!(next(990), Some(START.plus_seconds(1001)));
+        assert_eq!(next(1001), None);
+    }
+
+    #[test]
+    fn the_margin_is_60_s_at_most_and_1_percent_of_a_short_validity() {
+        assert_eq!(span(86_400, None).answers_until, START.plus_seconds(86_340));
+        let short = span(86_400, Some(Duration::from_secs(600)));
+        assert_eq!(short.answers_until, START.plus_seconds(86_394));
+    }
+
+    #[test]
+    fn a_clock_behind_the_beginning_is_a_stage_of_its_own_beyond_the_tolerance() {
+        let span = span(86_400, None);
+        assert_eq!(span.stage(START.plus_seconds(-300)), Stage::Fresh);
+        let behind = START.plus_seconds(-301);
+        assert_eq!(span.stage(behind), Stage::NotBegun { start: START });
+        assert_eq!(span.next_stage(behind), Some(START.plus_seconds(-300)));
+    }
+}
