@@ -8,7 +8,7 @@ use ocspry_ca::{
     crl_to_pem, write_file,
 };
 use ocspry_core::{OwnedCertificate, Signer as _};
-use ocspry_testkit::{Peer, run_bounded};
+use ocspry_testkit::Openssl;
 use ocspry_wire::Time;
 use ocspry_wire::der::oid;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
@@ -16,7 +16,6 @@ use ocspry_wire::x509::{Certificate, CertificateList, SerialNumber};
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -24,43 +23,15 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// 2026-11-21T06:00:00Z.
 const NOW: Time = Time::from_unix(1_795_240_800);
 
-/// The OpenSSL command line, working in a directory of its own.
-struct Openssl {
-    program: PathBuf,
-    directory: tempfile::TempDir,
+/// What the CA made, as files of the OpenSSL command line.
+trait IssuedFiles {
+    fn write_certificate(&self, name: &str, certificate: &OwnedCertificate);
+    fn write_crl(&self, name: &str, der: &[u8]);
+    /// How openssl prints a certificate.
+    fn text(&self, certificate: &OwnedCertificate) -> String;
 }
 
-impl Openssl {
-    /// None = not here (said aloud, fatal in CI): the test is to return.
-    fn find() -> Option<Openssl> {
-        Some(Openssl {
-            program: Peer::Openssl.find()?,
-            directory: tempfile::tempdir().unwrap(),
-        })
-    }
-
-    /// Runs one command line; words are parted by blanks.
-    fn run(&self, line: &str) -> String {
-        let mut command = std::process::Command::new(&self.program);
-        let run = run_bounded(
-            command
-                .args(line.split_whitespace())
-                .current_dir(self.directory.path()),
-        );
-        assert_eq!(
-            run.code,
-            Some(0),
-            "openssl {line}\n{}{}",
-            run.stdout,
-            run.stderr
-        );
-        run.stdout + &run.stderr
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
+impl IssuedFiles for Openssl {
     fn write_certificate(&self, name: &str, certificate: &OwnedCertificate) {
         let pem = certificate_to_pem(certificate.der()).unwrap();
         write_file(&self.path(name), pem.as_bytes(), FileAccess::Public).unwrap();
@@ -75,7 +46,6 @@ impl Openssl {
         .unwrap();
     }
 
-    /// How openssl prints a certificate.
     fn text(&self, certificate: &OwnedCertificate) -> String {
         self.write_certificate("printed.pem", certificate);
         self.run("x509 -in printed.pem -noout -text")
@@ -223,13 +193,7 @@ fn openssl_accepts_a_pki_of(algorithm: KeyAlgorithm) {
         openssl.run(&format!("{with_crls} good.pem")).trim(),
         "good.pem: OK"
     );
-    let mut command = std::process::Command::new(&openssl.program);
-    let arguments = format!("{with_crls} bad.pem");
-    let run = run_bounded(
-        command
-            .args(arguments.split_whitespace())
-            .current_dir(openssl.directory.path()),
-    );
+    let run = openssl.try_run(&format!("{with_crls} bad.pem"));
     assert!(
         run.stderr.contains("certificate revoked"),
         "{}{}",

@@ -1,7 +1,7 @@
 //! A network of its own for a test that needs a fixed port: documented lines run as written.
 //!
 //! A holder process keeps the namespace alive; other programs enter it.  As root a network namespace is enough; as
-//! another user a user namespace comes with it.  Where neither can be had, the test fails in CI and is skipped
+//! another user, or where root may not make one, a user namespace comes with it.  Where neither can be had, the test fails in CI and is skipped
 //! elsewhere.
 
 use crate::peer::{ChildGuard, Peer};
@@ -23,36 +23,21 @@ impl Namespace {
         let unshare = Peer::Unshare.find()?;
         let nsenter = Peer::Nsenter.find()?;
         let ip = Peer::Ip.find()?;
-        let own_user = !rustix::process::geteuid().is_root();
-        let mut command = Command::new(unshare);
-        command.arg("--net");
-        if own_user {
-            command.arg("--map-root-user");
-        }
-        // `cat` ends when the pipe to it closes, so that nothing stays behind a test that was killed.
-        command
-            .args([
-                "sh",
-                "-c",
-                "\"$0\" link set lo up && echo ready && exec cat",
-            ])
-            .arg(&ip);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit());
-        let mut holder = ChildGuard(command.spawn().expect("unshare runs"));
-        let mut line = String::new();
-        let pipe = holder.0.stdout.take().expect("stdout is piped");
-        BufReader::new(pipe)
-            .read_line(&mut line)
-            .expect("the pipe can be read");
-        if line.trim() != "ready" {
+        // Root in a container may be refused the one and allowed the other.
+        let ways = if rustix::process::geteuid().is_root() {
+            &[false, true][..]
+        } else {
+            &[true]
+        };
+        let found = ways
+            .iter()
+            .find_map(|own_user| Some((hold(&unshare, &ip, *own_user)?, *own_user)));
+        let Some((holder, own_user)) = found else {
             let advice = "no network namespace here: run as root, or allow user namespaces";
             assert!(std::env::var_os("CI").is_none(), "{advice}");
             eprintln!("skipped: {advice}");
             return None;
-        }
+        };
         Some(Namespace {
             holder,
             nsenter,
@@ -73,4 +58,32 @@ impl Namespace {
         command.arg("--").arg(program);
         command
     }
+}
+
+/// Starts the process that keeps a namespace; None when the machine refuses, with the reason on stderr.
+fn hold(unshare: &Path, ip: &Path, own_user: bool) -> Option<ChildGuard> {
+    let mut command = Command::new(unshare);
+    command.arg("--net");
+    if own_user {
+        command.arg("--map-root-user");
+    }
+    // `cat` ends when the pipe to it closes, so that nothing stays behind a test that was killed.
+    command
+        .args([
+            "sh",
+            "-c",
+            "\"$0\" link set lo up && echo ready && exec cat",
+        ])
+        .arg(ip);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit());
+    let mut holder = ChildGuard(command.spawn().expect("unshare runs"));
+    let mut line = String::new();
+    let pipe = holder.0.stdout.take().expect("stdout is piped");
+    BufReader::new(pipe)
+        .read_line(&mut line)
+        .expect("the pipe can be read");
+    (line.trim() == "ready").then_some(holder)
 }

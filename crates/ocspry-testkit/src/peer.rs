@@ -3,9 +3,13 @@
 //! Found by `OCSPRY_TEST_<NAME>` (a path), else on PATH.  Missing: fails when `CI` is set, elsewhere says which
 //! package to install and skips.
 
-use crate::process::Finished;
+use crate::process::{Finished, Outputs};
+use crate::wait::wait_for_some;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// A program that tests talk to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,17 +102,29 @@ impl Peer {
 /// How a peer ended, and what it said.
 pub type Run = Finished;
 
-/// Runs a peer to its end with nothing on stdin.  Every client used here has its own time-out or gets one by its flags.
+/// Longest run of a peer; key generation on a busy machine is the slowest of them.
+const RUN_WAIT_MAX: Duration = Duration::from_secs(60);
+/// Longest wait for a daemon to go, after SIGTERM and again after SIGKILL.
+const DAEMON_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Runs a peer to its end with nothing on stdin; panics with its name and what it said when it takes longer than a
+/// minute.  It and its own children are killed then.
 pub fn run_bounded(command: &mut Command) -> Run {
-    let output = command
+    let mut child = command
         .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
-    Finished {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let group = Pid::from_child(&child);
+    let mut outputs = Outputs::of(&mut child);
+    if let Some(finished) = outputs.finish(&mut child, RUN_WAIT_MAX) {
+        return finished;
     }
+    let _ = kill_process_group(group, Signal::KILL);
+    let _ = child.wait();
+    panic!("{command:?} runs longer than {RUN_WAIT_MAX:?}\n{outputs}")
 }
 
 /// A daemon that writes a pid file: ended and gone when this is dropped.
@@ -131,11 +147,25 @@ impl Drop for DaemonGuard {
         let pid = std::fs::read_to_string(&self.pid_file).ok();
         let pid = pid
             .and_then(|text| text.trim().parse().ok())
-            .and_then(rustix::process::Pid::from_raw);
-        if let Some(pid) = pid {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            .and_then(Pid::from_raw);
+        let Some(pid) = pid else { return };
+        for signal in [Signal::TERM, Signal::KILL] {
+            let _ = kill_process(pid, signal);
+            if wait_for_some(DAEMON_WAIT_MAX, || has_ended(pid).then_some(())).is_some() {
+                return;
+            }
         }
     }
+}
+
+/// Gone, or dead and only not yet collected by its parent.
+fn has_ended(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    // `PID (NAME) STATE …`, where NAME may hold anything.
+    stat.map_or(true, |stat| {
+        stat.rsplit_once(") ")
+            .is_none_or(|(_, rest)| rest.starts_with('Z'))
+    })
 }
 
 /// A child that is killed and reaped on drop.

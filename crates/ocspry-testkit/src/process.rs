@@ -5,8 +5,10 @@
 
 use crate::http::HttpClient;
 use crate::namespace::Namespace;
+use crate::wait::wait_for_some;
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead as _, BufReader, Read};
+use std::fmt;
+use std::io::{BufRead as _, BufReader, PipeWriter, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -26,6 +28,7 @@ pub struct Ocspry<'a> {
     environment: Vec<(OsString, OsString)>,
     directory: Option<PathBuf>,
     namespace: Option<&'a Namespace>,
+    stderr: Option<PipeWriter>,
 }
 
 impl<'a> Ocspry<'a> {
@@ -37,6 +40,7 @@ impl<'a> Ocspry<'a> {
             environment: Vec::new(),
             directory: None,
             namespace: None,
+            stderr: None,
         }
     }
 
@@ -80,6 +84,13 @@ impl<'a> Ocspry<'a> {
         self
     }
 
+    /// Logs into this pipe, whose other end the test holds, instead of one that is read here.
+    #[must_use]
+    pub fn stderr(mut self, pipe: PipeWriter) -> Ocspry<'a> {
+        self.stderr = Some(pipe);
+        self
+    }
+
     /// Starts the binary and waits until it listens; panics with its output when it ends instead.
     pub fn start(self) -> OcspryProcess {
         let mut child = self.spawn();
@@ -92,15 +103,13 @@ impl<'a> Ocspry<'a> {
         let line = process
             .outputs
             .stdout
-            .wait_for(LISTENING, START_WAIT_MAX)
+            .wait_for(LISTENING, 0, START_WAIT_MAX)
             .unwrap_or_else(|| {
                 let _ = process.child.kill();
                 process.outputs.join();
                 panic!(
-                    "ocspry {:?} does not listen\nstdout:\n{}\nstderr:\n{}",
-                    self.arguments,
-                    process.outputs.stdout.text(),
-                    process.outputs.stderr.text()
+                    "ocspry {:?} does not listen\n{}",
+                    self.arguments, process.outputs
                 )
             });
         process.port = port_of(&line);
@@ -111,24 +120,13 @@ impl<'a> Ocspry<'a> {
     pub fn run(self) -> Finished {
         let mut child = self.spawn();
         let mut outputs = Outputs::of(&mut child);
-        if !outputs.wait_for_end(START_WAIT_MAX) {
-            let _ = child.kill();
-            let _ = child.wait();
-            outputs.join();
-            panic!(
-                "ocspry {:?} does not end\nstdout:\n{}\nstderr:\n{}",
-                self.arguments,
-                outputs.stdout.text(),
-                outputs.stderr.text()
-            );
-        }
-        outputs.join();
-        let code = child.wait().expect("the child is ours").code();
-        Finished {
-            code,
-            stdout: outputs.stdout.text(),
-            stderr: outputs.stderr.text(),
-        }
+        outputs
+            .finish(&mut child, START_WAIT_MAX)
+            .unwrap_or_else(|| {
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!("ocspry {:?} does not end\n{outputs}", self.arguments)
+            })
     }
 
     fn spawn(&self) -> Child {
@@ -141,7 +139,7 @@ impl<'a> Ocspry<'a> {
             "STATE_DIRECTORY",
             "XDG_STATE_HOME",
             "HOME",
-            "RUST_LOG",
+            "OCSPRY_LOG",
             "NOTIFY_SOCKET",
         ] {
             command.env_remove(name);
@@ -153,7 +151,10 @@ impl<'a> Ocspry<'a> {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stderr(match &self.stderr {
+                Some(pipe) => pipe.try_clone().expect("a pipe can be shared").into(),
+                None => Stdio::piped(),
+            });
         command
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", self.program.display()))
@@ -181,6 +182,10 @@ pub enum TerminationSignal {
     /// SIGHUP: read everything again.
     Reload,
 }
+
+/// A place in the log: what was there when it was taken does not count.
+#[derive(Clone, Copy, Debug)]
+pub struct LogMark(usize);
 
 /// The binary, listening.
 #[derive(Debug)]
@@ -223,17 +228,33 @@ impl OcspryProcess {
 
     /// Waits for a log line that contains `part` and returns it; panics with the whole log when none comes.
     pub fn wait_for_log(&self, part: &str, wait_max: Duration) -> String {
+        self.wait_for_log_after(LogMark(0), part, wait_max)
+    }
+
+    /// The end of the log as it is now.
+    pub fn log_mark(&self) -> LogMark {
+        LogMark(self.outputs.stderr.count())
+    }
+
+    /// As [`OcspryProcess::wait_for_log`], for a line that came after `mark` was taken.
+    pub fn wait_for_log_after(&self, mark: LogMark, part: &str, wait_max: Duration) -> String {
         self.outputs
             .stderr
-            .wait_for(part, wait_max)
-            .unwrap_or_else(|| panic!("no log line with {part:?} in:\n{}", self.log()))
+            .wait_for(part, mark.0, wait_max)
+            .unwrap_or_else(|| {
+                panic!(
+                    "no log line with {part:?} after line {} of:\n{}",
+                    mark.0,
+                    self.log()
+                )
+            })
     }
 
     /// Waits for a line on stdout that contains `part`.
     pub fn wait_for_stdout(&self, part: &str, wait_max: Duration) -> String {
         self.outputs
             .stdout
-            .wait_for(part, wait_max)
+            .wait_for(part, 0, wait_max)
             .unwrap_or_else(|| panic!("no line with {part:?} on stdout:\n{}", self.stdout()))
     }
 
@@ -258,18 +279,9 @@ impl OcspryProcess {
 
     /// Waits for the end; panics when it does not come within `wait_max`.
     pub fn finish(mut self, wait_max: Duration) -> Finished {
-        assert!(
-            self.outputs.wait_for_end(wait_max),
-            "still running after {wait_max:?}:\n{}",
-            self.log()
-        );
-        self.outputs.join();
-        let code = self.child.wait().expect("the child is ours").code();
-        Finished {
-            code,
-            stdout: self.stdout(),
-            stderr: self.log(),
-        }
+        self.outputs
+            .finish(&mut self.child, wait_max)
+            .unwrap_or_else(|| panic!("still running after {wait_max:?}:\n{}", self.log()))
     }
 
     /// SIGTERM, then the end.
@@ -288,20 +300,26 @@ impl Drop for OcspryProcess {
 
 /// Both pipes, read by one thread each.
 #[derive(Debug)]
-struct Outputs {
+pub(crate) struct Outputs {
     stdout: Arc<Lines>,
     stderr: Arc<Lines>,
     readers: Vec<JoinHandle<()>>,
 }
 
 impl Outputs {
-    fn of(child: &mut Child) -> Outputs {
+    /// Follows the pipes that the child has; one that goes elsewhere is empty here.
+    pub(crate) fn of(child: &mut Child) -> Outputs {
         let stdout = Arc::new(Lines::default());
         let stderr = Arc::new(Lines::default());
-        let readers = vec![
-            Lines::follow(&stdout, child.stdout.take().expect("stdout is piped")),
-            Lines::follow(&stderr, child.stderr.take().expect("stderr is piped")),
-        ];
+        let mut readers = Vec::new();
+        match child.stdout.take() {
+            Some(pipe) => readers.push(Lines::follow(&stdout, pipe)),
+            None => stdout.end(),
+        }
+        match child.stderr.take() {
+            Some(pipe) => readers.push(Lines::follow(&stderr, pipe)),
+            None => stderr.end(),
+        }
         Outputs {
             stdout,
             stderr,
@@ -309,16 +327,38 @@ impl Outputs {
         }
     }
 
-    /// Both pipes closed: the process has ended.
-    fn wait_for_end(&self, wait_max: Duration) -> bool {
+    /// Reads both pipes to their end and collects the child; None when that takes longer than `wait_max`.
+    pub(crate) fn finish(&mut self, child: &mut Child, wait_max: Duration) -> Option<Finished> {
         let deadline = Instant::now() + wait_max;
-        self.stdout.wait_for_end(deadline) && self.stderr.wait_for_end(deadline)
+        if !(self.stdout.wait_for_end(deadline) && self.stderr.wait_for_end(deadline)) {
+            return None;
+        }
+        // A process may close its pipes and run on.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let status = wait_for_some(left, || child.try_wait().expect("the child is ours"))?;
+        self.join();
+        Some(Finished {
+            code: status.code(),
+            stdout: self.stdout.text(),
+            stderr: self.stderr.text(),
+        })
     }
 
     fn join(&mut self) {
         for reader in self.readers.drain(..) {
             let _ = reader.join();
         }
+    }
+}
+
+impl fmt::Display for Outputs {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout.text(),
+            self.stderr.text()
+        )
     }
 }
 
@@ -350,15 +390,24 @@ impl Lines {
                     .push(line);
                 lines.changed.notify_all();
             }
-            lines.state.lock().expect("no panic under this lock").ended = true;
-            lines.changed.notify_all();
+            lines.end();
         })
     }
 
-    fn wait_for(&self, part: &str, wait_max: Duration) -> Option<String> {
+    fn end(&self) {
+        self.state.lock().expect("no panic under this lock").ended = true;
+        self.changed.notify_all();
+    }
+
+    fn count(&self) -> usize {
+        let state = self.state.lock().expect("no panic under this lock");
+        state.lines.len()
+    }
+
+    /// The first line with `part` in it, not counting the first `seen` lines.
+    fn wait_for(&self, part: &str, mut seen: usize, wait_max: Duration) -> Option<String> {
         let deadline = Instant::now() + wait_max;
         let mut state = self.state.lock().expect("no panic under this lock");
-        let mut seen = 0;
         loop {
             if let Some(line) = state.lines[seen..].iter().find(|line| line.contains(part)) {
                 return Some(line.clone());

@@ -1,23 +1,11 @@
 //! `ocspry serve -c FILE` and `ocspry config check`: the same loader, and errors that show the place.
 
-use crate::site::{GOOD, NOTICE_WAIT_MAX, REVOKED, Site};
+use crate::site::{CONFIGURATION, GOOD, NOTICE_WAIT_MAX, REVOKED, Site, says_good};
 use ocspry_testkit::{
     Authority, CrlSpec, Finished, KeyKind, Reply, RequestSpec, TestKey, cert_id, nonce_extension,
+    wait_until,
 };
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus, HashAlgorithm};
-use std::time::{Duration, Instant};
-
-const CONFIGURATION: &str = "\
-version = 1
-
-[listen]
-ocsp = [\"127.0.0.1:0\"]
-
-[issuer.site]
-certificate = \"intermediate_ca.pem\"
-status = [{ crl = \"crl.pem\" }]
-responder = { certificate = \"ocsp.pem\", key = \"ocsp.key\" }
-";
 
 fn check(site: &Site, text: &str) -> Finished {
     site.write("ocspry.toml", text);
@@ -238,18 +226,8 @@ fn one_issuer_that_cannot_answer_does_not_silence_the_others() {
     assert_eq!(body, ErrorStatus::TryLater.der());
     // When its list appears, it answers.
     site.write("absent.crl", second.crl(&CrlSpec::new(1)));
-    let deadline = Instant::now() + NOTICE_WAIT_MAX;
-    loop {
+    wait_until("the second CA answers", NOTICE_WAIT_MAX, || {
         let body = process.connect().post(&request).unwrap().body;
-        match Reply::check(&body, &second) {
-            Reply::Signed(signed) => {
-                assert_eq!(signed.singles[0].status, CertStatus::Good);
-                break;
-            }
-            Reply::Error(_) => {
-                assert!(Instant::now() < deadline, "{}", process.log());
-            }
-        }
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
+        says_good(&Reply::check(&body, &second))
+    });
 }

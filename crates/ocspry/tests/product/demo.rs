@@ -88,11 +88,7 @@ fn the_printed_lines_answer_good_and_revoked_when_pasted() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let process = Ocspry::new(OCSPRY)
-        .directory(directory.path())
-        .args(["demo", "--dir", "pki", "--port", "0"])
-        .start();
-    wait_for_lines(&process);
+    let process = start(directory.path());
     let lines = printed_lines(&process);
     paste(&lines, directory.path(), None);
     assert_eq!(process.stop().code, Some(0));
@@ -105,17 +101,9 @@ fn a_second_run_uses_the_same_files() {
     }
     let directory = tempfile::tempdir().unwrap();
     let pki = directory.path().join("pki");
-    let start = || {
-        let process = Ocspry::new(OCSPRY)
-            .directory(directory.path())
-            .args(["demo", "--dir", "pki", "--port", "0"])
-            .start();
-        wait_for_lines(&process);
-        process
-    };
-    start().stop();
+    start(directory.path()).stop();
     let before = files(&pki);
-    let process = start();
+    let process = start(directory.path());
     let after = files(&pki);
     for (path, content) in &before {
         if path.ends_with(".pem") || path.ends_with(".key") || path.ends_with(".crt") {
@@ -132,15 +120,7 @@ fn what_has_expired_or_is_gone_is_renewed_and_the_rest_stays() {
     }
     let directory = tempfile::tempdir().unwrap();
     let pki = directory.path().join("pki");
-    let start = || {
-        let process = Ocspry::new(OCSPRY)
-            .directory(directory.path())
-            .args(["demo", "--dir", "pki", "--port", "0"])
-            .start();
-        wait_for_lines(&process);
-        process
-    };
-    start().stop();
+    start(directory.path()).stop();
     let before = files(&pki);
     let read = |name: &str| std::fs::read_to_string(pki.join(name)).unwrap();
     let ca = Authority::existing(
@@ -152,7 +132,7 @@ fn what_has_expired_or_is_gone_is_renewed_and_the_rest_stays() {
         .until(now().plus_seconds(-10));
     std::fs::write(pki.join("crl.pem"), pem("X509 CRL", &ca.crl(&expired))).unwrap();
     std::fs::remove_file(pki.join("server.pem")).unwrap();
-    let process = start();
+    let process = start(directory.path());
     let after = files(&pki);
     for name in [
         "root_ca.pem",
@@ -183,10 +163,7 @@ fn a_directory_with_files_of_somebody_else_is_left_alone() {
 fn private_keys_of_the_demo_are_for_the_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = tempfile::tempdir().unwrap();
-    let process = Ocspry::new(OCSPRY)
-        .directory(directory.path())
-        .args(["demo", "--dir", "pki", "--port", "0"])
-        .start();
+    let process = start(directory.path());
     let mut keys = 0;
     for (path, content) in files(&directory.path().join("pki")) {
         if content.windows(11).any(|window| window == b"PRIVATE KEY") {
@@ -221,6 +198,16 @@ fn without_flags_it_listens_where_the_documentation_says() {
         lines[0].line
     );
     paste(&lines, directory.path(), Some(&namespace));
+}
+
+/// The demo in `pki` below this directory, on a free port, when it has printed its lines.
+fn start(directory: &Path) -> OcspryProcess {
+    let process = Ocspry::new(OCSPRY)
+        .directory(directory)
+        .args(["demo", "--dir", "pki", "--port", "0"])
+        .start();
+    wait_for_lines(&process);
+    process
 }
 
 /// The lines come after the address; the promise for the revoked certificate is the last of them.

@@ -526,11 +526,14 @@ fn a_broken_renewal_keeps_the_old_pair_answering() {
 fn a_signer_that_expires_while_running_stops_signing() {
     let site = Site::new();
     let mut spec = CertificateSpec::responder("Responder with seconds left");
-    spec.not_after = now().plus_seconds(4);
-    let short = site.ca.issue_with_key(&spec, KeyKind::P256);
-    site.write("ocsp.pem", short.certificate_pem());
-    site.write("ocsp.key", short.key.pkcs8_pem());
-    let process = site.serve().start();
+    let key = TestKey::generate(KeyKind::P256);
+    site.write("ocsp.key", key.pkcs8_pem());
+    let serve = site.serve();
+    spec.not_after = now().plus_seconds(8);
+    let short = site.ca.issue(&spec, &key.public_key_info());
+    site.write("ocsp.pem", pem("CERTIFICATE", &short));
+    let process = serve.start();
+    assert_eq!(site.status(&process, GOOD), CertStatus::Good);
     site.ask_until(&process, GOOD, NOTICE_WAIT_MAX, |reply| {
         *reply == Reply::Error(ocspry_wire::ocsp::ErrorStatus::TryLater)
     });

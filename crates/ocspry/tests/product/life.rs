@@ -1,13 +1,26 @@
 //! Start and stop: what the start says, how signals end or renew it, and what a start that cannot work says.
 
-use crate::site::{GOOD, LATER, NOTICE_WAIT_MAX, SERVE_FLAGS, Site, says_revoked};
-use ocspry_testkit::{CrlSpec, HttpClient, Reply, TerminationSignal};
-use ocspry_wire::ocsp::CertStatus;
+use crate::site::{
+    CONFIGURATION, GOOD, LATER, NOTICE_WAIT_MAX, SERVE_FLAGS, Site, assert_openssl_says,
+    says_revoked, write_private,
+};
+use ocspry_testkit::{
+    Authority, CertificateSpec, CrlSpec, HttpClient, KeyKind, Namespace, Peer, Reply, RequestSpec,
+    TerminationSignal, cert_id, now, pem, wait_for_some, wait_until,
+};
+use ocspry_wire::ocsp::{CertStatus, ErrorStatus, HashAlgorithm};
 use std::time::Duration;
 
 #[test]
 fn the_start_says_what_is_served_by_whom_from_what_and_where() {
     let site = Site::new();
+    let days_and_some = |days: i64| now().plus_seconds(days * 86_400 + 5400);
+    site.write_crl(&site.first_crl().until(days_and_some(5)));
+    let mut spec = CertificateSpec::responder("OCSP responder");
+    spec.not_after = days_and_some(20);
+    let responder = site.ca.issue_with_key(&spec, KeyKind::P256);
+    site.write("ocsp.pem", responder.certificate_pem());
+    site.write("ocsp.key", responder.key.pkcs8_pem());
     let process = site.serve().start();
     let summary = process.stdout();
     let address = format!("listening on http://127.0.0.1:{}/", process.port());
@@ -17,6 +30,9 @@ fn the_start_says_what_is_served_by_whom_from_what_and_where() {
         "number 10",
         "1 revoked",
         "CN=OCSP responder",
+        // What is left of the list and of the signer.
+        "(in 5 d 1 h)",
+        "(in 20 d 1 h)",
     ] {
         assert!(summary.contains(part), "no {part:?} in:\n{summary}");
     }
@@ -63,11 +79,10 @@ fn a_request_under_way_is_answered_before_the_end() {
     client.send(first).unwrap();
     process.signal(TerminationSignal::Terminate);
     // No new connection is taken: wait for that, it shows that the end has begun.
-    let deadline = std::time::Instant::now() + NOTICE_WAIT_MAX;
-    while HttpClient::connect(port).is_ok() {
-        assert!(std::time::Instant::now() < deadline, "still accepting");
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
+    process.wait_for_log("stopping", NOTICE_WAIT_MAX);
+    wait_until("no new connection is taken", NOTICE_WAIT_MAX, || {
+        HttpClient::connect(port).is_err()
+    });
     client.send(rest).unwrap();
     let response = client.receive(true).unwrap();
     assert_eq!(response.status, 200);
@@ -95,19 +110,25 @@ fn a_request_that_never_ends_does_not_hold_up_the_end() {
 
 #[test]
 fn the_same_port_can_be_taken_again_at_once() {
+    // In a network of its own: nobody else takes the port in between.
+    let (Some(namespace), Some(_)) = (Namespace::new(), Peer::Openssl.find()) else {
+        return;
+    };
     let site = Site::new();
-    let process = site.serve().start();
-    let port = process.port().to_string();
-    site.ask(&mut process.connect(), &site.request(GOOD))
-        .single();
-    process.stop();
-    let again = site
-        .ocspry()
-        .arg("serve")
-        .args(SERVE_FLAGS)
-        .args(["--port", &port])
-        .start();
-    assert_eq!(site.status(&again, GOOD), CertStatus::Good);
+    let ask = "openssl ocsp -issuer intermediate_ca.pem -cert server.pem \
+               -url http://127.0.0.1:8888/ -nonce -CAfile root_ca.pem";
+    for _ in 0..2 {
+        let process = site
+            .ocspry()
+            .namespace(&namespace)
+            .arg("serve")
+            .args(SERVE_FLAGS)
+            .start();
+        assert_eq!(process.port(), 8888);
+        let run = site.shell(Some(&namespace), ask);
+        assert_openssl_says(&run, "server.pem: good");
+        process.stop();
+    }
 }
 
 #[test]
@@ -241,19 +262,11 @@ fn help_names_every_flag_and_its_default() {
 fn the_log_can_go_to_a_file() {
     let site = Site::new();
     let process = site.serve().args(["--log-file", "ocspry.log"]).start();
-    site.write("crl.pem", b"");
-    let deadline = std::time::Instant::now() + NOTICE_WAIT_MAX;
-    loop {
-        let log = std::fs::read_to_string(site.file("ocspry.log")).unwrap_or_default();
-        if log.contains("crl.pem") {
-            break;
-        }
-        assert!(
-            std::time::Instant::now() < deadline,
-            "nothing in the file: {log:?}"
-        );
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
+    site.write("crl.pem", b"not a list");
+    wait_until("the refusal in the file", NOTICE_WAIT_MAX, || {
+        std::fs::read_to_string(site.file("ocspry.log"))
+            .is_ok_and(|log| log.contains("crl.pem: is not a CRL"))
+    });
     assert_eq!(site.status(&process, GOOD), CertStatus::Good);
     assert!(!process.log().contains("crl.pem"), "{}", process.log());
 }
@@ -261,14 +274,10 @@ fn the_log_can_go_to_a_file() {
 #[test]
 fn sighup_reads_the_configuration_again_and_keeps_the_old_one_when_the_new_is_bad() {
     let site = Site::new();
-    let configuration = |rest: &str| {
-        format!(
-            "version = 1\n[listen]\nocsp = [\"127.0.0.1:0\"]\n[issuer.site]\n\
-             certificate = \"intermediate_ca.pem\"\nstatus = [{{ crl = \"crl.pem\" }}]\n\
-             responder = {{ certificate = \"ocsp.pem\", key = \"ocsp.key\" }}\n{rest}"
-        )
-    };
+    let configuration = |rest: &str| format!("{CONFIGURATION}{rest}");
     site.write("ocspry.toml", configuration(""));
+    // Written to where the watch sees nothing, and the next poll is minutes away: what comes, comes by the signal.
+    let unseen = site.other_name_of("ocspry.toml");
     let process = site.ocspry().args(["serve", "-c", "ocspry.toml"]).start();
     let life = |reply: &Reply| match reply {
         Reply::Signed(signed) => signed.singles[0]
@@ -276,33 +285,35 @@ fn sighup_reads_the_configuration_again_and_keeps_the_old_one_when_the_new_is_ba
             .seconds_since(signed.produced_at),
         Reply::Error(status) => panic!("{status:?} around a reload"),
     };
-    let first = site.ask(&mut process.connect(), &site.request(GOOD));
-    assert!(life(&first) > 7200);
-
-    site.write("ocspry.toml", configuration("validity = \"2h\"\n"));
+    let has_life = |hours: &i64| {
+        let reply = site.ask(&mut process.connect(), &site.request(GOOD));
+        life(&reply) == hours * 3600
+    };
+    let write = |hours: &i64| {
+        let text = configuration(&format!("validity = \"{hours}h\"\n"));
+        write_private(&unseen, text.as_bytes());
+    };
+    let hours = *first_unnoticed(&[4, 5, 6], write, has_life);
     process.signal(TerminationSignal::Reload);
-    site.ask_until(&process, GOOD, NOTICE_WAIT_MAX, |reply| life(reply) == 7200);
+    wait_until("the new life", NOTICE_WAIT_MAX, || has_life(&hours));
 
-    site.write("ocspry.toml", configuration("validty = \"1h\"\n"));
+    write_private(&unseen, configuration("validty = \"1h\"\n").as_bytes());
     process.signal(TerminationSignal::Reload);
-    process.wait_for_log("validty", NOTICE_WAIT_MAX);
-    let after = site.ask(&mut process.connect(), &site.request(GOOD));
-    assert_eq!(life(&after), 7200);
+    let line = process.wait_for_log("not reloaded", NOTICE_WAIT_MAX);
+    assert!(line.contains("validty"), "{line}");
+    assert!(has_life(&hours));
 
-    site.write("ocspry.toml", configuration("validity = \"3h\"\n"));
+    write(&3);
     process.signal(TerminationSignal::Reload);
-    site.ask_until(&process, GOOD, NOTICE_WAIT_MAX, |reply| {
-        life(reply) == 3 * 3600
+    wait_until("the life after the mistake", NOTICE_WAIT_MAX, || {
+        has_life(&3)
     });
 }
 
 #[test]
 fn a_changed_configuration_file_is_read_again_by_itself() {
     let site = Site::new();
-    let configuration = "version = 1\n[listen]\nocsp = [\"127.0.0.1:0\"]\n[issuer.site]\n\
-         certificate = \"intermediate_ca.pem\"\nstatus = [{ crl = \"crl.pem\" }]\n\
-         responder = { certificate = \"ocsp.pem\", key = \"ocsp.key\" }\n";
-    site.write("ocspry.toml", configuration);
+    site.write("ocspry.toml", CONFIGURATION);
     let process = site.ocspry().args(["serve", "-c", "ocspry.toml"]).start();
     let is_short = |reply: &Reply| match reply {
         Reply::Signed(signed) => {
@@ -313,7 +324,7 @@ fn a_changed_configuration_file_is_read_again_by_itself() {
     assert!(!is_short(
         &site.ask(&mut process.connect(), &site.request(GOOD))
     ));
-    site.replace("ocspry.toml", format!("{configuration}validity = \"1h\"\n"));
+    site.replace("ocspry.toml", format!("{CONFIGURATION}validity = \"1h\"\n"));
     site.ask_until(&process, GOOD, NOTICE_WAIT_MAX, is_short);
 }
 
@@ -351,36 +362,57 @@ fn the_service_manager_is_told_of_ready_reload_and_stop() {
 #[test]
 fn sighup_reads_the_files_of_the_flags_again_and_keeps_old_ones_when_new_ones_are_bad() {
     let site = Site::new();
+    let key = site.other_name_of("ocsp.key");
+    let crl = site.other_name_of("crl.pem");
     let process = site.serve().start();
-    site.write("ocsp.key", b"not a key");
+    write_private(&key, b"not a key");
+    assert_eq!(site.status(&process, GOOD), CertStatus::Good);
     process.signal(TerminationSignal::Reload);
     let line = process.wait_for_log("not reloaded", NOTICE_WAIT_MAX);
     assert!(line.contains("ocsp.key"), "{line}");
     assert_eq!(site.status(&process, GOOD), CertStatus::Good);
 
-    site.write("ocsp.key", site.responder.key.pkcs8_pem());
-    site.write("crl.pem", b"not a list");
+    write_private(&key, site.responder.key.pkcs8_pem().as_bytes());
+    write_private(&crl, b"not a list");
+    let mark = process.log_mark();
     process.signal(TerminationSignal::Reload);
-    process.wait_for_log("reloaded: 1 issuer", NOTICE_WAIT_MAX);
-    process.wait_for_log("crl.pem: is not a CRL", NOTICE_WAIT_MAX);
+    process.wait_for_log_after(mark, "reloaded: 1 issuer", NOTICE_WAIT_MAX);
+    process.wait_for_log_after(mark, "crl.pem: is not a CRL", NOTICE_WAIT_MAX);
     assert_eq!(site.status(&process, GOOD), CertStatus::Good);
 }
 
 #[test]
 fn sighup_looks_at_once_where_the_watch_sees_nothing() {
     let site = Site::new();
-    // What changes is behind a symbolic link, in a directory that is not watched; the next poll is minutes away.
-    let elsewhere = tempfile::tempdir().unwrap();
-    let target = elsewhere.path().join("list.crl");
-    std::fs::rename(site.file("crl.pem"), &target).unwrap();
-    std::os::unix::fs::symlink(&target, site.file("crl.pem")).unwrap();
+    let other_name = site.other_name_of("crl.pem");
+    // The next poll is minutes away.
     let process = site.serve().start();
-    assert_eq!(site.status(&process, LATER), CertStatus::Good);
-    let new = site.ca.crl(&CrlSpec::new(11).revoke(LATER, None));
-    std::fs::write(elsewhere.path().join("list.new"), new).unwrap();
-    std::fs::rename(elsewhere.path().join("list.new"), target).unwrap();
+    let lists = [
+        CrlSpec::new(11).revoke(LATER, None),
+        CrlSpec::new(12),
+        CrlSpec::new(13).revoke(LATER, None),
+    ];
+    let is_in_use = |list: &CrlSpec| {
+        let reply = site.ask(&mut process.connect(), &site.request(LATER));
+        says_revoked(&reply) != list.entries.is_empty()
+    };
+    let write = |list: &CrlSpec| std::fs::write(&other_name, site.ca.crl(list)).unwrap();
+    let unnoticed = first_unnoticed(&lists, write, is_in_use);
     process.signal(TerminationSignal::Reload);
-    site.ask_until(&process, LATER, NOTICE_WAIT_MAX, says_revoked);
+    wait_until("the list is in use", NOTICE_WAIT_MAX, || {
+        is_in_use(unnoticed)
+    });
+}
+
+/// Makes one change after the other until one stays unnoticed, and returns that: the look that follows every start and
+/// reload may take the first.
+fn first_unnoticed<T>(changes: &[T], make: impl Fn(&T), is_noticed: impl Fn(&T) -> bool) -> &T {
+    const UNNOTICED_FOR: Duration = Duration::from_secs(1);
+    let unnoticed = changes.iter().find(|change| {
+        make(change);
+        wait_for_some(UNNOTICED_FOR, || is_noticed(change).then_some(())).is_none()
+    });
+    unnoticed.expect("a change that nobody notices without a signal")
 }
 
 #[test]
@@ -389,11 +421,9 @@ fn a_log_file_that_was_moved_away_is_made_anew_on_sighup() {
     let process = site.serve().args(["--log-file", "ocspry.log"]).start();
     std::fs::rename(site.file("ocspry.log"), site.file("ocspry.log.1")).unwrap();
     process.signal(TerminationSignal::Reload);
-    let deadline = std::time::Instant::now() + NOTICE_WAIT_MAX;
-    while std::fs::metadata(site.file("ocspry.log")).map_or(0, |file| file.len()) == 0 {
-        assert!(std::time::Instant::now() < deadline, "no new log file");
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
+    wait_until("a new log file", NOTICE_WAIT_MAX, || {
+        std::fs::metadata(site.file("ocspry.log")).is_ok_and(|file| file.len() > 0)
+    });
     assert_eq!(site.status(&process, GOOD), CertStatus::Good);
 }
 
@@ -406,11 +436,73 @@ fn version_is_told() {
 
 #[test]
 fn it_starts_on_an_ipv6_address() {
+    // The loopback of a new network has ::1, whatever the machine's has.
+    let (Some(namespace), Some(_)) = (Namespace::new(), Peer::Openssl.find()) else {
+        return;
+    };
     let site = Site::new();
-    let process = site.serve().args(["--host", "::1"]).start();
+    let process = site
+        .ocspry()
+        .namespace(&namespace)
+        .arg("serve")
+        .args(SERVE_FLAGS)
+        .args(["--host", "::1"])
+        .start();
+    let summary = process.stdout();
     assert!(
-        process
-            .stdout()
-            .contains(&format!("listening on http://[::1]:{}/", process.port()))
+        summary.contains("listening on http://[::1]:8888/"),
+        "{summary}"
     );
+    let ask = "openssl ocsp -issuer intermediate_ca.pem -cert server.pem \
+               -url 'http://[::1]:8888/' -nonce -CAfile root_ca.pem";
+    let run = site.shell(Some(&namespace), ask);
+    assert_openssl_says(&run, "server.pem: good");
+}
+
+#[test]
+fn what_needs_a_restart_is_said_on_a_reload() {
+    let site = Site::new();
+    let configuration = |top: &str, address: &str| {
+        format!("{top}{}", CONFIGURATION.replace("127.0.0.1:0", address))
+    };
+    site.write("ocspry.toml", configuration("", "127.0.0.1:0"));
+    let process = site.ocspry().args(["serve", "-c", "ocspry.toml"]).start();
+    for (what, top, address) in [
+        ("the addresses to listen on", "", "127.0.0.2:0"),
+        ("log file", "log-file = \"other.log\"\n", "127.0.0.1:0"),
+        (
+            "state directory",
+            "state-dir = \"other-state\"\n",
+            "127.0.0.1:0",
+        ),
+    ] {
+        let mark = process.log_mark();
+        site.replace("ocspry.toml", configuration(top, address));
+        let line = process.wait_for_log_after(mark, "needs a restart", NOTICE_WAIT_MAX);
+        assert!(line.contains(what) && line.contains("WARN"), "{line}");
+        assert_eq!(site.status(&process, GOOD), CertStatus::Good);
+    }
+}
+
+#[test]
+fn a_changed_ca_certificate_is_read_again_by_itself() {
+    let site = Site::new();
+    let process = site.serve().start();
+    assert_eq!(site.status(&process, GOOD), CertStatus::Good);
+    // Another CA takes over: what it signed, and its own certificate last.
+    let successor = Authority::root("Successor", KeyKind::P256);
+    let responder = successor.responder(KeyKind::P256);
+    let crl = successor.crl(&CrlSpec::new(1).revoke(GOOD, None));
+    site.replace("crl.pem", pem("X509 CRL", &crl));
+    site.replace("ocsp.key", responder.key.pkcs8_pem());
+    site.replace("ocsp.pem", responder.certificate_pem());
+    site.replace("intermediate_ca.pem", successor.certificate_pem());
+    let request = RequestSpec::one(cert_id(HashAlgorithm::Sha256, &successor, GOOD)).der();
+    wait_until("the successor answers", NOTICE_WAIT_MAX, || {
+        let body = process.connect().post(&request).unwrap().body;
+        says_revoked(&Reply::check(&body, &successor))
+    });
+    process.wait_for_log("everything is read again", NOTICE_WAIT_MAX);
+    let gone = site.ask(&mut process.connect(), &site.request(GOOD));
+    assert_eq!(gone, Reply::Error(ErrorStatus::Unauthorized));
 }

@@ -4,10 +4,10 @@ use crate::clients::request_with_plus_slash_and_padding;
 use crate::site::{GOOD, REVOKED, SERVE_FLAGS, Site};
 use ocspry_testkit::{
     DaemonGuard, Namespace, Peer, Reply, RequestSpec, base64_path, nonce_extension,
-    percent_encoded, run_bounded,
+    percent_encoded, run_bounded, wait_for_some,
 };
 use ocspry_wire::ocsp::CertStatus;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The file that ships, line for line; only its cache directory is moved into the test's own.
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/nginx.conf");
@@ -95,16 +95,12 @@ impl<'a> Proxy<'a> {
 
     /// The log line of the last request; nginx writes it when the response is out.
     fn last_cache_status(&self) -> String {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        loop {
+        let line = wait_for_some(Duration::from_secs(10), || {
             let log = std::fs::read_to_string(self.site.file("access.log")).unwrap_or_default();
-            if log.lines().count() >= self.asked {
-                let line = log.lines().last().unwrap_or_default();
-                return line.rsplit(' ').next().unwrap_or_default().to_owned();
-            }
-            assert!(Instant::now() < deadline, "no line in nginx's log:\n{log}");
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
+            log.lines().nth(self.asked - 1).map(str::to_owned)
+        })
+        .unwrap_or_else(|| panic!("no line {} in nginx's log", self.asked));
+        line.rsplit(' ').next().unwrap_or_default().to_owned()
     }
 }
 

@@ -352,21 +352,32 @@ fn a_request_for_another_ca_is_unauthorized() {
             assert_error(&client.post(&request).unwrap(), UNAUTHORIZED, "another CA");
         }
     }
-    let mixed = mixed_cert_id(&site, &stranger);
-    assert_error(
-        &client.post(&RequestSpec::one(mixed).der()).unwrap(),
-        UNAUTHORIZED,
-        "our name with a stranger's key",
-    );
+    // Name and key must both be this CA's: a stranger's key under our name, and our key under a stranger's name.
+    for part in [CertIdPart::NameHash, CertIdPart::KeyHash] {
+        let mixed = RequestSpec::one(mixed_cert_id(&site, &stranger, part)).der();
+        assert_error(&client.post(&mixed).unwrap(), UNAUTHORIZED, "half ours");
+    }
 }
 
-/// The name hash of this site's CA with the key hash of another.
-fn mixed_cert_id(site: &Site, stranger: &Authority) -> Vec<u8> {
-    let mut ours = cert_id(HashAlgorithm::Sha256, &site.ca, GOOD);
+enum CertIdPart {
+    NameHash,
+    KeyHash,
+}
+
+/// A CertID of this site's CA with one hash taken from a stranger.
+fn mixed_cert_id(site: &Site, stranger: &Authority, part: CertIdPart) -> Vec<u8> {
+    const SHA256_OCTETS: usize = 32;
+    let mut mixed = cert_id(HashAlgorithm::Sha256, &site.ca, GOOD);
     let theirs = cert_id(HashAlgorithm::Sha256, stranger, GOOD);
-    let key_hash = ours.len() - (2 + GOOD.len()) - 32..ours.len() - (2 + GOOD.len());
-    ours[key_hash.clone()].copy_from_slice(&theirs[key_hash]);
-    ours
+    // From the end: the serial with its header, the key hash, the header of that, the name hash.
+    let key_hash_end = mixed.len() - (2 + GOOD.len());
+    let end = match part {
+        CertIdPart::KeyHash => key_hash_end,
+        CertIdPart::NameHash => key_hash_end - SHA256_OCTETS - 2,
+    };
+    let hash = end - SHA256_OCTETS..end;
+    mixed[hash.clone()].copy_from_slice(&theirs[hash]);
+    mixed
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use ocspry_testkit::{
     Authority, Credential, CrlSpec, HttpClient, KeyKind, Namespace, Ocspry, OcspryProcess, Peer,
-    Reply, RequestSpec, Run, cert_id, pem, run_bounded,
+    Reply, RequestSpec, Run, cert_id, pem, run_bounded, wait_for_some,
 };
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CertStatus, CrlReason, HashAlgorithm};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The program under test.
@@ -100,6 +100,16 @@ impl Site {
         std::fs::rename(new, self.file(name)).unwrap();
     }
 
+    /// Another name of a file, in a directory of its own: what is written there changes the file without an event in
+    /// the file's own directory, as on a network file system.
+    pub(crate) fn other_name_of(&self, name: &str) -> PathBuf {
+        let directory = self.file("other-names");
+        std::fs::create_dir_all(&directory).unwrap();
+        let other = directory.join(name);
+        std::fs::hard_link(self.file(name), &other).unwrap();
+        other
+    }
+
     /// Signs a CRL and puts it in place of crl.pem by rename.
     pub(crate) fn write_crl(&self, spec: &CrlSpec) {
         self.replace("crl.pem", pem("X509 CRL", &self.ca.crl(spec)));
@@ -190,22 +200,17 @@ impl Site {
         wait_max: Duration,
         wanted: impl Fn(&Reply) -> bool,
     ) -> Reply {
-        let deadline = Instant::now() + wait_max;
         let mut client = process.connect();
         let request = self.request(serial);
-        loop {
+        let mut last = None;
+        let found = wait_for_some(wait_max, || {
             let reply = self.ask(&mut client, &request);
-            if wanted(&reply) {
-                return reply;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "still {reply:?} after {wait_max:?}; log:\n{}",
-                process.log()
-            );
-            // Leaves the processor to the responder between two questions; nothing depends on how long.
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
+            let found = wanted(&reply).then(|| reply.clone());
+            last = Some(reply);
+            found
+        });
+        found
+            .unwrap_or_else(|| panic!("still {last:?} after {wait_max:?}; log:\n{}", process.log()))
     }
 }
 
@@ -235,6 +240,19 @@ pub(crate) const SERVE_FLAGS: [&str; 8] = [
     "--ocsp-key",
     "ocsp.key",
 ];
+
+/// The same as a file, ready for more keys of the issuer.
+pub(crate) const CONFIGURATION: &str = "\
+version = 1
+
+[listen]
+ocsp = [\"127.0.0.1:0\"]
+
+[issuer.site]
+certificate = \"intermediate_ca.pem\"
+status = [{ crl = \"crl.pem\" }]
+responder = { certificate = \"ocsp.pem\", key = \"ocsp.key\" }
+";
 
 /// Does a reply say that its only certificate is revoked?
 pub(crate) fn says_revoked(reply: &Reply) -> bool {
