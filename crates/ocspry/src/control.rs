@@ -30,6 +30,7 @@ use crate::{report, stage};
 #[derive(Clone, Debug)]
 pub(crate) struct Bell {
     reload: Arc<AtomicBool>,
+    end: Arc<AtomicBool>,
     sender: SyncSender<()>,
 }
 
@@ -37,8 +38,12 @@ impl Bell {
     /// A bell, and the side that hears it.
     pub(crate) fn new() -> (Bell, Receiver<()>) {
         let (sender, receiver) = sync_channel(1);
-        let reload = Arc::new(AtomicBool::new(false));
-        (Bell { reload, sender }, receiver)
+        let bell = Bell {
+            reload: Arc::new(AtomicBool::new(false)),
+            end: Arc::new(AtomicBool::new(false)),
+            sender,
+        };
+        (bell, receiver)
     }
 
     /// Some followed file may have changed.
@@ -50,6 +55,12 @@ impl Bell {
     /// Everything is to be read again.
     pub(crate) fn ask_for_reload(&self) {
         self.reload.store(true, Ordering::SeqCst);
+        self.ask_for_look();
+    }
+
+    /// The control thread is to end once its look is over.
+    pub(crate) fn ask_for_end(&self) {
+        self.end.store(true, Ordering::SeqCst);
         self.ask_for_look();
     }
 
@@ -96,7 +107,7 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Works until the process ends.
+    /// Works until it is asked to end.
     pub(crate) fn run(&mut self, calls: &Receiver<()>) {
         self.tell_stages(self.clock.now());
         loop {
@@ -104,6 +115,7 @@ impl Control {
             match calls.recv_timeout(self.wait(now)) {
                 // Nobody can call any more: nothing is left to wait for.
                 Err(RecvTimeoutError::Disconnected) => return,
+                _ if self.bell.end.load(Ordering::SeqCst) => return,
                 Ok(()) | Err(RecvTimeoutError::Timeout) if self.bell.takes_reload() => {
                     self.reload_and_tell();
                 }

@@ -9,6 +9,7 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ use crate::{report, signals, summary};
 
 /// Requests in flight get this long to finish when the program stops.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// A look at the files that is under way when the program stops gets this long to finish.
+const LAST_LOOK_TIME: Duration = Duration::from_secs(2);
 
 /// What a missing state directory means.
 const FORGOTTEN: &str = "the last good CRL and the newest thisUpdate are forgotten at a restart";
@@ -127,6 +131,8 @@ pub(crate) fn serve(
     notify(&[NotifyState::Ready]);
 
     let structure = config.structure.clone();
+    let last_call = bell.clone();
+    let (at_work, has_ended) = sync_channel::<()>(0);
     let mut control = Control {
         origin,
         environment,
@@ -148,6 +154,7 @@ pub(crate) fn serve(
         .spawn(move || {
             let _end = EndProcessOnPanic;
             control.run(&calls);
+            drop(at_work);
         })
         .context("the control thread cannot be started")?;
     stop.wait();
@@ -158,6 +165,14 @@ pub(crate) fn serve(
         DRAIN_TIME.as_secs()
     );
     let drained = server.drain(DRAIN_TIME);
+    // A list that was answered from is written to the state directory a moment after; a control thread that hangs on a
+    // file does not hold up the end.
+    last_call.ask_for_end();
+    if has_ended.recv_timeout(LAST_LOOK_TIME) == Err(RecvTimeoutError::Timeout) {
+        warn!(
+            "stopped in the middle of a look at the files: a list that just came into use may not have been kept"
+        );
+    }
     match drained.connections_cut {
         0 => info!("stopped"),
         cut => warn!("stopped: {cut} connections were still busy and were cut"),
