@@ -69,6 +69,7 @@ const CRATES: &[CrateRule] = &[
             "arc-swap",
             "aws-lc-rs",
             "bytes",
+            "quick_cache",
             "thiserror",
             "tokio",
         ],

@@ -5,6 +5,7 @@
 //! meet: the status table and the credential in use, each swapped whole.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwapOption, Guard};
 use ocspry_wire::Time;
@@ -33,6 +34,7 @@ pub struct Issuer {
     hashes: [IssuerHashes; HashAlgorithm::ALL.len()],
     policy: Policy,
     table: ArcSwapOption<StatusTable>,
+    generation: AtomicU64,
     credential: ArcSwapOption<ResponderCredential>,
 }
 
@@ -79,6 +81,7 @@ impl Issuer {
             hashes,
             policy,
             table: ArcSwapOption::empty(),
+            generation: AtomicU64::new(0),
             credential: ArcSwapOption::empty(),
             certificate,
         }
@@ -126,12 +129,28 @@ impl Issuer {
 
     /// Swaps in a table; the old one goes back to the caller, to be freed off the hot path.
     pub fn set_table(&self, table: Option<Arc<StatusTable>>) -> Option<Arc<StatusTable>> {
-        self.table.swap(table)
+        let old = self.table.swap(table);
+        // After the swap: whoever reads the new number reads the new table.
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        old
+    }
+
+    /// Grows by one with each table; to be read before the table it is to speak for.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// The credential in use.
     pub fn credential(&self) -> Option<Arc<ResponderCredential>> {
         self.credential.load_full()
+    }
+
+    /// Is this the credential in use?
+    pub(crate) fn is_signed_by(&self, credential: &Arc<ResponderCredential>) -> bool {
+        self.credential
+            .load()
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, credential))
     }
 
     /// Swaps in a credential.

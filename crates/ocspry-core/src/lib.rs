@@ -1,5 +1,6 @@
 //! The responder as a value: no sockets, files, executor or logging (layer 1).  START HERE: `responder.rs`.
 
+mod cache;
 pub mod certificate;
 pub mod clock;
 pub mod credential;
@@ -12,6 +13,7 @@ pub mod response;
 pub mod signing;
 pub mod status;
 
+pub use cache::RecentAnswers;
 pub use certificate::OwnedCertificate;
 pub use clock::{Clock, SystemClock};
 pub use credential::{CredentialError, CredentialKind, CredentialWarning, ResponderCredential};

@@ -6,17 +6,20 @@
 //! Nothing here reads a file, a clock or the network, and nothing waits but for a slow key.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CERT_IDS_MAX, CertStatus, CrlReason, ErrorStatus, OcspRequest};
 
+use crate::cache::{Basis, CachedAnswer, ResponseCache};
 use crate::outcome::{Refusal, SignedStatus};
 use crate::response::{Draft, Lifetime, ResponseData, lifetime};
+use crate::signing::gave_up;
 use crate::{
-    IssuerId, IssuerSet, Lookup, NoncePolicy, Outcome, ResponderCredential, SignError, SigningPool,
-    SigningSpeed, ValidityWindow,
+    IssuerId, IssuerSet, Lookup, NoncePolicy, Outcome, RecentAnswers, ResponderCredential,
+    SignError, SigningPool, SigningSpeed, ValidityWindow, crypto,
 };
 
 /// What goes back.
@@ -39,22 +42,31 @@ pub struct SignedResponse {
     pub window: ValidityWindow,
     /// From then on it must not be sent any more.
     pub send_before: Time,
-    /// It carries a nonce: it is for one client only.
-    pub has_nonce: bool,
+    /// SHA-256 of the DER, which names it in caches (RFC 9919 §7.2); None: it carries a nonce, and is for one client only.
+    pub digest: Option<[u8; 32]>,
     /// How long a cache may keep it at the most.
     pub max_age_max: Duration,
 }
 
 /// Answers requests for one set of issuers.
 pub struct Responder {
+    /// Tells this responder's answers from those of the one it replaced.
+    id: u64,
     issuers: IssuerSet,
     pool: Arc<SigningPool>,
+    cache: Arc<ResponseCache>,
 }
 
 impl Responder {
     /// A responder for `issuers`; slow keys sign on `pool`.
     pub fn new(issuers: IssuerSet, pool: Arc<SigningPool>) -> Responder {
-        Responder { issuers, pool }
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        Responder {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            issuers,
+            pool,
+            cache: Arc::new(ResponseCache::new(CACHE_BYTES_MAX)),
+        }
     }
 
     /// The issuers it answers for.
@@ -62,30 +74,52 @@ impl Responder {
         &self.issuers
     }
 
-    /// Answers one request.  `buffer` is scratch space, best kept between calls.
+    /// Answers one request.  `recent` is the worker's own cache, `buffer` scratch space; both are best kept between calls.
     pub async fn answer(
         &self,
         request: &[u8],
         now: Time,
+        recent: &RecentAnswers,
         buffer: &mut BytesMut,
     ) -> (Answer, Outcome) {
+        if let Some(answer) = recent.get(request).filter(|answer| self.holds(answer, now)) {
+            return signed(&answer);
+        }
         let unsigned = match self.prepare(request, now, buffer) {
-            Ok(unsigned) => unsigned,
+            Ok(Prepared::Cached(answer)) => {
+                recent.insert(request, Arc::clone(&answer));
+                return signed(&answer);
+            }
+            Ok(Prepared::Unsigned(unsigned)) => unsigned,
             Err(refusal) => return refuse(refusal),
         };
         match self.sign(unsigned, buffer).await {
-            Ok((response, status)) => (Answer::Signed(response), Outcome::Signed(status)),
+            Ok(NewAnswer::Kept(answer)) => {
+                let answered = signed(&answer);
+                recent.insert(request, answer);
+                answered
+            }
+            Ok(NewAnswer::Once(response, status)) => {
+                (Answer::Signed(response), Outcome::Signed(status))
+            }
             Err(refusal) => refuse(refusal),
         }
     }
 
-    /// All up to the signature: which issuer, which status, which window; written into `buffer`.  Allocates nothing.
+    /// Is this cached answer one of ours, and does all that it was derived from still hold?
+    fn holds(&self, answer: &CachedAnswer, now: Time) -> bool {
+        answer.basis.responder == self.id
+            && answer.holds(self.issuers.issuer(answer.basis.issuer), now)
+    }
+
+    /// All up to the signature: which issuer, which status, which window; written into `buffer` unless there is an answer
+    /// already.  Allocates nothing but the CertID of an answer that will be kept.
     fn prepare(
         &self,
         request: &[u8],
         now: Time,
         buffer: &mut BytesMut,
-    ) -> Result<Unsigned, Refusal> {
+    ) -> Result<Prepared, Refusal> {
         let request = OcspRequest::from_der(request).map_err(Refusal::Malformed)?;
         if request.single_request_count > CERT_IDS_MAX {
             return Err(Refusal::TooManyCertIds {
@@ -105,6 +139,17 @@ impl Responder {
             NoncePolicy::Required => Some(request.nonce.ok_or(Refusal::NonceMissing)?),
         };
 
+        // Only answers about one certificate, for anybody who asks.
+        let is_kept = nonce.is_none() && request.single_request_count == 1;
+        if is_kept
+            && let Some(answer) = self.cache.get(request.first.cert_id.der)
+            && self.holds(&answer, now)
+        {
+            return Ok(Prepared::Cached(answer));
+        }
+
+        // Read before the table: an answer never claims a newer table than it was derived from.
+        let generation = issuer.generation();
         let table = issuer.table_guard();
         let table = table.as_ref().ok_or(Refusal::SourceMissing)?;
         let credential = issuer.credential().ok_or(Refusal::SignerMissing)?;
@@ -112,8 +157,8 @@ impl Responder {
 
         let mut draft = Draft::begin(buffer, &credential);
         let mut shortest = lifetime;
-        let mut signed_status = SignedStatus::Several;
         let mut max_age_max = MAX_AGE_MAX;
+        let mut last_status = CertStatus::Unknown;
         for single in request.single_requests() {
             let cert_id = single.cert_id;
             let is_ours = self.issuers.find(&cert_id) == Some(issuer_id);
@@ -132,19 +177,36 @@ impl Responder {
                 max_age_max = PROVISIONAL_MAX_AGE_MAX;
             }
             draft.single(cert_id.der, status, its_lifetime.window);
-            if request.single_request_count == 1 {
-                signed_status = SignedStatus::of(status);
-            }
+            last_status = status;
         }
         let response_data = draft.response_data(&credential, lifetime.produced_at, nonce);
-        Ok(Unsigned {
+        let status = match request.single_request_count {
+            1 => SignedStatus::of(last_status),
+            _ => SignedStatus::Several,
+        };
+        let keep = is_kept.then(|| Keep {
+            cert_id: request.first.cert_id.der.into(),
+            status: last_status,
+            basis: Basis {
+                responder: self.id,
+                issuer: issuer_id,
+                generation,
+                source: table.window(),
+                credential: Arc::clone(&credential),
+                serial_number: request.first.cert_id.serial_number,
+                is_provisional: is_provisional(last_status),
+                renew_at: shortest.renew_at,
+            },
+        });
+        Ok(Prepared::Unsigned(Unsigned {
             response_data,
             credential,
             lifetime: shortest,
-            status: signed_status,
+            status,
             has_nonce: nonce.is_some(),
             max_age_max,
-        })
+            keep,
+        }))
     }
 
     /// The one issuer that the request asks about; CertIDs of nobody we know do not count (STA-09).
@@ -161,53 +223,83 @@ impl Responder {
         asked.ok_or(Refusal::UnknownIssuer)
     }
 
-    /// A fast key signs here, a slow one on the pool.
+    /// A fast key signs here, a slow one on the pool; one signature at a time for each answer that is kept.
     async fn sign(
         &self,
-        unsigned: Unsigned,
+        mut unsigned: Unsigned,
         buffer: &mut BytesMut,
-    ) -> Result<(SignedResponse, SignedStatus), Refusal> {
-        let Unsigned {
-            response_data,
-            credential,
-            lifetime,
-            status,
-            has_nonce,
-            max_age_max,
-        } = unsigned;
-        let signer = credential.signer();
-        let message = response_data.octets(buffer);
-        let signature = match signer.speed() {
-            SigningSpeed::Inline => {
-                let mut signature = Vec::with_capacity(INLINE_SIGNATURE_OCTETS);
-                signer.sign(message, &mut signature).map(|()| signature)
+    ) -> Result<NewAnswer, Refusal> {
+        let keep = unsigned.keep.take();
+        match (unsigned.credential.signer().speed(), keep) {
+            (SigningSpeed::Inline, None) => {
+                let status = unsigned.status;
+                let response = unsigned.sign(buffer)?;
+                Ok(NewAnswer::Once(response, status))
             }
-            SigningSpeed::Queued => self.pool.sign(Arc::clone(signer), message.to_vec()).await,
+            (SigningSpeed::Inline, Some(keep)) => {
+                let response = unsigned.sign(buffer)?;
+                let Keep {
+                    cert_id,
+                    status,
+                    basis,
+                } = keep;
+                let answer = Arc::new(CachedAnswer::new(response, status, basis));
+                self.cache.insert(cert_id, Arc::clone(&answer));
+                Ok(NewAnswer::Kept(answer))
+            }
+            (SigningSpeed::Queued, None) => {
+                let status = unsigned.status;
+                let mut buffer = std::mem::take(buffer);
+                let response = self.pool.run(move || unsigned.sign(&mut buffer)).await??;
+                Ok(NewAnswer::Once(response, status))
+            }
+            (SigningSpeed::Queued, Some(keep)) => {
+                let (signed, under_way) = self.cache.join(&keep.cert_id);
+                if let Some(under_way) = under_way {
+                    let Keep {
+                        cert_id: _,
+                        status,
+                        basis,
+                    } = keep;
+                    let mut buffer = std::mem::take(buffer);
+                    let sign = move || {
+                        let response = unsigned.sign(&mut buffer)?;
+                        Ok(Arc::new(CachedAnswer::new(response, status, basis)))
+                    };
+                    // Run or refused, everybody is told; and it is run though all have hung up: the next client wants it.
+                    let _ = self.pool.submit(move || under_way.run(sign));
+                }
+                let answer = signed.await.unwrap_or_else(|_| Err(gave_up()))?;
+                Ok(NewAnswer::Kept(answer))
+            }
         }
-        .map_err(|error| match error {
-            SignError::QueueFull => Refusal::SigningQueueFull,
-            SignError::Failed(reason) => Refusal::SigningFailed { reason },
-        })?;
-        let der = response_data.into_response(
-            buffer,
-            signer.algorithm(),
-            &signature,
-            credential.certificates(),
-        );
-        let response = SignedResponse {
-            der,
-            produced_at: lifetime.produced_at,
-            window: lifetime.window,
-            send_before: lifetime.send_before,
-            has_nonce,
-            max_age_max,
-        };
-        Ok((response, status))
     }
 }
 
+/// How many octets of answers are kept.
+const CACHE_BYTES_MAX: u64 = 64 << 20;
 /// Enough for an ECDSA P-256 signature in DER, or an Ed25519 one.
 const INLINE_SIGNATURE_OCTETS: usize = 72;
+
+/// What comes before a signature.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for one call; a box would be an allocation per request"
+)]
+enum Prepared {
+    /// None is needed.
+    Cached(Arc<CachedAnswer>),
+    /// One is.
+    Unsigned(Unsigned),
+}
+
+/// What comes after it.
+enum NewAnswer {
+    /// For everybody.
+    Kept(Arc<CachedAnswer>),
+    /// For this client.
+    Once(SignedResponse, SignedStatus),
+}
 
 /// Everything but the signature.
 struct Unsigned {
@@ -217,6 +309,54 @@ struct Unsigned {
     status: SignedStatus,
     has_nonce: bool,
     max_age_max: Duration,
+    keep: Option<Keep>,
+}
+
+/// Under which name an answer is kept, and what it was derived from.
+struct Keep {
+    cert_id: Box<[u8]>,
+    status: CertStatus,
+    basis: Basis,
+}
+
+impl Unsigned {
+    /// Signs what lies in `buffer`, and puts the rest around it.
+    fn sign(self, buffer: &mut BytesMut) -> Result<SignedResponse, SignError> {
+        let signer = self.credential.signer();
+        let mut signature = Vec::with_capacity(INLINE_SIGNATURE_OCTETS);
+        signer.sign(self.response_data.octets(buffer), &mut signature)?;
+        let der = self.response_data.into_response(
+            buffer,
+            signer.algorithm(),
+            &signature,
+            self.credential.certificates(),
+        );
+        let digest = (!self.has_nonce).then(|| crypto::sha256(&der));
+        Ok(SignedResponse {
+            der,
+            produced_at: self.lifetime.produced_at,
+            window: self.lifetime.window,
+            send_before: self.lifetime.send_before,
+            digest,
+            max_age_max: self.max_age_max,
+        })
+    }
+}
+
+fn signed(answer: &CachedAnswer) -> (Answer, Outcome) {
+    (
+        Answer::Signed(answer.response.clone()),
+        Outcome::Signed(SignedStatus::of(answer.status)),
+    )
+}
+
+impl From<SignError> for Refusal {
+    fn from(error: SignError) -> Refusal {
+        match error {
+            SignError::QueueFull => Refusal::SigningQueueFull,
+            SignError::Failed(reason) => Refusal::SigningFailed { reason },
+        }
+    }
 }
 
 fn refuse(refusal: Refusal) -> (Answer, Outcome) {

@@ -35,6 +35,9 @@ pub(crate) struct Lifetime {
     pub(crate) window: ValidityWindow,
     /// From then on it is not sent any more: nextUpdate less the margin.
     pub(crate) send_before: Time,
+    /// From then on the next client gets a newer one: the half of its own validity, or its end where something else
+    /// sets that (a newer answer would not live longer).
+    pub(crate) renew_at: Time,
 }
 
 /// How long an answer made at `now` holds: the one lifetime rule (DESIGN rule 2).
@@ -89,10 +92,15 @@ pub(crate) fn lifetime(
             at: next_update,
         });
     }
+    let renew_at = match limit {
+        Limit::Validity => produced_at.plus_seconds(validity / 2).min(send_before),
+        Limit::Source | Limit::Signer | Limit::Issuer => send_before,
+    };
     Ok(Lifetime {
         produced_at,
         window,
         send_before,
+        renew_at,
     })
 }
 
@@ -112,6 +120,9 @@ impl Lifetime {
             send_before: self
                 .send_before
                 .min(next_update.plus_seconds(-(seconds / 100))),
+            renew_at: self
+                .renew_at
+                .min(self.produced_at.plus_seconds(seconds / 2)),
         }
     }
 }

@@ -42,7 +42,7 @@ pub enum SigningSpeed {
 }
 
 /// Why a key did not sign.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum SignError {
     /// The key or its device failed.
     #[error("the key failed to sign: {0}")]
@@ -69,11 +69,8 @@ struct Queue {
     stopping: bool,
 }
 
-struct Job {
-    signer: Arc<dyn Signer>,
-    message: Vec<u8>,
-    reply: oneshot::Sender<Result<Vec<u8>, SignError>>,
-}
+/// Signs and hands on; never runs on a worker.
+type Job = Box<dyn FnOnce() + Send>;
 
 impl SigningPool {
     /// Starts `threads` threads; more than `queue_max` waiting signatures are refused.
@@ -100,32 +97,42 @@ impl SigningPool {
         Ok(Arc::new(SigningPool { shared, threads }))
     }
 
-    /// Signs on one of the threads; the wait is bounded by the queue in front of them.
+    /// Runs `job` on one of the threads, also when nobody waits for it any more.
     ///
     /// # Errors
-    /// `QueueFull` at once when too many wait; `Failed` when the key failed.
-    pub async fn sign(
-        &self,
-        signer: Arc<dyn Signer>,
-        message: Vec<u8>,
-    ) -> Result<Vec<u8>, SignError> {
-        let (reply, signature) = oneshot::channel();
+    /// `QueueFull` at once when too many wait; the job is dropped then.
+    pub fn submit(&self, job: impl FnOnce() + Send + 'static) -> Result<(), SignError> {
         {
             let mut queue = self.shared.lock();
             if queue.jobs.len() >= self.shared.queue_max {
                 return Err(SignError::QueueFull);
             }
-            queue.jobs.push_back(Job {
-                signer,
-                message,
-                reply,
-            });
+            queue.jobs.push_back(Box::new(job));
         }
         self.shared.changed.notify_one();
-        signature
-            .await
-            .unwrap_or_else(|_| Err(SignError::Failed("the signing thread gave up".to_owned())))
+        Ok(())
     }
+
+    /// Runs `job` on one of the threads and waits for what it returns; the wait is bounded by the queue in front of them.
+    ///
+    /// # Errors
+    /// `QueueFull` at once when too many wait; `Failed` when the job panicked.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, SignError> {
+        let (reply, returned) = oneshot::channel();
+        self.submit(move || {
+            // Nobody may be waiting any more: the client hung up.
+            let _ = reply.send(job());
+        })?;
+        returned.await.map_err(|_| gave_up())
+    }
+}
+
+/// What is said when a job ended without a word: its key's code panicked.
+pub(crate) fn gave_up() -> SignError {
+    SignError::Failed("the key's code panicked".to_owned())
 }
 
 impl Drop for SigningPool {
@@ -163,14 +170,7 @@ fn sign_until_stopped(shared: &Shared) {
                 .unwrap_or_else(PoisonError::into_inner);
         };
         drop(queue);
-        let mut signature = Vec::with_capacity(512);
-        let signed = catch_unwind(AssertUnwindSafe(|| {
-            job.signer
-                .sign(&job.message, &mut signature)
-                .map(|()| signature)
-        }))
-        .unwrap_or_else(|_| Err(SignError::Failed("the key's code panicked".to_owned())));
-        // Nobody may be waiting any more: the client hung up.
-        let _ = job.reply.send(signed);
+        // Whoever waits learns of a panic by the end of their channel; the thread lives on.
+        let _ = catch_unwind(AssertUnwindSafe(job));
     }
 }

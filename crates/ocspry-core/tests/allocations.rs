@@ -4,7 +4,7 @@ mod fixture;
 
 use bytes::BytesMut;
 use fixture::{Fixture, SERIAL_GOOD, SERIAL_REVOKED, noon, wait};
-use ocspry_core::Answer;
+use ocspry_core::{Answer, RecentAnswers};
 use ocspry_testkit::{KeyKind, RequestSpec, cert_id, nonce_extension};
 use ocspry_wire::ocsp::HashAlgorithm;
 
@@ -20,8 +20,13 @@ fn everything_but_the_signature_allocates_nothing_once_the_buffer_has_grown() {
         })
         .collect();
     let mut buffer = BytesMut::new();
+    let recent = RecentAnswers::default();
     let mut ask = |request: &[u8]| {
-        let (answer, _) = wait(fixture.responder.answer(request, noon(), &mut buffer));
+        let (answer, _) = wait(
+            fixture
+                .responder
+                .answer(request, noon(), &recent, &mut buffer),
+        );
         assert!(matches!(answer, Answer::Signed(_)));
     };
     // The first answers make the buffer grow to its size.
@@ -47,9 +52,37 @@ fn a_refusal_allocates_nothing() {
     let fixture = Fixture::new(KeyKind::P256);
     let outside = allocation_counter::measure(|| wait(std::future::ready(())));
     let mut buffer = BytesMut::new();
+    let recent = RecentAnswers::default();
     let inside = allocation_counter::measure(|| {
-        let (answer, _) = wait(fixture.responder.answer(&[0x30, 0x80], noon(), &mut buffer));
+        let (answer, _) = wait(fixture.responder.answer(
+            &[0x30, 0x80],
+            noon(),
+            &recent,
+            &mut buffer,
+        ));
         assert!(matches!(answer, Answer::Error(_)));
     });
     assert_eq!(inside.count_total, outside.count_total);
+}
+
+#[test]
+fn a_cache_hit_allocates_nothing() {
+    let fixture = Fixture::new(KeyKind::P256);
+    let request = RequestSpec::one(cert_id(HashAlgorithm::Sha256, &fixture.ca, SERIAL_GOOD)).der();
+    let (recent, mut buffer) = (RecentAnswers::default(), BytesMut::new());
+    let other_worker = RecentAnswers::default();
+    let mut ask = |recent: &RecentAnswers| {
+        let (answer, _) = wait(
+            fixture
+                .responder
+                .answer(&request, noon(), recent, &mut buffer),
+        );
+        assert!(matches!(answer, Answer::Signed(_)));
+    };
+    ask(&recent);
+    let outside = allocation_counter::measure(|| wait(std::future::ready(())));
+    let inside = allocation_counter::measure(|| ask(&recent));
+    assert_eq!(inside.count_total, outside.count_total);
+    // The first time on another worker keeps the request there.
+    ask(&other_worker);
 }

@@ -10,7 +10,7 @@ use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, EXPIRES, HeaderValue, IF_NONE_MATCH,
     LAST_MODIFIED,
 };
-use ocspry_core::{SignedResponse, crypto};
+use ocspry_core::SignedResponse;
 use ocspry_wire::Time;
 
 /// How an answer may be kept, and the name of its body.
@@ -25,15 +25,13 @@ pub(crate) struct Cacheable {
 impl Cacheable {
     /// The caching headers of `response`; None if it carries a nonce.
     pub(crate) fn of(response: &SignedResponse, now: Time) -> Option<Cacheable> {
-        if response.has_nonce {
-            return None;
-        }
+        let digest = response.digest?;
         let mut text = Text {
             octets: [0; 256],
             length: 0,
         };
         let cache_control = text.push_cache_control(max_age_seconds(response, now));
-        let etag = text.push_etag(&crypto::sha256(&response.der));
+        let etag = text.push_etag(&digest);
         let last_modified = text.push_http_date(response.produced_at);
         let expires = text.push_http_date(response.window.next_update);
         let shared = Bytes::copy_from_slice(&text.octets[..text.length]);
@@ -232,7 +230,7 @@ mod tests {
             produced_at: NOON,
             window,
             send_before: window.next_update.plus_seconds(-window.margin_seconds()),
-            has_nonce: false,
+            digest: Some(ocspry_core::crypto::sha256(b"abc")),
             max_age_max: Duration::from_secs(3_600),
         }
     }
@@ -284,7 +282,7 @@ mod tests {
     #[test]
     fn an_answer_with_a_nonce_has_no_caching_headers() {
         let with_nonce = SignedResponse {
-            has_nonce: true,
+            digest: None,
             ..response(0, 1_000)
         };
         assert!(Cacheable::of(&with_nonce, NOON).is_none());

@@ -133,7 +133,9 @@ async fn post(
         &whole
     };
     let responder = worker.responder();
-    let (answer, outcome) = responder.answer(der, worker.now(), answer).await;
+    let (answer, outcome) = responder
+        .answer(der, worker.now(), worker.recent(), answer)
+        .await;
     (Reply::Ocsp(answer), outcome.label())
 }
 
@@ -162,7 +164,9 @@ async fn get(
     match get_path::decode(target.path().as_bytes(), get) {
         GetPath::Request(der) => {
             let responder = worker.responder();
-            let (answer, outcome) = responder.answer(der, worker.now(), answer).await;
+            let (answer, outcome) = responder
+                .answer(der, worker.now(), worker.recent(), answer)
+                .await;
             (Reply::Ocsp(answer), outcome.label())
         }
         GetPath::Malformed => (

@@ -18,7 +18,7 @@ use arc_swap::{ArcSwap, Cache};
 use bytes::BytesMut;
 use hyper::HeaderMap;
 use hyper::server::conn::http1;
-use ocspry_core::{Clock, Responder};
+use ocspry_core::{Clock, RecentAnswers, Responder};
 use ocspry_wire::Time;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -283,6 +283,7 @@ pub(crate) struct Worker {
     admission: Arc<Admission>,
     counts: Arc<WorkerCounts>,
     date: RefCell<DateHeader>,
+    recent: RecentAnswers,
     scratch: RefCell<Vec<Scratch>>,
     accept_loops: Cell<usize>,
     less_busy: Notify,
@@ -307,6 +308,7 @@ impl Worker {
             admission,
             counts,
             date: RefCell::new(date),
+            recent: RecentAnswers::default(),
             scratch: RefCell::new(Vec::new()),
             accept_loops: Cell::new(0),
             less_busy: Notify::new(),
@@ -370,6 +372,11 @@ impl Worker {
     /// What is counted.
     pub(crate) fn counts(&self) -> &WorkerCounts {
         &self.counts
+    }
+
+    /// The answers that this worker gave last.
+    pub(crate) fn recent(&self) -> &RecentAnswers {
+        &self.recent
     }
 
     /// Writes the Date header of `now`.

@@ -1,0 +1,244 @@
+//! Signed answers, kept for as long as they are true: by CertID for everybody, by request for each worker.
+//!
+//! From: `responder`, before it signs.  To: `responder`, in place of a signature.  A cache is never an authority (DESIGN
+//! §2): each answer remembers what it was derived from, and is handed out only while all of that still holds.  It dies
+//! with its window, with its signer, and with a table that says something else.  Answers with a nonce are never kept.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ocspry_wire::Time;
+use ocspry_wire::ocsp::CertStatus;
+use ocspry_wire::x509::SerialNumber;
+use quick_cache::{Weighter, sync, unsync};
+use tokio::sync::oneshot;
+
+use crate::signing::gave_up;
+use crate::{
+    CLOCK_BEHIND_SECONDS_MAX, Issuer, IssuerId, Lookup, ResponderCredential, SignError,
+    SignedResponse, ValidityWindow,
+};
+
+/// What everybody shares: answers by the exact octets of their CertID, which name the issuer under one hash algorithm
+/// and one encoding, and the serial; so a SHA-1 CertID is never answered with a SHA-256 one (DESIGN rule 4).
+pub(crate) struct ResponseCache {
+    answers: sync::Cache<Box<[u8]>, Arc<CachedAnswer>, Octets>,
+    in_flight: Mutex<InFlight>,
+}
+
+/// Who waits for the signature of which CertID.
+type InFlight = HashMap<Box<[u8]>, Vec<oneshot::Sender<Signed>>>;
+
+/// What a signature that several wait for led to.
+pub(crate) type Signed = Result<Arc<CachedAnswer>, SignError>;
+
+/// A signed answer about one certificate, and all that it was derived from.
+pub(crate) struct CachedAnswer {
+    /// The answer.
+    pub(crate) response: SignedResponse,
+    /// What it says.
+    pub(crate) status: CertStatus,
+    /// What it was derived from.
+    pub(crate) basis: Basis,
+    /// The newest generation of the issuer's table that says the same.
+    generation: AtomicU64,
+}
+
+/// What an answer was derived from.
+pub(crate) struct Basis {
+    /// Which responder: its issuers and policies.
+    pub(crate) responder: u64,
+    /// Which of its issuers.
+    pub(crate) issuer: IssuerId,
+    /// The generation of that issuer's table.
+    pub(crate) generation: u64,
+    /// The table's own window.
+    pub(crate) source: ValidityWindow,
+    /// Who signed.
+    pub(crate) credential: Arc<ResponderCredential>,
+    /// Which certificate.
+    pub(crate) serial_number: SerialNumber,
+    /// May it change back?  Then it does not outlive its generation, even if the next one says the same.
+    pub(crate) is_provisional: bool,
+    /// From then on the next client gets a newer one.
+    pub(crate) renew_at: Time,
+}
+
+impl CachedAnswer {
+    /// An answer that has just been signed.
+    pub(crate) fn new(response: SignedResponse, status: CertStatus, basis: Basis) -> CachedAnswer {
+        CachedAnswer {
+            response,
+            status,
+            generation: AtomicU64::new(basis.generation),
+            basis,
+        }
+    }
+
+    /// Does everything that it was derived from still hold?  `issuer` is the one that its basis names.
+    pub(crate) fn holds(&self, issuer: &Issuer, now: Time) -> bool {
+        // A clock far behind producedAt was set back: whether anything may be said then is not for a cache to decide.
+        let earliest = self
+            .response
+            .produced_at
+            .plus_seconds(-CLOCK_BEHIND_SECONDS_MAX);
+        if now < earliest || now >= self.basis.renew_at {
+            return false;
+        }
+        if !issuer.is_signed_by(&self.basis.credential) {
+            return false;
+        }
+        // Read before the table: a table that is swapped in between is looked at again by the next request.
+        let generation = issuer.generation();
+        if generation == self.generation.load(Ordering::Acquire) {
+            return true;
+        }
+        let table = issuer.table_guard();
+        let says_the_same = !self.basis.is_provisional
+            && table.as_ref().is_some_and(|table| {
+                table.window() == self.basis.source
+                    && match table.lookup(&self.basis.serial_number) {
+                        Lookup::Revoked(info) => self.status == CertStatus::Revoked(info),
+                        Lookup::Absent => self.status == CertStatus::Good,
+                    }
+            });
+        if says_the_same {
+            self.generation.fetch_max(generation, Ordering::AcqRel);
+        }
+        says_the_same
+    }
+}
+
+impl ResponseCache {
+    /// Empty; holds `bytes_max` octets of answers.
+    pub(crate) fn new(bytes_max: u64) -> ResponseCache {
+        ResponseCache {
+            answers: sync::Cache::with_weighter(ITEMS_EXPECTED, bytes_max, Octets),
+            in_flight: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// The answer kept for a CertID, which may not hold any more.
+    pub(crate) fn get(&self, cert_id: &[u8]) -> Option<Arc<CachedAnswer>> {
+        self.answers.get(cert_id)
+    }
+
+    /// Keeps an answer.
+    pub(crate) fn insert(&self, cert_id: Box<[u8]>, answer: Arc<CachedAnswer>) {
+        self.answers.insert(cert_id, answer);
+    }
+
+    /// Waits for the signature that is under way for this CertID.  With an [`UnderWay`] there was none, and it is the
+    /// caller who has to make it.
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        cert_id: &[u8],
+    ) -> (oneshot::Receiver<Signed>, Option<UnderWay>) {
+        let (sender, receiver) = oneshot::channel();
+        let mut in_flight = self.in_flight();
+        if let Some(waiting) = in_flight.get_mut(cert_id) {
+            waiting.push(sender);
+            return (receiver, None);
+        }
+        in_flight.insert(cert_id.into(), vec![sender]);
+        let under_way = UnderWay {
+            cache: Arc::clone(self),
+            cert_id: cert_id.into(),
+            end: Err(SignError::QueueFull),
+        };
+        (receiver, Some(under_way))
+    }
+
+    /// Whole after every step, so a panic elsewhere does not spoil it.
+    fn in_flight(&self) -> MutexGuard<'_, InFlight> {
+        self.in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A signature that others may wait for; when this is dropped, they are told how it ended.
+pub(crate) struct UnderWay {
+    cache: Arc<ResponseCache>,
+    cert_id: Box<[u8]>,
+    /// How it ended; that it was never begun, until something else is known.
+    end: Signed,
+}
+
+impl UnderWay {
+    /// Makes the signature, and tells all who wait for it.
+    pub(crate) fn run(mut self, sign: impl FnOnce() -> Signed) {
+        // What they hear if `sign` panics.
+        self.end = Err(gave_up());
+        self.end = sign();
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Ok(answer) = &self.end {
+            self.cache.insert(self.cert_id.clone(), Arc::clone(answer));
+        }
+        let waiting = self
+            .cache
+            .in_flight()
+            .remove(&self.cert_id)
+            .unwrap_or_default();
+        for sender in waiting {
+            // Who hung up does not mind.
+            let _ = sender.send(self.end.clone());
+        }
+    }
+}
+
+/// What one worker keeps for itself: answers by the exact octets of the request, found without decoding it.
+pub struct RecentAnswers {
+    answers: RefCell<unsync::Cache<Box<[u8]>, Arc<CachedAnswer>, Octets>>,
+}
+
+impl Default for RecentAnswers {
+    fn default() -> Self {
+        Self::new(RECENT_BYTES_MAX)
+    }
+}
+
+impl RecentAnswers {
+    /// Empty; holds `bytes_max` octets of requests and answers.
+    pub fn new(bytes_max: u64) -> RecentAnswers {
+        let answers = unsync::Cache::with_weighter(RECENT_ITEMS_EXPECTED, bytes_max, Octets);
+        RecentAnswers {
+            answers: RefCell::new(answers),
+        }
+    }
+
+    /// The answer to the same octets, which may not hold any more.
+    pub(crate) fn get(&self, request: &[u8]) -> Option<Arc<CachedAnswer>> {
+        self.answers.borrow().get(request).cloned()
+    }
+
+    /// Keeps the answer to these octets.
+    pub(crate) fn insert(&self, request: &[u8], answer: Arc<CachedAnswer>) {
+        self.answers.borrow_mut().insert(request.into(), answer);
+    }
+}
+
+/// Weighs an entry by the octets it takes.
+#[derive(Clone)]
+struct Octets;
+
+impl Weighter<Box<[u8]>, Arc<CachedAnswer>> for Octets {
+    fn weight(&self, key: &Box<[u8]>, answer: &Arc<CachedAnswer>) -> u64 {
+        (key.len() + answer.response.der.len() + OVERHEAD_OCTETS) as u64
+    }
+}
+
+/// What an entry takes beside its key and its DER: facts, counts, the cache's own books.
+const OVERHEAD_OCTETS: usize = size_of::<CachedAnswer>() + 96;
+/// For the first size of the tables; they grow.
+const ITEMS_EXPECTED: usize = 4_096;
+/// As [`ITEMS_EXPECTED`], for one worker.
+const RECENT_ITEMS_EXPECTED: usize = 512;
+/// What one worker keeps for itself.
+const RECENT_BYTES_MAX: u64 = 4 << 20;

@@ -1,0 +1,294 @@
+//! Cached answers: the same octets again for as long as they are true, and never a moment longer.
+
+mod fixture;
+
+use bytes::BytesMut;
+use fixture::{
+    Fixture, SERIAL_GOOD, SERIAL_ON_HOLD, SERIAL_REVOKED, body, noon, poll_once, table_with, wait,
+};
+use ocspry_core::{Answer, NoncePolicy, Outcome, Policy, RecentAnswers, Refusal};
+use ocspry_testkit::{KeyKind, RequestSpec, cert_id, nonce_extension};
+use ocspry_wire::Time;
+use ocspry_wire::ocsp::{CertStatus, HashAlgorithm};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One worker: it asks, and remembers.
+struct Worker<'a> {
+    fixture: &'a Fixture,
+    recent: RecentAnswers,
+}
+
+impl<'a> Worker<'a> {
+    fn of(fixture: &'a Fixture) -> Worker<'a> {
+        Worker {
+            fixture,
+            recent: RecentAnswers::default(),
+        }
+    }
+
+    fn ask(&self, request: &[u8], now: Time) -> (Answer, Outcome) {
+        let mut buffer = BytesMut::new();
+        wait(
+            self.fixture
+                .responder
+                .answer(request, now, &self.recent, &mut buffer),
+        )
+    }
+
+    fn body(&self, request: &[u8], now: Time) -> Vec<u8> {
+        body(&self.ask(request, now).0)
+    }
+}
+
+fn request(fixture: &Fixture, hash: HashAlgorithm, serial: &[u8]) -> Vec<u8> {
+    RequestSpec::one(cert_id(hash, &fixture.ca, serial)).der()
+}
+
+#[test]
+fn the_same_question_is_signed_once_for_all_workers() {
+    let fixture = Fixture::counting(KeyKind::P256, None);
+    let asked = request(&fixture, HashAlgorithm::Sha1, SERIAL_GOOD);
+    let (one, other) = (Worker::of(&fixture), Worker::of(&fixture));
+    let first = one.body(&asked, noon());
+    assert_eq!(one.body(&asked, noon().plus_seconds(1)), first);
+    assert_eq!(other.body(&asked, noon().plus_seconds(2)), first);
+    assert_eq!(fixture.signatures(), 1);
+}
+
+#[test]
+fn an_answer_is_found_by_its_cert_id_whatever_else_the_request_holds() {
+    let fixture = Fixture::counting(KeyKind::P256, None);
+    let spec = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_GOOD));
+    let extension = ocspry_testkit::extension(&[0x2b, 0x06, 0x01, 0x04, 0x01], false, &[5, 0]);
+    let worker = Worker::of(&fixture);
+    let first = worker.body(&spec.der(), noon());
+    assert_eq!(
+        worker.body(&spec.with_extension(extension).der(), noon()),
+        first
+    );
+    assert_eq!(fixture.signatures(), 1);
+}
+
+#[test]
+fn a_sha_1_answer_never_serves_a_sha_256_request_nor_another_encoding() {
+    let fixture = Fixture::counting(KeyKind::P256, None);
+    let worker = Worker::of(&fixture);
+    for hash in HashAlgorithm::ALL {
+        let asked = request(&fixture, hash, SERIAL_GOOD);
+        let answer = worker.ask(&asked, noon()).0;
+        let expected = cert_id(hash, &fixture.ca, SERIAL_GOOD);
+        assert_eq!(fixture.check(&answer).single().cert_id, expected);
+    }
+    // The same hash with its NULL left out is another CertID.
+    let with_null = cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_GOOD);
+    let mut without_null = with_null.clone();
+    without_null.drain(11..13);
+    without_null[1] -= 2;
+    without_null[3] -= 2;
+    let answer = worker
+        .ask(&RequestSpec::one(without_null.clone()).der(), noon())
+        .0;
+    assert_eq!(fixture.check(&answer).single().cert_id, without_null);
+    assert_eq!(fixture.signatures(), 5);
+}
+
+#[test]
+fn an_answer_with_a_nonce_is_neither_kept_nor_taken_from_what_is_kept() {
+    let fixture = Fixture::counting(KeyKind::P256, None);
+    let worker = Worker::of(&fixture);
+    let plain = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_GOOD));
+    let with_nonce = plain
+        .clone()
+        .with_extension(nonce_extension(&[7; 16]))
+        .der();
+    for _ in 0..2 {
+        let answer = worker.ask(&with_nonce, noon()).0;
+        assert_eq!(fixture.check(&answer).signed().nonce, Some(vec![7; 16]));
+    }
+    assert_eq!(fixture.signatures(), 2);
+    let answer = worker.ask(&plain.der(), noon()).0;
+    assert_eq!(fixture.check(&answer).signed().nonce, None);
+    assert_eq!(fixture.signatures(), 3);
+}
+
+#[test]
+fn a_revocation_is_in_the_next_answer_though_the_old_one_was_kept() {
+    let fixture = Fixture::counting(KeyKind::P256, None);
+    let worker = Worker::of(&fixture);
+    let asked = request(&fixture, HashAlgorithm::Sha1, SERIAL_GOOD);
+    worker.ask(&asked, noon());
+    fixture
+        .issuer()
+        .set_table(Some(Arc::new(table_with(&[SERIAL_GOOD], 86_400))));
+    let answer = worker.ask(&asked, noon()).0;
+    assert!(matches!(
+        fixture.check(&answer).single().status,
+        CertStatus::Revoked(_)
+    ));
+}
+
+#[test]
+fn a_new_table_that_says_the_same_keeps_the_answer_and_one_with_another_window_does_not() {
+    let fixture = Fixture::counting(KeyKind::P256, None);
+    let worker = Worker::of(&fixture);
+    for serial in [SERIAL_GOOD, SERIAL_REVOKED] {
+        let asked = request(&fixture, HashAlgorithm::Sha1, serial);
+        fixture
+            .issuer()
+            .set_table(Some(Arc::new(table_with(&[], 86_400))));
+        let before = fixture.signatures();
+        let first = worker.body(&asked, noon());
+        fixture
+            .issuer()
+            .set_table(Some(Arc::new(table_with(&[&[0x77]], 86_400))));
+        assert_eq!(worker.body(&asked, noon()), first);
+        assert_eq!(fixture.signatures(), before + 1);
+        fixture
+            .issuer()
+            .set_table(Some(Arc::new(table_with(&[&[0x77]], 90_000))));
+        assert_ne!(worker.body(&asked, noon()), first);
+        assert_eq!(fixture.signatures(), before + 2);
+    }
+}
+
+#[test]
+fn a_hold_does_not_outlive_its_table_and_is_renewed_within_minutes() {
+    let fixture = Fixture::counting(KeyKind::P256, None);
+    let worker = Worker::of(&fixture);
+    let asked = request(&fixture, HashAlgorithm::Sha1, SERIAL_ON_HOLD);
+    worker.ask(&asked, noon());
+    worker.ask(&asked, noon().plus_seconds(149));
+    assert_eq!(fixture.signatures(), 1);
+    worker.ask(&asked, noon().plus_seconds(150));
+    assert_eq!(fixture.signatures(), 2);
+    fixture
+        .issuer()
+        .set_table(Some(Arc::new(table_with(&[], 86_400))));
+    worker.ask(&asked, noon().plus_seconds(150));
+    assert_eq!(fixture.signatures(), 3);
+}
+
+#[test]
+fn nothing_is_served_past_its_end_nor_in_the_margin_before_it() {
+    let fixture = Fixture::counting(KeyKind::P256, None);
+    let worker = Worker::of(&fixture);
+    let asked = request(&fixture, HashAlgorithm::Sha1, SERIAL_GOOD);
+    let first = worker.body(&asked, noon());
+    assert_eq!(worker.body(&asked, noon().plus_seconds(86_400 - 61)), first);
+    for late in [86_400 - 60, 86_400, 90_000] {
+        let (_, outcome) = worker.ask(&asked, noon().plus_seconds(late));
+        assert!(
+            matches!(outcome, Outcome::Refused(Refusal::WindowOver { .. })),
+            "{outcome:?}"
+        );
+    }
+    // Nor when the clock jumps far back.
+    let (_, outcome) = worker.ask(&asked, noon().plus_seconds(-400));
+    assert!(
+        matches!(outcome, Outcome::Refused(Refusal::WindowNotBegun { .. })),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn an_answer_that_lives_by_the_policy_is_renewed_at_half_its_life() {
+    let policy = Policy {
+        validity: Some(Duration::from_secs(3_600)),
+        nonce: NoncePolicy::Echo,
+    };
+    let fixture = Fixture::counting(KeyKind::P256, Some(policy));
+    let worker = Worker::of(&fixture);
+    let asked = request(&fixture, HashAlgorithm::Sha1, SERIAL_GOOD);
+    let first = worker.body(&asked, noon());
+    assert_eq!(worker.body(&asked, noon().plus_seconds(1_799)), first);
+    let renewed = worker.ask(&asked, noon().plus_seconds(1_800)).0;
+    let single = fixture.check(&renewed).single();
+    assert_eq!(single.next_update, noon().plus_seconds(1_800 + 3_600));
+}
+
+#[test]
+fn a_new_signer_signs_anew_and_no_signer_means_no_answer() {
+    let fixture = Fixture::counting(KeyKind::P256, None);
+    let worker = Worker::of(&fixture);
+    let asked = request(&fixture, HashAlgorithm::Sha1, SERIAL_GOOD);
+    worker.ask(&asked, noon());
+    let credential = fixture.issuer().credential();
+    fixture.issuer().set_credential(None);
+    assert_eq!(
+        worker.ask(&asked, noon()).1,
+        Outcome::Refused(Refusal::SignerMissing)
+    );
+    fixture.renew_credential();
+    worker.ask(&asked, noon());
+    assert_eq!(fixture.signatures(), 2);
+    fixture.issuer().set_credential(credential);
+    assert!(matches!(worker.ask(&asked, noon()).0, Answer::Signed(_)));
+}
+
+#[test]
+fn a_worker_does_not_serve_what_an_earlier_responder_said() {
+    let mut fixture = Fixture::counting(KeyKind::P256, None);
+    let recent = {
+        let worker = Worker::of(&fixture);
+        worker.ask(&request(&fixture, HashAlgorithm::Sha1, SERIAL_GOOD), noon());
+        worker.recent
+    };
+    // A reload that leaves every issuer out.
+    fixture.without_issuers();
+    let worker = Worker {
+        fixture: &fixture,
+        recent,
+    };
+    let (_, outcome) = worker.ask(&request(&fixture, HashAlgorithm::Sha1, SERIAL_GOOD), noon());
+    assert_eq!(outcome, Outcome::Refused(Refusal::UnknownIssuer));
+}
+
+#[test]
+fn many_who_wait_for_one_slow_signature_get_the_same_answer() {
+    let fixture = Fixture::counting(KeyKind::Rsa2048, None);
+    let asked = request(&fixture, HashAlgorithm::Sha1, SERIAL_GOOD);
+    fixture.gate.close();
+    let recent = RecentAnswers::default();
+    let mut buffers: Vec<BytesMut> = (0..20).map(|_| BytesMut::new()).collect();
+    let mut waiting: Vec<_> = buffers
+        .iter_mut()
+        .map(|buffer| Box::pin(fixture.responder.answer(&asked, noon(), &recent, buffer)))
+        .collect();
+    for future in &mut waiting {
+        assert!(poll_once(future.as_mut()).is_pending());
+    }
+    // The one whose request began the signature hangs up.
+    drop(waiting.remove(0));
+    fixture.gate.open();
+    let bodies: Vec<Vec<u8>> = waiting
+        .into_iter()
+        .map(|future| body(&wait(future).0))
+        .collect();
+    assert!(bodies.iter().all(|body| *body == bodies[0]));
+    assert_eq!(fixture.signatures(), 1);
+}
+
+#[test]
+fn a_signature_that_all_have_left_is_kept_for_the_next_client() {
+    let fixture = Fixture::counting(KeyKind::Rsa2048, None);
+    let asked = request(&fixture, HashAlgorithm::Sha1, SERIAL_GOOD);
+    fixture.gate.close();
+    let recent = RecentAnswers::default();
+    {
+        let mut buffer = BytesMut::new();
+        let mut left = pin!(
+            fixture
+                .responder
+                .answer(&asked, noon(), &recent, &mut buffer)
+        );
+        assert!(poll_once(left.as_mut()).is_pending());
+    }
+    fixture.gate.open();
+    assert!(matches!(
+        Worker::of(&fixture).ask(&asked, noon()).0,
+        Answer::Signed(_)
+    ));
+    assert_eq!(fixture.signatures(), 1);
+}
