@@ -84,7 +84,7 @@ const CRATES: &[CrateRule] = &[
     CrateRule {
         name: "ocspry-signer",
         ours: &["ocspry-wire", "ocspry-core"],
-        outside: &["aws-lc-rs", "pkcs8", "thiserror", "zeroize"],
+        outside: &["aws-lc-rs", "pkcs8", "rustix", "thiserror", "zeroize"],
         tests: &["ocspry-testkit", "tempfile"],
     },
     CrateRule {
@@ -106,11 +106,7 @@ const CRATES: &[CrateRule] = &[
     },
     CrateRule {
         name: "ocspry-ca",
-        ours: &[
-            "ocspry-wire",
-            "ocspry-core",
-            "ocspry-signer",
-        ],
+        ours: &["ocspry-wire", "ocspry-core", "ocspry-signer"],
         outside: &["aws-lc-rs", "der", "thiserror", "x509-cert", "zeroize"],
         tests: &["ocspry-testkit", "tempfile"],
     },
@@ -147,7 +143,7 @@ const CRATES: &[CrateRule] = &[
     CrateRule {
         name: "ocspry-testkit",
         ours: &["ocspry-wire"],
-        outside: &["aws-lc-rs", "base64", "rcgen", "rustix"],
+        outside: &["aws-lc-rs", "base64", "rcgen", "rustix", "tempfile"],
         tests: &[],
     },
     CrateRule {
