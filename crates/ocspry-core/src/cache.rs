@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::CertStatus;
 use ocspry_wire::x509::SerialNumber;
@@ -17,8 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::signing::gave_up;
 use crate::{
-    CLOCK_BEHIND_SECONDS_MAX, Issuer, IssuerId, Lookup, ResponderCredential, SignError,
-    SignedResponse, ValidityWindow,
+    CLOCK_BEHIND_SECONDS_MAX, Issuer, IssuerId, Lookup, SignError, SignedResponse, ValidityWindow,
 };
 
 /// What everybody shares: answers by the exact octets of their CertID, which name the issuer under one hash algorithm
@@ -28,8 +28,19 @@ pub(crate) struct ResponseCache {
     in_flight: Mutex<InFlight>,
 }
 
-/// Who waits for the signature of which CertID.
-type InFlight = HashMap<Box<[u8]>, Vec<oneshot::Sender<Signed>>>;
+/// Who waits for which signature.
+type InFlight = HashMap<Flight, Vec<oneshot::Sender<Signed>>>;
+
+/// A signature under way: whoever asks after a newer table or signer came does not wait for an older one's.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Flight {
+    /// The CertID.
+    pub(crate) cert_id: Box<[u8]>,
+    /// The generation of the table.
+    pub(crate) generation: u64,
+    /// The id of the credential.
+    pub(crate) credential: u64,
+}
 
 /// What a signature that several wait for led to.
 pub(crate) type Signed = Result<Arc<CachedAnswer>, SignError>;
@@ -38,15 +49,16 @@ pub(crate) type Signed = Result<Arc<CachedAnswer>, SignError>;
 pub(crate) struct CachedAnswer {
     /// The answer.
     pub(crate) response: SignedResponse,
-    /// What it says.
-    pub(crate) status: CertStatus,
     /// What it was derived from.
     pub(crate) basis: Basis,
+    /// From then on the next client gets a newer one, if there can be one.
+    renew_at: Time,
     /// The newest generation of the issuer's table that says the same.
     generation: AtomicU64,
 }
 
-/// What an answer was derived from.
+/// What an answer about one certificate was derived from.
+#[derive(Clone, Copy)]
 pub(crate) struct Basis {
     /// Which responder: its issuers and policies.
     pub(crate) responder: u64,
@@ -56,58 +68,86 @@ pub(crate) struct Basis {
     pub(crate) generation: u64,
     /// The table's own window.
     pub(crate) source: ValidityWindow,
-    /// Who signed.
-    pub(crate) credential: Arc<ResponderCredential>,
+    /// The id of the credential that signs.
+    pub(crate) credential: u64,
     /// Which certificate.
     pub(crate) serial_number: SerialNumber,
+    /// What is said of it.
+    pub(crate) status: CertStatus,
     /// May it change back?  Then it does not outlive its generation, even if the next one says the same.
     pub(crate) is_provisional: bool,
-    /// From then on the next client gets a newer one.
-    pub(crate) renew_at: Time,
 }
 
-impl CachedAnswer {
-    /// An answer that has just been signed.
-    pub(crate) fn new(response: SignedResponse, status: CertStatus, basis: Basis) -> CachedAnswer {
-        CachedAnswer {
-            response,
-            status,
-            generation: AtomicU64::new(basis.generation),
-            basis,
-        }
-    }
+/// What may be done with a cached answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Hand it out.
+    Current,
+    /// It is true, and time for a newer one: hand it out if that takes time or fails.
+    Due,
+    /// Never again.
+    Over,
+}
 
-    /// Does everything that it was derived from still hold?  `issuer` is the one that its basis names.
-    pub(crate) fn holds(&self, issuer: &Issuer, now: Time) -> bool {
-        // A clock far behind producedAt was set back: whether anything may be said then is not for a cache to decide.
-        let earliest = self
-            .response
-            .produced_at
-            .plus_seconds(-CLOCK_BEHIND_SECONDS_MAX);
-        if now < earliest || now >= self.basis.renew_at {
-            return false;
-        }
-        if !issuer.is_signed_by(&self.basis.credential) {
+impl Basis {
+    /// Does it still hold?  `issuer` is the one that it names; `generation` the newest at which it held, which is raised.
+    pub(crate) fn holds(&self, issuer: &Issuer, generation: &AtomicU64) -> bool {
+        if !issuer.is_signed_by(self.credential) {
             return false;
         }
         // Read before the table: a table that is swapped in between is looked at again by the next request.
-        let generation = issuer.generation();
-        if generation == self.generation.load(Ordering::Acquire) {
+        let newest = issuer.generation();
+        if newest == generation.load(Ordering::Acquire) {
             return true;
         }
         let table = issuer.table_guard();
-        let says_the_same = !self.basis.is_provisional
+        let says_the_same = !self.is_provisional
             && table.as_ref().is_some_and(|table| {
-                table.window() == self.basis.source
-                    && match table.lookup(&self.basis.serial_number) {
+                table.window() == self.source
+                    && match table.lookup(&self.serial_number) {
                         Lookup::Revoked(info) => self.status == CertStatus::Revoked(info),
                         Lookup::Absent => self.status == CertStatus::Good,
                     }
             });
         if says_the_same {
-            self.generation.fetch_max(generation, Ordering::AcqRel);
+            generation.fetch_max(newest, Ordering::AcqRel);
         }
         says_the_same
+    }
+}
+
+impl CachedAnswer {
+    /// An answer that has just been signed.
+    pub(crate) fn new(response: SignedResponse, basis: Basis, renew_at: Time) -> CachedAnswer {
+        CachedAnswer {
+            // A copy of its own size: a part of a worker's buffer would keep all of that buffer.
+            response: SignedResponse {
+                der: Bytes::copy_from_slice(&response.der),
+                ..response
+            },
+            generation: AtomicU64::new(basis.generation),
+            basis,
+            renew_at,
+        }
+    }
+
+    /// What may be done with it at `now`.  `issuer` is the one that its basis names.
+    pub(crate) fn standing(&self, issuer: &Issuer, now: Time) -> Standing {
+        // A clock far behind producedAt was set back: whether anything may be said then is not for a cache to decide.
+        let earliest = self
+            .response
+            .produced_at
+            .plus_seconds(-CLOCK_BEHIND_SECONDS_MAX);
+        if now < earliest
+            || now >= self.response.send_before
+            || !self.basis.holds(issuer, &self.generation)
+        {
+            return Standing::Over;
+        }
+        if now >= self.renew_at {
+            return Standing::Due;
+        }
+        Standing::Current
     }
 }
 
@@ -130,22 +170,26 @@ impl ResponseCache {
         self.answers.insert(cert_id, answer);
     }
 
-    /// Waits for the signature that is under way for this CertID.  With an [`UnderWay`] there was none, and it is the
-    /// caller who has to make it.
+    /// Waits for this signature if it is under way.  With an [`UnderWay`] it was not, and it is the caller who has to
+    /// make it.
     pub(crate) fn join(
         self: &Arc<Self>,
-        cert_id: &[u8],
+        flight: Flight,
     ) -> (oneshot::Receiver<Signed>, Option<UnderWay>) {
         let (sender, receiver) = oneshot::channel();
         let mut in_flight = self.in_flight();
-        if let Some(waiting) = in_flight.get_mut(cert_id) {
+        if let Some(waiting) = in_flight.get_mut(&flight) {
+            if waiting.len() == waiting.capacity() {
+                // Who hung up is forgotten before the list grows: it is bounded by the connections that are open.
+                waiting.retain(|sender| !sender.is_closed());
+            }
             waiting.push(sender);
             return (receiver, None);
         }
-        in_flight.insert(cert_id.into(), vec![sender]);
+        in_flight.insert(flight.clone(), vec![sender]);
         let under_way = UnderWay {
             cache: Arc::clone(self),
-            cert_id: cert_id.into(),
+            flight,
             end: Err(SignError::QueueFull),
         };
         (receiver, Some(under_way))
@@ -162,7 +206,7 @@ impl ResponseCache {
 /// A signature that others may wait for; when this is dropped, they are told how it ended.
 pub(crate) struct UnderWay {
     cache: Arc<ResponseCache>,
-    cert_id: Box<[u8]>,
+    flight: Flight,
     /// How it ended; that it was never begun, until something else is known.
     end: Signed,
 }
@@ -179,13 +223,11 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         if let Ok(answer) = &self.end {
-            self.cache.insert(self.cert_id.clone(), Arc::clone(answer));
+            let cert_id = self.flight.cert_id.clone();
+            self.cache.insert(cert_id, Arc::clone(answer));
         }
-        let waiting = self
-            .cache
-            .in_flight()
-            .remove(&self.cert_id)
-            .unwrap_or_default();
+        let waiting = self.cache.in_flight().remove(&self.flight);
+        let waiting = waiting.unwrap_or_default();
         for sender in waiting {
             // Who hung up does not mind.
             let _ = sender.send(self.end.clone());

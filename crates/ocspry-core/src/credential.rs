@@ -5,6 +5,7 @@
 //! that same issuer key with EKU OCSPSigning, it is valid now, and a first signature has been verified (DESIGN rule 8).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ocspry_wire::Time;
 use ocspry_wire::der::{oid, tag, write};
@@ -17,6 +18,7 @@ use crate::{Issuer, OwnedCertificate, SignError, Signer, crypto};
 
 /// A key and a certificate that may answer for one issuer.
 pub struct ResponderCredential {
+    id: u64,
     kind: CredentialKind,
     certificate: OwnedCertificate,
     signer: Arc<dyn Signer>,
@@ -259,7 +261,9 @@ impl ResponderCredential {
                 });
             }
         }
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             kind,
             not_before: view.not_before,
             not_after: view.not_after,
@@ -268,6 +272,11 @@ impl ResponderCredential {
             signer,
             certificate,
         }
+    }
+
+    /// Tells it from every other credential of this process, so that a cached answer need not keep its key.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     /// Who signs.

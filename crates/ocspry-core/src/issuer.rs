@@ -145,12 +145,12 @@ impl Issuer {
         self.credential.load_full()
     }
 
-    /// Is this the credential in use?
-    pub(crate) fn is_signed_by(&self, credential: &Arc<ResponderCredential>) -> bool {
-        self.credential
-            .load()
+    /// Is the credential with this id in use?
+    pub(crate) fn is_signed_by(&self, credential: u64) -> bool {
+        let current = self.credential.load();
+        current
             .as_ref()
-            .is_some_and(|current| Arc::ptr_eq(current, credential))
+            .is_some_and(|current| current.id() == credential)
     }
 
     /// Swaps in a credential.

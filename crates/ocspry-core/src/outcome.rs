@@ -71,6 +71,8 @@ pub enum Refusal {
     },
     /// Too many signatures wait.
     SigningQueueFull,
+    /// Tables or signers were replaced faster than the key could sign.
+    Overtaken,
     /// The key or its device failed.
     SigningFailed {
         /// What it said.
@@ -117,6 +119,7 @@ impl Refusal {
             | Refusal::WindowNotBegun { .. }
             | Refusal::WindowOver { .. }
             | Refusal::SigningQueueFull
+            | Refusal::Overtaken
             | Refusal::SigningFailed { .. } => ErrorStatus::TryLater,
         }
     }
@@ -139,6 +142,7 @@ impl Refusal {
                 Limit::Issuer => "issuer-expiring",
             },
             Refusal::SigningQueueFull => "signing-queue-full",
+            Refusal::Overtaken => "overtaken",
             Refusal::SigningFailed { .. } => "signing-failed",
         }
     }

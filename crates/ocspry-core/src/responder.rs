@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CERT_IDS_MAX, CertStatus, CrlReason, ErrorStatus, OcspRequest};
 
-use crate::cache::{Basis, CachedAnswer, ResponseCache};
+use crate::cache::{Basis, CachedAnswer, Flight, ResponseCache, Standing};
 use crate::outcome::{Refusal, SignedStatus};
 use crate::response::{Draft, Lifetime, ResponseData, lifetime};
 use crate::signing::gave_up;
@@ -36,7 +36,7 @@ pub enum Answer {
 pub struct SignedResponse {
     /// The DER.
     pub der: Bytes,
-    /// When it was signed.
+    /// producedAt: when it was made, just before it was signed.
     pub produced_at: Time,
     /// The earliest thisUpdate to the earliest nextUpdate in it.
     pub window: ValidityWindow,
@@ -82,38 +82,59 @@ impl Responder {
         recent: &RecentAnswers,
         buffer: &mut BytesMut,
     ) -> (Answer, Outcome) {
-        if let Some(answer) = recent.get(request).filter(|answer| self.holds(answer, now)) {
+        if let Some(answer) = recent.get(request)
+            && self.standing(&answer, now) == Standing::Current
+        {
             return signed(&answer);
         }
-        let unsigned = match self.prepare(request, now, buffer) {
-            Ok(Prepared::Cached(answer)) => {
-                recent.insert(request, Arc::clone(&answer));
-                return signed(&answer);
+        for _ in 0..ATTEMPTS_MAX {
+            let unsigned = match self.prepare(request, now, buffer) {
+                Ok(Prepared::Cached(answer)) => {
+                    recent.insert(request, Arc::clone(&answer));
+                    return signed(&answer);
+                }
+                Ok(Prepared::Unsigned(unsigned)) => unsigned,
+                Err(refusal) => return refuse(refusal),
+            };
+            let basis = unsigned.basis;
+            let new = match self.sign(unsigned, buffer).await {
+                Ok(new) => new,
+                Err(refusal) => return refuse(refusal),
+            };
+            // A slow key takes its time: what was good when it began may be revoked by now.
+            if basis.is_some_and(|basis| !self.holds(&basis)) {
+                continue;
             }
-            Ok(Prepared::Unsigned(unsigned)) => unsigned,
-            Err(refusal) => return refuse(refusal),
-        };
-        match self.sign(unsigned, buffer).await {
-            Ok(NewAnswer::Kept(answer)) => {
-                let answered = signed(&answer);
-                recent.insert(request, answer);
-                answered
-            }
-            Ok(NewAnswer::Once(response, status)) => {
-                (Answer::Signed(response), Outcome::Signed(status))
-            }
-            Err(refusal) => refuse(refusal),
+            return match new {
+                NewAnswer::Kept(answer) => {
+                    let answered = signed(&answer);
+                    recent.insert(request, answer);
+                    answered
+                }
+                NewAnswer::Once(response, status) => {
+                    (Answer::Signed(response), Outcome::Signed(status))
+                }
+            };
         }
+        refuse(Refusal::Overtaken)
     }
 
-    /// Is this cached answer one of ours, and does all that it was derived from still hold?
-    fn holds(&self, answer: &CachedAnswer, now: Time) -> bool {
-        answer.basis.responder == self.id
-            && answer.holds(self.issuers.issuer(answer.basis.issuer), now)
+    /// What may be done with this cached answer, which may be an earlier responder's?
+    fn standing(&self, answer: &CachedAnswer, now: Time) -> Standing {
+        if answer.basis.responder != self.id {
+            return Standing::Over;
+        }
+        answer.standing(self.issuers.issuer(answer.basis.issuer), now)
+    }
+
+    /// Does what an answer is being made from still hold?
+    fn holds(&self, basis: &Basis) -> bool {
+        let issuer = self.issuers.issuer(basis.issuer);
+        basis.holds(issuer, &AtomicU64::new(basis.generation))
     }
 
     /// All up to the signature: which issuer, which status, which window; written into `buffer` unless there is an answer
-    /// already.  Allocates nothing but the CertID of an answer that will be kept.
+    /// already.  Allocates nothing, once `buffer` has grown, but the CertID of an answer that will be kept.
     fn prepare(
         &self,
         request: &[u8],
@@ -141,11 +162,13 @@ impl Responder {
 
         // Only answers about one certificate, for anybody who asks.
         let is_kept = nonce.is_none() && request.single_request_count == 1;
-        if is_kept
-            && let Some(answer) = self.cache.get(request.first.cert_id.der)
-            && self.holds(&answer, now)
-        {
-            return Ok(Prepared::Cached(answer));
+        let mut due = None;
+        if is_kept && let Some(answer) = self.cache.get(request.first.cert_id.der) {
+            match self.standing(&answer, now) {
+                Standing::Current => return Ok(Prepared::Cached(answer)),
+                Standing::Due => due = Some(answer),
+                Standing::Over => {}
+            }
         }
 
         // Read before the table: an answer never claims a newer table than it was derived from.
@@ -184,20 +207,17 @@ impl Responder {
             1 => SignedStatus::of(last_status),
             _ => SignedStatus::Several,
         };
-        let keep = is_kept.then(|| Keep {
-            cert_id: request.first.cert_id.der.into(),
+        let basis = (request.single_request_count == 1).then(|| Basis {
+            responder: self.id,
+            issuer: issuer_id,
+            generation,
+            source: table.window(),
+            credential: credential.id(),
+            serial_number: request.first.cert_id.serial_number,
             status: last_status,
-            basis: Basis {
-                responder: self.id,
-                issuer: issuer_id,
-                generation,
-                source: table.window(),
-                credential: Arc::clone(&credential),
-                serial_number: request.first.cert_id.serial_number,
-                is_provisional: is_provisional(last_status),
-                renew_at: shortest.renew_at,
-            },
+            is_provisional: is_provisional(last_status),
         });
+        let keep_as = is_kept.then(|| request.first.cert_id.der.into());
         Ok(Prepared::Unsigned(Unsigned {
             response_data,
             credential,
@@ -205,7 +225,9 @@ impl Responder {
             status,
             has_nonce: nonce.is_some(),
             max_age_max,
-            keep,
+            basis,
+            keep_as,
+            due,
         }))
     }
 
@@ -223,51 +245,55 @@ impl Responder {
         asked.ok_or(Refusal::UnknownIssuer)
     }
 
-    /// A fast key signs here, a slow one on the pool; one signature at a time for each answer that is kept.
+    /// A fast key signs here, a slow one on the pool: there, one signature at a time for each answer that is kept.
     async fn sign(
         &self,
         mut unsigned: Unsigned,
         buffer: &mut BytesMut,
     ) -> Result<NewAnswer, Refusal> {
-        let keep = unsigned.keep.take();
+        let due = unsigned.due.take();
+        let keep = unsigned.keep_as.take().zip(unsigned.basis);
+        let renew_at = unsigned.lifetime.renew_at;
         match (unsigned.credential.signer().speed(), keep) {
             (SigningSpeed::Inline, None) => {
                 let status = unsigned.status;
                 let response = unsigned.sign(buffer)?;
                 Ok(NewAnswer::Once(response, status))
             }
-            (SigningSpeed::Inline, Some(keep)) => {
-                let response = unsigned.sign(buffer)?;
-                let Keep {
-                    cert_id,
-                    status,
-                    basis,
-                } = keep;
-                let answer = Arc::new(CachedAnswer::new(response, status, basis));
-                self.cache.insert(cert_id, Arc::clone(&answer));
-                Ok(NewAnswer::Kept(answer))
-            }
+            (SigningSpeed::Inline, Some((cert_id, basis))) => match (unsigned.sign(buffer), due) {
+                (Ok(response), _) => {
+                    let answer = Arc::new(CachedAnswer::new(response, basis, renew_at));
+                    self.cache.insert(cert_id, Arc::clone(&answer));
+                    Ok(NewAnswer::Kept(answer))
+                }
+                // The one there is lives on.
+                (Err(_), Some(due)) => Ok(NewAnswer::Kept(due)),
+                (Err(error), None) => Err(error.into()),
+            },
             (SigningSpeed::Queued, None) => {
                 let status = unsigned.status;
                 let mut buffer = std::mem::take(buffer);
                 let response = self.pool.run(move || unsigned.sign(&mut buffer)).await??;
                 Ok(NewAnswer::Once(response, status))
             }
-            (SigningSpeed::Queued, Some(keep)) => {
-                let (signed, under_way) = self.cache.join(&keep.cert_id);
+            (SigningSpeed::Queued, Some((cert_id, basis))) => {
+                let (signed, under_way) = self.cache.join(Flight {
+                    cert_id,
+                    generation: basis.generation,
+                    credential: basis.credential,
+                });
                 if let Some(under_way) = under_way {
-                    let Keep {
-                        cert_id: _,
-                        status,
-                        basis,
-                    } = keep;
                     let mut buffer = std::mem::take(buffer);
                     let sign = move || {
                         let response = unsigned.sign(&mut buffer)?;
-                        Ok(Arc::new(CachedAnswer::new(response, status, basis)))
+                        Ok(Arc::new(CachedAnswer::new(response, basis, renew_at)))
                     };
                     // Run or refused, everybody is told; and it is run though all have hung up: the next client wants it.
                     let _ = self.pool.submit(move || under_way.run(sign));
+                }
+                // Nobody waits for a newer answer while there is a true one.
+                if let Some(due) = due {
+                    return Ok(NewAnswer::Kept(due));
                 }
                 let answer = signed.await.unwrap_or_else(|_| Err(gave_up()))?;
                 Ok(NewAnswer::Kept(answer))
@@ -276,6 +302,8 @@ impl Responder {
     }
 }
 
+/// How often an answer is made again because its table or signer was replaced while a slow key signed.
+const ATTEMPTS_MAX: usize = 3;
 /// How many octets of answers are kept.
 const CACHE_BYTES_MAX: u64 = 64 << 20;
 /// Enough for an ECDSA P-256 signature in DER, or an Ed25519 one.
@@ -309,14 +337,12 @@ struct Unsigned {
     status: SignedStatus,
     has_nonce: bool,
     max_age_max: Duration,
-    keep: Option<Keep>,
-}
-
-/// Under which name an answer is kept, and what it was derived from.
-struct Keep {
-    cert_id: Box<[u8]>,
-    status: CertStatus,
-    basis: Basis,
+    /// What it is derived from, when it is about one certificate.
+    basis: Option<Basis>,
+    /// The CertID under which it will be kept, if it will.
+    keep_as: Option<Box<[u8]>>,
+    /// The answer that it is to replace, which is still true.
+    due: Option<Arc<CachedAnswer>>,
 }
 
 impl Unsigned {
@@ -346,7 +372,7 @@ impl Unsigned {
 fn signed(answer: &CachedAnswer) -> (Answer, Outcome) {
     (
         Answer::Signed(answer.response.clone()),
-        Outcome::Signed(SignedStatus::of(answer.status)),
+        Outcome::Signed(SignedStatus::of(answer.basis.status)),
     )
 }
 

@@ -292,3 +292,77 @@ fn a_signature_that_all_have_left_is_kept_for_the_next_client() {
     ));
     assert_eq!(fixture.signatures(), 1);
 }
+
+#[test]
+fn a_revocation_that_comes_while_a_slow_key_signs_is_in_every_answer_after_it() {
+    let fixture = Fixture::counting(KeyKind::Rsa2048, None);
+    let plain = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_GOOD));
+    let with_nonce = plain
+        .clone()
+        .with_extension(nonce_extension(&[7; 16]))
+        .der();
+    for asked in [plain.der(), with_nonce] {
+        fixture
+            .issuer()
+            .set_table(Some(Arc::new(table_with(&[], 86_400))));
+        fixture.gate.close();
+        let recent = RecentAnswers::default();
+        let (mut one, mut other) = (BytesMut::new(), BytesMut::new());
+        let mut before = pin!(fixture.responder.answer(&asked, noon(), &recent, &mut one));
+        assert!(poll_once(before.as_mut()).is_pending());
+        fixture
+            .issuer()
+            .set_table(Some(Arc::new(table_with(&[SERIAL_GOOD], 86_400))));
+        let mut after = pin!(
+            fixture
+                .responder
+                .answer(&asked, noon(), &recent, &mut other)
+        );
+        assert!(poll_once(after.as_mut()).is_pending());
+        fixture.gate.open();
+        for answer in [wait(before).0, wait(after).0] {
+            let status = fixture.check(&answer).single().status;
+            assert!(matches!(status, CertStatus::Revoked(_)), "{status:?}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_past_half_its_life_is_served_while_a_slow_key_makes_the_next() {
+    let policy = Policy {
+        validity: Some(Duration::from_secs(3_600)),
+        nonce: NoncePolicy::Echo,
+    };
+    let fixture = Fixture::counting(KeyKind::Rsa2048, Some(policy));
+    let worker = Worker::of(&fixture);
+    let asked = request(&fixture, HashAlgorithm::Sha1, SERIAL_GOOD);
+    let first = worker.body(&asked, noon());
+    fixture.gate.close();
+    for second in 1_800..1_810 {
+        assert_eq!(worker.body(&asked, noon().plus_seconds(second)), first);
+    }
+    fixture.gate.open();
+    // Its margin begins 36 s before its end; then only a new one will do.
+    let last = worker.ask(&asked, noon().plus_seconds(3_564)).0;
+    let reply = fixture.check(&last).signed();
+    assert!(reply.produced_at > noon(), "{}", reply.produced_at);
+}
+
+#[test]
+fn an_answer_past_half_its_life_is_served_when_the_key_fails() {
+    let policy = Policy {
+        validity: Some(Duration::from_secs(3_600)),
+        nonce: NoncePolicy::Echo,
+    };
+    let fixture = Fixture::counting(KeyKind::P256, Some(policy));
+    let worker = Worker::of(&fixture);
+    let asked = request(&fixture, HashAlgorithm::Sha1, SERIAL_GOOD);
+    let first = worker.body(&asked, noon());
+    fixture.gate.fail();
+    assert_eq!(worker.body(&asked, noon().plus_seconds(1_900)), first);
+    let (_, outcome) = worker.ask(&asked, noon().plus_seconds(3_564));
+    assert!(
+        matches!(outcome, Outcome::Refused(Refusal::SigningFailed { .. })),
+        "{outcome:?}"
+    );
+}

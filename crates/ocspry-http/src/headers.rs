@@ -32,7 +32,7 @@ impl Cacheable {
         };
         let cache_control = text.push_cache_control(max_age_seconds(response, now));
         let etag = text.push_etag(&digest);
-        let last_modified = text.push_http_date(response.produced_at);
+        let last_modified = text.push_http_date(response.produced_at.min(now));
         let expires = text.push_http_date(response.window.next_update);
         let shared = Bytes::copy_from_slice(&text.octets[..text.length]);
         Some(Cacheable {

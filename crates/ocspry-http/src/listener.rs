@@ -121,7 +121,7 @@ impl Listeners {
 }
 
 /// Connections that the kernel holds for us until we accept them (it also applies net.core.somaxconn).
-const BACKLOG: i32 = 1024;
+pub(crate) const BACKLOG: i32 = 1024;
 
 fn new_socket(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
     let socket = Socket::new(

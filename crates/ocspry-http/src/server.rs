@@ -13,6 +13,7 @@ use crate::counts::{ServerCounts, WorkerCounts};
 use crate::deadlines::{Deadlines, Phase};
 use crate::get_path::GetBuffers;
 use crate::headers::DateHeader;
+use crate::listener::BACKLOG;
 use crate::{Limits, Listeners};
 use arc_swap::{ArcSwap, Cache};
 use bytes::BytesMut;
@@ -242,7 +243,11 @@ async fn accept_loop(
     let Ok(listener) = listener.into_std() else {
         return;
     };
-    while let Ok((stream, peer)) = listener.accept() {
+    // No more than can have waited: connections that keep arriving do not hold up the end.
+    for _ in 0..BACKLOG {
+        let Ok((stream, peer)) = listener.accept() else {
+            break;
+        };
         // Whoever has sent nothing yet can ask elsewhere; whoever has sent a request gets an answer.
         if stream.set_nonblocking(true).is_ok()
             && stream.peek(&mut [0]).is_ok_and(|octets| octets > 0)
