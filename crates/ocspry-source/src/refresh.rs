@@ -41,6 +41,12 @@ pub struct Refresher {
     marks_are_read: bool,
     /// The list in use is not in the state directory yet.
     is_unkept: bool,
+    /// The last try to keep it, which failed.
+    failed_keep: Option<FailedKeep>,
+    /// Nothing is written before [`Refresher::keep_now`].
+    keeps_when_told: bool,
+    /// What is to be written then.
+    to_keep: Option<(Arc<Vec<u8>>, Marks)>,
     /// What was wrong with the marks while a list was in use, until it is reported.
     marks_problem: Option<SourceError>,
     /// What the file was when it was last judged; None when it must be read again in any case.
@@ -50,8 +56,29 @@ pub struct Refresher {
     told: Told,
 }
 
-/// How long until a list that could not be kept is tried again: a full disk may get room, a lock may be released.
+/// How long until a list that could not be kept is tried again: a full disk may get room, a lock may be released.  Twice
+/// as long after each failure, since the whole list is read for it.
 const KEEP_AGAIN_SECONDS: i64 = 5;
+
+/// The longest such wait.
+const KEEP_AGAIN_SECONDS_MAX: i64 = 300;
+
+struct FailedKeep {
+    error: SourceError,
+    at: Time,
+    wait_seconds: i64,
+}
+
+impl FailedKeep {
+    fn again(&self) -> Time {
+        self.at.plus_seconds(self.wait_seconds)
+    }
+
+    /// A clock that went back does not make the wait longer.
+    fn still_waits(&self, now: Time) -> bool {
+        (self.at..self.again()).contains(&now)
+    }
+}
 
 struct Seen {
     fingerprint: Fingerprint,
@@ -171,6 +198,9 @@ impl Refresher {
             kept_marks: None,
             marks_are_read: false,
             is_unkept: false,
+            failed_keep: None,
+            keeps_when_told: false,
+            to_keep: None,
             marks_problem: None,
             seen: None,
             waiting: None,
@@ -193,6 +223,30 @@ impl Refresher {
             self.waiting.clone_from(&old.waiting);
             self.told.clone_from(&old.told);
         }
+    }
+
+    /// From here on nothing is written to the state directory before [`Refresher::keep_now`]: whoever makes this
+    /// refresher does not know yet whether it will stay.
+    pub fn keep_when_told(&mut self) {
+        self.keeps_when_told = true;
+    }
+
+    /// Writes what came into use since [`Refresher::keep_when_told`], and from here on at once.
+    ///
+    /// # Errors
+    /// The state directory could not be written; it is tried again, and after a restart this list would not be known.
+    pub fn keep_now(&mut self, now: Time) -> Result<(), SourceError> {
+        self.keeps_when_told = false;
+        let Some((der, marks)) = self.to_keep.take() else {
+            return Ok(());
+        };
+        let kept_now = self.keep(&der, &marks);
+        if let Err(error) = &kept_now {
+            self.keep_again(error, now);
+            self.keep_marks_at_least();
+            self.told.problem = Some(error.clone());
+        }
+        kept_now
     }
 
     /// The CRL file.
@@ -230,7 +284,10 @@ impl Refresher {
             .seen
             .as_ref()
             .and_then(|seen| seen.verdict.held_until());
-        let keep_again = self.is_unkept.then(|| now.plus_seconds(KEEP_AGAIN_SECONDS));
+        let keep_again = self.is_unkept.then(|| match &self.failed_keep {
+            Some(failed) if failed.still_waits(now) => failed.again(),
+            Some(_) | None => now.plus_seconds(KEEP_AGAIN_SECONDS),
+        });
         [
             waiting,
             expiry.map(|table| table.window().next_update),
@@ -405,7 +462,7 @@ impl Refresher {
             }
             News::InUse => {
                 self.waiting = None;
-                self.keep_what_is_unkept()
+                self.keep_what_is_unkept(now)
             }
             News::Future(candidate) => {
                 let until = candidate.this_update();
@@ -468,12 +525,16 @@ impl Refresher {
         drop(self.issuer.set_table(Some(table)));
         let is_kept = self.kept_marks.as_ref() == Some(&marks)
             && matches!(self.last_good_digest(), Ok(Some(digest)) if digest == facts.digest);
-        let state_error = if is_kept {
-            None
-        } else {
-            self.keep(&der, &marks).err()
-        };
-        self.is_unkept = state_error.is_some();
+        self.is_unkept = false;
+        self.failed_keep = None;
+        self.to_keep = None;
+        let mut state_error = None;
+        if !is_kept && self.keeps_when_told {
+            self.to_keep = Some((der, marks.clone()));
+        } else if !is_kept && let Err(error) = self.keep(&der, &marks) {
+            self.keep_again(&error, now);
+            state_error = Some(error);
+        }
         self.raise(marks);
         RefreshReport::Swapped(Box::new(Swapped {
             served,
@@ -494,10 +555,17 @@ impl Refresher {
     }
 
     /// The file holds the list in use: another try, if the last one failed.
-    fn keep_what_is_unkept(&mut self) -> RefreshReport {
-        let (true, Some(table)) = (self.is_unkept, self.issuer.table()) else {
+    fn keep_what_is_unkept(&mut self, now: Time) -> RefreshReport {
+        let (true, false, Some(table)) =
+            (self.is_unkept, self.keeps_when_told, self.issuer.table())
+        else {
             return RefreshReport::Unchanged;
         };
+        if let Some(failed) = &self.failed_keep
+            && failed.still_waits(now)
+        {
+            return kept(failed.error.clone());
+        }
         let kept_now = CrlFile::read(&self.path, &self.limits).and_then(|file| {
             if file.digest() != table.source().digest {
                 return Ok(false);
@@ -509,18 +577,41 @@ impl Refresher {
         match kept_now {
             Ok(true) => {
                 self.is_unkept = false;
+                self.failed_keep = None;
                 RefreshReport::StateKept
             }
             Ok(false) => RefreshReport::Unchanged,
-            Err(error) => kept(error),
+            Err(error) => {
+                self.keep_again(&error, now);
+                kept(error)
+            }
         }
+    }
+
+    fn keep_again(&mut self, error: &SourceError, now: Time) {
+        let wait_seconds = self
+            .failed_keep
+            .as_ref()
+            .map_or(KEEP_AGAIN_SECONDS, |failed| {
+                (failed.wait_seconds * 2).min(KEEP_AGAIN_SECONDS_MAX)
+            });
+        self.is_unkept = true;
+        self.failed_keep = Some(FailedKeep {
+            error: error.clone(),
+            at: now,
+            wait_seconds,
+        });
     }
 
     /// Whatever became of the list: the marks alone stop a rollback after a restart.  A failure was reported as that of
     /// the list, and is tried again with it.
     fn keep_marks_at_least(&mut self) {
-        let (true, Some(state), Some(table)) = (self.is_unkept, &self.state, self.issuer.table())
-        else {
+        let (true, false, Some(state), Some(table)) = (
+            self.is_unkept,
+            self.keeps_when_told,
+            &self.state,
+            self.issuer.table(),
+        ) else {
             return;
         };
         let marks = self.marks_in_use(&table);

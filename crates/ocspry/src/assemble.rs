@@ -107,6 +107,15 @@ impl FirstLook {
     }
 }
 
+/// When a list that came into use is written to the state directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// Before the issuer is built.
+    AtOnce,
+    /// At [`Refresher::keep_now`]: the issuer may yet be refused, and then leaves nothing behind.
+    WhenTold,
+}
+
 /// Builds all issuers of a configuration.
 ///
 /// # Errors
@@ -120,7 +129,7 @@ pub(crate) fn assemble(
     let (issuers, first_looks): (Vec<RunningIssuer>, Vec<FirstLook>) = config
         .issuers
         .iter()
-        .map(|config| build(config, state, &[], now))
+        .map(|config| build(config, state, &[], Keeping::AtOnce, now))
         .unzip();
     Ok(Assembly {
         responder: responder(issuers.iter(), pool)?,
@@ -135,6 +144,7 @@ pub(crate) fn build(
     config: &IssuerConfig,
     state: Option<&Arc<StateDirectory>>,
     running: &[RunningIssuer],
+    keeping: Keeping,
     now: Time,
 ) -> (RunningIssuer, FirstLook) {
     let issuer = Arc::new(Issuer::new(
@@ -151,6 +161,10 @@ pub(crate) fn build(
         state.map(Arc::clone),
         SourceLimits::DEFAULT,
     );
+    match keeping {
+        Keeping::AtOnce => {}
+        Keeping::WhenTold => refresher.keep_when_told(),
+    }
     if let Some(before) = before {
         refresher.carry_over(&before.refresher);
         if before.config.responder == config.responder {

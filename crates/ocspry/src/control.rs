@@ -18,12 +18,13 @@ use ocspry_wire::Time;
 use sd_notify::NotifyState;
 use tracing::{error, info, warn};
 
-use crate::assemble::{self, FirstLook, RunningIssuer};
+use crate::assemble::{self, FirstLook, Keeping, ListLook, RunningIssuer};
 use crate::cmd::serve::notify;
 use crate::config::{Config, ConfigOrigin, Environment, IssuerConfig};
 use crate::credential_files::CredentialReport;
 use crate::file_stamp::FileStamps;
 use crate::log_output::LogOutput;
+use crate::time_text::utc_and_distance;
 use crate::{report, stage};
 
 /// Calls the control thread.  Any number of calls before it looks are one: a look finds all that changed.
@@ -102,6 +103,9 @@ pub(crate) struct Control {
     /// The files whose change is a reload, as they were before they were read: the configuration and the CAs'
     /// certificates.
     pub(crate) structure: FileStamps,
+    /// The files of the configuration that was refused last, as they were before they were read: a change of one is
+    /// another try.
+    pub(crate) refused: FileStamps,
     /// Responders that were replaced and that a worker may still hold.
     pub(crate) retired: Vec<Arc<Responder>>,
 }
@@ -150,7 +154,9 @@ impl Control {
     /// Looks at every followed file.
     fn look(&mut self) {
         let structure = structure_stamps(&self.origin, &self.config);
-        if let Some(path) = structure.changed_since(&self.structure).first() {
+        let refused = self.refused.again();
+        let changed = structure.changed_since(&self.structure).into_iter();
+        if let Some(path) = changed.chain(refused.changed_since(&self.refused)).next() {
             info!(path = %path.display(), "changed: everything is read again");
             self.reload_and_tell();
             return;
@@ -223,11 +229,19 @@ impl Control {
         // Taken before anything is read: a change meanwhile is seen at the next look.  Also kept after a failure: the
         // same bad file is no news until it changes again.
         self.structure = structure_stamps(&self.origin, &self.config);
-        let config = self
-            .origin
-            .load(&self.environment)
-            .map_err(|problems| problems.lines())?;
+        let config = match self.origin.load(&self.environment) {
+            Ok(config) => config,
+            Err(problems) => {
+                self.refused = FileStamps::missing(problems.missing_files());
+                self.watch_refused();
+                return Err(problems.lines());
+            }
+        };
         let watch = watch(&self.origin, &config, &self.bell);
+        let mut files = config.structure.clone();
+        for path in followed_paths(&config) {
+            files.add(&path);
+        }
         let now = self.clock.now();
         let parts: Vec<Part> = config
             .issuers
@@ -238,10 +252,23 @@ impl Control {
             Part::Kept { position } => &self.issuers[*position],
             Part::Built(built) => &built.0,
         });
-        let responder = assemble::responder(issuers.clone(), &self.pool)
-            .map_err(|error| vec![error.to_string()])?;
         let none_would_answer = !issuers.clone().any(|running| running.can_answer_at(now));
-        self.refuse_losses(&parts, none_would_answer, now)?;
+        let responder = assemble::responder(issuers, &self.pool)
+            .map_err(|error| vec![error.to_string()])
+            .and_then(|responder| {
+                self.refuse_losses(&parts, none_would_answer, now)
+                    .map(|()| responder)
+            });
+        let responder = match responder {
+            Ok(responder) => responder,
+            Err(reasons) => {
+                drop(parts);
+                self.refused = files;
+                self.watch_refused();
+                return Err(reasons);
+            }
+        };
+        self.refused = FileStamps::default();
 
         for warning in config
             .warnings
@@ -257,8 +284,11 @@ impl Control {
             }
         }
         self.warn_of_what_needs_a_restart(&config);
-        // Kept until no worker has it any more: freeing it is no work for a worker.
-        self.retired.push(self.responder.swap(Arc::new(responder)));
+        // The one in use has its answers cached: it stays when all its issuers do.
+        if !self.all_stay(&parts) {
+            // Kept until no worker has it any more: freeing it is no work for a worker.
+            self.retired.push(self.responder.swap(Arc::new(responder)));
+        }
         let mut before: Vec<Option<RunningIssuer>> =
             mem::take(&mut self.issuers).into_iter().map(Some).collect();
         self.issuers = parts
@@ -273,10 +303,32 @@ impl Control {
                 Part::Built(built) => Some(built.0),
             })
             .collect();
+        for running in &mut self.issuers {
+            if let Err(error) = running.refresher.keep_now(now) {
+                report::list_not_kept(&running.config.name, &error);
+            }
+        }
         self.structure = config.structure.clone();
         self.config = config;
         self.watch = watch;
         Ok(())
+    }
+
+    /// Watches the files of the configuration that was refused beside those in use.
+    fn watch_refused(&mut self) {
+        let mut paths = structure_paths(&self.origin, &self.config);
+        paths.extend(followed_paths(&self.config));
+        paths.extend(self.refused.paths().map(Path::to_owned));
+        self.watch = watch_paths(&paths, &self.config, &self.bell);
+    }
+
+    /// The new configuration has the same issuers in the same order.
+    fn all_stay(&self, parts: &[Part]) -> bool {
+        parts.len() == self.issuers.len()
+            && parts.iter().enumerate().all(|(place, part)| match part {
+                Part::Kept { position } => *position == place,
+                Part::Built(_) => false,
+            })
     }
 
     /// What an issuer of the new configuration is made of.
@@ -285,7 +337,13 @@ impl Control {
         if let Some(position) = self.issuers.iter().position(same) {
             return Part::Kept { position };
         }
-        let built = assemble::build(config, self.state.as_ref(), &self.issuers, now);
+        let built = assemble::build(
+            config,
+            self.state.as_ref(),
+            &self.issuers,
+            Keeping::WhenTold,
+            now,
+        );
         Part::Built(Box::new(built))
     }
 
@@ -316,7 +374,17 @@ impl Control {
             if !running.can_answer() && (answered || all_would_be_lost) {
                 let name = &running.config.name;
                 let causes = look.causes(&running.config).into_iter();
+                let before = reasons.len();
                 reasons.extend(causes.map(|(_, cause)| format!("issuer {name}: {cause}")));
+                // To wait is no cause at a start, but it is a loss here.
+                if let ListLook::Waiting { until } = &look.list
+                    && reasons.len() == before
+                {
+                    reasons.push(format!(
+                        "issuer {name}: its list begins on {}",
+                        utc_and_distance(*until, now)
+                    ));
+                }
             }
         }
         if reasons.is_empty() {
@@ -428,12 +496,23 @@ fn look_at_pair_afresh(running: &mut RunningIssuer, now: Time) {
 /// its own, which finds what changed in between.
 pub(crate) fn watch(origin: &ConfigOrigin, config: &Config, bell: &Bell) -> FileWatch {
     let mut paths = structure_paths(origin, config);
+    paths.extend(followed_paths(config));
+    watch_paths(&paths, config, bell)
+}
+
+/// Lists, certificates and keys: their change concerns one issuer.
+fn followed_paths(config: &Config) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
     for issuer in &config.issuers {
         paths.push(issuer.crl.clone());
         paths.extend(issuer.responder.paths().into_iter().map(Path::to_owned));
     }
+    paths
+}
+
+fn watch_paths(paths: &[PathBuf], config: &Config, bell: &Bell) -> FileWatch {
     let watching = bell.clone();
-    let (watch, errors) = FileWatch::start(&paths, move |_| watching.ask_for_look());
+    let (watch, errors) = FileWatch::start(paths, move |_| watching.ask_for_look());
     bell.ask_for_look();
     for error in errors {
         warn!(

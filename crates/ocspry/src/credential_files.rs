@@ -110,10 +110,17 @@ impl CredentialFiles {
         match load(&self.config, &self.issuer, now) {
             Ok((credential, warnings)) => {
                 let was_refused = self.refused.take().is_some();
-                let in_use = self.issuer.credential();
-                let same =
-                    in_use.is_some_and(|in_use| in_use.certificate() == credential.certificate());
-                self.issuer.set_credential(Some(Arc::new(credential)));
+                let same_certificate = |in_use: &Arc<ResponderCredential>| {
+                    in_use.certificate() == credential.certificate()
+                };
+                let in_use = self.issuer.credential().filter(same_certificate);
+                let same = in_use.is_some();
+                // The same pair stays in its slot: what it signed stays cached.
+                if in_use.is_none_or(|in_use| {
+                    in_use.signer().public_key_info() != credential.signer().public_key_info()
+                }) {
+                    self.issuer.set_credential(Some(Arc::new(credential)));
+                }
                 match (same, was_refused) {
                     (true, true) => CredentialReport::Recovered,
                     (true, false) => CredentialReport::Unchanged,
@@ -244,6 +251,17 @@ mod tests {
             files.issuer.credential().unwrap().certificate(),
             old.certificate()
         );
+    }
+
+    #[test]
+    fn the_same_pair_read_again_leaves_the_credential_in_its_slot() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut files, _) = start(directory.path());
+        files.refresh(NOW);
+        let before = files.issuer.credential().unwrap();
+        files.forget_stamps();
+        assert!(matches!(files.refresh(NOW), CredentialReport::Unchanged));
+        assert!(Arc::ptr_eq(&files.issuer.credential().unwrap(), &before));
     }
 
     #[test]

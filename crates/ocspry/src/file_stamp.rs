@@ -22,6 +22,26 @@ impl FileStamps {
         )
     }
 
+    /// Files that were not there.
+    pub(crate) fn missing<'a>(paths: impl IntoIterator<Item = &'a Path>) -> FileStamps {
+        FileStamps(
+            paths
+                .into_iter()
+                .map(|path| (path.to_owned(), None))
+                .collect(),
+        )
+    }
+
+    /// Looks at the same files once more.
+    pub(crate) fn again(&self) -> FileStamps {
+        FileStamps::of(self.paths())
+    }
+
+    /// Which files they are.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().map(|(path, _)| path.as_path())
+    }
+
     /// Looks at one more file.
     pub(crate) fn add(&mut self, path: &Path) {
         self.0.extend(FileStamps::of([path]).0);

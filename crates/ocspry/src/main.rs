@@ -4,6 +4,7 @@
 //! becomes running parts, `control.rs` what happens while it runs.  The story of one request begins in
 //! `ocspry_core::responder`.
 
+mod aside;
 mod assemble;
 mod certificate_file;
 mod cmd;

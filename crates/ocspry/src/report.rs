@@ -2,7 +2,7 @@
 //!
 //! error: an issuer cannot answer, or soon will not; warn: it answers, degraded; info: its state changed.
 
-use ocspry_source::{Served, Swapped};
+use ocspry_source::{Served, SourceError, Swapped};
 use ocspry_wire::Time;
 use ocspry_wire::x509::certificate::display_name;
 use tracing::{error, info, warn};
@@ -79,11 +79,13 @@ pub(crate) fn list_in_use(
         warn!(issuer, %path, "tolerated in the CRL: {defect} ({count})");
     }
     if let Some(state_error) = &swapped.state_error {
-        warn!(
-            issuer,
-            "{state_error}; after a restart this list may be missing"
-        );
+        list_not_kept(issuer, state_error);
     }
+}
+
+/// The state directory could not take the list in use.
+pub(crate) fn list_not_kept(issuer: &str, error: &SourceError) {
+    warn!(issuer, "{error}; after a restart this list may be missing");
 }
 
 /// The list in use is over.

@@ -2,7 +2,8 @@
 //!
 //! The end does not go through the control thread, which may be busy with a long list: whoever has the port closes it.
 //! Before there is a port, nothing is under way, and the process ends at once.  A second SIGTERM or SIGINT means now: it
-//! does not wait for requests in flight.
+//! does not wait for requests in flight.  What a signal asks for is done first and logged aside: a log that takes nothing
+//! stops no signal.
 
 use std::io;
 use std::process;
@@ -15,6 +16,7 @@ use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
+use crate::aside::Aside;
 use crate::control::Bell;
 
 /// The first SIGTERM or SIGINT, for whoever has the port.
@@ -40,7 +42,7 @@ impl StopRequest {
 ///
 /// # Errors
 /// The kernel gave no thread or no signal handler.
-pub(crate) fn receive(bell: Bell) -> io::Result<StopRequest> {
+pub(crate) fn receive(bell: Bell, aside: Aside) -> io::Result<StopRequest> {
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut hangup, mut terminate, mut interrupt) = {
         let _inside = runtime.enter();
@@ -70,17 +72,22 @@ pub(crate) fn receive(bell: Bell) -> io::Result<StopRequest> {
                         Some(()) = interrupt.recv() => (true, "SIGINT"),
                         else => return,
                     };
-                    info!("{name} received");
+                    let received = move || info!("{name} received");
                     if !stops {
                         bell.ask_for_reload();
+                        aside.say(received);
                     } else if stopping {
-                        warn!("second signal: requests in flight are cut");
+                        aside.say(received);
+                        aside.say_last(|| warn!("second signal: requests in flight are cut"));
                         process::exit(1);
                     } else if is_awaited.load(Ordering::SeqCst) {
                         stopping = true;
+                        // Handed over, not written: it comes before what is said of the end.
+                        aside.say(received);
                         let _ = stop.try_send(());
                     } else {
-                        info!("stopped before the port was open");
+                        aside.say(received);
+                        aside.say_last(|| info!("stopped before the port was open"));
                         process::exit(0);
                     }
                 }

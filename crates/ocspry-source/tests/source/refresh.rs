@@ -675,15 +675,24 @@ fn a_state_directory_that_cannot_be_written_is_reported_and_does_not_stop_the_sw
         RefreshReport::Kept { repeated: true, .. }
     ));
 
+    // Each failure doubles the wait, up to five minutes; in between nothing is tried.
+    let mut now = site.now;
+    for wait in [10, 20, 40, 80, 160, 300, 300] {
+        now = refresher.next_wake(now).expect("another try");
+        assert!(matches!(
+            refresher.refresh(now),
+            RefreshReport::Kept { repeated: true, .. }
+        ));
+        assert_eq!(refresher.next_wake(now), Some(now.plus_seconds(wait)));
+    }
     std::fs::remove_dir(folder.join(".last-good.crl.tmp")).unwrap();
     assert!(matches!(
-        refresher.refresh(site.now),
-        RefreshReport::StateKept
+        refresher.refresh(now),
+        RefreshReport::Kept { repeated: true, .. }
     ));
-    assert!(matches!(
-        refresher.refresh(site.now),
-        RefreshReport::Unchanged
-    ));
+    let now = now.plus_seconds(300);
+    assert!(matches!(refresher.refresh(now), RefreshReport::StateKept));
+    assert!(matches!(refresher.refresh(now), RefreshReport::Unchanged));
     assert_eq!(
         refresher.next_wake(site.now),
         Some(site.now.plus_seconds(86_400))
@@ -693,6 +702,24 @@ fn a_state_directory_that_cannot_be_written_is_reported_and_does_not_stop_the_sw
         swapped(site.restarted().refresh(site.now)).served,
         Served::LastGood
     );
+}
+
+#[test]
+fn a_refresher_that_keeps_when_told_writes_nothing_before() {
+    let site = Site::new();
+    site.put_list(&site.list(1, 60));
+    let mut refresher = site.restarted();
+    refresher.keep_when_told();
+    swapped(refresher.refresh(site.now));
+    assert!(matches!(
+        refresher.refresh(site.now),
+        RefreshReport::Unchanged
+    ));
+    assert_in_use(&refresher, 1);
+    assert!(!site.state_folder().exists());
+    refresher.keep_now(site.now).unwrap();
+    assert!(site.state_folder().join("last-good.crl").exists());
+    assert!(site.state_folder().join("marks.json").exists());
 }
 
 #[test]

@@ -21,9 +21,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tracing::{info, warn};
 
+use crate::aside::Aside;
 use crate::assemble::{self, Assembly};
 use crate::config::{ConfigOrigin, Environment, ServeFlags};
 use crate::control::{self, Bell, Control};
+use crate::file_stamp::FileStamps;
 use crate::log_output::LogOutput;
 use crate::signals::EndProcessOnPanic;
 use crate::{report, signals, summary};
@@ -51,7 +53,9 @@ pub(crate) fn serve(
     more: impl FnOnce(&[SocketAddr]) -> String,
 ) -> Result<ExitCode> {
     let (bell, calls) = Bell::new();
-    let stop = signals::receive(bell.clone()).context("signals cannot be received")?;
+    let aside = Aside::start().context("the thread for log lines cannot be started")?;
+    let stop =
+        signals::receive(bell.clone(), aside.clone()).context("signals cannot be received")?;
     let environment = Environment::of_process();
     let config = match origin.load(&environment) {
         Ok(config) => config,
@@ -147,6 +151,7 @@ pub(crate) fn serve(
         bell,
         watch,
         structure,
+        refused: FileStamps::default(),
         retired: Vec::new(),
     };
     thread::Builder::new()
@@ -159,24 +164,29 @@ pub(crate) fn serve(
         .context("the control thread cannot be started")?;
     stop.wait();
 
-    notify(&[NotifyState::Stopping]);
-    info!(
-        "stopping: requests in flight have {} s",
-        DRAIN_TIME.as_secs()
-    );
+    // Nothing that is said may hold up the end.
+    aside.say(|| {
+        notify(&[NotifyState::Stopping]);
+        info!(
+            "stopping: requests in flight have {} s",
+            DRAIN_TIME.as_secs()
+        );
+    });
     let drained = server.drain(DRAIN_TIME);
     // A list that was answered from is written to the state directory a moment after; a control thread that hangs on a
     // file does not hold up the end.
     last_call.ask_for_end();
     if has_ended.recv_timeout(LAST_LOOK_TIME) == Err(RecvTimeoutError::Timeout) {
-        warn!(
-            "stopped in the middle of a look at the files: a list that just came into use may not have been kept"
-        );
+        aside.say(|| {
+            warn!(
+                "stopped in the middle of a look at the files: a list that just came into use may not have been kept"
+            );
+        });
     }
-    match drained.connections_cut {
+    aside.say_last(move || match drained.connections_cut {
         0 => info!("stopped"),
         cut => warn!("stopped: {cut} connections were still busy and were cut"),
-    }
+    });
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,7 +3,7 @@
 //! A problem of a file is shown with its line and a caret; one of the flags, or in a log, is one line.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
@@ -53,6 +53,13 @@ impl Problems {
             text: None,
             problems: vec![Problem::anywhere(error)],
         }
+    }
+
+    /// The files that were not there.
+    pub(crate) fn missing_files(&self) -> impl Iterator<Item = &Path> {
+        self.problems
+            .iter()
+            .filter_map(|problem| problem.error.missing_file())
     }
 
     /// For a terminal or a file: carets where there is text, else one line each, all beginning with `error: `.

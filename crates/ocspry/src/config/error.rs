@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ocspry_core::IssuerError;
 
@@ -143,6 +143,18 @@ pub(crate) enum ConfigError {
 }
 
 impl ConfigError {
+    /// The file that was not there, if that is what is wrong.
+    pub(crate) fn missing_file(&self) -> Option<&Path> {
+        let ConfigError::Certificate {
+            role: _,
+            source: CertificateFileError::Unreadable { path, source },
+        } = self
+        else {
+            return None;
+        };
+        (source.kind() == io::ErrorKind::NotFound).then_some(path.as_path())
+    }
+
     /// What to do about it.
     pub(crate) fn help(&self) -> Option<String> {
         match self {

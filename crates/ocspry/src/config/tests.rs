@@ -16,7 +16,7 @@ use ocspry_source::StateDirectory;
 use ocspry_wire::Time;
 
 use super::*;
-use crate::assemble;
+use crate::assemble::{self, Keeping};
 
 const NOW: Time = Time::from_unix(1_795_240_800);
 const GOOD: &str = r#"version = 1
@@ -479,7 +479,7 @@ fn crls_that_cannot_be_read_go_to_the_cas_that_last_used_them() {
     let config = files.load_flags(&flags).unwrap();
     let state = Arc::new(StateDirectory::open(&files.path("state")).unwrap());
     for issuer in &config.issuers {
-        let (running, _) = assemble::build(issuer, Some(&state), &[], NOW);
+        let (running, _) = assemble::build(issuer, Some(&state), &[], Keeping::AtOnce, NOW);
         assert!(running.issuer.table().is_some());
     }
     fs::write(files.path("one.crl"), "damaged").unwrap();
@@ -498,18 +498,24 @@ fn crls_that_cannot_be_read_go_to_the_cas_that_last_used_them() {
 fn a_changed_issuer_keeps_list_and_credential_when_its_files_have_become_bad() {
     let files = Files::new();
     let before = files.load(GOOD).unwrap();
-    let (running, _) = assemble::build(&before.issuers[0], None, &[], NOW);
+    let (running, _) = assemble::build(&before.issuers[0], None, &[], Keeping::AtOnce, NOW);
     fs::write(files.path("one.crl"), "damaged").unwrap();
     // The delegate lives for a day.
     let later = NOW.plus_seconds(2 * 86_400);
     let changed = files.load(&GOOD.replace("12h", "6h")).unwrap();
-    let (rebuilt, look) = assemble::build(&changed.issuers[0], None, &[running], later);
+    let (rebuilt, look) = assemble::build(
+        &changed.issuers[0],
+        None,
+        &[running],
+        Keeping::AtOnce,
+        later,
+    );
     assert_eq!(look.causes(&rebuilt.config).len(), 2, "{look:?}");
     assert!(rebuilt.can_answer() && !rebuilt.can_answer_at(later));
 
     let other_key = GOOD.replace("one-ocsp.key", "two-ocsp.key");
     let changed = files.load(&other_key).unwrap();
-    let (other, _) = assemble::build(&changed.issuers[0], None, &[rebuilt], NOW);
+    let (other, _) = assemble::build(&changed.issuers[0], None, &[rebuilt], Keeping::AtOnce, NOW);
     assert!(
         !other.can_answer(),
         "a credential of other files is not carried over"

@@ -6,7 +6,7 @@ use crate::site::{
 };
 use ocspry_testkit::{
     Authority, CertificateSpec, CrlSpec, HttpClient, KeyKind, Namespace, Peer, Reply, RequestSpec,
-    TerminationSignal, cert_id, now, pem, wait_for_some, wait_until,
+    TerminationSignal, base64_path, cert_id, now, pem, wait_for_some, wait_until,
 };
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus, HashAlgorithm};
 use std::time::Duration;
@@ -308,6 +308,54 @@ fn sighup_reads_the_configuration_again_and_keeps_the_old_one_when_the_new_is_ba
     wait_until("the life after the mistake", NOTICE_WAIT_MAX, || {
         has_life(&3)
     });
+}
+
+#[test]
+fn a_sighup_with_nothing_changed_leaves_the_cached_answers() {
+    let site = Site::new();
+    let process = site.serve().start();
+    let target = base64_path(&site.request(GOOD));
+    let get = || process.connect().get(&target).unwrap().body;
+    // The look that follows every start is over when a reload is: what is signed after it has nothing to wait for.
+    let reload = || {
+        let mark = process.log_mark();
+        process.signal(TerminationSignal::Reload);
+        process.wait_for_log_after(mark, "reloaded: 1 issuer", NOTICE_WAIT_MAX);
+    };
+    reload();
+    let before = get();
+    assert_eq!(get(), before, "the answer is cached");
+    reload();
+    assert_eq!(get(), before);
+}
+
+#[test]
+fn a_new_configuration_is_tried_again_when_its_missing_file_arrives() {
+    let site = Site::new();
+    site.write("ocspry.toml", CONFIGURATION);
+    let process = site.ocspry().args(["serve", "-c", "ocspry.toml"]).start();
+    let mark = process.log_mark();
+    site.replace(
+        "ocspry.toml",
+        CONFIGURATION.replace("intermediate_ca.pem", "arrives.pem"),
+    );
+    process.wait_for_log_after(mark, "not reloaded", NOTICE_WAIT_MAX);
+    let mark = process.log_mark();
+    site.replace("arrives.pem", site.ca.certificate_pem());
+    process.wait_for_log_after(mark, "reloaded: 1 issuer", NOTICE_WAIT_MAX);
+
+    let mark = process.log_mark();
+    site.replace(
+        "ocspry.toml",
+        CONFIGURATION.replace("\"ocsp.key\"", "\"arrives.key\""),
+    );
+    process.wait_for_log_after(mark, "not reloaded", NOTICE_WAIT_MAX);
+    let mark = process.log_mark();
+    write_private(
+        &site.file("arrives.key"),
+        site.responder.key.pkcs8_pem().as_bytes(),
+    );
+    process.wait_for_log_after(mark, "reloaded: 1 issuer", NOTICE_WAIT_MAX);
 }
 
 #[test]
