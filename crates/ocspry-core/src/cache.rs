@@ -16,9 +16,10 @@ use ocspry_wire::x509::SerialNumber;
 use quick_cache::{Weighter, sync, unsync};
 use tokio::sync::oneshot;
 
+use crate::responder::is_provisional;
 use crate::signing::gave_up;
 use crate::{
-    CLOCK_BEHIND_SECONDS_MAX, Issuer, IssuerId, Lookup, SignError, SignedResponse, ValidityWindow,
+    CLOCK_BEHIND_SECONDS_MAX, Issuer, IssuerId, SignError, SignedResponse, ValidityWindow,
 };
 
 /// What everybody shares: answers by the exact octets of their CertID, which name the issuer under one hash algorithm
@@ -74,8 +75,6 @@ pub(crate) struct Basis {
     pub(crate) serial_number: SerialNumber,
     /// What is said of it.
     pub(crate) status: CertStatus,
-    /// May it change back?  Then it does not outlive its generation, even if the next one says the same.
-    pub(crate) is_provisional: bool,
 }
 
 /// What may be done with a cached answer.
@@ -101,13 +100,11 @@ impl Basis {
             return true;
         }
         let table = issuer.table_guard();
-        let says_the_same = !self.is_provisional
+        // What may change back does not outlive its generation, even if the next one says the same.
+        let says_the_same = !is_provisional(self.status)
             && table.as_ref().is_some_and(|table| {
                 table.window() == self.source
-                    && match table.lookup(&self.serial_number) {
-                        Lookup::Revoked(info) => self.status == CertStatus::Revoked(info),
-                        Lookup::Absent => self.status == CertStatus::Good,
-                    }
+                    && table.lookup(&self.serial_number).cert_status() == self.status
             });
         if says_the_same {
             generation.fetch_max(newest, Ordering::AcqRel);

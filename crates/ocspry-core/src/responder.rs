@@ -18,8 +18,8 @@ use crate::outcome::{Refusal, SignedStatus};
 use crate::response::{Draft, Lifetime, ResponseData, lifetime};
 use crate::signing::gave_up;
 use crate::{
-    IssuerId, IssuerSet, Lookup, NoncePolicy, Outcome, RecentAnswers, ResponderCredential,
-    SignError, SigningPool, SigningSpeed, ValidityWindow, crypto,
+    IssuerId, IssuerSet, NoncePolicy, Outcome, RecentAnswers, ResponderCredential, SignError,
+    SigningPool, SigningSpeed, ValidityWindow, crypto,
 };
 
 /// What goes back.
@@ -186,10 +186,7 @@ impl Responder {
             let cert_id = single.cert_id;
             let is_ours = self.issuers.find(&cert_id) == Some(issuer_id);
             let status = if is_ours {
-                match table.lookup(&cert_id.serial_number) {
-                    Lookup::Revoked(info) => CertStatus::Revoked(info),
-                    Lookup::Absent => CertStatus::Good,
-                }
+                table.lookup(&cert_id.serial_number).cert_status()
             } else {
                 CertStatus::Unknown
             };
@@ -215,7 +212,6 @@ impl Responder {
             credential: credential.id(),
             serial_number: request.first.cert_id.serial_number,
             status: last_status,
-            is_provisional: is_provisional(last_status),
         });
         let keep_as = is_kept.then(|| request.first.cert_id.der.into());
         Ok(Prepared::Unsigned(Unsigned {
@@ -394,7 +390,7 @@ fn refuse(refusal: Refusal) -> (Answer, Outcome) {
 
 /// What may change back is not promised for long: `unknown` (it may be enrolled a second later) and a certificate on
 /// hold (it may be released) live five minutes at most (DESIGN §4).
-fn is_provisional(status: CertStatus) -> bool {
+pub(crate) fn is_provisional(status: CertStatus) -> bool {
     match status {
         CertStatus::Good => false,
         CertStatus::Revoked(info) => info.reason == Some(CrlReason::CertificateHold),

@@ -8,7 +8,7 @@
 //! not fit the columns (an invalidity date, a time outside 1970..2106) is in a side list by position.
 
 use ocspry_wire::Time;
-use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
+use ocspry_wire::ocsp::{CertStatus, CrlReason, RevokedInfo};
 use ocspry_wire::x509::SerialNumber;
 
 /// All revoked serials of one issuer, and from when to when that is known.
@@ -47,6 +47,16 @@ pub enum Lookup {
     Revoked(RevokedInfo),
     /// It is not in the table.
     Absent,
+}
+
+impl Lookup {
+    /// What is said of such a certificate: a list of the revoked ones does not tell what was issued.
+    pub(crate) fn cert_status(self) -> CertStatus {
+        match self {
+            Lookup::Revoked(info) => CertStatus::Revoked(info),
+            Lookup::Absent => CertStatus::Good,
+        }
+    }
 }
 
 impl StatusTable {

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use ocspry_core::CredentialKind;
+use ocspry_source::CrlNumber;
 use ocspry_wire::Time;
 use ocspry_wire::x509::certificate::display_name;
 use serde_json::{Value, json};
@@ -106,17 +107,7 @@ fn signer_lines(running: &RunningIssuer, now: Time, paint: &Paint) -> Vec<(&'sta
 
 /// A cRLNumber in decimal as people count, in hex when it is longer than a counter gets.
 pub(crate) fn crl_number(octets: &[u8]) -> String {
-    let mut value = [0; 8];
-    match 8usize.checked_sub(octets.len()) {
-        Some(padding) => {
-            value[padding..].copy_from_slice(octets);
-            u64::from_be_bytes(value).to_string()
-        }
-        None => octets.iter().fold("0x".to_owned(), |mut text, octet| {
-            let _ = write!(text, "{octet:02x}");
-            text
-        }),
-    }
+    CrlNumber::from_content(octets).to_string()
 }
 
 /// The facts of one issuer for programs; times as RFC 3339.
