@@ -195,7 +195,8 @@ impl ResponderCredential {
             let subject = display_name(view.subject);
             warnings.push(CredentialWarning::IssuerWithoutDigitalSignature { subject });
         }
-        let algorithms = check_validity_and_key(&view, signer.as_ref(), issuer, now)?;
+        check_validity_and_key(&view, signer.as_ref(), now)?;
+        let algorithms = proven_algorithms(&view, signer.as_ref(), issuer)?;
         let kind = CredentialKind::Issuer;
         let credential = Self::assemble(kind, certificate.clone(), signer, algorithms, issuer);
         Ok((credential, warnings))
@@ -246,7 +247,8 @@ impl ResponderCredential {
         if view.key_usage.is_some_and(|usage| !usage.digital_signature) {
             return Err(CredentialError::NoDigitalSignature { subject: subject() });
         }
-        let algorithms = check_validity_and_key(&view, signer.as_ref(), issuer, now)?;
+        check_validity_and_key(&view, signer.as_ref(), now)?;
+        let algorithms = proven_algorithms(&view, signer.as_ref(), issuer)?;
         let mut warnings = Vec::new();
         if !view.has_ocsp_nocheck {
             warnings.push(CredentialWarning::NoOcspNocheck { subject: subject() });
@@ -262,16 +264,18 @@ impl ResponderCredential {
     /// The same key and certificate for the same issuer under another policy.
     ///
     /// # Errors
-    /// As when it was made: the certificate may have run out, and the policy may ask for more.
-    pub fn again_for(&self, issuer: &Issuer, now: Time) -> Result<Self, CredentialError> {
+    /// The policy asks for more than the key can do, or the key fails.
+    pub fn again_for(&self, issuer: &Issuer) -> Result<Self, CredentialError> {
         let signer = Arc::clone(&self.signer);
-        let made = match self.kind {
-            CredentialKind::Issuer => Self::issuer(signer, issuer, now),
-            CredentialKind::Delegated => {
-                Self::delegated(self.certificate.clone(), signer, issuer, now)
-            }
-        };
-        made.map(|(credential, _)| credential)
+        let algorithms = proven_algorithms(&self.certificate.view(), signer.as_ref(), issuer)?;
+        let certificate = self.certificate.clone();
+        Ok(Self::assemble(
+            self.kind,
+            certificate,
+            signer,
+            algorithms,
+            issuer,
+        ))
     }
 
     /// Precomputes what every answer repeats.
@@ -394,14 +398,12 @@ fn enclosed(kind: CredentialKind, signer: &OwnedCertificate, issuer: &Issuer) ->
     enclosed
 }
 
-/// What delegate and issuer have in common: valid now, the right key, an algorithm that the operator admits, and a first
-/// signature of each that verifies.
+/// What delegate and issuer have in common: valid now, and the right key.
 fn check_validity_and_key(
     view: &Certificate<'_>,
     signer: &dyn Signer,
-    issuer: &Issuer,
     now: Time,
-) -> Result<Vec<SignatureAlgorithm>, CredentialError> {
+) -> Result<(), CredentialError> {
     let subject = || display_name(view.subject);
     if now > view.not_after {
         return Err(CredentialError::Expired {
@@ -423,6 +425,16 @@ fn check_validity_and_key(
     if !fits {
         return Err(CredentialError::KeyMismatch { subject: subject() });
     }
+    Ok(())
+}
+
+/// The algorithms that the key can do and the operator admits, the key's usual one first; a first signature of each has
+/// been verified.
+fn proven_algorithms(
+    view: &Certificate<'_>,
+    signer: &dyn Signer,
+    issuer: &Issuer,
+) -> Result<Vec<SignatureAlgorithm>, CredentialError> {
     let hash = issuer.policy().signature_hash_min;
     let algorithms: Vec<SignatureAlgorithm> = std::iter::once(signer.algorithm())
         .chain(
@@ -434,7 +446,7 @@ fn check_validity_and_key(
         .collect();
     if algorithms.is_empty() {
         return Err(CredentialError::WeakHash {
-            subject: subject(),
+            subject: display_name(view.subject),
             algorithm: signer.algorithm(),
             hash,
         });

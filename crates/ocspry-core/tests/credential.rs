@@ -149,7 +149,12 @@ fn the_first_signature_of_a_key_is_verified() {
         fn speed(&self) -> SigningSpeed {
             SigningSpeed::Inline
         }
-        fn sign(&self, _: &[u8], signature: &mut Vec<u8>) -> Result<(), SignError> {
+        fn sign(
+            &self,
+            _: SignatureAlgorithm,
+            _: &[u8],
+            signature: &mut Vec<u8>,
+        ) -> Result<(), SignError> {
             signature.extend_from_slice(&[0x30, 0x06, 0x02, 0x01, 0x01, 0x02, 0x01, 0x01]);
             Ok(())
         }
