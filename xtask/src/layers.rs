@@ -149,7 +149,7 @@ const CRATES: &[CrateRule] = &[
     CrateRule {
         name: "xtask",
         ours: &[],
-        outside: &["anyhow", "serde_json"],
+        outside: &["anyhow", "serde_json", "toml"],
         tests: &[],
     },
 ];
