@@ -14,6 +14,7 @@ use ocspry_wire::x509::display_name;
 use ocspry_wire::x509::{Certificate, SignatureAlgorithm, SubjectPublicKeyInfo};
 
 use crate::crypto::VerifyError;
+use crate::response::single_answer_octets;
 use crate::{Issuer, OwnedCertificate, SignError, Signer, crypto};
 
 /// A key and a certificate that may answer for one issuer.
@@ -143,6 +144,81 @@ pub enum CredentialWarning {
         /// The certificate's subject.
         subject: String,
     },
+    /// ocsp-nocheck with another value than NULL.
+    #[error(
+        "the certificate {subject} has an ocsp-nocheck that is not NULL (05 00): strict clients and linters refuse it; have it issued again (RFC 6960 §4.2.2.2.1)"
+    )]
+    NocheckNotNull {
+        /// The certificate's subject.
+        subject: String,
+    },
+    /// More purposes than answering.
+    #[error(
+        "the certificate {subject} has other extended key usages beside OCSPSigning: have it issued for OCSPSigning only, so that its key is good for nothing else (CA/B BR 7.1.2.8)"
+    )]
+    OtherPurposes {
+        /// The certificate's subject.
+        subject: String,
+    },
+    /// keyUsage absent or not critical.
+    #[error(
+        "the certificate {subject} has no critical key usage: have it issued with keyUsage = critical, digitalSignature (CA/B BR 7.1.2.8)"
+    )]
+    KeyUsageNotCritical {
+        /// The certificate's subject.
+        subject: String,
+    },
+    /// keyUsage with more than digitalSignature.
+    #[error(
+        "the certificate {subject} has more key usages than digitalSignature: have it issued with that one only (CA/B BR 7.1.2.8)"
+    )]
+    OtherKeyUsages {
+        /// The certificate's subject.
+        subject: String,
+    },
+    /// A responder has no name that anybody connects to.
+    #[error(
+        "the certificate {subject} has a subjectAltName: have it issued without, a responder needs none (CA/B BR 7.1.2.8)"
+    )]
+    SubjectAltName {
+        /// The certificate's subject.
+        subject: String,
+    },
+    /// A CRL for a certificate that nobody is to check.
+    #[error(
+        "the certificate {subject} has CRL distribution points: have it issued without, ocsp-nocheck says that nobody looks there (CA/B BR 7.1.2.8)"
+    )]
+    CrlDistributionPoints {
+        /// The certificate's subject.
+        subject: String,
+    },
+    /// A responder for a certificate that nobody is to check.
+    #[error(
+        "the certificate {subject} says where to ask by OCSP for its own status: have it issued without, or clients may ask in circles (CA/B BR 7.1.2.8)"
+    )]
+    OcspUrl {
+        /// The certificate's subject.
+        subject: String,
+    },
+    /// Nothing says which of a renewed CA's keys issued it.
+    #[error(
+        "the certificate {subject} has no authorityKeyIdentifier: have it issued with one, or clients may take the wrong one of a CA's keys (RFC 5280 §4.2.1.1)"
+    )]
+    NoAuthorityKeyId {
+        /// The certificate's subject.
+        subject: String,
+    },
+    /// Too large for those who carry answers in small fields.
+    #[error(
+        "an answer with the certificate {subject} takes {octets} octets, more than the {octets_max} that fit into 5500 base64 characters: charging stations (OCPP) cannot carry it; use a smaller key or certificate",
+        octets_max = OCTETS_MAX
+    )]
+    LargeAnswer {
+        /// The certificate's subject.
+        subject: String,
+        /// The size of an answer about one certificate.
+        octets: usize,
+    },
     /// The certificate is signed with SHA-1.
     #[error("the certificate {subject} is signed with SHA-1: many clients refuse it")]
     Sha1Signed {
@@ -176,8 +252,9 @@ impl ResponderCredential {
             let subject = display_name(view.subject);
             warnings.push(CredentialWarning::IssuerWithoutDigitalSignature { subject });
         }
-        check_validity_and_key(&view, signer.as_ref(), now)?;
+        let signature_octets = check_validity_and_key(&view, signer.as_ref(), now)?;
         let credential = Self::assemble(CredentialKind::Issuer, certificate.clone(), signer);
+        warnings.extend(credential.large_answer(signature_octets));
         Ok((credential, warnings))
     }
 
@@ -226,15 +303,10 @@ impl ResponderCredential {
         if view.key_usage.is_some_and(|usage| !usage.digital_signature) {
             return Err(CredentialError::NoDigitalSignature { subject: subject() });
         }
-        check_validity_and_key(&view, signer.as_ref(), now)?;
-        let mut warnings = Vec::new();
-        if !view.has_ocsp_nocheck {
-            warnings.push(CredentialWarning::NoOcspNocheck { subject: subject() });
-        }
-        if view.signature_algorithm == Some(SignatureAlgorithm::RsaSha1) {
-            warnings.push(CredentialWarning::Sha1Signed { subject: subject() });
-        }
+        let signature_octets = check_validity_and_key(&view, signer.as_ref(), now)?;
+        let mut warnings = odd_profile(&view);
         let credential = Self::assemble(CredentialKind::Delegated, certificate.clone(), signer);
+        warnings.extend(credential.large_answer(signature_octets));
         Ok((credential, warnings))
     }
 
@@ -272,6 +344,15 @@ impl ResponderCredential {
             signer,
             certificate,
         }
+    }
+
+    /// Says so when an answer about one certificate is larger than some clients can carry (RSP-13).
+    fn large_answer(&self, signature_octets: usize) -> Option<CredentialWarning> {
+        let octets = single_answer_octets(self, signature_octets);
+        (octets > OCTETS_MAX).then(|| CredentialWarning::LargeAnswer {
+            subject: display_name(self.certificate.view().subject),
+            octets,
+        })
     }
 
     /// Tells it from every other credential of this process, so that a cached answer need not keep its key.
@@ -315,12 +396,53 @@ impl ResponderCredential {
     }
 }
 
-/// What delegate and issuer have in common: valid now, the right key, and a first signature that verifies.
+/// What is odd about a delegate's certificate, and no reason to refuse it (SIG-11).
+fn odd_profile(view: &Certificate<'_>) -> Vec<CredentialWarning> {
+    let subject = || display_name(view.subject);
+    let profile = view.profile;
+    let mut warnings = Vec::new();
+    if !view.has_ocsp_nocheck {
+        warnings.push(CredentialWarning::NoOcspNocheck { subject: subject() });
+    } else if !profile.ocsp_nocheck_is_null {
+        warnings.push(CredentialWarning::NocheckNotNull { subject: subject() });
+    }
+    if !profile.has_one_ext_key_usage {
+        warnings.push(CredentialWarning::OtherPurposes { subject: subject() });
+    }
+    if !profile.key_usage_is_critical {
+        warnings.push(CredentialWarning::KeyUsageNotCritical { subject: subject() });
+    }
+    if view.key_usage.is_some() && !profile.key_usage_is_digital_signature_only {
+        warnings.push(CredentialWarning::OtherKeyUsages { subject: subject() });
+    }
+    if profile.has_subject_alt_name {
+        warnings.push(CredentialWarning::SubjectAltName { subject: subject() });
+    }
+    if profile.has_crl_distribution_points {
+        warnings.push(CredentialWarning::CrlDistributionPoints { subject: subject() });
+    }
+    if profile.has_ocsp_url {
+        warnings.push(CredentialWarning::OcspUrl { subject: subject() });
+    }
+    if !profile.has_authority_key_id {
+        warnings.push(CredentialWarning::NoAuthorityKeyId { subject: subject() });
+    }
+    if view.signature_algorithm == Some(SignatureAlgorithm::RsaSha1) {
+        warnings.push(CredentialWarning::Sha1Signed { subject: subject() });
+    }
+    warnings
+}
+
+/// The octets of an answer that fit into the 5500 base64 characters of OCPP's ocspResult.
+const OCTETS_MAX: usize = 5500 / 4 * 3;
+
+/// What delegate and issuer have in common: valid now, the right key, and a first signature that verifies.  Returns how
+/// many octets that signature has.
 fn check_validity_and_key(
     view: &Certificate<'_>,
     signer: &dyn Signer,
     now: Time,
-) -> Result<(), CredentialError> {
+) -> Result<usize, CredentialError> {
     let subject = || display_name(view.subject);
     if now > view.not_after {
         return Err(CredentialError::Expired {
@@ -359,5 +481,6 @@ fn check_validity_and_key(
     .map_err(|source| CredentialError::FirstSignature {
         subject: subject(),
         source,
-    })
+    })?;
+    Ok(signature.len())
 }

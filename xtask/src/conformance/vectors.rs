@@ -1,6 +1,7 @@
 //! Which vector names which rule: the `rules:` line in the header of each file of vectors/.
 //!
-//! From: vectors/.  To: `page`.  Whether a vector holds is the result of one test, [`RUNNER`]: it reads all of them.
+//! From: vectors/.  To: `page`.  Whether a vector holds is the result of one test, [`RUNNER`]: it reads all of them.  Only
+//! a request proves something about the responder: the others show how an answer, a list or a certificate is read.
 
 use std::fs;
 use std::path::Path;
@@ -17,6 +18,8 @@ pub(crate) struct Vector {
     pub(crate) name: String,
     /// The rules it shows.
     pub(crate) rules: Vec<String>,
+    /// Whether it is a request.
+    pub(crate) proves: bool,
 }
 
 /// Every vector with a `rules:` line, sorted by name.
@@ -47,7 +50,12 @@ pub(crate) fn read_all(root: &Path) -> Result<Vec<Vector>> {
                     .into_owned();
                 let rules = rules_line(&text);
                 if !rules.is_empty() {
-                    vectors.push(Vector { name, rules });
+                    let proves = header(&text, "object") == Some("request");
+                    vectors.push(Vector {
+                        name,
+                        rules,
+                        proves,
+                    });
                 }
             }
         }
@@ -57,11 +65,18 @@ pub(crate) fn read_all(root: &Path) -> Result<Vec<Vector>> {
 }
 
 fn rules_line(text: &str) -> Vec<String> {
+    header(text, "rules")
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The value of a header line; the header ends with the first empty line.
+fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines()
         .take_while(|line| !line.is_empty())
-        .find_map(|line| line.strip_prefix("rules:"))
-        .map(|rules| rules.split_whitespace().map(str::to_owned).collect())
-        .unwrap_or_default()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
 #[cfg(test)]

@@ -18,4 +18,5 @@ mod life;
 mod log_lines;
 mod proxy;
 mod requests;
+mod rules_requests;
 mod site;
