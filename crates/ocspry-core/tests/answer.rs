@@ -462,7 +462,7 @@ fn tim_05_tim_06_tim_07_tim_09_next_update_is_the_earliest_of_all_limits_and_the
 }
 
 #[test]
-fn a_clock_a_little_behind_makes_answers_at_the_latest_time_known_to_have_passed() {
+fn tim_08_a_clock_a_little_behind_makes_answers_at_the_latest_time_known_to_have_passed() {
     let fixture = Fixture::new(KeyKind::P256);
     let request = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_GOOD)).der();
     let (answer, _) = answer_at(&fixture, &request, noon().plus_seconds(-200));
