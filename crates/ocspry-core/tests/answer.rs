@@ -93,6 +93,7 @@ fn the_nonce_policy_is_obeyed() {
     let ignoring = Fixture::with_policy(Policy {
         validity: None,
         nonce: NoncePolicy::Ignore,
+        ..Policy::DEFAULT
     });
     let plain = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &ignoring.ca, SERIAL_GOOD));
     let (reply, _) = answer(&ignoring, &plain.with_extension(nonce).der());
@@ -101,6 +102,7 @@ fn the_nonce_policy_is_obeyed() {
     let requiring = Fixture::with_policy(Policy {
         validity: None,
         nonce: NoncePolicy::Required,
+        ..Policy::DEFAULT
     });
     let plain = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &requiring.ca, SERIAL_GOOD));
     let (_, outcome) = answer(&requiring, &plain.der());
@@ -444,6 +446,7 @@ fn tim_05_tim_06_tim_07_tim_09_next_update_is_the_earliest_of_all_limits_and_the
             Policy {
                 validity: case.validity.map(Duration::from_secs),
                 nonce: NoncePolicy::Echo,
+                ..Policy::DEFAULT
             },
         );
         let request = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_GOOD));

@@ -20,6 +20,7 @@ fn ca() -> (Authority, Issuer) {
         Policy {
             validity: None,
             nonce: NoncePolicy::Echo,
+            ..Policy::DEFAULT
         },
     )
 }
@@ -84,6 +85,7 @@ fn sig_07_a_delegate_of_another_name_or_another_key_is_refused() {
         Policy {
             validity: None,
             nonce: NoncePolicy::Echo,
+            ..Policy::DEFAULT
         },
     )
     .0;
@@ -148,7 +150,12 @@ fn sig_01_the_first_signature_of_a_key_is_verified() {
         fn speed(&self) -> SigningSpeed {
             SigningSpeed::Inline
         }
-        fn sign(&self, _: &[u8], signature: &mut Vec<u8>) -> Result<(), SignError> {
+        fn sign(
+            &self,
+            _: SignatureAlgorithm,
+            _: &[u8],
+            signature: &mut Vec<u8>,
+        ) -> Result<(), SignError> {
             signature.extend_from_slice(&[0x30, 0x06, 0x02, 0x01, 0x01, 0x02, 0x01, 0x01]);
             Ok(())
         }

@@ -294,6 +294,7 @@ fn refusals() -> Vec<(Refusal, ErrorStatus)> {
             ErrorStatus::Unauthorized,
         ),
         (Refusal::SeveralIssuers, ErrorStatus::Unauthorized),
+        (Refusal::NeverIssued, ErrorStatus::Unauthorized),
         (Refusal::NonceMissing, ErrorStatus::Unauthorized),
         (
             Refusal::IssuerExpired { not_after: at },

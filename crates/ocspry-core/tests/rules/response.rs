@@ -8,7 +8,7 @@ use crate::strict::{self, BasicOcspResponse, CertStatus, CrlReason, ResponderId}
 use crate::{ask, ask_octets};
 use aws_lc_rs::digest;
 use der::Encode as _;
-use ocspry_core::{CredentialWarning, Issuer, OwnedCertificate, ResponderCredential, Signer as _};
+use ocspry_core::{CredentialWarning, Issuer, OwnedCertificate, ResponderCredential};
 use ocspry_testkit::{
     Authority, CertificateSpec, KeyKind, RequestSpec, TestKey, cert_id, nonce_extension,
 };

@@ -24,6 +24,7 @@ fn with_list(entries: &[RevokedInfo]) -> Fixture {
     let source = SourceInfo {
         origin: "test".to_owned(),
         crl_number: None,
+        signature_algorithm: None,
         digest: [0; 32],
     };
     fixture
