@@ -271,7 +271,8 @@ impl ResponderCredential {
             let subject = display_name(view.subject);
             warnings.push(CredentialWarning::IssuerWithoutDigitalSignature { subject });
         }
-        let first = check_validity_and_key(&view, signer.as_ref(), issuer, now)?;
+        check_validity_and_key(&view, signer.as_ref(), now)?;
+        let first = proven_algorithms(&view, signer.as_ref(), issuer)?;
         let kind = CredentialKind::Issuer;
         let certificate = certificate.clone();
         let credential = Self::assemble(kind, certificate, signer, first.algorithms, issuer);
@@ -324,7 +325,8 @@ impl ResponderCredential {
         if view.key_usage.is_some_and(|usage| !usage.digital_signature) {
             return Err(CredentialError::NoDigitalSignature { subject: subject() });
         }
-        let first = check_validity_and_key(&view, signer.as_ref(), issuer, now)?;
+        check_validity_and_key(&view, signer.as_ref(), now)?;
+        let first = proven_algorithms(&view, signer.as_ref(), issuer)?;
         let mut warnings = odd_profile(&view);
         let kind = CredentialKind::Delegated;
         let certificate = certificate.clone();
@@ -336,16 +338,18 @@ impl ResponderCredential {
     /// The same key and certificate for the same issuer under another policy.
     ///
     /// # Errors
-    /// As when it was made: the certificate may have run out, and the policy may ask for more.
-    pub fn again_for(&self, issuer: &Issuer, now: Time) -> Result<Self, CredentialError> {
+    /// The policy asks for more than the key can do, or the key fails.
+    pub fn again_for(&self, issuer: &Issuer) -> Result<Self, CredentialError> {
         let signer = Arc::clone(&self.signer);
-        let made = match self.kind {
-            CredentialKind::Issuer => Self::issuer(signer, issuer, now),
-            CredentialKind::Delegated => {
-                Self::delegated(self.certificate.clone(), signer, issuer, now)
-            }
-        };
-        made.map(|(credential, _)| credential)
+        let first = proven_algorithms(&self.certificate.view(), signer.as_ref(), issuer)?;
+        let certificate = self.certificate.clone();
+        Ok(Self::assemble(
+            self.kind,
+            certificate,
+            signer,
+            first.algorithms,
+            issuer,
+        ))
     }
 
     /// Precomputes what every answer repeats.
@@ -517,22 +521,12 @@ fn enclosed(kind: CredentialKind, signer: &OwnedCertificate, issuer: &Issuer) ->
     enclosed
 }
 
-/// What the first signatures of a key showed.
-struct FirstSignatures {
-    /// What it signs with and the operator admits, its own choice first.
-    algorithms: Vec<SignatureAlgorithm>,
-    /// The longest of them.
-    octets_max: usize,
-}
-
-/// What delegate and issuer have in common: valid now, the right key, an algorithm that the operator admits, and a first
-/// signature of each that verifies.
+/// What delegate and issuer have in common: valid now, and the right key.
 fn check_validity_and_key(
     view: &Certificate<'_>,
     signer: &dyn Signer,
-    issuer: &Issuer,
     now: Time,
-) -> Result<FirstSignatures, CredentialError> {
+) -> Result<(), CredentialError> {
     let subject = || display_name(view.subject);
     if now > view.not_after {
         return Err(CredentialError::Expired {
@@ -554,6 +548,23 @@ fn check_validity_and_key(
     if !fits {
         return Err(CredentialError::KeyMismatch { subject: subject() });
     }
+    Ok(())
+}
+
+/// What the first signatures of a key showed.
+struct FirstSignatures {
+    /// What it can do and the operator admits, its usual one first.
+    algorithms: Vec<SignatureAlgorithm>,
+    /// How many octets the longest of them has.
+    octets_max: usize,
+}
+
+/// The algorithms that the key can do and the operator admits; a first signature of each has been verified.
+fn proven_algorithms(
+    view: &Certificate<'_>,
+    signer: &dyn Signer,
+    issuer: &Issuer,
+) -> Result<FirstSignatures, CredentialError> {
     let hash = issuer.policy().signature_hash_min;
     let algorithms: Vec<SignatureAlgorithm> = std::iter::once(signer.algorithm())
         .chain(
@@ -565,7 +576,7 @@ fn check_validity_and_key(
         .collect();
     if algorithms.is_empty() {
         return Err(CredentialError::WeakHash {
-            subject: subject(),
+            subject: display_name(view.subject),
             algorithm: signer.algorithm(),
             hash,
         });

@@ -215,7 +215,7 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ocspry_core::ValidityWindow;
+    use ocspry_core::{Limit, UnablePolicy, ValidityWindow};
     use std::time::Duration;
 
     const NOON: Time = Time::from_unix(1_795_262_400); // Sat, 21 Nov 2026 12:00:00 GMT
@@ -229,6 +229,8 @@ mod tests {
             der: Bytes::from_static(b"abc"),
             produced_at: NOON,
             window,
+            limit: Limit::Source,
+            unable: UnablePolicy::TryLater,
             send_before: window.next_update.plus_seconds(-window.margin_seconds()),
             digest: Some(ocspry_core::crypto::sha256(b"abc")),
             max_age_max: Duration::from_secs(3_600),

@@ -84,7 +84,9 @@ fn signer_battery(
     };
     for message in [&b""[..], b"one request", &[0x5a; 70_000]] {
         let mut signature = b"before".to_vec();
-        signer.sign(message, &mut signature).unwrap();
+        signer
+            .sign(signer.algorithm(), message, &mut signature)
+            .unwrap();
         let signature = signature
             .strip_prefix(b"before")
             .expect("appended, nothing overwritten");
@@ -92,12 +94,34 @@ fn signer_battery(
         verify(b"another request", signature).expect_err("a signature of something else");
     }
 
+    // Every algorithm that it offers works; any other is refused and leaves nothing behind.
+    let key = SubjectPublicKeyInfo::from_der(signer.public_key_info()).unwrap();
+    for other in SignatureAlgorithm::ALL {
+        let mut signature = Vec::new();
+        let signed = signer.sign(other, b"one request", &mut signature);
+        let is_rsa = matches!(algorithm, SignatureAlgorithm::RsaSha256)
+            && matches!(
+                other,
+                SignatureAlgorithm::RsaSha384 | SignatureAlgorithm::RsaSha512
+            );
+        assert_eq!(signer.signs_with(other), other == algorithm || is_rsa);
+        if signer.signs_with(other) {
+            let verified = crypto::verify(Some(other), &key, b"one request", &signature);
+            assert_eq!(verified, Ok(()), "{}", other.name());
+        } else {
+            assert!(signed.is_err(), "{}", other.name());
+            assert_eq!(signature, b"");
+        }
+    }
+
     std::thread::scope(|scope| {
         for thread in 0..4_u8 {
             scope.spawn(move || {
                 for round in 0..8_u8 {
                     let mut signature = Vec::new();
-                    signer.sign(&[thread, round], &mut signature).unwrap();
+                    signer
+                        .sign(signer.algorithm(), &[thread, round], &mut signature)
+                        .unwrap();
                     verify(&[thread, round], &signature).expect("signed while others sign");
                 }
             });
@@ -105,7 +129,9 @@ fn signer_battery(
     });
 
     let mut signature = Vec::new();
-    signer.sign(b"said to openssl", &mut signature).unwrap();
+    signer
+        .sign(signer.algorithm(), b"said to openssl", &mut signature)
+        .unwrap();
     openssl.write("message", b"said to openssl");
     openssl.write("signature", &signature);
     openssl.run("pkey -in key.pem -pubout -out public.pem");
@@ -293,7 +319,9 @@ fn an_ec_key_without_its_public_part_gets_it_derived() {
                 "{options} {name}"
             );
             let mut signature = Vec::new();
-            signer.sign(b"message", &mut signature).unwrap();
+            signer
+                .sign(signer.algorithm(), b"message", &mut signature)
+                .unwrap();
             let key = SubjectPublicKeyInfo::from_der(signer.public_key_info()).unwrap();
             crypto::verify(Some(signer.algorithm()), &key, b"message", &signature).unwrap();
         }

@@ -174,7 +174,7 @@ pub(crate) fn build(
             && let Some(credential) = before.issuer.credential()
         {
             // Put together again: what answers repeat depends on the issuer's policy.
-            let again = credential.again_for(&issuer, now);
+            let again = credential.again_for(&issuer);
             issuer.set_credential(again.ok().map(Arc::new));
         }
     }

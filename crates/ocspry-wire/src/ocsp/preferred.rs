@@ -90,8 +90,11 @@ mod tests {
     use crate::der::read::whole;
     use crate::der::write::{push, push_nested};
 
-    /// An extnValue with these entries: signature algorithm, and key algorithm with its parameters.
-    fn value(entries: &[(&[u8], Option<(&[u8], &[u8])>)]) -> Vec<u8> {
+    /// The OID of a key algorithm, and its encoded parameters.
+    type KeyAlgorithm<'a> = (&'a [u8], &'a [u8]);
+
+    /// An extnValue with these entries: signature algorithm, and the kind of key.
+    fn value(entries: &[(&[u8], Option<KeyAlgorithm<'_>>)]) -> Vec<u8> {
         let mut der = Vec::new();
         push_nested(&mut der, tag::OCTET_STRING, |out| {
             push_nested(out, tag::SEQUENCE, |out| {
@@ -155,7 +158,7 @@ mod tests {
             key_bits: &[],
         };
         let ecdsa = SignatureAlgorithm::EcdsaSha256.der();
-        let admits = |named: (&[u8], &[u8])| {
+        let admits = |named: KeyAlgorithm<'_>| {
             let der = value(&[(ecdsa, Some(named))]);
             let entry = read(&der).unwrap().iter().next().unwrap();
             entry.admits_key(&key)
