@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::step::{Steps, command, output_of, root, status_of};
-use crate::{deny, dist, docs, fuzz, layers, setup};
+use crate::{conformance, deny, dist, docs, fuzz, layers, setup};
 
 /// What is worth running before every commit.
 ///
@@ -84,15 +84,15 @@ pub(crate) fn ci(steps: &mut Steps) -> Result<()> {
     lint(steps)?;
     deny::install_and_check(steps)?;
     // With `CI` set, a test whose peer is missing fails: this step holds all that `interop` runs.
-    for targets in TEST_TARGETS {
-        steps.run(format!("test: {targets}"), || {
-            status_of(
-                Command::new("cargo")
-                    .args(["test", "--workspace", targets])
-                    .env("CI", "true"),
-            )
-        })?;
-    }
+    steps.run("test: --doc", || {
+        status_of(
+            Command::new("cargo")
+                .args(["test", "--workspace", "--doc"])
+                .env("CI", "true"),
+        )
+    })?;
+    steps.run("test: --all-targets", conformance::run_all_tests)?;
+    conformance::check(steps, Some(&conformance::kept_output()))?;
     docs::check(steps)?;
     fuzz::run_each(steps, FUZZ_SECONDS_CI)
 }
@@ -113,6 +113,7 @@ pub(crate) fn nightly(steps: &mut Steps) -> Result<()> {
     steps.run("test: release profile", || {
         command("cargo", &["test", "--workspace", "--release"])
     })?;
+    conformance::try_mutants(steps, &[])?;
     fuzz::run_each(steps, FUZZ_SECONDS_NIGHTLY)?;
     dist::build(steps)
 }

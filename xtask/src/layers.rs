@@ -73,7 +73,7 @@ const CRATES: &[CrateRule] = &[
             "thiserror",
             "tokio",
         ],
-        tests: &["allocation-counter", "ocspry-testkit", "proptest"],
+        tests: &["allocation-counter", "der", "ocspry-testkit", "proptest"],
     },
     CrateRule {
         name: "ocspry-source",
@@ -149,7 +149,7 @@ const CRATES: &[CrateRule] = &[
     CrateRule {
         name: "xtask",
         ours: &[],
-        outside: &["anyhow", "serde_json"],
+        outside: &["anyhow", "serde_json", "toml"],
         tests: &[],
     },
 ];

@@ -5,6 +5,7 @@
 //! peers and the tools of docs/style.md section 6.
 
 mod ci;
+mod conformance;
 mod deny;
 mod dist;
 mod docs;
@@ -14,6 +15,7 @@ mod rust_text;
 mod setup;
 mod step;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -53,6 +55,15 @@ fn run(words: &[&str]) -> Result<()> {
             };
             fuzz::run(&mut steps, target, seconds)?;
         }
+        ["conformance"] => conformance::write(&mut steps, None)?,
+        ["conformance", "--results", file] => {
+            conformance::write(&mut steps, Some(Path::new(file)))?;
+        }
+        ["conformance", "--check"] => conformance::check(&mut steps, None)?,
+        ["conformance", "--check", "--results", file] => {
+            conformance::check(&mut steps, Some(Path::new(file)))?;
+        }
+        ["conformance", "--mutants", rules @ ..] => conformance::try_mutants(&mut steps, rules)?,
         ["docs"] => docs::check(&mut steps)?,
         ["bench"] => ci::bench(&mut steps)?,
         ["ci"] => ci::ci(&mut steps)?,
@@ -79,6 +90,11 @@ cargo xtask VERB
   setup                     installs by apt, when missing, the programs that tests use as peers (needs root)
   interop                   the product's tests against openssl, GnuTLS, curl and nginx
   fuzz TARGET [SECONDS]     runs one fuzz target; without SECONDS, one minute
+  conformance               runs every test and writes docs/conformance.md from the results
+  conformance --check       compares that page with the last run, and fails on what is open or does not fit
+                            (both take --results FILE: the saved output of a run)
+  conformance --mutants [RULE…]
+                            shows that each defect of conformance/mutants turns its test red
   docs                      rustdoc without warnings, documents in step with the program, example configurations valid
   bench                     the measurements of bench/
   ci                        everything that a change must pass

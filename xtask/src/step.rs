@@ -5,6 +5,8 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -84,6 +86,55 @@ pub(crate) fn status_of(command: &mut Command) -> Result<()> {
         .stdin(Stdio::null())
         .status()
         .with_context(|| format!("cannot start `{line}`"))?;
+    if !status.success() {
+        bail!("`{line}` ended with {status}");
+    }
+    Ok(())
+}
+
+/// As [`status_of`], and what it prints, on both streams and in their order, is kept in a file as well.
+///
+/// # Errors
+/// As [`command`], or when the file cannot be written.
+pub(crate) fn kept_output_of(command: &mut Command, file: &Path) -> Result<()> {
+    if command.get_current_dir().is_none() {
+        command.current_dir(root());
+    }
+    let line = Line(command).to_string();
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let mut kept =
+        fs::File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
+    let (mut reader, writer) = std::io::pipe().context("no pipe")?;
+    let other = writer.try_clone().context("no pipe")?;
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(writer)
+        .stderr(other)
+        .spawn();
+    let mut child = child.with_context(|| format!("cannot start `{line}`"))?;
+    // The pipe ends when nobody holds its other end any more: neither may this.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut buffer = [0; 8192];
+    loop {
+        let count = reader
+            .read(&mut buffer)
+            .with_context(|| format!("cannot read what `{line}` prints"))?;
+        if count == 0 {
+            break;
+        }
+        kept.write_all(&buffer[..count])
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        let mut terminal = std::io::stdout().lock();
+        terminal
+            .write_all(&buffer[..count])
+            .and_then(|()| terminal.flush())
+            .context("cannot print")?;
+    }
+    let status = child
+        .wait()
+        .with_context(|| format!("cannot wait for `{line}`"))?;
     if !status.success() {
         bail!("`{line}` ended with {status}");
     }

@@ -12,7 +12,7 @@ use ocspry_testkit::Openssl;
 use ocspry_wire::Time;
 use ocspry_wire::der::oid;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
-use ocspry_wire::x509::{Certificate, CertificateList, SerialNumber};
+use ocspry_wire::x509::{Certificate, CertificateList, ProfileFacts, SerialNumber};
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -330,7 +330,7 @@ fn a_root_and_an_intermediate_say_what_a_ca_may_do() {
 }
 
 #[test]
-fn a_responder_signs_ocsp_answers_and_nothing_else() {
+fn sig_11_a_responder_signs_ocsp_answers_and_nothing_else() {
     let Some(openssl) = Openssl::find() else {
         return;
     };
@@ -356,6 +356,18 @@ fn a_responder_signs_ocsp_answers_and_nothing_else() {
     let view = responder.view();
     assert!(view.has_ocsp_nocheck && !view.is_ca && view.has_ext_key_usage(oid::KP_OCSP_SIGNING));
     assert_eq!(view.not_after.seconds_since(NOW), 30 * 86_400);
+    // Nothing that `serve` would warn of.
+    let expected = ProfileFacts {
+        ocsp_nocheck_is_null: true,
+        key_usage_is_critical: true,
+        key_usage_is_digital_signature_only: true,
+        has_one_ext_key_usage: true,
+        has_subject_alt_name: false,
+        has_crl_distribution_points: false,
+        has_ocsp_url: false,
+        has_authority_key_id: true,
+    };
+    assert_eq!(view.profile, expected);
     // id-pkix-ocsp-nocheck, value NULL, not critical.
     let no_check = [&[0x06, 9][..], oid::OCSP_NOCHECK, &[0x04, 2, 0x05, 0x00]].concat();
     assert!(

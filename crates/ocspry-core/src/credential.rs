@@ -14,6 +14,7 @@ use ocspry_wire::x509::display_name;
 use ocspry_wire::x509::{Certificate, SignatureAlgorithm, SubjectPublicKeyInfo};
 
 use crate::crypto::VerifyError;
+use crate::response::single_answer_octets;
 use crate::{
     CertificatesPolicy, Issuer, OwnedCertificate, ResponderIdPolicy, SignError, SignatureHash,
     Signer, crypto,
@@ -162,6 +163,81 @@ pub enum CredentialWarning {
         /// The certificate's subject.
         subject: String,
     },
+    /// ocsp-nocheck with another value than NULL.
+    #[error(
+        "the certificate {subject} has an ocsp-nocheck that is not NULL (05 00): strict clients and linters refuse it; have it issued again (RFC 6960 §4.2.2.2.1)"
+    )]
+    NocheckNotNull {
+        /// The certificate's subject.
+        subject: String,
+    },
+    /// More purposes than answering.
+    #[error(
+        "the certificate {subject} has other extended key usages beside OCSPSigning: have it issued for OCSPSigning only, so that its key is good for nothing else (CA/B BR 7.1.2.8)"
+    )]
+    OtherPurposes {
+        /// The certificate's subject.
+        subject: String,
+    },
+    /// keyUsage absent or not critical.
+    #[error(
+        "the certificate {subject} has no critical key usage: have it issued with keyUsage = critical, digitalSignature (CA/B BR 7.1.2.8)"
+    )]
+    KeyUsageNotCritical {
+        /// The certificate's subject.
+        subject: String,
+    },
+    /// keyUsage with more than digitalSignature.
+    #[error(
+        "the certificate {subject} has more key usages than digitalSignature: have it issued with that one only (CA/B BR 7.1.2.8)"
+    )]
+    OtherKeyUsages {
+        /// The certificate's subject.
+        subject: String,
+    },
+    /// A responder has no name that anybody connects to.
+    #[error(
+        "the certificate {subject} has a subjectAltName: have it issued without, a responder needs none (CA/B BR 7.1.2.8)"
+    )]
+    SubjectAltName {
+        /// The certificate's subject.
+        subject: String,
+    },
+    /// A CRL for a certificate that nobody is to check.
+    #[error(
+        "the certificate {subject} has CRL distribution points: have it issued without, ocsp-nocheck says that nobody looks there (CA/B BR 7.1.2.8)"
+    )]
+    CrlDistributionPoints {
+        /// The certificate's subject.
+        subject: String,
+    },
+    /// A responder for a certificate that nobody is to check.
+    #[error(
+        "the certificate {subject} says where to ask by OCSP for its own status: have it issued without, or clients may ask in circles (CA/B BR 7.1.2.8)"
+    )]
+    OcspUrl {
+        /// The certificate's subject.
+        subject: String,
+    },
+    /// Nothing says which of a renewed CA's keys issued it.
+    #[error(
+        "the certificate {subject} has no authorityKeyIdentifier: have it issued with one, or clients may take the wrong one of a CA's keys (RFC 5280 §4.2.1.1)"
+    )]
+    NoAuthorityKeyId {
+        /// The certificate's subject.
+        subject: String,
+    },
+    /// Too large for those who carry answers in small fields.
+    #[error(
+        "an answer with the certificate {subject} takes {octets} octets, more than the {octets_max} that fit into 5500 base64 characters: charging stations (OCPP) cannot carry it; use a smaller key or certificate",
+        octets_max = OCTETS_MAX
+    )]
+    LargeAnswer {
+        /// The certificate's subject.
+        subject: String,
+        /// The size of an answer about one certificate.
+        octets: usize,
+    },
     /// The certificate is signed with SHA-1.
     #[error("the certificate {subject} is signed with SHA-1: many clients refuse it")]
     Sha1Signed {
@@ -196,9 +272,11 @@ impl ResponderCredential {
             warnings.push(CredentialWarning::IssuerWithoutDigitalSignature { subject });
         }
         check_validity_and_key(&view, signer.as_ref(), now)?;
-        let algorithms = proven_algorithms(&view, signer.as_ref(), issuer)?;
+        let first = proven_algorithms(&view, signer.as_ref(), issuer)?;
         let kind = CredentialKind::Issuer;
-        let credential = Self::assemble(kind, certificate.clone(), signer, algorithms, issuer);
+        let certificate = certificate.clone();
+        let credential = Self::assemble(kind, certificate, signer, first.algorithms, issuer);
+        warnings.extend(credential.large_answer(first.octets_max));
         Ok((credential, warnings))
     }
 
@@ -248,16 +326,12 @@ impl ResponderCredential {
             return Err(CredentialError::NoDigitalSignature { subject: subject() });
         }
         check_validity_and_key(&view, signer.as_ref(), now)?;
-        let algorithms = proven_algorithms(&view, signer.as_ref(), issuer)?;
-        let mut warnings = Vec::new();
-        if !view.has_ocsp_nocheck {
-            warnings.push(CredentialWarning::NoOcspNocheck { subject: subject() });
-        }
-        if view.signature_algorithm == Some(SignatureAlgorithm::RsaSha1) {
-            warnings.push(CredentialWarning::Sha1Signed { subject: subject() });
-        }
+        let first = proven_algorithms(&view, signer.as_ref(), issuer)?;
+        let mut warnings = odd_profile(&view);
         let kind = CredentialKind::Delegated;
-        let credential = Self::assemble(kind, certificate.clone(), signer, algorithms, issuer);
+        let certificate = certificate.clone();
+        let credential = Self::assemble(kind, certificate, signer, first.algorithms, issuer);
+        warnings.extend(credential.large_answer(first.octets_max));
         Ok((credential, warnings))
     }
 
@@ -267,13 +341,13 @@ impl ResponderCredential {
     /// The policy asks for more than the key can do, or the key fails.
     pub fn again_for(&self, issuer: &Issuer) -> Result<Self, CredentialError> {
         let signer = Arc::clone(&self.signer);
-        let algorithms = proven_algorithms(&self.certificate.view(), signer.as_ref(), issuer)?;
+        let first = proven_algorithms(&self.certificate.view(), signer.as_ref(), issuer)?;
         let certificate = self.certificate.clone();
         Ok(Self::assemble(
             self.kind,
             certificate,
             signer,
-            algorithms,
+            first.algorithms,
             issuer,
         ))
     }
@@ -323,6 +397,15 @@ impl ResponderCredential {
             algorithms,
             certificate,
         }
+    }
+
+    /// Says so when an answer about one certificate is larger than some clients can carry (RSP-13).
+    fn large_answer(&self, signature_octets: usize) -> Option<CredentialWarning> {
+        let octets = single_answer_octets(self, signature_octets);
+        (octets > OCTETS_MAX).then(|| CredentialWarning::LargeAnswer {
+            subject: display_name(self.certificate.view().subject),
+            octets,
+        })
     }
 
     /// Tells it from every other credential of this process, so that a cached answer need not keep its key.
@@ -376,6 +459,46 @@ impl ResponderCredential {
     }
 }
 
+/// What is odd about a delegate's certificate, and no reason to refuse it (SIG-11).
+fn odd_profile(view: &Certificate<'_>) -> Vec<CredentialWarning> {
+    let subject = || display_name(view.subject);
+    let profile = view.profile;
+    let mut warnings = Vec::new();
+    if !view.has_ocsp_nocheck {
+        warnings.push(CredentialWarning::NoOcspNocheck { subject: subject() });
+    } else if !profile.ocsp_nocheck_is_null {
+        warnings.push(CredentialWarning::NocheckNotNull { subject: subject() });
+    }
+    if !profile.has_one_ext_key_usage {
+        warnings.push(CredentialWarning::OtherPurposes { subject: subject() });
+    }
+    if !profile.key_usage_is_critical {
+        warnings.push(CredentialWarning::KeyUsageNotCritical { subject: subject() });
+    }
+    if view.key_usage.is_some() && !profile.key_usage_is_digital_signature_only {
+        warnings.push(CredentialWarning::OtherKeyUsages { subject: subject() });
+    }
+    if profile.has_subject_alt_name {
+        warnings.push(CredentialWarning::SubjectAltName { subject: subject() });
+    }
+    if profile.has_crl_distribution_points {
+        warnings.push(CredentialWarning::CrlDistributionPoints { subject: subject() });
+    }
+    if profile.has_ocsp_url {
+        warnings.push(CredentialWarning::OcspUrl { subject: subject() });
+    }
+    if !profile.has_authority_key_id {
+        warnings.push(CredentialWarning::NoAuthorityKeyId { subject: subject() });
+    }
+    if view.signature_algorithm == Some(SignatureAlgorithm::RsaSha1) {
+        warnings.push(CredentialWarning::Sha1Signed { subject: subject() });
+    }
+    warnings
+}
+
+/// The octets of an answer that fit into the 5500 base64 characters of OCPP's ocspResult.
+const OCTETS_MAX: usize = 5500 / 4 * 3;
+
 /// The certificates that answers enclose, one behind the other.
 fn enclosed(kind: CredentialKind, signer: &OwnedCertificate, issuer: &Issuer) -> Vec<u8> {
     let mut enclosed = match kind {
@@ -428,13 +551,20 @@ fn check_validity_and_key(
     Ok(())
 }
 
-/// The algorithms that the key can do and the operator admits, the key's usual one first; a first signature of each has
-/// been verified.
+/// What the first signatures of a key showed.
+struct FirstSignatures {
+    /// What it can do and the operator admits, its usual one first.
+    algorithms: Vec<SignatureAlgorithm>,
+    /// How many octets the longest of them has.
+    octets_max: usize,
+}
+
+/// The algorithms that the key can do and the operator admits; a first signature of each has been verified.
 fn proven_algorithms(
     view: &Certificate<'_>,
     signer: &dyn Signer,
     issuer: &Issuer,
-) -> Result<Vec<SignatureAlgorithm>, CredentialError> {
+) -> Result<FirstSignatures, CredentialError> {
     let hash = issuer.policy().signature_hash_min;
     let algorithms: Vec<SignatureAlgorithm> = std::iter::once(signer.algorithm())
         .chain(
@@ -451,17 +581,22 @@ fn proven_algorithms(
             hash,
         });
     }
+    let mut octets_max = 0;
     for algorithm in &algorithms {
-        check_first_signature(view, signer, *algorithm)?;
+        octets_max = octets_max.max(check_first_signature(view, signer, *algorithm)?);
     }
-    Ok(algorithms)
+    Ok(FirstSignatures {
+        algorithms,
+        octets_max,
+    })
 }
 
+/// Verifies one signature, and returns how many octets it has.
 fn check_first_signature(
     view: &Certificate<'_>,
     signer: &dyn Signer,
     algorithm: SignatureAlgorithm,
-) -> Result<(), CredentialError> {
+) -> Result<usize, CredentialError> {
     let subject = || display_name(view.subject);
     let message = b"the first signature of this key";
     let mut signature = Vec::new();
@@ -476,5 +611,6 @@ fn check_first_signature(
             subject: subject(),
             source,
         }
-    })
+    })?;
+    Ok(signature.len())
 }

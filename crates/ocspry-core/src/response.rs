@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use ocspry_wire::Time;
 use ocspry_wire::der::{oid, tag, write};
-use ocspry_wire::ocsp::{CertStatus, Nonce, RevokedInfo};
+use ocspry_wire::ocsp::{CertStatus, CrlReason, Nonce, RevokedInfo};
 use ocspry_wire::x509::SignatureAlgorithm;
 
 use crate::outcome::Refusal;
@@ -340,6 +340,42 @@ impl<'a> Draft<'a> {
         self.buffer[start..end].copy_from_slice(octets);
         start
     }
+}
+
+/// How large an answer about one certificate comes out: revoked, with all that may stand in its line, under the longest
+/// CertID there is (SHA-512 and a serial number of 20 octets), without a nonce.
+pub(crate) fn single_answer_octets(
+    credential: &ResponderCredential,
+    signature_octets: usize,
+) -> usize {
+    const CERT_ID_OCTETS: usize = 2 + 1 + 15 + 2 * (2 + 64) + 2 + 20;
+    let time = Time::from_unix(0);
+    let revoked = Verdict {
+        cert_status: CertStatus::Revoked(RevokedInfo {
+            revocation_time: time,
+            reason: Some(CrlReason::KeyCompromise),
+            invalidity_date: Some(time),
+        }),
+        definition: RevokedDefinition::Plain,
+    };
+    let window = ValidityWindow {
+        this_update: time,
+        next_update: time,
+    };
+    let mut buffer = BytesMut::new();
+    let mut draft = Draft::begin(&mut buffer, credential);
+    draft.single(&[0; CERT_ID_OCTETS], revoked, window, Some(time));
+    let response_data = draft.response_data(credential, time, None);
+    let signature = vec![0; signature_octets];
+    let algorithm = credential.algorithm();
+    response_data
+        .into_response(
+            &mut buffer,
+            algorithm,
+            &signature,
+            credential.certificates(),
+        )
+        .len()
 }
 
 /// The text of a GeneralizedTime.

@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_serial_is_not_the_positive_one_with_the_same_octets() {
+    fn cid_06_a_negative_serial_is_not_the_positive_one_with_the_same_octets() {
         let table = table(&[
             (vec![0xff], info(1, None)),
             (vec![0x00, 0x80], info(2, None)),
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn near_misses_of_a_revoked_serial_are_absent() {
+    fn cid_05_near_misses_of_a_revoked_serial_are_absent() {
         let revoked = [0x11, 0x22, 0x33, 0x44];
         let table = table(&[(revoked.to_vec(), info(1, None))]);
         let near: [&[u8]; 6] = [

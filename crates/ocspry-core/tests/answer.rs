@@ -9,7 +9,8 @@ use ocspry_wire::ocsp::{CertStatus, CrlReason, ErrorStatus, HashAlgorithm, Revok
 use std::time::Duration;
 
 #[test]
-fn a_serial_that_is_not_on_the_list_is_good_under_every_hash_algorithm() {
+fn sta_01_cid_01_cid_02_cid_12_a_serial_that_is_not_on_the_list_is_good_under_every_hash_algorithm()
+{
     let fixture = Fixture::new(KeyKind::P256);
     for hash in HashAlgorithm::ALL {
         let asked = cert_id(hash, &fixture.ca, SERIAL_GOOD);
@@ -25,7 +26,7 @@ fn a_serial_that_is_not_on_the_list_is_good_under_every_hash_algorithm() {
 }
 
 #[test]
-fn a_revoked_serial_keeps_its_time_its_reason_and_its_invalidity_date() {
+fn sta_02_sta_07_a_revoked_serial_keeps_its_time_its_reason_and_its_invalidity_date() {
     let fixture = Fixture::new(KeyKind::P256);
     let asked = cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_REVOKED);
     let (answer, outcome) = answer(&fixture, &RequestSpec::one(asked).der());
@@ -42,7 +43,8 @@ fn a_revoked_serial_keeps_its_time_its_reason_and_its_invalidity_date() {
 }
 
 #[test]
-fn every_kind_of_key_signs_an_answer_that_verifies_delegated_and_as_the_issuer() {
+fn sig_01_sig_02_sig_03_rsp_10_rsp_14_every_kind_of_key_signs_an_answer_that_verifies_delegated_and_as_the_issuer()
+ {
     for kind in KeyKind::ALL {
         let fixture = Fixture::new(kind);
         let request = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_GOOD));
@@ -66,7 +68,7 @@ fn every_kind_of_key_signs_an_answer_that_verifies_delegated_and_as_the_issuer()
 }
 
 #[test]
-fn a_nonce_comes_back_as_it_was_and_none_is_added() {
+fn non_01_non_02_non_04_non_05_a_nonce_comes_back_as_it_was_and_none_is_added() {
     let fixture = Fixture::new(KeyKind::Ed25519);
     let plain = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_GOOD));
     assert_eq!(
@@ -108,7 +110,7 @@ fn the_nonce_policy_is_obeyed() {
 }
 
 #[test]
-fn the_largest_answer_has_right_lengths_everywhere() {
+fn rsp_06_the_largest_answer_has_right_lengths_everywhere() {
     let fixture = Fixture::new(KeyKind::Rsa2048);
     let cert_ids: Vec<Vec<u8>> = (0..16u8)
         .map(|index| {
@@ -149,7 +151,7 @@ fn the_largest_answer_has_right_lengths_everywhere() {
 }
 
 #[test]
-fn more_than_sixteen_cert_ids_are_unauthorized() {
+fn req_09_more_than_sixteen_cert_ids_are_unauthorized() {
     let fixture = Fixture::new(KeyKind::P256);
     let asked = cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_GOOD);
     let request = RequestSpec {
@@ -165,7 +167,8 @@ fn more_than_sixteen_cert_ids_are_unauthorized() {
 }
 
 #[test]
-fn an_issuer_is_matched_by_name_and_key_under_the_named_hash_only() {
+fn cid_11_cid_16_cid_17_err_11_sta_08_an_issuer_is_matched_by_name_and_key_under_the_named_hash_only()
+ {
     let fixture = Fixture::new(KeyKind::P256);
     let same_name = Authority::root("Core Test CA", KeyKind::P256);
     let same_key_other_name = {
@@ -192,7 +195,7 @@ fn an_issuer_is_matched_by_name_and_key_under_the_named_hash_only() {
 }
 
 #[test]
-fn a_foreign_cert_id_beside_ours_is_unknown_for_minutes_only() {
+fn sta_09_a_foreign_cert_id_beside_ours_is_unknown_for_minutes_only() {
     let fixture = Fixture::new(KeyKind::P256);
     let foreign = Authority::root("Somebody else", KeyKind::P256);
     let request = RequestSpec {
@@ -218,7 +221,7 @@ fn a_foreign_cert_id_beside_ours_is_unknown_for_minutes_only() {
 }
 
 #[test]
-fn a_certificate_on_hold_is_revoked_for_minutes_only_and_kept_by_caches_for_one() {
+fn sta_06_a_certificate_on_hold_is_revoked_for_minutes_only_and_kept_by_caches_for_one() {
     let fixture = Fixture::new(KeyKind::P256);
     let asked = cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_ON_HOLD);
     let (answer, outcome) = answer(&fixture, &RequestSpec::one(asked).der());
@@ -235,7 +238,7 @@ fn a_certificate_on_hold_is_revoked_for_minutes_only_and_kept_by_caches_for_one(
 }
 
 #[test]
-fn two_of_our_issuers_in_one_request_are_unauthorized() {
+fn sta_09_two_of_our_issuers_in_one_request_are_unauthorized() {
     let fixture = Fixture::two_issuers();
     let other = fixture.other.as_ref().expect("made with two");
     let request = RequestSpec {
@@ -250,7 +253,7 @@ fn two_of_our_issuers_in_one_request_are_unauthorized() {
 }
 
 #[test]
-fn an_unknown_critical_extension_is_malformed_and_a_non_critical_one_is_ignored() {
+fn ext_01_ext_02_an_unknown_critical_extension_is_malformed_and_a_non_critical_one_is_ignored() {
     let fixture = Fixture::new(KeyKind::P256);
     let plain = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_GOOD));
     let private: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x86, 0x8d, 0x1f, 0x01];
@@ -275,7 +278,7 @@ fn an_unknown_critical_extension_is_malformed_and_a_non_critical_one_is_ignored(
 }
 
 #[test]
-fn this_update_is_the_lists_and_produced_at_is_now() {
+fn tim_02_tim_03_tim_04_tim_05_tim_06_tim_08_this_update_is_the_lists_and_produced_at_is_now() {
     let fixture = Fixture::new(KeyKind::P256);
     let request = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_GOOD));
     let reply = fixture.check(&answer(&fixture, &request.der()).0).signed();
@@ -285,7 +288,8 @@ fn this_update_is_the_lists_and_produced_at_is_now() {
 }
 
 #[test]
-fn next_update_is_the_earliest_of_all_limits_and_the_end_is_try_later() {
+fn tim_05_tim_06_tim_07_tim_09_next_update_is_the_earliest_of_all_limits_and_the_end_is_try_later()
+{
     struct Case {
         name: &'static str,
         list_ends: i64,
@@ -461,7 +465,7 @@ fn next_update_is_the_earliest_of_all_limits_and_the_end_is_try_later() {
 }
 
 #[test]
-fn a_clock_a_little_behind_makes_answers_at_the_latest_time_known_to_have_passed() {
+fn tim_08_a_clock_a_little_behind_makes_answers_at_the_latest_time_known_to_have_passed() {
     let fixture = Fixture::new(KeyKind::P256);
     let request = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_GOOD)).der();
     let (answer, _) = answer_at(&fixture, &request, noon().plus_seconds(-200));
@@ -471,7 +475,7 @@ fn a_clock_a_little_behind_makes_answers_at_the_latest_time_known_to_have_passed
 }
 
 #[test]
-fn without_a_table_or_a_signer_the_answer_is_try_later() {
+fn err_09_without_a_table_or_a_signer_the_answer_is_try_later() {
     let fixture = Fixture::new(KeyKind::P256);
     let request = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_GOOD)).der();
     let issuer = fixture
@@ -504,7 +508,7 @@ fn without_a_table_or_a_signer_the_answer_is_try_later() {
 }
 
 #[test]
-fn octets_that_are_no_request_are_malformed() {
+fn err_01_err_02_octets_that_are_no_request_are_malformed() {
     let fixture = Fixture::new(KeyKind::P256);
     let whole = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_GOOD)).der();
     for length in 0..whole.len() {

@@ -72,7 +72,7 @@ fn an_answer_is_found_by_its_cert_id_whatever_else_the_request_holds() {
 }
 
 #[test]
-fn a_sha_1_answer_never_serves_a_sha_256_request_nor_another_encoding() {
+fn cid_12_a_sha_1_answer_never_serves_a_sha_256_request_nor_another_encoding() {
     let fixture = Fixture::counting(KeyKind::P256, None);
     let worker = Worker::of(&fixture);
     for hash in HashAlgorithm::ALL {
@@ -95,7 +95,7 @@ fn a_sha_1_answer_never_serves_a_sha_256_request_nor_another_encoding() {
 }
 
 #[test]
-fn an_answer_with_a_nonce_is_neither_kept_nor_taken_from_what_is_kept() {
+fn non_05_non_06_an_answer_with_a_nonce_is_neither_kept_nor_taken_from_what_is_kept() {
     let fixture = Fixture::counting(KeyKind::P256, None);
     let worker = Worker::of(&fixture);
     let plain = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_GOOD));
@@ -171,7 +171,7 @@ fn a_hold_does_not_outlive_its_table_and_is_renewed_within_minutes() {
 }
 
 #[test]
-fn nothing_is_served_past_its_end_nor_in_the_margin_before_it() {
+fn tim_09_nothing_is_served_past_its_end_nor_in_the_margin_before_it() {
     let fixture = Fixture::counting(KeyKind::P256, None);
     let worker = Worker::of(&fixture);
     let asked = request(&fixture, HashAlgorithm::Sha1, SERIAL_GOOD);

@@ -15,7 +15,8 @@ const POLICY: Policy = Policy {
 };
 
 #[test]
-fn each_of_many_issuers_is_found_by_each_hash_even_when_names_are_shared() {
+fn req_06_cid_01_cid_02_cid_16_each_of_many_issuers_is_found_by_each_hash_even_when_names_are_shared()
+ {
     let (authorities, issuers): (Vec<_>, Vec<_>) = (0..60)
         .map(|index| {
             // Every name is used by three keys: a CA that was re-keyed twice (MCA-02).

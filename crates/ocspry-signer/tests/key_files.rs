@@ -733,3 +733,25 @@ fn no_message_and_no_debug_print_shows_a_secret() {
         "FileSigner { kind: P256, warnings: [], .. }"
     );
 }
+
+#[test]
+fn alg_02_alg_09_no_key_signs_with_sha_1_and_rsa_signs_with_sha_256() {
+    let directory = tempfile::tempdir().unwrap();
+    for kind in ocspry_testkit::KeyKind::ALL {
+        let key = ocspry_testkit::TestKey::generate(kind);
+        let path = directory.path().join("key.pem");
+        fs::write(&path, key.pkcs8_pem()).unwrap();
+        let signer = FileSigner::load(&path, None).unwrap_or_else(|error| panic!("{error}"));
+        let algorithm = kind.signature_algorithm();
+        assert_eq!(signer.algorithm(), algorithm, "{kind:?}");
+        assert!(!signer.signs_with(SignatureAlgorithm::RsaSha1), "{kind:?}");
+        let mut signature = Vec::new();
+        signer
+            .sign(algorithm, b"an answer", &mut signature)
+            .unwrap();
+        let key = SubjectPublicKeyInfo::from_der(signer.public_key_info()).unwrap();
+        crypto::verify(Some(algorithm), &key, b"an answer", &signature).expect("its own");
+    }
+    let rsa = ocspry_testkit::KeyKind::Rsa2048.signature_algorithm();
+    assert_eq!(rsa, SignatureAlgorithm::RsaSha256);
+}

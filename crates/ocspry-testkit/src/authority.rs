@@ -73,6 +73,10 @@ pub struct CertificateSpec {
     pub ocsp_nocheck: bool,
     /// A dNSName in subjectAltName.
     pub dns_name: Option<String>,
+    /// authorityKeyIdentifier with the issuer's key identifier.
+    pub authority_key_id: bool,
+    /// More extensions, each whole, taken as they are.
+    pub more_extensions: Vec<Vec<u8>>,
 }
 
 /// keyUsage bits.
@@ -81,8 +85,6 @@ const KEY_CERT_SIGN: u8 = 0x04;
 const CRL_SIGN: u8 = 0x02;
 /// id-kp-serverAuth.
 const KP_SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
-/// id-ce-subjectAltName.
-const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 /// id-ce-subjectKeyIdentifier.
 const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x0e];
 
@@ -99,6 +101,8 @@ impl CertificateSpec {
             ext_key_usage: Vec::new(),
             ocsp_nocheck: false,
             dns_name: None,
+            authority_key_id: true,
+            more_extensions: Vec::new(),
         }
     }
 
@@ -114,6 +118,8 @@ impl CertificateSpec {
             ext_key_usage: vec![known::KP_OCSP_SIGNING],
             ocsp_nocheck: true,
             dns_name: None,
+            authority_key_id: true,
+            more_extensions: Vec::new(),
         }
     }
 
@@ -129,6 +135,8 @@ impl CertificateSpec {
             ext_key_usage: vec![KP_SERVER_AUTH],
             ocsp_nocheck: false,
             dns_name: Some(name.to_owned()),
+            authority_key_id: true,
+            more_extensions: Vec::new(),
         }
     }
 }
@@ -285,19 +293,22 @@ fn extensions(
     }
     if let Some(name) = &spec.dns_name {
         let value = sequence(&[&element(tag::context_primitive(2), name.as_bytes())]);
-        all.push(extension(SUBJECT_ALT_NAME, false, &value));
+        all.push(extension(known::SUBJECT_ALT_NAME, false, &value));
     }
     let subject_key = element(tag::OCTET_STRING, &key_identifier(public_key_info));
     all.push(extension(SUBJECT_KEY_IDENTIFIER, false, &subject_key));
-    let issuer_key = element(
-        tag::context_primitive(0),
-        &key_identifier(issuer_public_key_info),
-    );
-    all.push(extension(
-        known::AUTHORITY_KEY_IDENTIFIER,
-        false,
-        &sequence(&[&issuer_key]),
-    ));
+    if spec.authority_key_id {
+        let issuer_key = element(
+            tag::context_primitive(0),
+            &key_identifier(issuer_public_key_info),
+        );
+        all.push(extension(
+            known::AUTHORITY_KEY_IDENTIFIER,
+            false,
+            &sequence(&[&issuer_key]),
+        ));
+    }
+    all.extend(spec.more_extensions.iter().cloned());
     element(tag::SEQUENCE, &all.concat())
 }
 

@@ -30,8 +30,15 @@ pub const OCSP_EXTENDED_REVOKE: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x
 /// id-kp-OCSPSigning (RFC 6960 §4.2.2.2).
 pub const KP_OCSP_SIGNING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x09];
 
+/// id-ad-ocsp (RFC 5280 §4.2.2.1).
+pub const ACCESS_OCSP: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01];
+/// id-pe-authorityInfoAccess (RFC 5280 §4.2.2.1).
+pub const AUTHORITY_INFO_ACCESS: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01];
+
 /// id-ce-keyUsage.
 pub const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
+/// id-ce-subjectAltName.
+pub const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 /// id-ce-basicConstraints.
 pub const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 /// id-ce-cRLNumber.
@@ -46,6 +53,8 @@ pub const DELTA_CRL_INDICATOR: &[u8] = &[0x55, 0x1d, 0x1b];
 pub const ISSUING_DISTRIBUTION_POINT: &[u8] = &[0x55, 0x1d, 0x1c];
 /// id-ce-certificateIssuer.
 pub const CERTIFICATE_ISSUER: &[u8] = &[0x55, 0x1d, 0x1d];
+/// id-ce-cRLDistributionPoints.
+pub const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 0x1f];
 /// id-ce-authorityKeyIdentifier.
 pub const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x23];
 /// id-ce-extKeyUsage.

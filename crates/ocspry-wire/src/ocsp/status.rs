@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_reasons_of_rfc_5280_that_may_be_answered_exist() {
+    fn sta_03_sta_05_only_the_reasons_of_rfc_5280_that_may_be_answered_exist() {
         let known: Vec<u8> = (0..=u8::MAX)
             .filter(|code| CrlReason::from_code(*code).is_some())
             .collect();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_five_octets_with_its_status_at_the_end() {
+    fn err_03_err_10_an_error_is_five_octets_with_its_status_at_the_end() {
         for (status, code) in [
             (ErrorStatus::MalformedRequest, 1),
             (ErrorStatus::InternalError, 2),

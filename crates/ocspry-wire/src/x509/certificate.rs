@@ -42,6 +42,29 @@ pub struct Certificate<'a> {
     pub ext_key_usage: Option<&'a [u8]>,
     /// id-pkix-ocsp-nocheck present?
     pub has_ocsp_nocheck: bool,
+    /// What a responder's certificate is to look like beyond that, for those who check its profile.
+    pub profile: ProfileFacts,
+}
+
+/// Facts that no decision hangs on, but which lint programs and root programs look at (CA/B BR 7.1.2.8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProfileFacts {
+    /// id-pkix-ocsp-nocheck with the value it is to have, NULL (RFC 6960 §4.2.2.2.1).
+    pub ocsp_nocheck_is_null: bool,
+    /// keyUsage is marked critical (RFC 5280 §4.2.1.3).
+    pub key_usage_is_critical: bool,
+    /// keyUsage has exactly digitalSignature.
+    pub key_usage_is_digital_signature_only: bool,
+    /// extKeyUsage names one purpose and no more.
+    pub has_one_ext_key_usage: bool,
+    /// subjectAltName is present.
+    pub has_subject_alt_name: bool,
+    /// cRLDistributionPoints is present.
+    pub has_crl_distribution_points: bool,
+    /// authorityInfoAccess says where to ask for this certificate's own status (RFC 5280 §4.2.2.1).
+    pub has_ocsp_url: bool,
+    /// authorityKeyIdentifier names the issuer's key (RFC 5280 §4.2.1.1).
+    pub has_authority_key_id: bool,
 }
 
 /// subjectPublicKeyInfo.
@@ -125,6 +148,7 @@ impl<'a> Certificate<'a> {
             is_ca: false,
             ext_key_usage: None,
             has_ocsp_nocheck: false,
+            profile: ProfileFacts::default(),
         };
         if let Some(extensions) = extensions {
             parsed.read_extensions(extensions.only(tag::SEQUENCE)?)?;
@@ -137,18 +161,34 @@ impl<'a> Certificate<'a> {
         while let Some(extension) = extensions.next()? {
             match extension.oid {
                 oid::KEY_USAGE => {
-                    self.key_usage =
-                        Some(KeyUsage::from_tlv(extension.value.only(tag::BIT_STRING)?)?)
+                    let bit_string = extension.value.only(tag::BIT_STRING)?;
+                    self.key_usage = Some(KeyUsage::from_tlv(bit_string)?);
+                    self.profile.key_usage_is_critical = extension.critical;
+                    self.profile.key_usage_is_digital_signature_only =
+                        matches!(bit_string.value, [_, 0x80]);
                 }
                 oid::BASIC_CONSTRAINTS => {
                     self.is_ca = basic_constraints_ca(extension.value.only(tag::SEQUENCE)?)?
                 }
                 oid::EXT_KEY_USAGE => {
                     let purposes = extension.value.only(tag::SEQUENCE)?;
-                    check_purposes(purposes)?;
+                    self.profile.has_one_ext_key_usage = count_purposes(purposes)? == 1;
                     self.ext_key_usage = Some(purposes.value);
                 }
-                oid::OCSP_NOCHECK => self.has_ocsp_nocheck = true,
+                oid::OCSP_NOCHECK => {
+                    self.has_ocsp_nocheck = true;
+                    self.profile.ocsp_nocheck_is_null = extension.value.value == NULL;
+                }
+                oid::SUBJECT_ALT_NAME => self.profile.has_subject_alt_name = true,
+                oid::CRL_DISTRIBUTION_POINTS => self.profile.has_crl_distribution_points = true,
+                // These two are looked into, but a certificate is not refused for what is odd in them.
+                oid::AUTHORITY_INFO_ACCESS => {
+                    self.profile.has_ocsp_url = names_ocsp_url(extension.value).unwrap_or(false);
+                }
+                oid::AUTHORITY_KEY_IDENTIFIER => {
+                    self.profile.has_authority_key_id =
+                        names_key_id(extension.value).unwrap_or(false);
+                }
                 _ => {}
             }
         }
@@ -167,15 +207,38 @@ impl<'a> Certificate<'a> {
     }
 }
 
+/// The DER of NULL.
+const NULL: &[u8] = &[tag::NULL, 0];
+
 /// ExtKeyUsageSyntax ::= SEQUENCE SIZE (1..MAX) OF KeyPurposeId (RFC 5280 §4.2.1.12).
-fn check_purposes(purposes: Tlv<'_>) -> Result<(), DerError> {
+fn count_purposes(purposes: Tlv<'_>) -> Result<usize, DerError> {
     let mut reader = Reader::inside(purposes);
+    let mut count = 0;
     loop {
         reader.read(tag::OID)?.check_oid()?;
+        count += 1;
         if reader.is_empty() {
-            return Ok(());
+            return Ok(count);
         }
     }
+}
+
+/// AuthorityInfoAccessSyntax ::= SEQUENCE OF AccessDescription: is one of them id-ad-ocsp (RFC 5280 §4.2.2.1)?
+fn names_ocsp_url(value: Tlv<'_>) -> Result<bool, DerError> {
+    let mut descriptions = Reader::inside(value.only(tag::SEQUENCE)?);
+    while !descriptions.is_empty() {
+        let mut description = Reader::inside(descriptions.read(tag::SEQUENCE)?);
+        if description.read(tag::OID)?.value == oid::ACCESS_OCSP {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// AuthorityKeyIdentifier with its first field, keyIdentifier (RFC 5280 §4.2.1.1).
+fn names_key_id(value: Tlv<'_>) -> Result<bool, DerError> {
+    let mut fields = Reader::inside(value.only(tag::SEQUENCE)?);
+    Ok(fields.read_optional(tag::context_primitive(0))?.is_some())
 }
 
 /// cA of BasicConstraints (RFC 5280 §4.2.1.9); FALSE written out is taken.

@@ -8,7 +8,7 @@ pub mod pem;
 pub mod serial;
 pub mod signature;
 
-pub use certificate::{Certificate, KeyUsage, SubjectPublicKeyInfo};
+pub use certificate::{Certificate, KeyUsage, ProfileFacts, SubjectPublicKeyInfo};
 pub use crl::{CertificateList, CrlDefects, CrlEntry, CrlError};
 pub use extension::{Extension, Extensions};
 pub use name::{display_name, dotted};

@@ -29,7 +29,7 @@ fn openssl_ocsp(
 }
 
 #[test]
-fn openssl_verifies_a_delegated_responder_with_every_kind_of_key() {
+fn sig_01_sig_02_rsp_04_alg_09_openssl_verifies_a_delegated_responder_with_every_kind_of_key() {
     for kind in KeyKind::ALL {
         let site = Site::with_keys(KeyKind::P256, kind);
         let Some((_process, good, revoked)) = start_and_ask_both(&site, site.serve()) else {
@@ -41,7 +41,7 @@ fn openssl_verifies_a_delegated_responder_with_every_kind_of_key() {
 }
 
 #[test]
-fn openssl_verifies_a_ca_that_signs_its_own_answers_with_every_kind_of_key() {
+fn sig_01_sig_03_openssl_verifies_a_ca_that_signs_its_own_answers_with_every_kind_of_key() {
     for kind in KeyKind::ALL {
         let site = Site::with_keys(kind, KeyKind::P256);
         let Some((_process, good, revoked)) = start_and_ask_both(&site, site.serve_by_ca()) else {
@@ -69,7 +69,7 @@ fn a_delegate_may_have_another_kind_of_key_than_its_ca() {
 }
 
 #[test]
-fn openssl_gets_a_verdict_for_certids_of_every_hash() {
+fn cid_01_cid_02_cid_15_eco_01_openssl_gets_a_verdict_for_certids_of_every_hash() {
     let site = Site::new();
     let process = site.serve().start();
     for hash in ["-sha1", "-sha256", "-sha384", "-sha512"] {
@@ -85,7 +85,7 @@ fn openssl_gets_a_verdict_for_certids_of_every_hash() {
 }
 
 #[test]
-fn openssl_shows_the_times_and_the_reason_of_the_crl() {
+fn sta_02_tim_04_tim_06_openssl_shows_the_times_and_the_reason_of_the_crl() {
     let site = Site::new();
     let mut crl = CrlSpec::new(11);
     crl.entries.push(CrlEntrySpec {
@@ -118,7 +118,7 @@ fn openssl_shows_the_times_and_the_reason_of_the_crl() {
 }
 
 #[test]
-fn openssl_asks_for_several_certificates_in_one_request() {
+fn rsp_06_openssl_asks_for_several_certificates_in_one_request() {
     let site = Site::new();
     let process = site.serve().start();
     let url = process.url();
@@ -148,7 +148,7 @@ fn openssl_asks_for_several_certificates_in_one_request() {
 }
 
 #[test]
-fn every_reason_and_the_lack_of_one_reach_the_answer() {
+fn sta_02_sta_03_sta_04_sta_06_sta_07_every_reason_and_the_lack_of_one_reach_the_answer() {
     let reasons = [
         None,
         Some(CrlReason::KeyCompromise),
@@ -179,7 +179,8 @@ fn every_reason_and_the_lack_of_one_reach_the_answer() {
 }
 
 #[test]
-fn the_answer_repeats_the_certid_and_the_nonce_octet_for_octet() {
+fn cid_01_cid_02_cid_12_non_04_non_05_the_answer_repeats_the_certid_and_the_nonce_octet_for_octet()
+{
     let site = Site::new();
     let process = site.serve().start();
     let mut client = process.connect();
@@ -199,7 +200,7 @@ fn the_answer_repeats_the_certid_and_the_nonce_octet_for_octet() {
 }
 
 #[test]
-fn a_delegate_encloses_its_certificate_and_a_ca_encloses_nothing() {
+fn sig_02_sig_03_rsp_10_rsp_14_a_delegate_encloses_its_certificate_and_a_ca_encloses_nothing() {
     let site = Site::new();
     let delegated = site.serve().start();
     let reply = site
@@ -218,7 +219,7 @@ fn a_delegate_encloses_its_certificate_and_a_ca_encloses_nothing() {
 }
 
 #[test]
-fn an_answer_ends_with_the_crl_the_signer_and_the_bound_whichever_is_first() {
+fn tim_05_tim_07_an_answer_ends_with_the_crl_the_signer_and_the_bound_whichever_is_first() {
     let site = Site::new();
     let crl = site.first_crl();
     let process = site.serve().args(["--next-update", "2"]).start();

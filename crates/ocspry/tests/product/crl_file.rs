@@ -376,7 +376,7 @@ fn a_list_from_the_future_waits_and_takes_over_when_its_time_comes() {
 }
 
 #[test]
-fn a_list_that_runs_out_means_try_later_and_a_new_one_ends_that() {
+fn err_09_a_list_that_runs_out_means_try_later_and_a_new_one_ends_that() {
     let site = Site::new();
     let serve = site.serve();
     site.write_crl(&site.first_crl().until(now().plus_seconds(8)));
@@ -491,7 +491,7 @@ fn pem_with_text_around_it_and_der_are_both_taken() {
 }
 
 #[test]
-fn negative_and_long_serials_on_a_list_revoke_exactly_themselves() {
+fn cid_04_cid_06_negative_and_long_serials_on_a_list_revoke_exactly_themselves() {
     let negative: &[u8] = &[0x80];
     let long: Vec<u8> = std::iter::once(0).chain([0xff; 20]).collect();
     let site = Site::new();

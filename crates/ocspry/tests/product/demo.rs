@@ -95,6 +95,14 @@ fn the_printed_lines_answer_good_and_revoked_when_pasted() {
 }
 
 #[test]
+fn sig_11_the_responder_of_the_demo_draws_no_warning() {
+    let directory = tempfile::tempdir().unwrap();
+    let process = start(directory.path());
+    // By then everything that is loaded has been looked at.
+    assert_eq!(process.stop().stderr.matches("WARN").count(), 0);
+}
+
+#[test]
 fn a_second_run_uses_the_same_files() {
     if Peer::Openssl.find().is_none() {
         return;

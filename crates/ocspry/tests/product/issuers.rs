@@ -114,14 +114,14 @@ fn assert_each_ca_answers_for_itself(cas: &TwoCas, flags: &[&str]) {
 }
 
 #[test]
-fn files_of_two_cas_may_come_in_any_order() {
+fn req_06_mca_01_files_of_two_cas_may_come_in_any_order() {
     let cas = TwoCas::new("CA of A", "CA of B");
     assert_each_ca_answers_for_itself(&cas, &IN_ORDER);
     assert_each_ca_answers_for_itself(&cas, &SHUFFLED);
 }
 
 #[test]
-fn two_cas_of_one_name_are_told_apart_by_their_keys() {
+fn cid_16_sig_12_mca_02_two_cas_of_one_name_are_told_apart_by_their_keys() {
     let cas = TwoCas::new("Renewed CA", "Renewed CA");
     assert_each_ca_answers_for_itself(&cas, &SHUFFLED);
 }
@@ -155,7 +155,8 @@ fn one_ca_may_sign_itself_beside_one_with_a_delegate() {
 }
 
 #[test]
-fn a_request_that_mixes_two_of_our_cas_is_unauthorized_and_a_stranger_beside_ours_is_unknown() {
+fn sta_09_mca_03_a_request_that_mixes_two_of_our_cas_is_unauthorized_and_a_stranger_beside_ours_is_unknown()
+ {
     let cas = TwoCas::new("CA of A", "CA of B");
     let process = cas.ocspry().args(IN_ORDER).start();
     let mut client = process.connect();

@@ -194,7 +194,7 @@ fn assert_refused(site: &Site, what: &str, extra: &[&str], file: &str, sentence:
 }
 
 #[test]
-fn a_certificate_that_may_not_answer_is_refused_in_a_plain_sentence() {
+fn sig_05_sig_06_a_certificate_that_may_not_answer_is_refused_in_a_plain_sentence() {
     type Change = fn(&mut CertificateSpec);
     let changes: [(&str, Change, &str); 6] = [
         (
@@ -239,7 +239,7 @@ fn a_certificate_that_may_not_answer_is_refused_in_a_plain_sentence() {
 }
 
 #[test]
-fn a_certificate_of_another_ca_or_another_key_of_the_same_name_is_refused() {
+fn sig_07_a_certificate_of_another_ca_or_another_key_of_the_same_name_is_refused() {
     let site = Site::new();
     let stranger = Authority::root("Stranger", KeyKind::P256).responder(KeyKind::P256);
     site.write("ocsp.pem", stranger.certificate_pem());
@@ -275,7 +275,7 @@ fn a_certificate_of_another_ca_or_another_key_of_the_same_name_is_refused() {
 }
 
 #[test]
-fn a_key_that_cannot_be_used_is_refused_in_a_plain_sentence() {
+fn sig_08_a_key_that_cannot_be_used_is_refused_in_a_plain_sentence() {
     let site = Site::new();
     let other = TestKey::generate(KeyKind::P256);
     let whole = site.responder.key.pkcs8_pem();
@@ -407,7 +407,7 @@ fn a_key_encrypted_in_the_old_way_is_refused_with_the_line_that_converts_it() {
 }
 
 #[test]
-fn a_missing_nocheck_is_a_warning_only() {
+fn sig_11_a_missing_nocheck_is_a_warning_only() {
     let site = Site::new();
     let clean = site.serve().start();
     clean.wait_for_log("serving", NOTICE_WAIT_MAX);
@@ -428,7 +428,7 @@ fn a_missing_nocheck_is_a_warning_only() {
 }
 
 #[test]
-fn a_certificate_or_list_signed_with_sha_1_is_a_warning_and_no_answer_is() {
+fn alg_02_a_certificate_or_list_signed_with_sha_1_is_a_warning_and_no_answer_is() {
     if Peer::Openssl.find().is_none() {
         return;
     }
@@ -479,7 +479,7 @@ fn a_certificate_or_list_signed_with_sha_1_is_a_warning_and_no_answer_is() {
 }
 
 #[test]
-fn a_renewed_pair_replaced_one_file_after_the_other_takes_over_when_it_fits() {
+fn sig_10_a_renewed_pair_replaced_one_file_after_the_other_takes_over_when_it_fits() {
     for certificate_first in [true, false] {
         let site = Site::new();
         let process = site.serve().start();
@@ -523,7 +523,7 @@ fn a_broken_renewal_keeps_the_old_pair_answering() {
 }
 
 #[test]
-fn a_signer_that_expires_while_running_stops_signing() {
+fn sig_09_a_signer_that_expires_while_running_stops_signing() {
     let site = Site::new();
     let mut spec = CertificateSpec::responder("Responder with seconds left");
     let key = TestKey::generate(KeyKind::P256);

@@ -19,4 +19,5 @@ mod log_lines;
 mod policies;
 mod proxy;
 mod requests;
+mod rules_requests;
 mod site;

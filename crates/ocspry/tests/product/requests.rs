@@ -34,7 +34,7 @@ fn assert_alive(site: &Site, process: &OcspryProcess) {
 }
 
 #[test]
-fn a_post_that_is_no_request_is_malformed() {
+fn err_01_err_03_err_04_req_04_a_post_that_is_no_request_is_malformed() {
     let site = Site::new();
     let process = site.serve().start();
     let mut client = process.connect();
@@ -44,7 +44,8 @@ fn a_post_that_is_no_request_is_malformed() {
     let mut crlf = request.clone();
     crlf.extend_from_slice(b"\r\n");
     let nested = [0x30, 0x80].repeat(3000);
-    let bodies: [(&str, &[u8]); 9] = [
+    let response = client.post(&request).unwrap().body;
+    let bodies: [(&str, &[u8]); 11] = [
         ("empty", &[]),
         ("one octet", &[0x30]),
         ("text", b"hello"),
@@ -57,6 +58,8 @@ fn a_post_that_is_no_request_is_malformed() {
         ("an absurd length", &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]),
         ("indefinite length, deeply nested", &nested),
         ("a certificate", &site.ca.certificate),
+        ("an indefinite length and no more", &[0x30, 0x80]),
+        ("a response", &response),
     ];
     for (what, body) in bodies {
         assert_error(&client.post(body).unwrap(), MALFORMED, what);
@@ -65,7 +68,7 @@ fn a_post_that_is_no_request_is_malformed() {
 }
 
 #[test]
-fn a_request_cut_at_any_octet_is_malformed() {
+fn err_02_a_request_cut_at_any_octet_is_malformed() {
     let site = Site::new();
     let process = site.serve().start();
     let mut client = process.connect();
@@ -80,7 +83,7 @@ fn a_request_cut_at_any_octet_is_malformed() {
 }
 
 #[test]
-fn a_request_with_any_octet_changed_never_gets_a_verdict_on_another_certificate() {
+fn err_07_a_request_with_any_octet_changed_never_gets_a_verdict_on_another_certificate() {
     let site = Site::new();
     let process = site.serve().start();
     let mut client = process.connect();
@@ -336,7 +339,7 @@ fn a_get_path_with_double_slashes_keeps_them() {
 }
 
 #[test]
-fn a_request_for_another_ca_is_unauthorized() {
+fn err_11_sta_08_cid_16_cid_17_a_request_for_another_ca_is_unauthorized() {
     let site = Site::new();
     let process = site.serve().start();
     let mut client = process.connect();
@@ -381,7 +384,7 @@ fn mixed_cert_id(site: &Site, stranger: &Authority, part: CertIdPart) -> Vec<u8>
 }
 
 #[test]
-fn serials_of_any_sign_and_size_are_answered_or_refused_and_never_confused() {
+fn cid_07_cid_08_cid_13_serials_of_any_sign_and_size_are_answered_or_refused_and_never_confused() {
     let site = Site::new();
     let process = site.serve().start();
     let mut client = process.connect();
@@ -427,7 +430,7 @@ fn serials_of_any_sign_and_size_are_answered_or_refused_and_never_confused() {
 }
 
 #[test]
-fn nonces_of_1_to_128_octets_are_echoed_and_others_malformed() {
+fn non_01_non_02_non_03_non_08_nonces_of_1_to_128_octets_are_echoed_and_others_malformed() {
     let site = Site::new();
     let process = site.serve().start();
     let mut client = process.connect();
@@ -450,7 +453,7 @@ fn nonces_of_1_to_128_octets_are_echoed_and_others_malformed() {
 }
 
 #[test]
-fn an_unknown_extension_is_ignored_unless_critical() {
+fn ext_01_ext_02_an_unknown_extension_is_ignored_unless_critical() {
     let site = Site::new();
     let process = site.serve().start();
     let mut client = process.connect();
@@ -475,17 +478,17 @@ fn an_unknown_extension_is_ignored_unless_critical() {
 }
 
 #[test]
-fn up_to_16_certids_share_one_answer() {
+fn req_09_err_06_rsp_06_rsp_08_up_to_16_certids_share_one_answer() {
     let site = Site::new();
     let process = site.serve().start();
     let mut client = process.connect();
-    let ask = |client: &mut HttpClient, count: u8| {
+    let ask = |client: &mut HttpClient, count: u16| {
         let mut spec = RequestSpec::default();
         for index in 0..count {
             let serial = if index % 3 == 2 {
                 REVOKED.to_vec()
             } else {
-                vec![0x30, index]
+                vec![0x30, (index >> 8) as u8, index as u8]
             };
             let hash = HashAlgorithm::ALL[usize::from(index) % 4];
             spec.cert_ids.push(cert_id(hash, &site.ca, &serial));
@@ -508,8 +511,13 @@ fn up_to_16_certids_share_one_answer() {
         );
     }
     assert_error(&ask(&mut client, 0).0, MALFORMED, "no CertID");
-    assert_error(&ask(&mut client, 17).0, UNAUTHORIZED, "17 CertIDs");
-    assert_error(&ask(&mut client, 100).0, UNAUTHORIZED, "100 CertIDs");
+    for count in [17, 20, 100] {
+        let what = format!("{count} CertIDs");
+        assert_error(&ask(&mut client, count).0, UNAUTHORIZED, &what);
+    }
+    // 400 of them are more octets than any request may have.
+    assert_eq!(ask(&mut client, 400).0.status, 413);
+    let mut client = process.connect();
     let twice = RequestSpec {
         cert_ids: vec![site.cert_id(LATER); 2],
         extensions: Vec::new(),

@@ -1,0 +1,436 @@
+//! Defects that must turn a test red: `conformance/mutants/*.toml`, one line of shipped code each.
+//!
+//! A test that passes proves little unless it also fails when the rule is broken.  Each entry breaks one rule in a copy
+//! of the tree and runs the one test that is to notice.  From: `cargo xtask conformance --mutants` and `nightly`.  To:
+//! cargo, in `target/mutants`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use toml::Value;
+
+use super::results::TestResult;
+use super::rules::Rules;
+use super::vectors::{RUNNER, Vector};
+use crate::step::{Steps, output_of, root};
+
+/// One defect, and the test that is to notice.
+#[derive(Clone, Debug)]
+pub(crate) struct Mutant {
+    /// The rule that it breaks.
+    pub(crate) rule: String,
+    file: String,
+    find: String,
+    replace: String,
+    package: String,
+    /// `lib`, `bin`, or `test:NAME`.
+    target: String,
+    test: String,
+    /// Where it is written, for complaints.
+    written_in: String,
+}
+
+/// Every entry, in the order of files and of entries.
+///
+/// # Errors
+/// A file that cannot be read, or an entry that lacks a key or has one too many.
+pub(crate) fn read_all(root: &Path) -> Result<Vec<Mutant>> {
+    let folder = root.join(FOLDER);
+    let mut files: Vec<PathBuf> = fs::read_dir(&folder)
+        .with_context(|| format!("cannot list {FOLDER}"))?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<std::io::Result<_>>()
+        .with_context(|| format!("cannot list {FOLDER}"))?;
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "toml")
+    });
+    files.sort();
+    let mut mutants = Vec::new();
+    for file in files {
+        let name = file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {FOLDER}/{name}"))?;
+        mutants.extend(from_toml(&text, &name).with_context(|| format!("in {FOLDER}/{name}"))?);
+    }
+    Ok(mutants)
+}
+
+fn from_toml(text: &str, written_in: &str) -> Result<Vec<Mutant>> {
+    let table: toml::Table = text.parse()?;
+    let mut mutants = Vec::new();
+    for (key, value) in &table {
+        let entries = value
+            .as_array()
+            .filter(|_| key == "mutant")
+            .with_context(|| format!("`{key}` is not [[mutant]]"))?;
+        for entry in entries {
+            mutants.push(Mutant::from_value(entry, written_in)?);
+        }
+    }
+    Ok(mutants)
+}
+
+impl Mutant {
+    fn from_value(entry: &Value, written_in: &str) -> Result<Mutant> {
+        let entry = entry.as_table().context("a mutant is a table")?;
+        let text = |key: &str| {
+            entry
+                .get(key)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+                .with_context(|| format!("a mutant without `{key}`"))
+        };
+        if let Some(unknown) = entry.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            bail!("`{unknown}` is no key of a mutant");
+        }
+        Ok(Mutant {
+            rule: text("rule")?,
+            file: text("file")?,
+            find: text("find")?,
+            replace: text("replace")?,
+            package: text("package")?,
+            target: text("target")?,
+            test: text("test")?,
+            written_in: format!("{FOLDER}/{written_in}"),
+        })
+    }
+
+    /// What is wrong with the entry, without running anything.
+    pub(crate) fn complaint(
+        &self,
+        root: &Path,
+        rules: &Rules,
+        vectors: &[Vector],
+        results: &[TestResult],
+    ) -> Option<String> {
+        let says = |what: String| Some(format!("{}: {}: {what}", self.written_in, self.rule));
+        if rules.find(&self.rule).is_none() {
+            return says("no such rule".to_owned());
+        }
+        if let Err(error) = self.mutated(root) {
+            return says(format!("{error:#}"));
+        }
+        let test = results.iter().find(|result| {
+            result.package == self.package
+                && result.target == self.target
+                && result.path == self.test
+        });
+        let Some(test) = test else {
+            return says(format!(
+                "no test {} in {} of {} was run",
+                self.test, self.target, self.package
+            ));
+        };
+        let names_the_rule = rules.named_by(test.function()).contains(&self.rule)
+            || (test.function() == RUNNER
+                && vectors
+                    .iter()
+                    .any(|vector| vector.rules.contains(&self.rule)));
+        if !names_the_rule {
+            return says(format!("the test {} does not name the rule", self.test));
+        }
+        None
+    }
+
+    /// The file with the defect in it.
+    fn mutated(&self, root: &Path) -> Result<String> {
+        let source = fs::read_to_string(root.join(&self.file))
+            .with_context(|| format!("cannot read {}", self.file))?;
+        if self.find == self.replace {
+            bail!("`replace` is what `find` is");
+        }
+        match source.matches(&self.find).count() {
+            1 => Ok(source.replacen(&self.find, &self.replace, 1)),
+            count => bail!("`{}` occurs {count} times in {}", self.find, self.file),
+        }
+    }
+
+    fn target_arguments(&self) -> Result<Vec<&str>> {
+        match self.target.split_once(':') {
+            None if self.target == "lib" => Ok(vec!["--lib"]),
+            None if self.target == "bin" => Ok(vec!["--bins"]),
+            Some(("test", name)) => Ok(vec!["--test", name]),
+            _ => bail!("`{}` is none of lib, bin, test:NAME", self.target),
+        }
+    }
+}
+
+/// Runs each named test without its defect and then with it, in a copy of the tree.
+///
+/// # Errors
+/// A test that fails without a defect, a defect that does not compile, or one that no test notices.
+pub(crate) fn try_all(steps: &mut Steps, mutants: &[Mutant]) -> Result<()> {
+    if mutants.is_empty() {
+        bail!("no mutant to try");
+    }
+    let copy = root().join("target/mutants/tree");
+    steps.run("mutants: copy of the tree", || copy_tree(&root(), &copy))?;
+    // Neighbours share a target and a file, so that little is built between two of them.
+    let mut order: Vec<&Mutant> = mutants.iter().collect();
+    order.sort_by_key(|mutant| (&mutant.package, &mutant.target, &mutant.file));
+    steps.run("mutants: the tests without defects", || {
+        let mut groups: BTreeMap<(&str, &str), Vec<&Mutant>> = BTreeMap::new();
+        for &mutant in &order {
+            groups
+                .entry((&mutant.package, &mutant.target))
+                .or_default()
+                .push(mutant);
+        }
+        for ((package, target), group) in groups {
+            let tests: BTreeSet<&str> = group.iter().map(|mutant| &mutant.test[..]).collect();
+            println!("{package} {target}: {} tests", tests.len());
+            match run_tests(&copy, group[0], &tests)? {
+                Verdict::Passed => {}
+                other => bail!("{package} {target}: without a defect, {other:?}: {tests:?}"),
+            }
+        }
+        Ok(())
+    })?;
+    let mut wrong = Vec::new();
+    steps.run("mutants: the tests with them", || {
+        for mutant in &order {
+            let started = Instant::now();
+            let path = copy.join(&mutant.file);
+            let original =
+                fs::read(&path).with_context(|| format!("cannot read {}", mutant.file))?;
+            fs::write(&path, mutant.mutated(&copy)?)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            let verdict = run_tests(&copy, mutant, &BTreeSet::from([&mutant.test[..]]));
+            fs::write(&path, original)
+                .with_context(|| format!("cannot restore {}", path.display()))?;
+            let verdict = verdict?;
+            let word = match verdict {
+                Verdict::Failed => "red",
+                Verdict::Hung => "red (hung)",
+                Verdict::Passed => "SURVIVED",
+                Verdict::NotBuilt => "DOES NOT COMPILE",
+                Verdict::NotFound => "NO SUCH TEST",
+            };
+            println!(
+                "{:<6}  {word:<10}  {:>4} s  {}  {}",
+                mutant.rule,
+                started.elapsed().as_secs(),
+                mutant.file,
+                mutant.test
+            );
+            if !matches!(verdict, Verdict::Failed | Verdict::Hung) {
+                wrong.push(format!("{} ({}): {word}", mutant.rule, mutant.written_in));
+            }
+        }
+        Ok(())
+    })?;
+    if wrong.is_empty() {
+        println!("{} defects, each noticed", order.len());
+        return Ok(());
+    }
+    bail!("{} of {}: {}", wrong.len(), order.len(), wrong.join("; "))
+}
+
+/// How a run of tests ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Passed,
+    Failed,
+    /// Still running after [`RUN_MAX`]: noticed, if not by an assertion.
+    Hung,
+    NotBuilt,
+    NotFound,
+}
+
+/// Builds the target that the mutant names and runs these tests of it.
+fn run_tests(copy: &Path, mutant: &Mutant, tests: &BTreeSet<&str>) -> Result<Verdict> {
+    let cargo = || -> Result<Command> {
+        let mut cargo = Command::new("cargo");
+        cargo
+            .args(["test", "--quiet", "--package", &mutant.package])
+            .args(mutant.target_arguments()?)
+            .current_dir(copy)
+            .env("CARGO_TARGET_DIR", root().join("target/mutants/target"))
+            .env("CI", "true")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        Ok(cargo)
+    };
+    let built = cargo()?
+        .arg("--no-run")
+        .status()
+        .context("cannot start cargo")?;
+    if !built.success() {
+        return Ok(Verdict::NotBuilt);
+    }
+    let output = root().join("target/mutants/output.txt");
+    let file =
+        fs::File::create(&output).with_context(|| format!("cannot write {}", output.display()))?;
+    let mut run = cargo()?
+        .args(["--", "--exact", "--format", "pretty"])
+        .args(tests)
+        .stdout(file)
+        .process_group(0)
+        .spawn()
+        .context("cannot start cargo")?;
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = run.try_wait().context("cannot wait for cargo")? {
+            break status;
+        }
+        if started.elapsed() > RUN_MAX {
+            end_group(&mut run)?;
+            return Ok(Verdict::Hung);
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    };
+    if !status.success() {
+        return Ok(Verdict::Failed);
+    }
+    let text =
+        fs::read_to_string(&output).with_context(|| format!("cannot read {}", output.display()))?;
+    let all_ran = tests.iter().all(|test| {
+        text.lines()
+            .any(|line| line == format!("test {test} ... ok"))
+    });
+    Ok(if all_ran {
+        Verdict::Passed
+    } else {
+        Verdict::NotFound
+    })
+}
+
+/// Ends cargo and the test binary, which share a process group.
+fn end_group(run: &mut std::process::Child) -> Result<()> {
+    let group = format!("-{}", run.id());
+    Command::new("kill")
+        .args(["-KILL", "--", &group])
+        .status()
+        .context("cannot end a hanging test")?;
+    run.wait().context("cannot wait for cargo")?;
+    Ok(())
+}
+
+/// Makes the copy what the tree is; files that are the same keep their times, so that they are not built again.
+fn copy_tree(root: &Path, copy: &Path) -> Result<()> {
+    let listed = output_of(Command::new("git").args([
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]))?;
+    let wanted: BTreeSet<&str> = listed
+        .split('\0')
+        .filter(|name| !name.is_empty() && root.join(name).is_file())
+        .collect();
+    for name in &wanted {
+        let content = fs::read(root.join(name)).with_context(|| format!("cannot read {name}"))?;
+        let path = copy.join(name);
+        if fs::read(&path).is_ok_and(|present| present == content) {
+            continue;
+        }
+        let folder = path.parent().unwrap_or(copy);
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        // With its mode: some of them are programs.
+        fs::copy(root.join(name), &path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    remove_others(copy, copy, &wanted)
+}
+
+/// Removes what an earlier copy had and this one has not.
+fn remove_others(folder: &Path, copy: &Path, wanted: &BTreeSet<&str>) -> Result<()> {
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    for entry in entries {
+        let path = entry
+            .with_context(|| format!("cannot list {}", folder.display()))?
+            .path();
+        if path.is_dir() {
+            remove_others(&path, copy, wanted)?;
+        } else {
+            let name = path.strip_prefix(copy).unwrap_or(&path).to_string_lossy();
+            if !wanted.contains(&*name) {
+                fs::remove_file(&path)
+                    .with_context(|| format!("cannot remove {}", path.display()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where the entries are.
+const FOLDER: &str = "conformance/mutants";
+const KEYS: &[&str] = &[
+    "rule", "file", "find", "replace", "package", "target", "test",
+];
+/// How long one test may run with a defect.
+const RUN_MAX: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENTRY: &str = "\
+[[mutant]]
+rule = \"REQ-01\"
+file = \"clippy.toml\"
+find = \"FIND\"
+replace = \"x\"
+package = \"ocspry-core\"
+target = \"test:answer\"
+test = \"a::req_01_x\"
+";
+
+    fn complaint(entry: &str, test: &str) -> Option<String> {
+        let page = "## 1. A\n\n| ID | R | L | S | T |\n| --- | --- | --- | --- | --- |\n| REQ-01 | a | MUST | b | c |\n";
+        let rules = Rules::from_markdown(page).unwrap();
+        let results = [TestResult {
+            package: "ocspry-core".to_owned(),
+            target: "test:answer".to_owned(),
+            path: test.to_owned(),
+            passed: true,
+        }];
+        let mutant = &from_toml(entry, "a.toml").unwrap()[0];
+        mutant.complaint(&root(), &rules, &[], &results)
+    }
+
+    #[test]
+    fn an_entry_that_fits_neither_source_nor_tests_is_named() {
+        let line = fs::read_to_string(root().join("clippy.toml")).unwrap();
+        let line = line.lines().next().unwrap();
+        let good = ENTRY.replace("FIND", line);
+        assert_eq!(complaint(&good, "a::req_01_x"), None);
+        for (entry, test, what) in [
+            (ENTRY, "a::req_01_x", "occurs 0 times"),
+            (&good[..], "a::req_01_y", "was run"),
+            (
+                &good.replace("REQ-01", "REQ-09"),
+                "a::req_01_x",
+                "no such rule",
+            ),
+            (
+                &good.replace("a::req_01_x", "a::x"),
+                "a::x",
+                "does not name",
+            ),
+        ] {
+            let said = complaint(entry, test).unwrap_or_default();
+            assert!(said.contains(what), "{what}: {said}");
+        }
+    }
+
+    #[test]
+    fn an_entry_that_lacks_a_key_or_has_one_too_many_is_refused() {
+        assert!(from_toml(&ENTRY.replace("find =", "seek ="), "a").is_err());
+        assert!(from_toml(&format!("{ENTRY}more = \"x\"\n"), "a").is_err());
+        assert!(from_toml(&ENTRY.replace("[[mutant]]", "[[mutants]]"), "a").is_err());
+    }
+}
