@@ -1,5 +1,5 @@
-//! `Responder::answer` with a memory: a script swaps tables, signers and clocks and asks in between, and a model made of
-//! plain maps says what must come back.
+//! `Responder::answer` with a memory: a script chooses policies, swaps tables, signers and clocks and asks in between, and
+//! a model made of plain maps says what must come back.
 //!
 //! Whatever happened before: never good for a revoked serial, never past its end, exactly the CertIDs and the nonce
 //! asked, one of the five error bodies where nothing may be promised, and no new signature where a kept answer holds.
@@ -16,9 +16,11 @@ use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
 use ocspry_core::verify::{MissingNextUpdate, MissingNonce};
 use ocspry_core::{
-    Answer, CredentialKind, Issuer, IssuerSet, NoncePolicy, Outcome, OwnedCertificate, Policy,
-    RecentAnswers, Responder, ResponderCredential, ResponseCheck, SignedResponse, SigningPool,
-    SourceInfo, StatusTableBuilder, ValidityWindow, crypto,
+    AbsentPolicy, Answer, ArchiveCutoff, CERT_IDS_LIMIT, CertIdHashes, CertificatesPolicy, Issuer,
+    IssuerSet, Limit, NeverIssuedPolicy, NoncePolicy, Outcome, OwnedCertificate, Policy,
+    RecentAnswers, Responder, ResponderCredential, ResponderIdPolicy, ResponseCheck,
+    ResponseDefect, SignatureHash, SignedResponse, SigningPool, SourceInfo, StatusTableBuilder,
+    UnablePolicy, UnknownIssuerPolicy, ValidityWindow, crypto,
 };
 use ocspry_fuzz::ask;
 use ocspry_fuzz::pki::{
@@ -26,10 +28,12 @@ use ocspry_fuzz::pki::{
 };
 use ocspry_fuzz::poll_once;
 use ocspry_wire::Time;
+use ocspry_wire::der::oid;
 use ocspry_wire::ocsp::{
-    CERT_IDS_MAX, CertStatus, CrlReason, ErrorStatus, HashAlgorithm, OcspRequest, RevokedInfo,
+    CertId, CertStatus, CrlReason, ErrorStatus, HashAlgorithm, OcspRequest, OcspResponse,
+    ResponderId, RevokedInfo,
 };
-use ocspry_wire::x509::SerialNumber;
+use ocspry_wire::x509::{SerialNumber, SignatureAlgorithm};
 
 fuzz_target!(|script: Script| {
     let mut world = World::new(&script.policies);
@@ -47,18 +51,25 @@ struct Script {
     steps: Vec<Step>,
 }
 
-#[derive(Arbitrary, Debug)]
+/// The operator's choices for one issuer, by number.
+#[derive(Arbitrary, Clone, Copy, Debug)]
 struct PolicyChoice {
     /// Seconds; 0 = none.
     validity: u16,
-    nonce: NonceChoice,
-}
-
-#[derive(Arbitrary, Debug)]
-enum NonceChoice {
-    Echo,
-    Ignore,
-    Required,
+    /// Seconds; 0 = none.
+    window_max: u32,
+    nonce: u8,
+    http_503: bool,
+    answers_for_unknown: bool,
+    absent_is_unknown: bool,
+    never_issued: u8,
+    by_name: bool,
+    certificates: u8,
+    few_cert_ids: bool,
+    /// By bit.
+    hashes_refused: u8,
+    archive_cutoff: u8,
+    strong_hash: bool,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -67,9 +78,9 @@ enum Step {
     Table(Which, TableChoice),
     /// An issuer's table is taken away.
     NoTable(Which),
-    /// Another signer for an issuer.
-    Signer(Which, SignerChoice),
-    /// An issuer's signer is taken away.
+    /// Other signers for an issuer, in this order; the second may be the first, which is then the only one.
+    Signers(Which, SignerChoice, SignerChoice),
+    /// An issuer's signers are taken away.
     NoSigner(Which),
     /// All keys fail, or work again.
     Keys { fail: bool },
@@ -101,6 +112,17 @@ struct TableChoice {
     age: i16,
     /// Seconds from thisUpdate to nextUpdate.
     length: i32,
+    /// Where the source knows what was issued: which of the serials, by bit.
+    issued: Option<u8>,
+    /// How the list is signed.
+    signed_with: Option<AlgorithmChoice>,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum AlgorithmChoice {
+    Ed25519,
+    EcdsaSha256,
+    RsaSha256,
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -111,6 +133,8 @@ enum SignerChoice {
     Ending,
     /// Its certificate begins in an hour.
     Beginning,
+    /// Its key is one on P-256.
+    P256,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -118,6 +142,8 @@ struct Question {
     certificates: Vec<CertificateChoice>,
     /// How many octets of nonce; 0 = none.
     nonce: u8,
+    /// How the client would like the answer signed.
+    preferred: Option<[Option<AlgorithmChoice>; 2]>,
     /// Another extension, which changes nothing but the octets of the request.
     has_extension: bool,
 }
@@ -161,8 +187,8 @@ struct Model {
     keys_fail: bool,
     /// Grows with each reload.
     configuration: u64,
-    /// By CertID.
-    shared: BTreeMap<Vec<u8>, Kept>,
+    /// By CertID and algorithm.
+    shared: BTreeMap<(Vec<u8>, &'static str), Kept>,
     /// By request, for each worker.
     recent: [BTreeMap<Vec<u8>, Kept>; 2],
 }
@@ -171,17 +197,28 @@ struct ModelIssuer {
     certificate: OwnedCertificate,
     not_before: Time,
     not_after: Time,
-    validity: Option<i64>,
-    nonce: NoncePolicy,
+    policy: Policy,
     table: Option<ModelTable>,
     /// Grows with each table.
     generation: u64,
-    signer: Option<usize>,
+    /// In the operator's order, by their place among the issuer's credentials.
+    signers: Vec<usize>,
 }
 
 struct ModelTable {
     revoked: BTreeMap<Vec<u8>, RevokedInfo>,
+    /// None: a list of revoked serials does not tell.
+    issued: Option<BTreeSet<Vec<u8>>>,
     window: ValidityWindow,
+    signed_with: Option<SignatureAlgorithm>,
+}
+
+/// What is said of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Plain(CertStatus),
+    /// Revoked since 1970, because it was never issued.
+    Extended,
 }
 
 /// An answer that may be given again, and why it was true.
@@ -194,7 +231,7 @@ struct Kept {
     source: ValidityWindow,
     signer: usize,
     serial: Vec<u8>,
-    status: CertStatus,
+    verdict: Verdict,
     life: Life,
 }
 
@@ -203,6 +240,7 @@ struct Kept {
 struct Life {
     produced_at: Time,
     next_update: Time,
+    limit: Limit,
     send_before: Time,
     renew_at: Time,
 }
@@ -218,6 +256,8 @@ enum Standing {
 /// What must come back.
 enum Expected {
     Error(ErrorStatus),
+    /// HTTP 503.
+    Unavailable,
     /// These octets again, without a signature.
     Again(Kept),
     New(Expectation),
@@ -227,7 +267,8 @@ enum Expected {
 struct Expectation {
     issuer: usize,
     signer: usize,
-    statuses: Vec<CertStatus>,
+    algorithm: SignatureAlgorithm,
+    verdicts: Vec<Verdict>,
     /// For each, and for the whole.
     lives: Vec<Life>,
     life: Life,
@@ -238,31 +279,29 @@ struct Expectation {
 }
 
 impl World {
-    fn new(policies: &[PolicyChoice; 2]) -> World {
+    fn new(choices: &[PolicyChoice; 2]) -> World {
         PKI.books.fails.store(false, Ordering::Relaxed);
-        let issuers = [0, 1].map(|index| {
-            let choice = &policies[index];
-            let policy = Policy {
-                validity: (choice.validity > 0)
-                    .then(|| Duration::from_secs(u64::from(choice.validity))),
-                nonce: choice.nonce.policy(),
-            };
+        let mut policies = choices.map(|choice| choice.policy());
+        if policies[0].unknown_issuer == UnknownIssuerPolicy::Unknown {
+            // One at the most.
+            policies[1].unknown_issuer = UnknownIssuerPolicy::Unauthorized;
+        }
+        let issuers = [0, 1].map(|index: usize| {
             let certificate = PKI.issuers[index].certificate.clone();
+            let policy = policies[index].clone();
             Arc::new(Issuer::new(index.to_string(), certificate, policy))
         });
         let model = Model {
-            issuers: [0, 1].map(|index| {
+            issuers: [0, 1].map(|index: usize| {
                 let certificate = PKI.issuers[index].certificate.clone();
                 let view = certificate.view();
                 ModelIssuer {
                     not_before: view.not_before,
                     not_after: view.not_after,
-                    validity: (policies[index].validity > 0)
-                        .then(|| i64::from(policies[index].validity)),
-                    nonce: policies[index].nonce.policy(),
+                    policy: policies[index].clone(),
                     table: None,
                     generation: 0,
-                    signer: None,
+                    signers: Vec::new(),
                     certificate: certificate.clone(),
                 }
             }),
@@ -285,8 +324,12 @@ impl World {
         match step {
             Step::Table(which, choice) => self.swap_table(which as usize, Some(choice)),
             Step::NoTable(which) => self.swap_table(which as usize, None),
-            Step::Signer(which, choice) => self.swap_signer(which as usize, Some(choice as usize)),
-            Step::NoSigner(which) => self.swap_signer(which as usize, None),
+            Step::Signers(which, first, second) => {
+                let mut signers = vec![first as usize, second as usize];
+                signers.dedup();
+                self.swap_signers(which as usize, signers);
+            }
+            Step::NoSigner(which) => self.swap_signers(which as usize, Vec::new()),
             Step::Keys { fail } => {
                 PKI.books.fails.store(fail, Ordering::Relaxed);
                 self.model.keys_fail = fail;
@@ -310,25 +353,42 @@ impl World {
         model.generation += 1;
         model.table = choice.map(|choice| choice.model(self.now));
         let table = model.table.as_ref().map(|table| {
-            let mut builder = StatusTableBuilder::revoked_only();
-            for (serial, info) in &table.revoked {
-                let serial = SerialNumber::from_content(serial).expect("short");
-                builder.revoked(&serial, *info);
+            let serial = |content| SerialNumber::from_content(content).expect("short");
+            let mut builder = match &table.issued {
+                None => StatusTableBuilder::revoked_only(),
+                Some(_) => StatusTableBuilder::issued(),
+            };
+            for (content, info) in &table.revoked {
+                builder.revoked(&serial(content), *info);
+            }
+            for content in table.issued.iter().flatten() {
+                builder.issued_serial(&serial(content));
             }
             let source = SourceInfo {
                 origin: String::new(),
                 crl_number: None,
                 digest: [0; 32],
+                signature_algorithm: table.signed_with,
             };
             Arc::new(builder.build(table.window, source))
         });
         self.issuers[index].set_table(table);
     }
 
-    fn swap_signer(&mut self, index: usize, signer: Option<usize>) {
-        self.model.issuers[index].signer = signer;
-        let credential = signer.map(|signer| Arc::clone(&PKI.issuers[index].credentials[signer]));
-        self.issuers[index].set_credential(credential);
+    fn swap_signers(&mut self, index: usize, mut signers: Vec<usize>) {
+        let policy = &self.model.issuers[index].policy;
+        let credentials = PKI.issuers[index].credentials(policy);
+        // Where the operator wants more than SHA-256, some cannot be had.
+        signers.retain(|signer| {
+            policy
+                .signature_hash_min
+                .admits(credentials[*signer].algorithm())
+        });
+        let in_order = signers
+            .iter()
+            .map(|signer| Arc::clone(&credentials[*signer]));
+        self.issuers[index].set_credentials(in_order.collect());
+        self.model.issuers[index].signers = signers;
     }
 
     fn ask(&mut self, worker: usize, request: &[u8]) {
@@ -347,6 +407,10 @@ impl World {
                 assert!(matches!(outcome, Outcome::Refused(_)));
                 assert_eq!(signatures, 0);
             }
+            (Answer::Unavailable, Expected::Unavailable) => {
+                assert!(matches!(outcome, Outcome::Refused(_)));
+                assert_eq!(signatures, 0);
+            }
             (Answer::Signed(signed), Expected::Again(kept)) => {
                 assert!(matches!(outcome, Outcome::Signed(_)));
                 assert_eq!(signatures, 0, "a kept answer holds");
@@ -362,61 +426,128 @@ impl World {
                     kept.der = signed.der.to_vec();
                     let request_read = OcspRequest::from_der(request).expect("it was answered");
                     let cert_id = request_read.first.cert_id.der.to_vec();
-                    self.model.shared.insert(cert_id, kept.clone());
+                    let key = (cert_id, expectation.algorithm.name());
+                    self.model.shared.insert(key, kept.clone());
                     self.model.remember(worker, request, kept);
                 }
             }
-            (Answer::Error(status), Expected::Again(_) | Expected::New(_)) => {
-                panic!("{status:?} where an answer could be promised: {outcome:?}")
+            (answer, Expected::Again(_) | Expected::New(_)) => {
+                panic!("{answer:?} where an answer could be promised: {outcome:?}")
             }
-            (Answer::Signed(_), Expected::Error(status)) => {
-                panic!("an answer where {status:?} was due: {outcome:?}")
+            (answer, Expected::Error(status)) => {
+                panic!("{answer:?} where {status:?} was due: {outcome:?}")
+            }
+            (answer, Expected::Unavailable) => {
+                panic!("{answer:?} where HTTP should have said that nothing can: {outcome:?}")
             }
         }
     }
 
-    /// Does a new answer say what the model says, to a client who checks it?
+    /// Does a new answer say what the model says, read directly and by a client who checks it?
     fn check(&self, request: &[u8], signed: &SignedResponse, expected: &Expectation) {
+        let issuer = &self.model.issuers[expected.issuer];
+        let signer = &PKI.issuers[expected.issuer].credentials(&issuer.policy)[expected.signer];
         let request = OcspRequest::from_der(request).expect("it was answered");
         let asked: Vec<&[u8]> = request
             .single_requests()
             .map(|single| single.cert_id.der)
             .collect();
-        let verified = ResponseCheck {
+
+        let response = OcspResponse::from_der(&signed.der).expect("an answer parses");
+        let basic = response.basic.expect("a signed answer has a body");
+        let answered: Vec<&[u8]> = basic.responses.iter().map(|s| s.cert_id.der).collect();
+        assert_eq!(asked, answered, "octet for octet, in order");
+        for ((single, verdict), life) in basic
+            .responses
+            .iter()
+            .zip(&expected.verdicts)
+            .zip(&expected.lives)
+        {
+            assert_eq!(single.cert_status, verdict.cert_status());
+            assert_eq!(single.this_update, expected.this_update);
+            assert_eq!(single.next_update, Some(life.next_update));
+        }
+        assert_eq!(basic.produced_at, expected.life.produced_at);
+        assert_eq!(basic.nonce, expected.nonce.as_deref());
+        let certificate = signer.certificate().view();
+        match (basic.responder_id, issuer.policy.responder_id) {
+            (ResponderId::ByKeyHash(hash), ResponderIdPolicy::ByKey) => {
+                let key = certificate.public_key.key_bits;
+                assert_eq!(hash, crypto::digest(HashAlgorithm::Sha1, key).as_ref());
+            }
+            (ResponderId::ByName(name), ResponderIdPolicy::ByName) => {
+                assert_eq!(name, certificate.subject);
+            }
+            (named, policy) => panic!("{named:?}, but {policy:?}"),
+        }
+        assert_eq!(basic.signature_algorithm, expected.algorithm.der());
+        let verified = crypto::verify(
+            Some(expected.algorithm),
+            &certificate.public_key,
+            basic.tbs_response_data,
+            basic.signature,
+        );
+        assert_eq!(verified, Ok(()));
+        let is_delegate = expected.signer != SignerChoice::Issuer as usize;
+        let encloses = match issuer.policy.certificates {
+            CertificatesPolicy::None => 0,
+            // The issuers are roots, which are left out.
+            CertificatesPolicy::Signer | CertificatesPolicy::Chain => usize::from(is_delegate),
+        };
+        assert_eq!(basic.certificates.len(), encloses);
+        if expected.nonce.is_none() {
+            // A nonce could hold anything.
+            let holds = |identifier: &[u8]| {
+                let windows = basic.tbs_response_data.windows(identifier.len());
+                windows.filter(|window| *window == identifier).count()
+            };
+            let is_extended = expected.verdicts.contains(&Verdict::Extended);
+            assert_eq!(holds(oid::OCSP_EXTENDED_REVOKE), usize::from(is_extended));
+            let is_known = |verdict: &&Verdict| {
+                !matches!(
+                    verdict,
+                    Verdict::Extended | Verdict::Plain(CertStatus::Unknown)
+                )
+            };
+            let cutoffs = match issuer.policy.archive_cutoff {
+                ArchiveCutoff::None => 0,
+                ArchiveCutoff::Retention(_) | ArchiveCutoff::IssuerNotBefore => {
+                    expected.verdicts.iter().filter(is_known).count()
+                }
+            };
+            assert_eq!(holds(oid::OCSP_ARCHIVE_CUTOFF), cutoffs);
+        }
+
+        let by_a_client = ResponseCheck {
             cert_ids: &asked,
             nonce: expected.nonce.as_deref(),
             missing_nonce: MissingNonce::Refused,
             missing_next_update: MissingNextUpdate::Refused,
-            issuer: &self.model.issuers[expected.issuer].certificate,
+            issuer: &issuer.certificate,
             now: self.now,
             // A clock that was set back a little: the answer is made at the latest time known to have passed.
             tolerance: Duration::from_secs(300),
         }
-        .run(&signed.der)
-        .expect("a client would refuse it");
-        assert_eq!(verified.singles.len(), expected.statuses.len());
-        for ((single, status), life) in verified
-            .singles
-            .iter()
-            .zip(&expected.statuses)
-            .zip(&expected.lives)
-        {
-            assert_eq!(single.cert_status, *status);
-            assert_eq!(single.this_update, expected.this_update);
-            assert_eq!(single.next_update, Some(life.next_update));
+        .run(&signed.der);
+        match by_a_client {
+            Ok(verified) => {
+                assert_eq!(verified.signer, signer.kind());
+                let statuses = verified.singles.iter().map(|single| single.cert_status);
+                assert!(statuses.eq(expected.verdicts.iter().map(|v| v.cert_status())));
+            }
+            // Who leaves out the delegate's certificate expects the client to have it.
+            Err(ResponseDefect::SignerNotFound { .. }) => {
+                assert!(is_delegate && encloses == 0);
+            }
+            Err(defect) => panic!("a client would refuse it: {defect}"),
         }
-        assert_eq!(verified.produced_at, expected.life.produced_at);
-        assert_eq!(verified.has_nonce, expected.nonce.is_some());
-        let kind = match expected.signer {
-            0 => CredentialKind::Issuer,
-            _ => CredentialKind::Delegated,
-        };
-        assert_eq!(verified.signer, kind);
 
         assert_eq!(signed.produced_at, expected.life.produced_at);
         assert_eq!(signed.window.this_update, expected.this_update);
         assert_eq!(signed.window.next_update, expected.life.next_update);
+        assert_eq!(signed.limit, expected.life.limit);
         assert_eq!(signed.send_before, expected.life.send_before);
+        assert_eq!(signed.unable, issuer.policy.unable);
         assert!(self.now < signed.send_before);
         let digest = expected
             .nonce
@@ -443,67 +574,80 @@ impl Model {
             .single_requests()
             .map(|single| single.cert_id)
             .collect();
-        let of_ours: Vec<Option<usize>> = asked.iter().map(issuer_of).collect();
-        let issuers: BTreeSet<usize> = of_ours.iter().copied().flatten().collect();
-        if asked.len() > CERT_IDS_MAX || issuers.len() != 1 {
+        let of_ours: Vec<Option<usize>> = asked.iter().map(|asked| self.issuer_of(asked)).collect();
+        let mut issuers: BTreeSet<usize> = of_ours.iter().copied().flatten().collect();
+        if issuers.is_empty() {
+            issuers.extend((0..2).filter(|index| {
+                self.issuers[*index].policy.unknown_issuer == UnknownIssuerPolicy::Unknown
+            }));
+        }
+        if asked.len() > CERT_IDS_LIMIT || issuers.len() != 1 {
             return Expected::Error(ErrorStatus::Unauthorized);
         }
         let index = *issuers.first().expect("one");
         let issuer = &self.issuers[index];
-        let nonce = match issuer.nonce {
+        let policy = &issuer.policy;
+        let nonce = match policy.nonce {
             NoncePolicy::Ignore => None,
             NoncePolicy::Echo | NoncePolicy::Required => {
                 request.nonce.map(|nonce| nonce.octets().to_vec())
             }
         };
-        if now > issuer.not_after || (issuer.nonce == NoncePolicy::Required && nonce.is_none()) {
+        let lacks_nonce = policy.nonce == NoncePolicy::Required && nonce.is_none();
+        if asked.len() > policy.cert_ids_max || now > issuer.not_after || lacks_nonce {
             return Expected::Error(ErrorStatus::Unauthorized);
         }
 
+        let unable = match policy.unable {
+            UnablePolicy::TryLater => Expected::Error(ErrorStatus::TryLater),
+            UnablePolicy::Http503 => Expected::Unavailable,
+        };
+        let Some(table) = &issuer.table else {
+            return unable;
+        };
+        let Some((signer, algorithm)) = issuer.who_signs(index, &request, table) else {
+            return unable;
+        };
         let is_kept = nonce.is_none() && asked.len() == 1;
         let mut due = None;
-        if is_kept && let Some(kept) = self.shared.get(asked[0].der) {
+        let key = (asked[0].der.to_vec(), algorithm.name());
+        if is_kept && let Some(kept) = self.shared.get(&key) {
             match self.standing(kept, now) {
                 Standing::Current => return Expected::Again(kept.clone()),
                 Standing::Due => due = Some(kept.clone()),
                 Standing::Over => {}
             }
         }
-        let (Some(table), Some(signer)) = (&issuer.table, issuer.signer) else {
-            return Expected::Error(ErrorStatus::TryLater);
+        let Some(life) = issuer.life(index, table, signer, now) else {
+            return unable;
         };
-        let Some(life) = self.life(index, table, signer, now) else {
-            return Expected::Error(ErrorStatus::TryLater);
-        };
+        let mut verdicts = Vec::new();
+        for (cert_id, of_ours) in asked.iter().zip(&of_ours) {
+            let verdict = match of_ours {
+                None => Some(Verdict::Plain(CertStatus::Unknown)),
+                Some(_) => issuer.verdict(table, cert_id.serial_number.content()),
+            };
+            let Some(verdict) = verdict else {
+                return Expected::Error(ErrorStatus::Unauthorized);
+            };
+            verdicts.push(verdict);
+        }
         if self.keys_fail {
             return match due {
                 Some(kept) => Expected::Again(kept),
-                None => Expected::Error(ErrorStatus::TryLater),
+                None => unable,
             };
         }
 
-        let status = |(cert_id, of_ours): (&ocspry_wire::ocsp::CertId<'_>, &Option<usize>)| {
-            if of_ours.is_none() {
-                return CertStatus::Unknown;
-            }
-            match table.revoked.get(cert_id.serial_number.content()) {
-                Some(info) => CertStatus::Revoked(*info),
-                None => CertStatus::Good,
-            }
-        };
-        let statuses: Vec<CertStatus> = asked.iter().zip(&of_ours).map(status).collect();
         let shorter = life.at_most_five_minutes();
-        let lives: Vec<Life> = statuses
+        let lives: Vec<Life> = verdicts
             .iter()
-            .map(|status| {
-                if is_provisional(*status) {
-                    shorter
-                } else {
-                    life
-                }
+            .map(|verdict| match verdict.is_provisional() {
+                true => shorter,
+                false => life,
             })
             .collect();
-        let is_provisional = statuses.iter().any(|status| is_provisional(*status));
+        let is_provisional = verdicts.iter().any(|verdict| verdict.is_provisional());
         let life = if is_provisional { shorter } else { life };
         let keep = is_kept.then(|| Kept {
             der: Vec::new(),
@@ -513,13 +657,14 @@ impl Model {
             source: table.window,
             signer,
             serial: asked[0].serial_number.content().to_vec(),
-            status: statuses[0],
+            verdict: verdicts[0],
             life,
         });
         Expected::New(Expectation {
             issuer: index,
             signer,
-            statuses,
+            algorithm,
+            verdicts,
             lives,
             life,
             this_update: table.window.this_update,
@@ -529,66 +674,28 @@ impl Model {
         })
     }
 
-    /// nextUpdate is the least of validity, table, signer and issuer; nothing is promised within a margin of it, nor by
-    /// a clock that is more than five minutes behind.
-    fn life(&self, index: usize, table: &ModelTable, signer: usize, now: Time) -> Option<Life> {
-        let issuer = &self.issuers[index];
-        let signer = PKI.issuers[index].credentials[signer].certificate().view();
-        let begin = table
-            .window
-            .this_update
-            .max(signer.not_before)
-            .max(issuer.not_before);
-        if begin.seconds_since(now) > 300 {
-            return None;
-        }
-        let produced_at = now.max(begin);
-        let by_certificates = signer.not_after.min(issuer.not_after);
-        let by_others = table.window.next_update.min(by_certificates);
-        let by_validity = issuer
-            .validity
-            .map(|validity| (produced_at.plus_seconds(validity), validity));
-        let (next_update, validity) = match by_validity {
-            Some((end, validity)) if end < table.window.next_update && end <= by_certificates => {
-                (end, Some(validity))
-            }
-            Some(_) | None => (by_others, None),
-        };
-        let length = next_update.seconds_since(table.window.this_update);
-        let mut margin = (length / 100).clamp(0, 60);
-        if let Some(validity) = issuer.validity {
-            margin = margin.min(validity / 100);
-        }
-        let send_before = next_update.plus_seconds(-margin);
-        if produced_at >= send_before {
-            return None;
-        }
-        let renew_at = match validity {
-            Some(validity) => produced_at.plus_seconds(validity / 2).min(send_before),
-            None => send_before,
-        };
-        Some(Life {
-            produced_at,
-            next_update,
-            send_before,
-            renew_at,
+    /// Which of the two issuers a CertID names: both hashes, under its own algorithm, if that one is allowed.
+    fn issuer_of(&self, cert_id: &CertId<'_>) -> Option<usize> {
+        let hash = cert_id.hash_algorithm?;
+        (0..2).find(|index| {
+            let (name_hash, key_hash) = &PKI.issuers[*index].hashes[hash as usize];
+            name_hash == cert_id.issuer_name_hash
+                && key_hash == cert_id.issuer_key_hash
+                && self.issuers[*index].policy.cert_id_hashes.allows(hash)
         })
     }
 
     fn standing(&self, kept: &Kept, now: Time) -> Standing {
         let issuer = &self.issuers[kept.issuer];
         let says_the_same = || {
-            let Some(table) = &issuer.table else {
-                return false;
-            };
-            let status = match table.revoked.get(&kept.serial) {
-                Some(info) => CertStatus::Revoked(*info),
-                None => CertStatus::Good,
-            };
-            table.window == kept.source && status == kept.status && !is_provisional(status)
+            issuer.table.as_ref().is_some_and(|table| {
+                table.window == kept.source
+                    && issuer.verdict(table, &kept.serial) == Some(kept.verdict)
+                    && !kept.verdict.is_provisional()
+            })
         };
         let holds = kept.configuration == self.configuration
-            && issuer.signer == Some(kept.signer)
+            && issuer.signers.contains(&kept.signer)
             && (kept.generation == issuer.generation || says_the_same());
         if !holds || now < kept.life.produced_at.plus_seconds(-300) || now >= kept.life.send_before
         {
@@ -605,6 +712,124 @@ impl Model {
     }
 }
 
+impl ModelIssuer {
+    /// What is said of a serial; None: nothing.
+    fn verdict(&self, table: &ModelTable, serial: &[u8]) -> Option<Verdict> {
+        if let Some(info) = table.revoked.get(serial) {
+            return Some(Verdict::Plain(CertStatus::Revoked(*info)));
+        }
+        let is_issued = table.issued.as_ref().map(|issued| issued.contains(serial));
+        match is_issued {
+            Some(true) => Some(Verdict::Plain(CertStatus::Good)),
+            None => Some(Verdict::Plain(match self.policy.absent {
+                AbsentPolicy::Good => CertStatus::Good,
+                AbsentPolicy::Unknown => CertStatus::Unknown,
+            })),
+            Some(false) => match self.policy.never_issued {
+                NeverIssuedPolicy::Unknown => Some(Verdict::Plain(CertStatus::Unknown)),
+                NeverIssuedPolicy::Revoked => Some(Verdict::Extended),
+                NeverIssuedPolicy::Unauthorized => None,
+            },
+        }
+    }
+
+    /// The client's best that one of the signers has; else the first signer, as the list is signed if it can.
+    fn who_signs(
+        &self,
+        index: usize,
+        request: &OcspRequest<'_>,
+        table: &ModelTable,
+    ) -> Option<(usize, SignatureAlgorithm)> {
+        let credentials = PKI.issuers[index].credentials(&self.policy);
+        let first = *self.signers.first()?;
+        if let Some(preferred) = &request.preferred_signature_algorithms {
+            for entry in preferred.iter().take(16) {
+                let fits = |signer: &&usize| {
+                    let credential = &credentials[**signer];
+                    entry.signature_algorithm == Some(credential.algorithm())
+                        && entry.admits_key(&credential.certificate().view().public_key)
+                };
+                if let Some(signer) = self.signers.iter().find(fits) {
+                    return Some((*signer, credentials[*signer].algorithm()));
+                }
+            }
+        }
+        // Each signer here has one algorithm, so that the list's is its own or none.
+        let own = credentials[first].algorithm();
+        let as_the_list = table.signed_with.filter(|algorithm| *algorithm == own);
+        Some((first, as_the_list.unwrap_or(own)))
+    }
+
+    /// nextUpdate is the least of table, validity, window, signer and issuer; nothing is promised within a margin of it,
+    /// nor by a clock that is more than five minutes behind.
+    fn life(&self, index: usize, table: &ModelTable, signer: usize, now: Time) -> Option<Life> {
+        let signer = PKI.issuers[index].credentials(&self.policy)[signer]
+            .certificate()
+            .view();
+        let this_update = table.window.this_update;
+        let begin = this_update.max(signer.not_before).max(self.not_before);
+        if begin.seconds_since(now) > 300 {
+            return None;
+        }
+        let produced_at = now.max(begin);
+        let seconds = |bound: Duration| i64::try_from(bound.as_secs()).expect("a short time");
+        let validity = self.policy.validity.map(seconds);
+        let mut ends = vec![(table.window.next_update, Limit::Source)];
+        ends.extend(validity.map(|validity| (produced_at.plus_seconds(validity), Limit::Validity)));
+        ends.extend(self.policy.window_max.map(|window_max| {
+            let end = this_update.plus_seconds(seconds(window_max) - 1);
+            (end, Limit::Window)
+        }));
+        ends.push((signer.not_after, Limit::Signer));
+        ends.push((self.not_after, Limit::Issuer));
+        // Of equal ends the first.
+        let (next_update, limit) = ends.into_iter().min_by_key(|(end, _)| *end)?;
+        let length = next_update.seconds_since(this_update);
+        let mut margin = (length / 100).clamp(0, 60);
+        if let Some(validity) = validity {
+            margin = margin.min(validity / 100);
+        }
+        let send_before = next_update.plus_seconds(-margin);
+        if produced_at >= send_before {
+            return None;
+        }
+        let renew_at = match (limit, validity) {
+            (Limit::Validity, Some(validity)) => {
+                send_before.min(produced_at.plus_seconds(validity / 2))
+            }
+            (_, _) => send_before,
+        };
+        Some(Life {
+            produced_at,
+            next_update,
+            limit,
+            send_before,
+            renew_at,
+        })
+    }
+}
+
+impl Verdict {
+    fn cert_status(self) -> CertStatus {
+        match self {
+            Verdict::Plain(status) => status,
+            Verdict::Extended => CertStatus::Revoked(RevokedInfo {
+                revocation_time: Time::from_unix(0),
+                reason: Some(CrlReason::CertificateHold),
+                invalidity_date: None,
+            }),
+        }
+    }
+
+    fn is_provisional(self) -> bool {
+        match self.cert_status() {
+            CertStatus::Good => false,
+            CertStatus::Unknown => true,
+            CertStatus::Revoked(info) => info.reason == Some(CrlReason::CertificateHold),
+        }
+    }
+}
+
 impl Life {
     fn at_most_five_minutes(self) -> Life {
         let next_update = self.produced_at.plus_seconds(300);
@@ -614,18 +839,75 @@ impl Life {
         Life {
             produced_at: self.produced_at,
             next_update,
+            limit: Limit::Provisional,
             send_before: self.send_before.min(next_update.plus_seconds(-3)),
             renew_at: self.renew_at.min(self.produced_at.plus_seconds(150)),
         }
     }
 }
 
-impl NonceChoice {
-    fn policy(&self) -> NoncePolicy {
+impl PolicyChoice {
+    fn policy(self) -> Policy {
+        let seconds = |seconds: u32| (seconds > 0).then(|| Duration::from_secs(seconds.into()));
+        let allowed: Vec<HashAlgorithm> = HashAlgorithm::ALL
+            .into_iter()
+            .filter(|hash| self.hashes_refused >> *hash as usize & 1 == 0)
+            .collect();
+        Policy {
+            validity: seconds(self.validity.into()),
+            window_max: seconds(self.window_max),
+            nonce: match self.nonce % 3 {
+                0 => NoncePolicy::Echo,
+                1 => NoncePolicy::Ignore,
+                _ => NoncePolicy::Required,
+            },
+            unable: match self.http_503 {
+                false => UnablePolicy::TryLater,
+                true => UnablePolicy::Http503,
+            },
+            unknown_issuer: match self.answers_for_unknown {
+                false => UnknownIssuerPolicy::Unauthorized,
+                true => UnknownIssuerPolicy::Unknown,
+            },
+            absent: match self.absent_is_unknown {
+                false => AbsentPolicy::Good,
+                true => AbsentPolicy::Unknown,
+            },
+            never_issued: match self.never_issued % 3 {
+                0 => NeverIssuedPolicy::Unknown,
+                1 => NeverIssuedPolicy::Unauthorized,
+                _ => NeverIssuedPolicy::Revoked,
+            },
+            responder_id: match self.by_name {
+                false => ResponderIdPolicy::ByKey,
+                true => ResponderIdPolicy::ByName,
+            },
+            certificates: match self.certificates % 3 {
+                0 => CertificatesPolicy::Signer,
+                1 => CertificatesPolicy::None,
+                _ => CertificatesPolicy::Chain,
+            },
+            cert_ids_max: if self.few_cert_ids { 2 } else { 16 },
+            cert_id_hashes: CertIdHashes::only(&allowed),
+            archive_cutoff: match self.archive_cutoff % 3 {
+                0 => ArchiveCutoff::None,
+                1 => ArchiveCutoff::Retention(Duration::from_secs(86_400 * 365)),
+                _ => ArchiveCutoff::IssuerNotBefore,
+            },
+            signature_hash_min: match self.strong_hash {
+                false => SignatureHash::Sha256,
+                true => SignatureHash::Sha384,
+            },
+        }
+    }
+}
+
+impl AlgorithmChoice {
+    fn algorithm(self) -> SignatureAlgorithm {
         match self {
-            NonceChoice::Echo => NoncePolicy::Echo,
-            NonceChoice::Ignore => NoncePolicy::Ignore,
-            NonceChoice::Required => NoncePolicy::Required,
+            AlgorithmChoice::Ed25519 => SignatureAlgorithm::Ed25519,
+            AlgorithmChoice::EcdsaSha256 => SignatureAlgorithm::EcdsaSha256,
+            AlgorithmChoice::RsaSha256 => SignatureAlgorithm::RsaSha256,
         }
     }
 }
@@ -649,8 +931,15 @@ impl TableChoice {
             };
             revoked.insert(serial.to_vec(), info);
         }
+        let is_issued = |issued: u8| {
+            let by_bit = SERIALS.iter().enumerate();
+            let chosen = by_bit.filter(move |(bit, _)| issued >> bit & 1 == 1);
+            chosen.map(|(_, serial)| serial.to_vec()).collect()
+        };
         ModelTable {
             revoked,
+            issued: self.issued.map(is_issued),
+            signed_with: self.signed_with.map(AlgorithmChoice::algorithm),
             window: ValidityWindow {
                 this_update,
                 next_update: this_update.plus_seconds(i64::from(self.length) % TABLE_LENGTH_MAX),
@@ -664,7 +953,7 @@ impl Question {
         let cert_ids: Vec<Vec<u8>> = self
             .certificates
             .iter()
-            .take(CERT_IDS_MAX + 1)
+            .take(18)
             .map(|choice| {
                 ask::cert_id(
                     match choice.issuer {
@@ -688,27 +977,22 @@ impl Question {
             let octets: Vec<u8> = (0..self.nonce).collect();
             extensions.push(ask::nonce_extension(&octets));
         }
+        if let Some(preferred) = self.preferred {
+            // An algorithm of nobody's.
+            let unknown = [0x30, 0x04, 0x06, 0x02, 0x2a, 0x03];
+            let identifiers = preferred.map(|choice| match choice {
+                Some(choice) => choice.algorithm().der().to_vec(),
+                None => unknown.to_vec(),
+            });
+            extensions.push(ask::preferred_extension(&[
+                &identifiers[0],
+                &identifiers[1],
+            ]));
+        }
         if self.has_extension {
             extensions.push(ask::extension(&[0x2a, 0x03], &[5, 0]));
         }
         ask::request(&cert_ids, &extensions)
-    }
-}
-
-/// Which of the two issuers a CertID names: both hashes, under its own algorithm.
-fn issuer_of(cert_id: &ocspry_wire::ocsp::CertId<'_>) -> Option<usize> {
-    let hash = cert_id.hash_algorithm?;
-    PKI.issuers.iter().position(|issuer| {
-        let (name_hash, key_hash) = &issuer.hashes[hash as usize];
-        name_hash == cert_id.issuer_name_hash && key_hash == cert_id.issuer_key_hash
-    })
-}
-
-fn is_provisional(status: CertStatus) -> bool {
-    match status {
-        CertStatus::Good => false,
-        CertStatus::Unknown => true,
-        CertStatus::Revoked(info) => info.reason == Some(CrlReason::CertificateHold),
     }
 }
 
@@ -729,9 +1013,11 @@ struct PkiIssuer {
     certificate: OwnedCertificate,
     /// Name hash and key hash under each algorithm.
     hashes: [(Vec<u8>, Vec<u8>); 4],
-    /// As [`SignerChoice`] counts them.
-    credentials: [Arc<ResponderCredential>; 4],
+    /// For each way to name the signer and to enclose certificates, as [`SignerChoice`] counts them.
+    credentials: Vec<(ResponderIdPolicy, CertificatesPolicy, Credentials)>,
 }
+
+type Credentials = [Arc<ResponderCredential>; 5];
 
 static PKI: LazyLock<Pki> = LazyLock::new(|| {
     let books = Arc::new(SignerBooks::default());
@@ -769,37 +1055,24 @@ impl PkiIssuer {
         seed: u8,
         books: &Arc<SignerBooks>,
     ) -> PkiIssuer {
-        // The one that credentials are checked against; the scripts make their own.
-        let issuer = Issuer::new(
-            String::new(),
-            certificate.clone(),
-            Policy {
-                validity: None,
-                nonce: NoncePolicy::Echo,
-            },
-        );
-        let delegate = |seed: u8, begins: i64, ends: i64| {
-            let spec = CertificateSpec {
-                subject: "A delegate",
-                issuer: certificate.view().subject,
-                not_before: NOW.plus_seconds(begins),
-                not_after: NOW.plus_seconds(ends),
-                ocsp_signing: true,
-            };
-            let delegate = spec.certify(&Key::from_seed(seed), &key());
-            let signer = FixedSigner::new(Key::from_seed(seed), books);
-            let now = NOW.plus_seconds(begins);
-            ResponderCredential::delegated(delegate, signer, &issuer, now).expect("it may answer")
-        };
-        let own =
-            ResponderCredential::issuer(FixedSigner::new(key(), books), &issuer, NOW).expect("own");
-        let credentials = [
-            own,
-            delegate(seed, -86_400, 86_400 * 365),
-            delegate(seed + 1, -86_400, 86_400),
-            delegate(seed + 2, 3_600, 86_400 * 365),
-        ]
-        .map(|(credential, _)| Arc::new(credential));
+        let mut credentials = Vec::new();
+        for responder_id in [ResponderIdPolicy::ByKey, ResponderIdPolicy::ByName] {
+            for certificates in [
+                CertificatesPolicy::None,
+                CertificatesPolicy::Signer,
+                CertificatesPolicy::Chain,
+            ] {
+                let policy = Policy {
+                    responder_id,
+                    certificates,
+                    ..Policy::DEFAULT
+                };
+                // The one that credentials are made for; each script makes its own with the same policy.
+                let issuer = Issuer::new(String::new(), certificate.clone(), policy);
+                let made = Self::credentials_for(&issuer, &key, seed, books);
+                credentials.push((responder_id, certificates, made));
+            }
+        }
         let view = certificate.view();
         let hash = |hash, octets| crypto::digest(hash, octets).as_ref().to_vec();
         PkiIssuer {
@@ -812,6 +1085,48 @@ impl PkiIssuer {
             credentials,
             certificate: certificate.clone(),
         }
+    }
+
+    fn credentials_for(
+        issuer: &Issuer,
+        key: impl Fn() -> Key,
+        seed: u8,
+        books: &Arc<SignerBooks>,
+    ) -> Credentials {
+        let delegate = |delegate_key: fn(u8) -> Key, seed: u8, begins: i64, ends: i64| {
+            let spec = CertificateSpec {
+                subject: "A delegate",
+                issuer: issuer.certificate().view().subject,
+                not_before: NOW.plus_seconds(begins),
+                not_after: NOW.plus_seconds(ends),
+                ocsp_signing: true,
+            };
+            let certificate = spec.certify(&delegate_key(seed), &key());
+            let signer = FixedSigner::new(delegate_key(seed), books);
+            let now = NOW.plus_seconds(begins);
+            ResponderCredential::delegated(certificate, signer, issuer, now).expect("it may answer")
+        };
+        let own = FixedSigner::new(key(), books);
+        let own = ResponderCredential::issuer(own, issuer, NOW).expect("the key fits");
+        let (day, year) = (86_400, 86_400 * 365);
+        [
+            own,
+            delegate(Key::from_seed, seed, -day, year),
+            delegate(Key::from_seed, seed + 1, -day, day),
+            delegate(Key::from_seed, seed + 2, 3_600, year),
+            delegate(|_| Key::p256(), seed, -day, year),
+        ]
+        .map(|(credential, _)| Arc::new(credential))
+    }
+
+    /// Those that were made for such a policy.
+    fn credentials(&self, policy: &Policy) -> &Credentials {
+        let chosen = (policy.responder_id, policy.certificates);
+        let made = self
+            .credentials
+            .iter()
+            .find(|made| (made.0, made.1) == chosen);
+        &made.expect("all were made").2
     }
 }
 

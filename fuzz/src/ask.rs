@@ -50,6 +50,17 @@ pub fn nonce_extension(octets: &[u8]) -> Vec<u8> {
     extension(oid::OCSP_NONCE, &value)
 }
 
+/// A PreferredSignatureAlgorithms extension of whole AlgorithmIdentifiers (RFC 6960 §4.4.7.1).
+pub fn preferred_extension(algorithms: &[&[u8]]) -> Vec<u8> {
+    let mut value = Vec::new();
+    push_nested(&mut value, tag::SEQUENCE, |out| {
+        for algorithm in algorithms {
+            push(out, tag::SEQUENCE, algorithm);
+        }
+    });
+    extension(oid::OCSP_PREFERRED_SIGNATURE_ALGORITHMS, &value)
+}
+
 /// An OCSPRequest of whole CertIDs and whole Extensions.
 pub fn request(cert_ids: &[Vec<u8>], extensions: &[Vec<u8>]) -> Vec<u8> {
     let mut der = Vec::new();

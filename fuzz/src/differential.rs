@@ -10,12 +10,14 @@ use ocspry_wire::der::write::{push, push_nested};
 use ocspry_wire::der::{Reader, Tlv, oid, tag};
 use ocspry_wire::ocsp::{
     BasicOcspResponse, CertId, CertStatus, ErrorStatus, HashAlgorithm, OcspRequest, OcspResponse,
-    ResponderId, ResponseStatus,
+    PreferredSignatureAlgorithm, ResponderId, ResponseStatus,
 };
+use ocspry_wire::x509::SignatureAlgorithm;
 use ocspry_wire::x509::extension::EXTENSIONS_MAX;
 use ocspry_wire::x509::serial::SERIAL_OCTETS_MAX;
 use ocspry_wire::{DerError, DerErrorKind};
 use rasn::types::{Any, GeneralizedTime};
+use rasn::{Decoder as _, Encoder as _};
 use rasn_pkix::{AlgorithmIdentifier, CrlReason, Extensions};
 
 /// How two decoders may agree.
@@ -138,6 +140,13 @@ pub fn compare_response(input: &[u8]) -> Result<Agreement, String> {
             Ok(Agreement::OursOnly)
         }
     }
+}
+
+/// PreferredSignatureAlgorithm (RFC 6960 §4.4.7.1), which they do not define.
+#[derive(rasn::AsnType, rasn::Decode, rasn::Encode)]
+struct TheirPreference {
+    signature: AlgorithmIdentifier,
+    key: Option<AlgorithmIdentifier>,
 }
 
 /// Both layers of a response, as they read it.
@@ -360,9 +369,24 @@ fn same_request(ours: &OcspRequest<'_>, theirs: &rasn_ocsp::OcspRequest) -> Resu
     let value = |identifier| extension_value(tbs.request_extensions.as_ref(), identifier);
     let nonce = ours.nonce.map(|nonce| nonce.octets().to_vec());
     same("nonce", &nonce, &inner(value(oid::OCSP_NONCE)))?;
-    let preferred = ours.preferred_signature_algorithms.map(<[u8]>::to_vec);
-    let identifier = oid::OCSP_PREFERRED_SIGNATURE_ALGORITHMS;
-    same("preferred", &preferred, &inner(value(identifier)))
+    let preferred = ours.preferred_signature_algorithms.as_ref();
+    let ours: Option<Vec<_>> = preferred.map(|preferred| {
+        let known = |entry: PreferredSignatureAlgorithm<'_>| entry.signature_algorithm;
+        preferred.iter().map(known).collect()
+    });
+    let theirs = value(oid::OCSP_PREFERRED_SIGNATURE_ALGORITHMS).map(|value| {
+        let known = |entry: &TheirPreference| {
+            let identifier = rasn::der::encode(&entry.signature).unwrap_or_default();
+            SignatureAlgorithm::from_der(&identifier)
+        };
+        let entries = rasn::der::decode::<Vec<TheirPreference>>(value);
+        entries.map(|entries| entries.iter().map(known).collect::<Vec<_>>())
+    });
+    match theirs.transpose() {
+        Ok(theirs) => same("preferred algorithms", &ours, &theirs),
+        // An identifier that is too wide for them: see above.
+        Err(_) => Ok(()),
+    }
 }
 
 fn same_response(ours: &OcspResponse<'_>, theirs: &TheirResponse) -> Result<(), String> {

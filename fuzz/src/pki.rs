@@ -1,12 +1,13 @@
 //! Certificates and keys that are the same in every run, so that an input found today crashes tomorrow too.
 //!
-//! Ed25519 signs without randomness, keys come from fixed seeds, and times are fixed.  To: the targets `answer` and
-//! `verify`.
+//! Keys come from fixed seeds and files, and times are fixed; Ed25519 signs without randomness.  To: the targets `answer`
+//! and `verify`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use ocspry_core::{OwnedCertificate, SignError, Signer, SigningSpeed};
 use ocspry_wire::Time;
 use ocspry_wire::der::write::{push, push_nested};
@@ -16,34 +17,63 @@ use ocspry_wire::x509::SignatureAlgorithm;
 /// What time it is when a script begins: 2030-01-01T00:00:00Z.
 pub const NOW: Time = Time::from_unix(1_893_456_000);
 
-/// An Ed25519 key.
+/// A private key.
 pub struct Key {
-    pair: Ed25519KeyPair,
+    pair: Pair,
     public_key_info: Vec<u8>,
 }
 
+enum Pair {
+    Ed25519(Ed25519KeyPair),
+    P256(EcdsaKeyPair),
+}
+
 impl Key {
-    /// The key of the certificate in `issuer/`.
+    /// The key of the certificate in `issuer/`: Ed25519.
     pub fn of_the_issuer() -> Key {
-        Key::new(Ed25519KeyPair::from_pkcs8(ISSUER_KEY).expect("a key"))
+        Key::ed25519(Ed25519KeyPair::from_pkcs8(ISSUER_KEY).expect("a key"))
     }
 
-    /// A key whose seed is this octet, over and over.
+    /// The Ed25519 key whose seed is this octet, over and over.
     pub fn from_seed(seed: u8) -> Key {
-        Key::new(Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).expect("any seed is one"))
+        Key::ed25519(Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).expect("any seed is one"))
     }
 
-    fn new(pair: Ed25519KeyPair) -> Key {
-        let public_key_info = [ED25519_PUBLIC_KEY_INFO, pair.public_key().as_ref()].concat();
+    /// A key on P-256.
+    pub fn p256() -> Key {
+        let pair =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, P256_KEY).expect("a key");
         Key {
-            pair,
-            public_key_info,
+            public_key_info: [P256_PUBLIC_KEY_INFO, pair.public_key().as_ref()].concat(),
+            pair: Pair::P256(pair),
+        }
+    }
+
+    fn ed25519(pair: Ed25519KeyPair) -> Key {
+        Key {
+            public_key_info: [ED25519_PUBLIC_KEY_INFO, pair.public_key().as_ref()].concat(),
+            pair: Pair::Ed25519(pair),
+        }
+    }
+
+    /// What it signs with.
+    pub fn algorithm(&self) -> SignatureAlgorithm {
+        match self.pair {
+            Pair::Ed25519(_) => SignatureAlgorithm::Ed25519,
+            Pair::P256(_) => SignatureAlgorithm::EcdsaSha256,
         }
     }
 
     /// The signature over a message.
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
-        self.pair.sign(message).as_ref().to_vec()
+        match &self.pair {
+            Pair::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
+            Pair::P256(pair) => pair
+                .sign(&SystemRandom::new(), message)
+                .expect("a key in memory signs")
+                .as_ref()
+                .to_vec(),
+        }
     }
 
     /// SubjectPublicKeyInfo, DER.
@@ -72,7 +102,7 @@ pub struct CertificateSpec<'a> {
 }
 
 impl CertificateSpec<'_> {
-    /// The certificate of `key`, signed by `signer`.
+    /// The certificate of `key`, signed by `signer`, which is Ed25519.
     pub fn certify(&self, key: &Key, signer: &Key) -> OwnedCertificate {
         let mut tbs = Vec::new();
         push_nested(&mut tbs, tag::SEQUENCE, |out| {
@@ -154,7 +184,7 @@ impl FixedSigner {
 
 impl Signer for FixedSigner {
     fn algorithm(&self) -> SignatureAlgorithm {
-        SignatureAlgorithm::Ed25519
+        self.key.algorithm()
     }
 
     fn public_key_info(&self) -> &[u8] {
@@ -165,7 +195,13 @@ impl Signer for FixedSigner {
         SigningSpeed::Inline
     }
 
-    fn sign(&self, message: &[u8], signature: &mut Vec<u8>) -> Result<(), SignError> {
+    fn sign(
+        &self,
+        algorithm: SignatureAlgorithm,
+        message: &[u8],
+        signature: &mut Vec<u8>,
+    ) -> Result<(), SignError> {
+        assert_eq!(algorithm, self.key.algorithm(), "nothing else was offered");
         if self.books.fails.load(Ordering::Relaxed) {
             return Err(SignError::Failed("as it was told".to_owned()));
         }
@@ -177,8 +213,15 @@ impl Signer for FixedSigner {
 
 const ISSUER_CERTIFICATE: &[u8] = include_bytes!("../issuer/certificate.der");
 const ISSUER_KEY: &[u8] = include_bytes!("../issuer/key.der");
+const P256_KEY: &[u8] = include_bytes!("../issuer/p256.der");
 
 /// What stands before the 32 octets of the key (RFC 8410 §4).
 const ED25519_PUBLIC_KEY_INFO: &[u8] = &[
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
+
+/// What stands before the 65 octets of the point (RFC 5480 §2).
+const P256_PUBLIC_KEY_INFO: &[u8] = &[
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
