@@ -16,8 +16,8 @@ use ocspry_wire::x509::SignatureAlgorithm;
 use ocspry_wire::x509::extension::EXTENSIONS_MAX;
 use ocspry_wire::x509::serial::SERIAL_OCTETS_MAX;
 use ocspry_wire::{DerError, DerErrorKind};
+use rasn::Decoder as _;
 use rasn::types::{Any, GeneralizedTime};
-use rasn::{Decoder as _, Encoder as _};
 use rasn_pkix::{AlgorithmIdentifier, CrlReason, Extensions};
 
 /// How two decoders may agree.
@@ -214,7 +214,11 @@ impl Broken {
                     self.when(!matches!(length, Ok(1..=128)), Strictness::Nonce);
                     true
                 }
-                (oid::OCSP_RESPONSE | oid::OCSP_PREFERRED_SIGNATURE_ALGORITHMS, Place::Request)
+                (oid::OCSP_PREFERRED_SIGNATURE_ALGORITHMS, Place::Request) => {
+                    self.preferred(value);
+                    true
+                }
+                (oid::OCSP_RESPONSE, Place::Request)
                 | (oid::OCSP_SERVICE_LOCATOR, Place::SingleRequest) => {
                     let is_sequence = whole(value, tag::SEQUENCE).is_ok();
                     self.when(!is_sequence, Strictness::ExtensionValue);
@@ -233,6 +237,20 @@ impl Broken {
                 extension.critical && !is_known,
                 Strictness::UnknownCriticalExtension,
             );
+        }
+    }
+
+    fn preferred(&mut self, value: &[u8]) {
+        let Ok(entries) = rasn::der::decode::<Vec<TheirPreference>>(value) else {
+            return self.when(!has_wide_arc(value), Strictness::ExtensionValue);
+        };
+        let is_the_same = rasn::der::encode(&entries).is_ok_and(|again| again == value);
+        self.when(!is_the_same, Strictness::ExtensionValue);
+        for entry in &entries {
+            self.algorithm(&entry.signature);
+            if let Some(key) = &entry.key {
+                self.algorithm(key);
+            }
         }
     }
 
