@@ -12,6 +12,7 @@ pub mod responder;
 pub mod response;
 pub mod signing;
 pub mod status;
+pub mod verify;
 
 pub use cache::RecentAnswers;
 pub use certificate::OwnedCertificate;
@@ -28,3 +29,4 @@ pub use responder::{Answer, Responder, SignedResponse};
 pub use response::{CLOCK_BEHIND_SECONDS_MAX, Limit};
 pub use signing::{SignError, Signer, SigningPool, SigningSpeed};
 pub use status::{Absence, Lookup, SourceInfo, StatusTable, StatusTableBuilder, ValidityWindow};
+pub use verify::{ResponseCheck, ResponseDefect, VerifiedResponse};
