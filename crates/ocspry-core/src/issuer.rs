@@ -11,6 +11,7 @@ use arc_swap::{ArcSwapOption, Guard};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CertId, HashAlgorithm};
 
+use crate::produced::ProducedTimes;
 use crate::{OwnedCertificate, Policy, ResponderCredential, StatusTable, crypto};
 
 /// Which issuer of an [`IssuerSet`]: an index that only the set can make.
@@ -36,6 +37,7 @@ pub struct Issuer {
     table: ArcSwapOption<StatusTable>,
     generation: AtomicU64,
     credential: ArcSwapOption<ResponderCredential>,
+    produced: Arc<ProducedTimes>,
 }
 
 /// What a CertID calls this issuer under one hash algorithm.
@@ -83,8 +85,14 @@ impl Issuer {
             table: ArcSwapOption::empty(),
             generation: AtomicU64::new(0),
             credential: ArcSwapOption::empty(),
+            produced: ProducedTimes::new(),
             certificate,
         }
+    }
+
+    /// Takes the place of an issuer of the same CA, and knows when that one answered.
+    pub fn continue_from(&mut self, before: &Issuer) {
+        self.produced = Arc::clone(&before.produced);
     }
 
     /// The configured name.
@@ -156,6 +164,11 @@ impl Issuer {
     /// Swaps in a credential.
     pub fn set_credential(&self, credential: Option<Arc<ResponderCredential>>) {
         self.credential.store(credential);
+    }
+
+    /// When answers about its certificates were made.
+    pub(crate) fn produced(&self) -> &ProducedTimes {
+        &self.produced
     }
 
     /// Name hash AND key hash, under the CertID's own algorithm (DESIGN rule 5).

@@ -15,6 +15,7 @@ use ocspry_wire::ocsp::{CERT_IDS_MAX, CertStatus, CrlReason, ErrorStatus, OcspRe
 
 use crate::cache::{Basis, CachedAnswer, Flight, ResponseCache, Standing};
 use crate::outcome::{Refusal, SignedStatus};
+use crate::produced::Origin;
 use crate::response::{Draft, Lifetime, ResponseData, lifetime};
 use crate::signing::gave_up;
 use crate::{
@@ -38,6 +39,8 @@ pub struct SignedResponse {
     pub der: Bytes,
     /// producedAt: when it was made, just before it was signed.
     pub produced_at: Time,
+    /// No other answer about this certificate has this producedAt, unless it says the same: producedAt names it.
+    pub produced_at_is_unique: bool,
     /// The earliest thisUpdate to the earliest nextUpdate in it.
     pub window: ValidityWindow,
     /// From then on it must not be sent any more.
@@ -214,10 +217,18 @@ impl Responder {
             status: last_status,
         });
         let keep_as = is_kept.then(|| request.first.cert_id.der.into());
+        let origin = Origin {
+            responder: self.id,
+            generation,
+            credential: credential.id(),
+        };
+        // Only what is kept is named by its time; `answer` looks at the origin again behind the signature.
+        let produced_at_is_unique = is_kept && issuer.produced().note(origin, lifetime.produced_at);
         Ok(Prepared::Unsigned(Unsigned {
             response_data,
             credential,
             lifetime: shortest,
+            produced_at_is_unique,
             status,
             has_nonce: nonce.is_some(),
             max_age_max,
@@ -330,6 +341,7 @@ struct Unsigned {
     response_data: ResponseData,
     credential: Arc<ResponderCredential>,
     lifetime: Lifetime,
+    produced_at_is_unique: bool,
     status: SignedStatus,
     has_nonce: bool,
     max_age_max: Duration,
@@ -357,6 +369,7 @@ impl Unsigned {
         Ok(SignedResponse {
             der,
             produced_at: self.lifetime.produced_at,
+            produced_at_is_unique: self.produced_at_is_unique,
             window: self.lifetime.window,
             send_before: self.lifetime.send_before,
             digest,

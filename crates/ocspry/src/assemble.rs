@@ -147,14 +147,18 @@ pub(crate) fn build(
     keeping: Keeping,
     now: Time,
 ) -> (RunningIssuer, FirstLook) {
-    let issuer = Arc::new(Issuer::new(
+    let mut issuer = Issuer::new(
         config.name.clone(),
         config.certificate.clone(),
         config.policy,
-    ));
+    );
     let before = running
         .iter()
         .find(|running| running.issuer.identity() == issuer.identity());
+    if let Some(before) = before {
+        issuer.continue_from(&before.issuer);
+    }
+    let issuer = Arc::new(issuer);
     let mut refresher = Refresher::new(
         config.crl.clone(),
         Arc::clone(&issuer),
