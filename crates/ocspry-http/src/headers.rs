@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn cac_02_to_05_an_answer_names_its_end_its_making_and_its_body() {
+    fn cac_02_cac_03_cac_04_cac_05_an_answer_names_its_end_its_making_and_its_body() {
         let headers = written(&response(0, 7 * 86_400), NOON);
         assert_eq!(
             headers[CACHE_CONTROL],
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_with_a_nonce_has_no_caching_headers() {
+    fn cac_11_an_answer_with_a_nonce_has_no_caching_headers() {
         let with_nonce = SignedResponse {
             digest: None,
             ..response(0, 1_000)
@@ -514,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn the_date_header_follows_the_second() {
+    fn cac_09_the_date_header_follows_the_second() {
         let mut date = DateHeader::new(NOON);
         let mut headers = HeaderMap::new();
         date.write(&mut headers, NOON);
