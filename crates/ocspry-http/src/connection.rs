@@ -153,7 +153,9 @@ impl AsyncRead for Io {
         if buffer.filled().len() > before && self.deadline.phase() == Phase::Idle {
             self.deadline.enter(Phase::Request);
         }
-        self.framing.watch(&mut buffer.filled_mut()[before..]);
+        if self.framing.watch(&mut buffer.filled_mut()[before..]) {
+            self.deadline.linger_at_close();
+        }
         Poll::Ready(Ok(()))
     }
 }

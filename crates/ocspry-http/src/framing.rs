@@ -56,12 +56,14 @@ impl Framing {
         }
     }
 
-    /// Sees the next octets, which may be any part of the stream; spoils a line that must not be there.
-    pub(crate) fn watch(&mut self, octets: &mut [u8]) {
+    /// Sees the next octets, which may be any part of the stream; spoils a line that must not be there.  Returns whether there
+    /// was one: the client is refused, while it may still be sending.
+    pub(crate) fn watch(&mut self, octets: &mut [u8]) -> bool {
         let mut at = 0;
         while at < octets.len() {
             at += self.step(&mut octets[at..]);
         }
+        matches!(self.state, State::Refused)
     }
 
     /// Takes at least one octet; returns how many.
@@ -349,7 +351,7 @@ mod tests {
             .collect();
         let before = noise.clone();
         let mut framing = Framing::new();
-        let allocations = allocation_counter::measure(|| framing.watch(&mut noise));
+        let allocations = allocation_counter::measure(|| assert!(!framing.watch(&mut noise)));
         assert_eq!((noise, allocations.count_total), (before, 0));
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! --- HTP-06 a title                     a new connection; the test is htp_06_a_title, in the list below
 //! send GET {path} HTTP/1.0\r\n\r\n       octets, with \r \n \t \xHH and the names below
-//! send-slowly 7 …                        the same, in pieces of 7 octets
+//! send-slowly 7 …                        the same, in pieces of 7 octets, each read before the next is sent
 //! half-close                             nothing more will be sent
 //! expect 200                             the next response; `expect-head 200` after HEAD
 //! header cache-control == no-store       also: contains TEXT, absent
@@ -16,6 +16,7 @@
 //! `{collapsed-path}` and `{spaced}`; `{etag}` of the last response that had one; `{last-modified}`; `{a*300}` 300 times `a`.
 
 use crate::fixture::{Fixture, GOOD, PATIENT, REVOKED};
+use ocspry_core::SigningSpeed;
 use ocspry_testkit::{HttpClient, HttpResponse, Reply, base64_path, percent_encoded};
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus};
 use std::io::ErrorKind;
@@ -144,7 +145,7 @@ fn scripts() -> Vec<(PathBuf, String)> {
 
 /// Has the conversation of this name, while another client's connection is open; and sees that it still works afterwards.
 fn run(name: &str) {
-    let fixture = Fixture::start(PATIENT);
+    let fixture = Fixture::start_with(PATIENT, SigningSpeed::Inline, 1);
     let mut bystander = fixture.connect();
     assert_eq!(bystander.get("/healthz").unwrap().status, 200);
 
@@ -179,6 +180,8 @@ fn run(name: &str) {
 struct Conversation<'a> {
     fixture: &'a Fixture,
     client: HttpClient,
+    /// Another connection to the same worker.
+    pacemaker: HttpClient,
     last: Option<HttpResponse>,
     etag: String,
     last_modified: String,
@@ -189,6 +192,7 @@ impl Conversation<'_> {
         Conversation {
             fixture,
             client: fixture.connect(),
+            pacemaker: fixture.connect(),
             last: None,
             etag: String::new(),
             last_modified: String::new(),
@@ -202,7 +206,9 @@ impl Conversation<'_> {
             "send-slowly" => {
                 let (piece, rest) = rest.split_once(' ').unwrap();
                 for piece in self.octets(rest, place).chunks(piece.parse().unwrap()) {
-                    self.client.send(piece).unwrap();
+                    drop(self.client.send(piece));
+                    // The worker there is has read the piece before it answers this.
+                    assert_eq!(self.pacemaker.get("/healthz").unwrap().status, 200);
                 }
             }
             "half-close" => self.client.finish_sending().unwrap(),

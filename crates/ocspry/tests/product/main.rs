@@ -19,4 +19,5 @@ mod log_lines;
 mod proxies;
 mod proxy;
 mod requests;
+mod rules_http;
 mod site;
