@@ -102,7 +102,7 @@ const CRATES: &[CrateRule] = &[
             "tokio",
             "tracing",
         ],
-        tests: &["allocation-counter", "ocspry-testkit"],
+        tests: &["allocation-counter", "ocspry-testkit", "proptest"],
     },
     CrateRule {
         name: "ocspry-ca",

@@ -76,6 +76,16 @@ const PEERS: &[Peer] = &[
         purpose: "caching proxy",
     },
     Peer {
+        program: "haproxy",
+        package: "haproxy",
+        purpose: "caching proxy",
+    },
+    Peer {
+        program: "varnishd",
+        package: "varnish",
+        purpose: "caching proxy",
+    },
+    Peer {
         program: "curl",
         package: "curl",
         purpose: "HTTP client",

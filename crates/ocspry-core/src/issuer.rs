@@ -11,6 +11,7 @@ use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CertId, HashAlgorithm};
 
+use crate::produced::ProducedTimes;
 use crate::{
     OwnedCertificate, Policy, ResponderCredential, StatusTable, UnknownIssuerPolicy, crypto,
 };
@@ -40,6 +41,7 @@ pub struct Issuer {
     generation: AtomicU64,
     /// In the operator's order.
     credentials: ArcSwap<Vec<Arc<ResponderCredential>>>,
+    produced: Arc<ProducedTimes>,
 }
 
 /// What a CertID calls this issuer under one hash algorithm.
@@ -100,6 +102,7 @@ impl Issuer {
             table: ArcSwapOption::empty(),
             generation: AtomicU64::new(0),
             credentials: ArcSwap::default(),
+            produced: ProducedTimes::new(),
             certificate,
             chain: Vec::new(),
         }
@@ -123,6 +126,11 @@ impl Issuer {
     pub fn with_chain(mut self, chain: Vec<OwnedCertificate>) -> Issuer {
         self.chain = chain;
         self
+    }
+
+    /// Takes the place of an issuer of the same CA, and knows when that one answered.
+    pub fn continue_from(&mut self, before: &Issuer) {
+        self.produced = Arc::clone(&before.produced);
     }
 
     /// The configured name.
@@ -207,6 +215,11 @@ impl Issuer {
     /// Swaps in several, in the operator's order: who prefers nothing gets the first (RFC 6960 §4.4.7.2).
     pub fn set_credentials(&self, credentials: Vec<Arc<ResponderCredential>>) {
         self.credentials.store(Arc::new(credentials));
+    }
+
+    /// When answers about its certificates were made.
+    pub(crate) fn produced(&self) -> &ProducedTimes {
+        &self.produced
     }
 
     /// Name hash AND key hash, under the CertID's own algorithm (DESIGN rule 5).

@@ -8,6 +8,7 @@ pub mod crypto;
 pub mod issuer;
 pub mod outcome;
 pub mod policy;
+mod produced;
 pub mod responder;
 pub mod response;
 pub mod signing;

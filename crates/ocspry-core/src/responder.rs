@@ -20,6 +20,7 @@ use crate::policy::{
     CERT_IDS_LIMIT, MAX_AGE_MAX, PROVISIONAL_MAX_AGE_MAX, PROVISIONAL_SECONDS_MAX,
     RevokedDefinition, Verdict, is_provisional,
 };
+use crate::produced::Origin;
 use crate::response::{Draft, Lifetime, ResponseData, lifetime};
 use crate::signing::gave_up;
 use crate::{
@@ -46,6 +47,8 @@ pub struct SignedResponse {
     pub der: Bytes,
     /// producedAt: when it was made, just before it was signed.
     pub produced_at: Time,
+    /// No other answer about this certificate has this producedAt, unless it says the same: producedAt names it.
+    pub produced_at_is_unique: bool,
     /// The earliest thisUpdate to the earliest nextUpdate in it.
     pub window: ValidityWindow,
     /// What set that nextUpdate.
@@ -254,12 +257,20 @@ impl Responder {
             cert_id: request.first.cert_id.der.into(),
             algorithm,
         });
+        let origin = Origin {
+            responder: self.id,
+            generation,
+            credential: credential.id(),
+        };
+        // Only what is kept is named by its time; `answer` looks at the origin again behind the signature.
+        let produced_at_is_unique = is_kept && issuer.produced().note(origin, lifetime.produced_at);
         Ok(Prepared::Unsigned(Unsigned {
             response_data,
             credential: Arc::clone(credential),
             algorithm,
             lifetime: shortest,
             unable: policy.unable,
+            produced_at_is_unique,
             status,
             has_nonce: nonce.is_some(),
             max_age_max,
@@ -376,6 +387,7 @@ struct Unsigned {
     algorithm: SignatureAlgorithm,
     lifetime: Lifetime,
     unable: UnablePolicy,
+    produced_at_is_unique: bool,
     status: SignedStatus,
     has_nonce: bool,
     max_age_max: Duration,
@@ -404,6 +416,7 @@ impl Unsigned {
         Ok(SignedResponse {
             der,
             produced_at: self.lifetime.produced_at,
+            produced_at_is_unique: self.produced_at_is_unique,
             window: self.lifetime.window,
             limit: self.lifetime.limit,
             send_before: self.lifetime.send_before,

@@ -1,11 +1,12 @@
 //! One connection from accept to close.  From: `server`.  To: `ocsp`, once per request.
 //!
-//! hyper parses HTTP/1.1 (RFC 9112) and keeps the order of pipelined requests; what it leaves to us is here: how long each
+//! hyper parses HTTP/1.1 (RFC 9112) and keeps the order of pipelined requests; what it leaves to us is here (and in `framing`): how long each
 //! phase may take, how a refused client gets to read its refusal, how a panic ends one connection only, and how a
 //! connection ends when the server stops.
 
 use crate::admission::Permit;
 use crate::deadlines::{Deadline, Phase, Verdict, Watched};
+use crate::framing::Framing;
 use crate::ocsp;
 use crate::server::Worker;
 use hyper::server::conn::http1;
@@ -28,6 +29,7 @@ pub(crate) async fn serve(stream: TcpStream, worker: Rc<Worker>, permit: Permit,
     let io = Io {
         stream,
         deadline: Rc::clone(&deadline),
+        framing: Framing::new(),
         closing: Closing::Open,
     };
     let service = service_fn({
@@ -119,6 +121,7 @@ enum End {
 struct Io {
     stream: TcpStream,
     deadline: Rc<Deadline>,
+    framing: Framing,
     closing: Closing,
 }
 
@@ -149,6 +152,9 @@ impl AsyncRead for Io {
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         if buffer.filled().len() > before && self.deadline.phase() == Phase::Idle {
             self.deadline.enter(Phase::Request);
+        }
+        if self.framing.watch(&mut buffer.filled_mut()[before..]) {
+            self.deadline.linger_at_close();
         }
         Poll::Ready(Ok(()))
     }

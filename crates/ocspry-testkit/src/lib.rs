@@ -23,7 +23,7 @@ pub use answer::{Reply, SignedReply, SingleReply};
 pub use authority::{Authority, CertificateSpec, Credential, now};
 pub use crl::{CrlEntrySpec, CrlSpec, forge};
 pub use encode::{pem, pem_to_der};
-pub use http::{HttpClient, HttpResponse, base64_path, percent_encoded};
+pub use http::{HttpClient, HttpResponse, base64_path, http_date, percent_encoded};
 pub use key::{KeyKind, TestKey};
 pub use namespace::Namespace;
 pub use openssl::Openssl;

@@ -22,6 +22,10 @@ pub enum Peer {
     Curl,
     /// nginx.
     Nginx,
+    /// HAProxy.
+    Haproxy,
+    /// Varnish.
+    Varnish,
     /// Makes network namespaces.
     Unshare,
     /// Enters network namespaces.
@@ -69,6 +73,8 @@ impl Peer {
             Peer::Ocsptool => "ocsptool",
             Peer::Curl => "curl",
             Peer::Nginx => "nginx",
+            Peer::Haproxy => "haproxy",
+            Peer::Varnish => "varnishd",
             Peer::Unshare => "unshare",
             Peer::Nsenter => "nsenter",
             Peer::Ip => "ip",
@@ -81,6 +87,8 @@ impl Peer {
             Peer::Ocsptool => "gnutls-bin",
             Peer::Curl => "curl",
             Peer::Nginx => "nginx-light",
+            Peer::Haproxy => "haproxy",
+            Peer::Varnish => "varnish",
             Peer::Unshare | Peer::Nsenter => "util-linux",
             Peer::Ip => "iproute2",
         }
@@ -92,6 +100,8 @@ impl Peer {
             Peer::Ocsptool => "OCSPRY_TEST_OCSPTOOL",
             Peer::Curl => "OCSPRY_TEST_CURL",
             Peer::Nginx => "OCSPRY_TEST_NGINX",
+            Peer::Haproxy => "OCSPRY_TEST_HAPROXY",
+            Peer::Varnish => "OCSPRY_TEST_VARNISH",
             Peer::Unshare => "OCSPRY_TEST_UNSHARE",
             Peer::Nsenter => "OCSPRY_TEST_NSENTER",
             Peer::Ip => "OCSPRY_TEST_IP",

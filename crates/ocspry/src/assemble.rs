@@ -154,10 +154,14 @@ pub(crate) fn build(
     )
     .with_chain(config.chain.clone());
     let named = |issuer: Issuer, name: &Vec<u8>| issuer.also_named(name);
-    let issuer = Arc::new(config.other_names.iter().fold(issuer, named));
+    let mut issuer = config.other_names.iter().fold(issuer, named);
     let before = running
         .iter()
         .find(|running| running.issuer.identity() == issuer.identity());
+    if let Some(before) = before {
+        issuer.continue_from(&before.issuer);
+    }
+    let issuer = Arc::new(issuer);
     let mut refresher = Refresher::new(
         config.crl.clone(),
         Arc::clone(&issuer),

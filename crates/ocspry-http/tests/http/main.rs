@@ -6,6 +6,8 @@
     reason = "a test that cannot go on says where; clippy exempts only test functions, not what they share"
 )]
 
+mod caching;
+mod corpus;
 mod deadlines;
 mod fixture;
 mod lifecycle;
