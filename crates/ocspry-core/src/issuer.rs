@@ -11,7 +11,8 @@ use arc_swap::{ArcSwapOption, Guard};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CertId, HashAlgorithm};
 
-use crate::{OwnedCertificate, Policy, ResponderCredential, StatusTable, crypto};
+use crate::response::lifetime;
+use crate::{OwnedCertificate, Policy, Refusal, ResponderCredential, StatusTable, crypto};
 
 /// Which issuer of an [`IssuerSet`]: an index that only the set can make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -156,6 +157,22 @@ impl Issuer {
     /// Swaps in a credential.
     pub fn set_credential(&self, credential: Option<Arc<ResponderCredential>>) {
         self.credential.store(credential);
+    }
+
+    /// Would a request about one of its certificates be answered at `now`?  By the rules that the request would meet.
+    ///
+    /// # Errors
+    /// What would be said instead.
+    pub fn can_answer(&self, now: Time) -> Result<(), Refusal> {
+        if now > self.not_after {
+            return Err(Refusal::IssuerExpired {
+                not_after: self.not_after,
+            });
+        }
+        let table = self.table_guard();
+        let table = table.as_ref().ok_or(Refusal::SourceMissing)?;
+        let credential = self.credential().ok_or(Refusal::SignerMissing)?;
+        lifetime(table.window(), self, &credential, now).map(|_| ())
     }
 
     /// Name hash AND key hash, under the CertID's own algorithm (DESIGN rule 5).

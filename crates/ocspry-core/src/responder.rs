@@ -14,12 +14,13 @@ use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CERT_IDS_MAX, CertStatus, CrlReason, ErrorStatus, OcspRequest};
 
 use crate::cache::{Basis, CachedAnswer, Flight, ResponseCache, Standing};
+use crate::counts::Tally;
 use crate::outcome::{Refusal, SignedStatus};
 use crate::response::{Draft, Lifetime, ResponseData, lifetime};
 use crate::signing::gave_up;
 use crate::{
-    IssuerId, IssuerSet, NoncePolicy, Outcome, RecentAnswers, ResponderCredential, SignError,
-    SigningPool, SigningSpeed, ValidityWindow, crypto,
+    CacheUsage, IssuerId, IssuerSet, NoncePolicy, Outcome, RecentAnswers, ResponderCredential,
+    SignError, SigningCounts, SigningPool, SigningSpeed, ValidityWindow, crypto,
 };
 
 /// What goes back.
@@ -74,6 +75,16 @@ impl Responder {
         &self.issuers
     }
 
+    /// How full the cache is that its workers share.
+    pub fn cache_usage(&self) -> CacheUsage {
+        self.cache.usage()
+    }
+
+    /// What its slow keys did so far.
+    pub fn signing_counts(&self) -> SigningCounts {
+        self.pool.counts()
+    }
+
     /// Answers one request.  `recent` is the worker's own cache, `buffer` scratch space; both are best kept between calls.
     pub async fn answer(
         &self,
@@ -82,22 +93,22 @@ impl Responder {
         recent: &RecentAnswers,
         buffer: &mut BytesMut,
     ) -> (Answer, Outcome) {
-        if let Some(answer) = recent.get(request)
-            && self.standing(&answer, now) == Standing::Current
-        {
+        let is_current = |answer: &_| self.standing(answer, now) == Standing::Current;
+        if let Some(answer) = recent.get_if(request, is_current) {
             return signed(&answer);
         }
+        let mut tally = Tally::new(recent.counts());
         for _ in 0..ATTEMPTS_MAX {
-            let unsigned = match self.prepare(request, now, buffer) {
+            let unsigned = match self.prepare(request, now, &mut tally, buffer) {
                 Ok(Prepared::Cached(answer)) => {
-                    recent.insert(request, Arc::clone(&answer));
+                    recent.insert(request, tally.asked(), Arc::clone(&answer));
                     return signed(&answer);
                 }
                 Ok(Prepared::Unsigned(unsigned)) => unsigned,
                 Err(refusal) => return refuse(refusal),
             };
             let basis = unsigned.basis;
-            let new = match self.sign(unsigned, buffer).await {
+            let new = match self.sign(unsigned, &tally, buffer).await {
                 Ok(new) => new,
                 Err(refusal) => return refuse(refusal),
             };
@@ -108,7 +119,7 @@ impl Responder {
             return match new {
                 NewAnswer::Kept(answer) => {
                     let answered = signed(&answer);
-                    recent.insert(request, answer);
+                    recent.insert(request, tally.asked(), answer);
                     answered
                 }
                 NewAnswer::Once(response, status) => {
@@ -139,9 +150,11 @@ impl Responder {
         &self,
         request: &[u8],
         now: Time,
+        tally: &mut Tally<'_>,
         buffer: &mut BytesMut,
     ) -> Result<Prepared, Refusal> {
         let request = OcspRequest::from_der(request).map_err(Refusal::Malformed)?;
+        tally.decoded(&request);
         if request.single_request_count > CERT_IDS_MAX {
             return Err(Refusal::TooManyCertIds {
                 count: request.single_request_count,
@@ -163,12 +176,18 @@ impl Responder {
         // Only answers about one certificate, for anybody who asks.
         let is_kept = nonce.is_none() && request.single_request_count == 1;
         let mut due = None;
-        if is_kept && let Some(answer) = self.cache.get(request.first.cert_id.der) {
-            match self.standing(&answer, now) {
-                Standing::Current => return Ok(Prepared::Cached(answer)),
-                Standing::Due => due = Some(answer),
-                Standing::Over => {}
+        if is_kept {
+            if let Some(answer) = self.cache.get(request.first.cert_id.der) {
+                match self.standing(&answer, now) {
+                    Standing::Current => {
+                        tally.looked_up(true);
+                        return Ok(Prepared::Cached(answer));
+                    }
+                    Standing::Due => due = Some(answer),
+                    Standing::Over => {}
+                }
             }
+            tally.looked_up(false);
         }
 
         // Read before the table: an answer never claims a newer table than it was derived from.
@@ -245,6 +264,7 @@ impl Responder {
     async fn sign(
         &self,
         mut unsigned: Unsigned,
+        tally: &Tally<'_>,
         buffer: &mut BytesMut,
     ) -> Result<NewAnswer, Refusal> {
         let due = unsigned.due.take();
@@ -253,23 +273,30 @@ impl Responder {
         match (unsigned.credential.signer().speed(), keep) {
             (SigningSpeed::Inline, None) => {
                 let status = unsigned.status;
-                let response = unsigned.sign(buffer)?;
-                Ok(NewAnswer::Once(response, status))
+                let signed = unsigned.sign(buffer);
+                tally.signed(&signed);
+                Ok(NewAnswer::Once(signed?, status))
             }
-            (SigningSpeed::Inline, Some((cert_id, basis))) => match (unsigned.sign(buffer), due) {
-                (Ok(response), _) => {
-                    let answer = Arc::new(CachedAnswer::new(response, basis, renew_at));
-                    self.cache.insert(cert_id, Arc::clone(&answer));
-                    Ok(NewAnswer::Kept(answer))
+            (SigningSpeed::Inline, Some((cert_id, basis))) => {
+                let signed = unsigned.sign(buffer);
+                tally.signed(&signed);
+                match (signed, due) {
+                    (Ok(response), _) => {
+                        let answer = Arc::new(CachedAnswer::new(response, basis, renew_at));
+                        self.cache.insert(cert_id, Arc::clone(&answer));
+                        Ok(NewAnswer::Kept(answer))
+                    }
+                    // The one there is lives on.
+                    (Err(_), Some(due)) => Ok(NewAnswer::Kept(due)),
+                    (Err(error), None) => Err(error.into()),
                 }
-                // The one there is lives on.
-                (Err(_), Some(due)) => Ok(NewAnswer::Kept(due)),
-                (Err(error), None) => Err(error.into()),
-            },
+            }
             (SigningSpeed::Queued, None) => {
                 let status = unsigned.status;
                 let mut buffer = std::mem::take(buffer);
-                let response = self.pool.run(move || unsigned.sign(&mut buffer)).await??;
+                let totals = self.pool.totals();
+                let sign = move || totals.ended(unsigned.sign(&mut buffer));
+                let response = self.pool.run(sign).await??;
                 Ok(NewAnswer::Once(response, status))
             }
             (SigningSpeed::Queued, Some((cert_id, basis))) => {
@@ -280,8 +307,9 @@ impl Responder {
                 });
                 if let Some(under_way) = under_way {
                     let mut buffer = std::mem::take(buffer);
+                    let totals = self.pool.totals();
                     let sign = move || {
-                        let response = unsigned.sign(&mut buffer)?;
+                        let response = totals.ended(unsigned.sign(&mut buffer))?;
                         Ok(Arc::new(CachedAnswer::new(response, basis, renew_at)))
                     };
                     // Run or refused, everybody is told; and it is run though all have hung up: the next client wants it.

@@ -4,6 +4,8 @@
 //! forward behind some headroom; what stands in front of them (and, after signing, around them) is written back to front
 //! into that headroom, so that no length is guessed and nothing is moved.  thisUpdate and nextUpdate are decided here.
 
+use std::fmt;
+
 use bytes::{Bytes, BytesMut};
 use ocspry_wire::Time;
 use ocspry_wire::der::{oid, tag, write};
@@ -24,6 +26,17 @@ pub enum Limit {
     Signer,
     /// The issuer certificate's notAfter.
     Issuer,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Limit::Validity => "the policy's validity",
+            Limit::Source => "the list",
+            Limit::Signer => "the signer's certificate",
+            Limit::Issuer => "the issuer's certificate",
+        })
+    }
 }
 
 /// When an answer was made and how long it holds.
