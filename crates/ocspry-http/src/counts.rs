@@ -3,6 +3,7 @@
 //! From: `server`, `connection` and `ocsp`; each request is counted once, by its method and what became of it, both closed
 //! sets.  To: `metrics`, and whoever asks the server.
 
+use std::array;
 use std::sync::Arc;
 
 use hyper::Method;
@@ -43,7 +44,7 @@ impl ServerCounts {
             connections_expired_total: sum(|worker| worker.connections_expired.get()),
             panics_total: sum(|worker| worker.panics.get()),
             accept_errors_total: sum(|worker| worker.accept_errors.get()),
-            requests_total: sum(|worker| worker.requests.iter().flatten().map(Count::get).sum()),
+            requests_total: sum(|worker| worker.requests.0.iter().flatten().map(Count::get).sum()),
             not_modified_total: sum(|worker| worker.not_modified.get()),
             response_body_bytes_total: sum(|worker| worker.response_body_bytes.get()),
         }
@@ -74,20 +75,27 @@ pub(crate) struct WorkerCounts {
 }
 
 /// By [`MethodKind`], then by [`RequestOutcome`].
-type Requests = [[Count; RequestOutcome::COUNT]; MethodKind::ALL.len()];
+#[derive(Debug)]
+struct Requests([[Count; RequestOutcome::COUNT]; MethodKind::ALL.len()]);
+
+impl Default for Requests {
+    fn default() -> Requests {
+        Requests(array::from_fn(|_| array::from_fn(|_| Count::default())))
+    }
+}
 
 impl WorkerCounts {
     /// A request was answered.
     pub(crate) fn request_answered(&self, method: MethodKind, outcome: RequestOutcome) {
         // A number out of range would be a mistake of this module, and no reason to drop a client.
-        if let Some(count) = self.requests[method as usize].get(outcome.index()) {
+        if let Some(count) = self.requests.0[method as usize].get(outcome.index()) {
             count.add(1);
         }
     }
 
     /// How many requests of this method became this.
     pub(crate) fn requests(&self, method: MethodKind, outcome: RequestOutcome) -> u64 {
-        self.requests[method as usize][outcome.index()].get()
+        self.requests.0[method as usize][outcome.index()].get()
     }
 }
 

@@ -22,6 +22,8 @@ pub enum Peer {
     Curl,
     /// nginx.
     Nginx,
+    /// Prometheus's own check of metrics.
+    Promtool,
     /// Makes network namespaces.
     Unshare,
     /// Enters network namespaces.
@@ -69,6 +71,7 @@ impl Peer {
             Peer::Ocsptool => "ocsptool",
             Peer::Curl => "curl",
             Peer::Nginx => "nginx",
+            Peer::Promtool => "promtool",
             Peer::Unshare => "unshare",
             Peer::Nsenter => "nsenter",
             Peer::Ip => "ip",
@@ -81,6 +84,7 @@ impl Peer {
             Peer::Ocsptool => "gnutls-bin",
             Peer::Curl => "curl",
             Peer::Nginx => "nginx-light",
+            Peer::Promtool => "prometheus",
             Peer::Unshare | Peer::Nsenter => "util-linux",
             Peer::Ip => "iproute2",
         }
@@ -92,6 +96,7 @@ impl Peer {
             Peer::Ocsptool => "OCSPRY_TEST_OCSPTOOL",
             Peer::Curl => "OCSPRY_TEST_CURL",
             Peer::Nginx => "OCSPRY_TEST_NGINX",
+            Peer::Promtool => "OCSPRY_TEST_PROMTOOL",
             Peer::Unshare => "OCSPRY_TEST_UNSHARE",
             Peer::Nsenter => "OCSPRY_TEST_NSENTER",
             Peer::Ip => "OCSPRY_TEST_IP",
