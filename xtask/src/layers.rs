@@ -97,6 +97,8 @@ const CRATES: &[CrateRule] = &[
             "http-body-util",
             "hyper",
             "hyper-util",
+            "prometheus-client",
+            "serde_json",
             "socket2",
             "thiserror",
             "tokio",

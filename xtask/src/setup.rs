@@ -91,6 +91,11 @@ const PEERS: &[Peer] = &[
         purpose: "HTTP client",
     },
     Peer {
+        program: "promtool",
+        package: "prometheus",
+        purpose: "check of metrics",
+    },
+    Peer {
         program: "ip",
         package: "iproute2",
         purpose: "network namespaces of tests",

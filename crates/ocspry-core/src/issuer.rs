@@ -12,8 +12,10 @@ use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CertId, HashAlgorithm};
 
 use crate::produced::ProducedTimes;
+use crate::response::lifetime;
 use crate::{
-    OwnedCertificate, Policy, ResponderCredential, StatusTable, UnknownIssuerPolicy, crypto,
+    OwnedCertificate, Policy, Refusal, ResponderCredential, StatusTable, UnknownIssuerPolicy,
+    crypto,
 };
 
 /// Which issuer of an [`IssuerSet`]: an index that only the set can make.
@@ -220,6 +222,22 @@ impl Issuer {
     /// When answers about its certificates were made.
     pub(crate) fn produced(&self) -> &ProducedTimes {
         &self.produced
+    }
+
+    /// Would a request about one of its certificates be answered at `now`?  By the rules that the request would meet.
+    ///
+    /// # Errors
+    /// What would be said instead.
+    pub fn can_answer(&self, now: Time) -> Result<(), Refusal> {
+        if now > self.not_after {
+            return Err(Refusal::IssuerExpired {
+                not_after: self.not_after,
+            });
+        }
+        let table = self.table_guard();
+        let table = table.as_ref().ok_or(Refusal::SourceMissing)?;
+        let credential = self.credential().ok_or(Refusal::SignerMissing)?;
+        lifetime(table.window(), self, &credential, now).map(|_| ())
     }
 
     /// Name hash AND key hash, under the CertID's own algorithm (DESIGN rule 5).

@@ -5,6 +5,7 @@
 //! connection ends when the server stops.
 
 use crate::admission::Permit;
+use crate::counts::{MethodKind, RequestOutcome};
 use crate::deadlines::{Deadline, Phase, Verdict, Watched};
 use crate::framing::Framing;
 use crate::ocsp;
@@ -67,11 +68,18 @@ pub(crate) async fn serve(stream: TcpStream, worker: Rc<Worker>, permit: Permit,
 
     match end {
         End::Closed => {}
-        End::Failed(error) => tracing::debug!(%error, "connection failed"),
+        End::Failed(error) => {
+            tracing::debug!(%error, "connection failed");
+            // hyper has refused it with 400, 414 or 431.
+            if error.is_parse() {
+                let counts = worker.counts();
+                counts.request_answered(MethodKind::Other, RequestOutcome::MalformedHttp);
+            }
+        }
         End::Expired(phase) => {
             tracing::debug!(?phase, "connection took too long");
             if phase != Phase::Linger {
-                worker.counts().connection_expired();
+                worker.counts().connections_expired.add(1);
             }
             if phase == Phase::Request {
                 let stream = http.into_parts().io.into_inner().stream;
@@ -80,7 +88,7 @@ pub(crate) async fn serve(stream: TcpStream, worker: Rc<Worker>, permit: Permit,
         }
         End::Panicked => {
             tracing::debug!("connection dropped: a panic in its request");
-            worker.counts().panicked();
+            worker.counts().panics.add(1);
         }
     }
     drop((permit, watched));

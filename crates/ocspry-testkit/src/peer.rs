@@ -26,6 +26,8 @@ pub enum Peer {
     Haproxy,
     /// Varnish.
     Varnish,
+    /// Prometheus's own check of metrics.
+    Promtool,
     /// Makes network namespaces.
     Unshare,
     /// Enters network namespaces.
@@ -75,6 +77,7 @@ impl Peer {
             Peer::Nginx => "nginx",
             Peer::Haproxy => "haproxy",
             Peer::Varnish => "varnishd",
+            Peer::Promtool => "promtool",
             Peer::Unshare => "unshare",
             Peer::Nsenter => "nsenter",
             Peer::Ip => "ip",
@@ -89,6 +92,7 @@ impl Peer {
             Peer::Nginx => "nginx-light",
             Peer::Haproxy => "haproxy",
             Peer::Varnish => "varnish",
+            Peer::Promtool => "prometheus",
             Peer::Unshare | Peer::Nsenter => "util-linux",
             Peer::Ip => "iproute2",
         }
@@ -102,6 +106,7 @@ impl Peer {
             Peer::Nginx => "OCSPRY_TEST_NGINX",
             Peer::Haproxy => "OCSPRY_TEST_HAPROXY",
             Peer::Varnish => "OCSPRY_TEST_VARNISH",
+            Peer::Promtool => "OCSPRY_TEST_PROMTOOL",
             Peer::Unshare => "OCSPRY_TEST_UNSHARE",
             Peer::Nsenter => "OCSPRY_TEST_NSENTER",
             Peer::Ip => "OCSPRY_TEST_IP",

@@ -12,6 +12,7 @@ use ocspry_wire::Time;
 
 use crate::config::{Config, ConfigError, IssuerConfig, Place, StateChoice};
 use crate::credential_files::{CredentialFiles, CredentialReport, PairError, PairWarning};
+use crate::issuer_report::Problems;
 use crate::stage::Stages;
 
 /// What one configuration became.
@@ -36,6 +37,8 @@ pub(crate) struct RunningIssuer {
     pub(crate) credentials: CredentialFiles,
     /// How far list and signer are through their time, as last said.
     pub(crate) told: Stages,
+    /// What was wrong at the last look, for the admin listener.
+    pub(crate) problems: Problems,
 }
 
 impl RunningIssuer {
@@ -203,6 +206,7 @@ pub(crate) fn build(
         refresher,
         credentials,
         told: Stages::UNTOLD,
+        problems: Problems::default(),
     };
     (running, FirstLook { list, pair })
 }

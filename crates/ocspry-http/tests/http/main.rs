@@ -6,6 +6,7 @@
     reason = "a test that cannot go on says where; clippy exempts only test functions, not what they share"
 )]
 
+mod admin;
 mod caching;
 mod corpus;
 mod deadlines;

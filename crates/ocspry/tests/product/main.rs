@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without stops it")]
 
+mod admin;
 mod answers;
 mod clients;
 mod configuration;
