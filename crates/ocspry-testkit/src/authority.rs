@@ -37,7 +37,7 @@ pub struct Authority {
 }
 
 /// A certificate and the private key that belongs to it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Credential {
     /// The certificate, DER.
     pub certificate: Vec<u8>,
@@ -73,6 +73,8 @@ pub struct CertificateSpec {
     pub ocsp_nocheck: bool,
     /// A dNSName in subjectAltName.
     pub dns_name: Option<String>,
+    /// Where to ask, in authorityInfoAccess; None = absent.
+    pub ocsp_url: Option<String>,
 }
 
 /// keyUsage bits.
@@ -83,6 +85,10 @@ const CRL_SIGN: u8 = 0x02;
 const KP_SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
 /// id-ce-subjectAltName.
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
+/// id-pe-authorityInfoAccess.
+const AUTHORITY_INFO_ACCESS: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01];
+/// id-ad-ocsp.
+const AD_OCSP: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01];
 /// id-ce-subjectKeyIdentifier.
 const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x0e];
 
@@ -99,6 +105,7 @@ impl CertificateSpec {
             ext_key_usage: Vec::new(),
             ocsp_nocheck: false,
             dns_name: None,
+            ocsp_url: None,
         }
     }
 
@@ -114,6 +121,7 @@ impl CertificateSpec {
             ext_key_usage: vec![known::KP_OCSP_SIGNING],
             ocsp_nocheck: true,
             dns_name: None,
+            ocsp_url: None,
         }
     }
 
@@ -129,6 +137,7 @@ impl CertificateSpec {
             ext_key_usage: vec![KP_SERVER_AUTH],
             ocsp_nocheck: false,
             dns_name: Some(name.to_owned()),
+            ocsp_url: None,
         }
     }
 }
@@ -201,6 +210,14 @@ impl Authority {
     /// A delegated responder as it should be.
     pub fn responder(&self, kind: KeyKind) -> Credential {
         self.issue_with_key(&CertificateSpec::responder("OCSP responder"), kind)
+    }
+
+    /// The CA itself, for answers that it signs with its own key.
+    pub fn credential(&self) -> Credential {
+        Credential {
+            certificate: self.certificate.clone(),
+            key: self.key.clone(),
+        }
     }
 
     /// A server certificate with a given serial number (content octets); its key is thrown away.
@@ -286,6 +303,12 @@ fn extensions(
     if let Some(name) = &spec.dns_name {
         let value = sequence(&[&element(tag::context_primitive(2), name.as_bytes())]);
         all.push(extension(SUBJECT_ALT_NAME, false, &value));
+    }
+    if let Some(url) = &spec.ocsp_url {
+        const URI: u8 = tag::context_primitive(6);
+        let description = sequence(&[&oid(AD_OCSP), &element(URI, url.as_bytes())]);
+        let value = sequence(&[&description]);
+        all.push(extension(AUTHORITY_INFO_ACCESS, false, &value));
     }
     let subject_key = element(tag::OCTET_STRING, &key_identifier(public_key_info));
     all.push(extension(SUBJECT_KEY_IDENTIFIER, false, &subject_key));

@@ -1,0 +1,13 @@
+//! Other people's OCSP clients against the real binary, and against an impostor that they must refuse.
+//!
+//! One module for each client.  `scene` has the responders that every client meets and the battery that each passes;
+//! `matrix` keeps what was seen, for `cargo xtask interop` and docs/interop.md.
+
+#![expect(clippy::unwrap_used, reason = "what a test cannot do without stops it")]
+
+mod matrix;
+mod openssl;
+mod scene;
+#[path = "../product/site.rs"]
+#[expect(dead_code, reason = "the product's tests use the rest")]
+mod site;
