@@ -190,19 +190,12 @@ impl Matrix {
         let mut out = String::new();
         for table in &self.tables {
             let _ = writeln!(out, "{}:", table.name);
-            let lines = table.cells();
-            let widths: Vec<usize> = (0..lines[0].len())
-                .map(|column| {
-                    let width = |line: &Vec<String>| line[column].chars().count();
-                    lines.iter().map(width).max().unwrap_or(0)
-                })
-                .collect();
+            let mut lines = aligned(&table.cells());
+            if lines[0].chars().count() > TERMINAL_WIDTH_MAX {
+                lines = aligned(&table.cell_by_cell());
+            }
             for line in &lines {
-                let mut text = String::new();
-                for (cell, width) in line.iter().zip(&widths) {
-                    let _ = write!(text, "{cell:width$}  ");
-                }
-                let _ = writeln!(out, "{}", text.trim_end());
+                let _ = writeln!(out, "{line}");
             }
             for note in table.notes() {
                 let _ = writeln!(out, "{note}");
@@ -285,6 +278,18 @@ impl Table {
         lines
     }
 
+    /// One line for each cell, without versions.
+    fn cell_by_cell(&self) -> Vec<Vec<String>> {
+        let lines = self.cells();
+        let (head, rows) = (&lines[0], &lines[1..]);
+        rows.iter()
+            .flat_map(|row| {
+                let cells = head.iter().zip(row).skip(2);
+                cells.map(|(column, cell)| vec![row[0].clone(), column.clone(), cell.clone()])
+            })
+            .collect()
+    }
+
     /// What is to be said of single cells.
     fn notes(&self) -> Vec<String> {
         self.planned
@@ -296,6 +301,27 @@ impl Table {
             })
             .collect()
     }
+}
+
+/// Lines of one cell behind the other, each as wide as the widest of its column.
+fn aligned(lines: &[Vec<String>]) -> Vec<String> {
+    let columns = lines.first().map_or(0, Vec::len);
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| {
+            let width = |line: &Vec<String>| line[column].chars().count();
+            lines.iter().map(width).max().unwrap_or(0)
+        })
+        .collect();
+    lines
+        .iter()
+        .map(|line| {
+            let mut text = String::new();
+            for (cell, width) in line.iter().zip(&widths) {
+                let _ = write!(text, "{cell:width$}  ");
+            }
+            text.trim_end().to_owned()
+        })
+        .collect()
 }
 
 fn heading(name: &str) -> String {
@@ -378,6 +404,8 @@ const RED: &str = "red";
 /// The verdict of a cell that holds a text and can be neither right nor wrong.
 const SEEN: &str = "seen";
 const VERSION: &str = "version seen";
+/// A table that is wider is printed cell by cell.
+const TERMINAL_WIDTH_MAX: usize = 200;
 
 #[cfg(test)]
 mod tests {

@@ -187,6 +187,7 @@ const fn file(path: &'static str, package: &'static str, purpose: &'static str) 
 const NEEDS: &[Need] = &[
     program("openssl", "openssl", "OCSP client"),
     program("ocsptool", "gnutls-bin", "OCSP client of GnuTLS"),
+    program("gnutls-cli", "gnutls-bin", "TLS client that asks by OCSP"),
     program(
         "nginx",
         "nginx-light",

@@ -197,7 +197,8 @@ struct Shared {
 struct State {
     stopped: bool,
     streams: Vec<TcpStream>,
-    requests: Vec<Vec<u8>>,
+    /// Method and OCSPRequest.
+    requests: Vec<(String, Vec<u8>)>,
 }
 
 impl Impostor {
@@ -233,7 +234,16 @@ impl Impostor {
 
     /// The OCSP requests that have come, in order: a client that never asked has refused nothing.
     pub fn requests(&self) -> Vec<Vec<u8>> {
-        self.shared.lock().requests.clone()
+        let state = self.shared.lock();
+        let requests = state.requests.iter().map(|(_, request)| request.clone());
+        requests.collect()
+    }
+
+    /// The HTTP methods by which they have come.
+    pub fn methods(&self) -> Vec<String> {
+        let state = self.shared.lock();
+        let methods = state.requests.iter().map(|(method, _)| method.clone());
+        methods.collect()
     }
 }
 
@@ -276,14 +286,16 @@ fn accept(listener: &TcpListener, shared: &Shared) {
             drop(state);
             scope.spawn(move || {
                 // What a client does to its own connection is its own affair.
-                let _ = serve(stream, shared);
+                let _ = serve(&stream, shared);
+                // The other end in the list would keep it open, and some clients read to the end.
+                let _ = stream.shutdown(Shutdown::Both);
             });
         }
     });
 }
 
 /// Answers what comes over one connection, until one side has had enough.
-fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
+fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_read_timeout(Some(IDLE_MAX))?;
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
@@ -304,7 +316,8 @@ fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
             respond(reader.get_mut(), &head, 404, &[])?;
             continue;
         };
-        shared.lock().requests.push(request.clone());
+        let asked = (head.method.clone(), request.clone());
+        shared.lock().requests.push(asked);
         match &shared.mask.lie {
             Lie::HttpStatus(status) => respond(reader.get_mut(), &head, *status, &[])?,
             Lie::Hang => {
@@ -334,7 +347,7 @@ fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
     Ok(())
 }
 
-fn respond(stream: &mut TcpStream, head: &Head, status: u16, body: &[u8]) -> io::Result<()> {
+fn respond(stream: &mut &TcpStream, head: &Head, status: u16, body: &[u8]) -> io::Result<()> {
     let connection = if head.keeps_alive {
         "keep-alive"
     } else {
@@ -361,7 +374,7 @@ struct Head {
 
 impl Head {
     /// None = the client has closed between two requests.
-    fn read(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Head>> {
+    fn read(reader: &mut BufReader<&TcpStream>) -> io::Result<Option<Head>> {
         let mut lines = Vec::new();
         let mut head = reader.by_ref().take(HEAD_BYTES_MAX);
         loop {

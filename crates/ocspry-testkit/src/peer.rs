@@ -18,6 +18,8 @@ pub enum Peer {
     Openssl,
     /// GnuTLS's OCSP client.
     Ocsptool,
+    /// GnuTLS's TLS client.
+    GnutlsCli,
     /// curl.
     Curl,
     /// nginx.
@@ -111,6 +113,7 @@ impl Peer {
         let (program, package, variable) = match self {
             Peer::Openssl => ("openssl", "openssl", "OCSPRY_TEST_OPENSSL"),
             Peer::Ocsptool => ("ocsptool", "gnutls-bin", "OCSPRY_TEST_OCSPTOOL"),
+            Peer::GnutlsCli => ("gnutls-cli", "gnutls-bin", "OCSPRY_TEST_GNUTLS_CLI"),
             Peer::Curl => ("curl", "curl", "OCSPRY_TEST_CURL"),
             Peer::Nginx => ("nginx", "nginx-light", "OCSPRY_TEST_NGINX"),
             Peer::Unshare => ("unshare", "util-linux", "OCSPRY_TEST_UNSHARE"),

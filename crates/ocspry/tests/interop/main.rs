@@ -5,9 +5,16 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without stops it")]
 
+mod child;
+mod gnutls;
+mod java;
 mod matrix;
+mod nss;
 mod openssl;
+mod pkilint;
+mod pyca;
 mod scene;
 #[path = "../product/site.rs"]
 #[expect(dead_code, reason = "the product's tests use the rest")]
 mod site;
+mod strongswan;

@@ -12,15 +12,41 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub(crate) enum Client {
     /// `openssl ocsp`.
     OpensslOcsp,
+    /// GnuTLS.
+    Ocsptool,
+    /// The JDK, asking by POST.
+    JavaPost,
+    /// The JDK, asking by GET.
+    JavaGet,
+    /// A script over pyca/cryptography.
+    Pyca,
+    /// NSS.
+    Ocspclnt,
+    /// strongSwan.
+    StrongswanPki,
 }
 
 impl Client {
-    const ALL: &[Client] = &[Client::OpensslOcsp];
+    const ALL: &[Client] = &[
+        Client::OpensslOcsp,
+        Client::Ocsptool,
+        Client::JavaPost,
+        Client::JavaGet,
+        Client::Pyca,
+        Client::Ocspclnt,
+        Client::StrongswanPki,
+    ];
 
     /// As the row is called.
     fn name(self) -> &'static str {
         match self {
             Client::OpensslOcsp => "openssl ocsp",
+            Client::Ocsptool => "GnuTLS ocsptool",
+            Client::JavaPost => "Java PKIX, POST",
+            Client::JavaGet => "Java PKIX, GET",
+            Client::Pyca => "pyca/cryptography, own script",
+            Client::Ocspclnt => "NSS ocspclnt",
+            Client::StrongswanPki => "strongSwan pki",
         }
     }
 }
@@ -90,6 +116,8 @@ impl Occasion {
 
 const VERDICTS: &str = "verdicts";
 const REACTIONS: &str = "reactions";
+/// The table of what the linter says; a row for each class of answer.
+pub(crate) const LINTER: &str = "linter";
 
 /// The row of one client, cell by cell.
 #[derive(Debug)]
@@ -149,6 +177,16 @@ impl Row {
     }
 }
 
+/// The version of a Debian package, for a program that does not tell its own; empty where there is no such package.
+pub(crate) fn package_version(package: &str) -> String {
+    let mut query = std::process::Command::new("dpkg-query");
+    query.args(["--show", "--showformat", "${Package} ${Version}", package]);
+    query.output().map_or_else(
+        |_| String::new(),
+        |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+    )
+}
+
 /// What is to be said of a green cell; mostly nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Note(pub(crate) &'static str);
@@ -184,6 +222,9 @@ fn every_client_has_a_name_of_its_own_and_all_its_cells_are_planned() {
         for occasion in Occasion::ALL {
             write(&["plan", REACTIONS, name, occasion.name()]);
         }
+    }
+    for class in crate::pkilint::classes() {
+        write(&["plan", LINTER, &class, "pkilint"]);
     }
     names.sort_unstable();
     names.dedup();

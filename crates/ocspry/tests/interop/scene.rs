@@ -4,11 +4,12 @@
 //! it does not lie.  From: the clients' modules.  To: `matrix`.
 
 use crate::matrix::{Note, Occasion, PLAIN, Row, Situation};
-use crate::site::{GOOD, Site};
+use crate::site::{GOOD, REVOKED, Site};
 use ocspry_testkit::{
-    ClosedPort, CrlSpec, Impostor, KeyKind, Lie, OcspryProcess, OtherDelegate, now, pem,
+    CertificateSpec, ClosedPort, CrlSpec, HttpClient, Impostor, KeyKind, Lie, OcspryProcess,
+    OtherDelegate, Run, now, pem,
 };
-use ocspry_wire::ocsp::{CertStatus, ErrorStatus};
+use ocspry_wire::ocsp::{CertStatus, ErrorStatus, OcspRequest};
 use std::sync::Arc;
 
 /// One CA, and all that may answer for it or pretend to.
@@ -39,6 +40,13 @@ impl Unknowing {
         match self {
             Unknowing::Ocspry(process) => process.url(),
             Unknowing::Impostor(impostor) => impostor.url(),
+        }
+    }
+
+    pub(crate) fn connect(&self) -> HttpClient {
+        match self {
+            Unknowing::Ocspry(process) => process.connect(),
+            Unknowing::Impostor(impostor) => HttpClient::connect(impostor.port()).unwrap(),
         }
     }
 
@@ -97,6 +105,16 @@ impl Scene {
         Impostor::start(&self.site.ca, &self.site.responder, lie)
     }
 
+    /// A certificate of the CA that names a responder, written to a file; for clients that ask where it says.
+    pub(crate) fn write_certificate(&self, name: &str, serial: &[u8], url: &str) {
+        let mut spec = CertificateSpec::server("server.example");
+        spec.serial = Some(serial.to_vec());
+        spec.ocsp_url = Some(url.to_owned());
+        let key = self.site.ca.key.public_key_info();
+        let certificate = self.site.ca.issue(&spec, &key);
+        self.site.write(name, pem("CERTIFICATE", &certificate));
+    }
+
     /// A delegate of a CA under the same root, whose chain is as good as the right one's.
     pub(crate) fn sibling_delegate(&self) -> Lie {
         let sibling = self.site.root.intermediate("Sibling", KeyKind::P256);
@@ -135,6 +153,14 @@ impl Subject {
         match self {
             Subject::Server => "server.pem",
             Subject::Revoked => "revoked.pem",
+        }
+    }
+
+    /// Its serial number.
+    pub(crate) fn serial(self) -> &'static [u8] {
+        match self {
+            Subject::Server => GOOD,
+            Subject::Revoked => REVOKED,
         }
     }
 }
@@ -189,15 +215,19 @@ pub(crate) enum Nonce {
 pub(crate) enum Nonces {
     /// As the question says.
     Both,
+    /// Always: the question is not heard.
+    Always,
     /// Never, and so none is missed.
     Never,
 }
 
-/// Every situation and every occasion, once or more, and what the client makes of them.
+/// Every situation and every occasion, once or more, and what the client makes of them; `left_out` are cells that the
+/// caller fills by other means.
 pub(crate) fn battery(
     row: &mut Row,
     scene: &Scene,
     nonces: Nonces,
+    left_out: &[Situation],
     ask: impl Fn(Question<'_>) -> Said,
 ) {
     let about = |url: &str, subject: Subject, nonce: Nonce| {
@@ -209,6 +239,7 @@ pub(crate) fn battery(
     };
     let each: &[Nonce] = match nonces {
         Nonces::Both => &[Nonce::Without, Nonce::With],
+        Nonces::Always => &[Nonce::With],
         Nonces::Never => &[Nonce::Without],
     };
     let first = each[0];
@@ -240,6 +271,9 @@ pub(crate) fn battery(
             vec![Lie::ForeignDelegate, scene.sibling_delegate()],
         ),
     ];
+    let lies = lies
+        .into_iter()
+        .filter(|(situation, _)| !left_out.contains(situation));
     for (situation, lies) in lies {
         row.cell(situation, || {
             // Believed without the lie, so that a refusal is the lie's.
@@ -282,6 +316,12 @@ pub(crate) fn battery(
         }
         let impostor = scene.impostor(Lie::WithoutNonce);
         let said = about(&impostor.url(), Subject::Server, Nonce::With);
+        let asked = impostor.requests();
+        let has_nonce = |request: &[u8]| OcspRequest::from_der(request).unwrap().nonce.is_some();
+        assert!(
+            asked.iter().any(|request| has_nonce(request)),
+            "{asked:02x?}"
+        );
         match said {
             Said::Refused(words) => format!("refuses: {words}"),
             said => format!("accepts: {}", said.words()),
@@ -300,4 +340,11 @@ fn without_port(words: &str, url: &str) -> String {
     let authority = url.trim_start_matches("http://").trim_end_matches('/');
     let port = authority.rsplit(':').next().unwrap_or_default();
     words.replace(port, "PORT")
+}
+
+/// The first line, on stdout and then on stderr, that holds `part`, behind the exit code.
+pub(crate) fn words(run: &Run, part: &str) -> Option<String> {
+    let mut lines = run.stdout.lines().chain(run.stderr.lines());
+    let line = lines.find(|line| line.contains(part))?;
+    Some(format!("exit {}: {}", run.code.unwrap_or(-1), line.trim()))
 }
