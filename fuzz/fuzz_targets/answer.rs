@@ -95,6 +95,7 @@ static FIXTURE: LazyLock<Responder> = LazyLock::new(|| {
     let policy = Policy {
         validity: None,
         nonce: NoncePolicy::Echo,
+        ..Policy::DEFAULT
     };
     let issuer = Arc::new(Issuer::new("fixed".to_owned(), certificate, policy));
     let pair = Ed25519KeyPair::from_pkcs8(ISSUER_KEY).expect("a key");
@@ -118,6 +119,7 @@ static FIXTURE: LazyLock<Responder> = LazyLock::new(|| {
         origin: "fixed".to_owned(),
         crl_number: None,
         digest: [0; 32],
+        signature_algorithm: None,
     };
     issuer.set_table(Some(Arc::new(table.build(window, source))));
 
@@ -148,7 +150,12 @@ impl Signer for FixedSigner {
         SigningSpeed::Inline
     }
 
-    fn sign(&self, message: &[u8], signature: &mut Vec<u8>) -> Result<(), SignError> {
+    fn sign(
+        &self,
+        _algorithm: SignatureAlgorithm,
+        message: &[u8],
+        signature: &mut Vec<u8>,
+    ) -> Result<(), SignError> {
         signature.extend_from_slice(self.pair.sign(message).as_ref());
         Ok(())
     }

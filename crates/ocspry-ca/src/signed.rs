@@ -13,7 +13,7 @@ use ocspry_wire::x509::SubjectPublicKeyInfo;
 pub(crate) fn sign(to_be_signed: &[u8], key: &CaKey) -> Result<Vec<u8>, CaError> {
     let algorithm = key.signer().algorithm();
     let mut signature = Vec::new();
-    key.signer().sign(to_be_signed, &mut signature)?;
+    key.signer().sign(algorithm, to_be_signed, &mut signature)?;
 
     let public_key = SubjectPublicKeyInfo::from_der(key.public_key_info())
         .map_err(|_| CaError::SignatureFault)?;

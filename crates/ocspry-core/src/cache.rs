@@ -11,22 +11,44 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use ocspry_wire::Time;
-use ocspry_wire::ocsp::CertStatus;
-use ocspry_wire::x509::SerialNumber;
-use quick_cache::{Weighter, sync, unsync};
+use ocspry_wire::x509::{SerialNumber, SignatureAlgorithm};
+use quick_cache::{Equivalent, Weighter, sync, unsync};
 use tokio::sync::oneshot;
 
-use crate::responder::is_provisional;
+use crate::policy::{Verdict, is_provisional};
 use crate::signing::gave_up;
 use crate::{
     CLOCK_BEHIND_SECONDS_MAX, Issuer, IssuerId, SignError, SignedResponse, ValidityWindow,
 };
 
-/// What everybody shares: answers by the exact octets of their CertID, which name the issuer under one hash algorithm
-/// and one encoding, and the serial; so a SHA-1 CertID is never answered with a SHA-256 one (DESIGN rule 4).
+/// What everybody shares.
 pub(crate) struct ResponseCache {
-    answers: sync::Cache<Box<[u8]>, Arc<CachedAnswer>, Octets>,
+    answers: sync::Cache<AnswerKey, Arc<CachedAnswer>, Octets>,
     in_flight: Mutex<InFlight>,
+}
+
+/// What one answer serves: the exact octets of a CertID, which name the issuer under one hash algorithm and one encoding,
+/// and the serial, so that a SHA-1 CertID is never answered with a SHA-256 one (DESIGN rule 4); and how it is signed, so
+/// that nobody gets what another client preferred (ALG-11).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct AnswerKey {
+    /// The CertID.
+    pub(crate) cert_id: Box<[u8]>,
+    /// The algorithm of the signature.
+    pub(crate) algorithm: SignatureAlgorithm,
+}
+
+/// The same, borrowed; fields in the same order, so that both hash alike.
+#[derive(Hash)]
+struct AnswerKeyView<'a> {
+    cert_id: &'a [u8],
+    algorithm: SignatureAlgorithm,
+}
+
+impl Equivalent<AnswerKey> for AnswerKeyView<'_> {
+    fn equivalent(&self, key: &AnswerKey) -> bool {
+        self.algorithm == key.algorithm && *self.cert_id == *key.cert_id
+    }
 }
 
 /// Who waits for which signature.
@@ -35,8 +57,8 @@ type InFlight = HashMap<Flight, Vec<oneshot::Sender<Signed>>>;
 /// A signature under way: whoever asks after a newer table or signer came does not wait for an older one's.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Flight {
-    /// The CertID.
-    pub(crate) cert_id: Box<[u8]>,
+    /// What the answer will serve.
+    pub(crate) key: AnswerKey,
     /// The generation of the table.
     pub(crate) generation: u64,
     /// The id of the credential.
@@ -73,8 +95,8 @@ pub(crate) struct Basis {
     pub(crate) credential: u64,
     /// Which certificate.
     pub(crate) serial_number: SerialNumber,
-    /// What is said of it.
-    pub(crate) status: CertStatus,
+    /// What is said of it; of a CA that is none of ours, `unknown`, whatever this issuer's table says of the serial.
+    pub(crate) verdict: Verdict,
 }
 
 /// What may be done with a cached answer.
@@ -101,10 +123,11 @@ impl Basis {
         }
         let table = issuer.table_guard();
         // What may change back does not outlive its generation, even if the next one says the same.
-        let says_the_same = !is_provisional(self.status)
+        let says_the_same = !is_provisional(self.verdict.cert_status)
             && table.as_ref().is_some_and(|table| {
+                let found = table.lookup(&self.serial_number);
                 table.window() == self.source
-                    && table.lookup(&self.serial_number).cert_status() == self.status
+                    && issuer.policy().verdict(found, table.absence()) == Some(self.verdict)
             });
         if says_the_same {
             generation.fetch_max(newest, Ordering::AcqRel);
@@ -157,14 +180,18 @@ impl ResponseCache {
         }
     }
 
-    /// The answer kept for a CertID, which may not hold any more.
-    pub(crate) fn get(&self, cert_id: &[u8]) -> Option<Arc<CachedAnswer>> {
-        self.answers.get(cert_id)
+    /// The answer kept for a CertID, signed so, which may not hold any more.
+    pub(crate) fn get(
+        &self,
+        cert_id: &[u8],
+        algorithm: SignatureAlgorithm,
+    ) -> Option<Arc<CachedAnswer>> {
+        self.answers.get(&AnswerKeyView { cert_id, algorithm })
     }
 
     /// Keeps an answer.
-    pub(crate) fn insert(&self, cert_id: Box<[u8]>, answer: Arc<CachedAnswer>) {
-        self.answers.insert(cert_id, answer);
+    pub(crate) fn insert(&self, key: AnswerKey, answer: Arc<CachedAnswer>) {
+        self.answers.insert(key, answer);
     }
 
     /// Waits for this signature if it is under way.  With an [`UnderWay`] it was not, and it is the caller who has to
@@ -220,8 +247,8 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         if let Ok(answer) = &self.end {
-            let cert_id = self.flight.cert_id.clone();
-            self.cache.insert(cert_id, Arc::clone(answer));
+            self.cache
+                .insert(self.flight.key.clone(), Arc::clone(answer));
         }
         let waiting = self.cache.in_flight().remove(&self.flight);
         let waiting = waiting.unwrap_or_default();
@@ -268,9 +295,19 @@ impl RecentAnswers {
 struct Octets;
 
 impl Weighter<Box<[u8]>, Arc<CachedAnswer>> for Octets {
-    fn weight(&self, key: &Box<[u8]>, answer: &Arc<CachedAnswer>) -> u64 {
-        (key.len() + answer.response.der.len() + OVERHEAD_OCTETS) as u64
+    fn weight(&self, request: &Box<[u8]>, answer: &Arc<CachedAnswer>) -> u64 {
+        octets(request, answer)
     }
+}
+
+impl Weighter<AnswerKey, Arc<CachedAnswer>> for Octets {
+    fn weight(&self, key: &AnswerKey, answer: &Arc<CachedAnswer>) -> u64 {
+        octets(&key.cert_id, answer)
+    }
+}
+
+fn octets(key: &[u8], answer: &CachedAnswer) -> u64 {
+    (key.len() + answer.response.der.len() + OVERHEAD_OCTETS) as u64
 }
 
 /// What an entry takes beside its key and its DER: facts, counts, the cache's own books.

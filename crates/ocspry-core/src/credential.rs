@@ -14,7 +14,10 @@ use ocspry_wire::x509::display_name;
 use ocspry_wire::x509::{Certificate, SignatureAlgorithm, SubjectPublicKeyInfo};
 
 use crate::crypto::VerifyError;
-use crate::{Issuer, OwnedCertificate, SignError, Signer, crypto};
+use crate::{
+    CertificatesPolicy, Issuer, OwnedCertificate, ResponderIdPolicy, SignError, SignatureHash,
+    Signer, crypto,
+};
 
 /// A key and a certificate that may answer for one issuer.
 pub struct ResponderCredential {
@@ -22,6 +25,8 @@ pub struct ResponderCredential {
     kind: CredentialKind,
     certificate: OwnedCertificate,
     signer: Arc<dyn Signer>,
+    /// Those that the operator admits, the usual one first.
+    algorithms: Vec<SignatureAlgorithm>,
     not_before: Time,
     not_after: Time,
     responder_id: Vec<u8>,
@@ -112,6 +117,20 @@ pub enum CredentialError {
         /// Its first second.
         not_before: Time,
     },
+    /// The issuer wants stronger hashes than the key signs with.
+    #[error(
+        "the key of {subject} signs with {algorithm}, and the issuer asks for {hash} at the least: use another key, or lower signature-hash-min",
+        algorithm = algorithm.name(),
+        hash = hash.name()
+    )]
+    WeakHash {
+        /// The certificate's subject.
+        subject: String,
+        /// What the key signs with.
+        algorithm: SignatureAlgorithm,
+        /// The issuer's floor.
+        hash: SignatureHash,
+    },
     /// The first signature could not be made.
     #[error("the key of {subject} could not sign")]
     Sign {
@@ -176,8 +195,9 @@ impl ResponderCredential {
             let subject = display_name(view.subject);
             warnings.push(CredentialWarning::IssuerWithoutDigitalSignature { subject });
         }
-        check_validity_and_key(&view, signer.as_ref(), now)?;
-        let credential = Self::assemble(CredentialKind::Issuer, certificate.clone(), signer);
+        let algorithms = check_validity_and_key(&view, signer.as_ref(), issuer, now)?;
+        let kind = CredentialKind::Issuer;
+        let credential = Self::assemble(kind, certificate.clone(), signer, algorithms, issuer);
         Ok((credential, warnings))
     }
 
@@ -226,7 +246,7 @@ impl ResponderCredential {
         if view.key_usage.is_some_and(|usage| !usage.digital_signature) {
             return Err(CredentialError::NoDigitalSignature { subject: subject() });
         }
-        check_validity_and_key(&view, signer.as_ref(), now)?;
+        let algorithms = check_validity_and_key(&view, signer.as_ref(), issuer, now)?;
         let mut warnings = Vec::new();
         if !view.has_ocsp_nocheck {
             warnings.push(CredentialWarning::NoOcspNocheck { subject: subject() });
@@ -234,8 +254,24 @@ impl ResponderCredential {
         if view.signature_algorithm == Some(SignatureAlgorithm::RsaSha1) {
             warnings.push(CredentialWarning::Sha1Signed { subject: subject() });
         }
-        let credential = Self::assemble(CredentialKind::Delegated, certificate.clone(), signer);
+        let kind = CredentialKind::Delegated;
+        let credential = Self::assemble(kind, certificate.clone(), signer, algorithms, issuer);
         Ok((credential, warnings))
+    }
+
+    /// The same key and certificate for the same issuer under another policy.
+    ///
+    /// # Errors
+    /// As when it was made: the certificate may have run out, and the policy may ask for more.
+    pub fn again_for(&self, issuer: &Issuer, now: Time) -> Result<Self, CredentialError> {
+        let signer = Arc::clone(&self.signer);
+        let made = match self.kind {
+            CredentialKind::Issuer => Self::issuer(signer, issuer, now),
+            CredentialKind::Delegated => {
+                Self::delegated(self.certificate.clone(), signer, issuer, now)
+            }
+        };
+        made.map(|(credential, _)| credential)
     }
 
     /// Precomputes what every answer repeats.
@@ -243,23 +279,33 @@ impl ResponderCredential {
         kind: CredentialKind,
         certificate: OwnedCertificate,
         signer: Arc<dyn Signer>,
+        algorithms: Vec<SignatureAlgorithm>,
+        issuer: &Issuer,
     ) -> Self {
         let view = certificate.view();
-        // ResponderID byKey: [2] EXPLICIT OCTET STRING, SHA-1 of the key bits (RFC 6960 §4.2.1, RFC 9919 §3.2.2).
-        let key_hash = crypto::digest(HashAlgorithm::Sha1, view.public_key.key_bits);
         let mut responder_id = Vec::new();
-        write::push_nested(&mut responder_id, tag::context(2), |out| {
-            write::push(out, tag::OCTET_STRING, key_hash.as_ref());
-        });
-        // certs: [0] EXPLICIT SEQUENCE OF Certificate; absent, not empty, when the issuer signs (RSP-10).
-        let mut certificates = Vec::new();
-        match kind {
-            CredentialKind::Issuer => {}
-            CredentialKind::Delegated => {
-                write::push_nested(&mut certificates, tag::context(0), |out| {
-                    write::push(out, tag::SEQUENCE, certificate.der());
+        match issuer.policy().responder_id {
+            // [2] EXPLICIT OCTET STRING, SHA-1 of the key bits (RFC 6960 §4.2.1, RFC 9919 §3.2.2).
+            ResponderIdPolicy::ByKey => {
+                let key_hash = crypto::digest(HashAlgorithm::Sha1, view.public_key.key_bits);
+                write::push_nested(&mut responder_id, tag::context(2), |out| {
+                    write::push(out, tag::OCTET_STRING, key_hash.as_ref());
                 });
             }
+            // [1] EXPLICIT Name.
+            ResponderIdPolicy::ByName => {
+                write::push_nested(&mut responder_id, tag::context(1), |out| {
+                    out.extend_from_slice(view.subject);
+                });
+            }
+        }
+        // certs: [0] EXPLICIT SEQUENCE OF Certificate; absent, not empty, when there are none (RSP-10).
+        let mut certificates = Vec::new();
+        let enclosed = enclosed(kind, &certificate, issuer);
+        if !enclosed.is_empty() {
+            write::push_nested(&mut certificates, tag::context(0), |out| {
+                write::push(out, tag::SEQUENCE, &enclosed);
+            });
         }
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         Self {
@@ -270,6 +316,7 @@ impl ResponderCredential {
             responder_id,
             certificates,
             signer,
+            algorithms,
             certificate,
         }
     }
@@ -294,6 +341,16 @@ impl ResponderCredential {
         &self.signer
     }
 
+    /// What it signs with unless something else is asked for.
+    pub fn algorithm(&self) -> SignatureAlgorithm {
+        self.algorithms[0]
+    }
+
+    /// Can it sign so, and does the operator admit it?
+    pub(crate) fn signs_with(&self, algorithm: SignatureAlgorithm) -> bool {
+        self.algorithms.contains(&algorithm)
+    }
+
     /// The certificate's first second.
     pub fn not_before(&self) -> Time {
         self.not_before
@@ -315,12 +372,36 @@ impl ResponderCredential {
     }
 }
 
-/// What delegate and issuer have in common: valid now, the right key, and a first signature that verifies.
+/// The certificates that answers enclose, one behind the other.
+fn enclosed(kind: CredentialKind, signer: &OwnedCertificate, issuer: &Issuer) -> Vec<u8> {
+    let mut enclosed = match kind {
+        CredentialKind::Issuer => Vec::new(),
+        CredentialKind::Delegated => signer.der().to_vec(),
+    };
+    match issuer.policy().certificates {
+        CertificatesPolicy::None => enclosed.clear(),
+        CertificatesPolicy::Signer => {}
+        CertificatesPolicy::Chain => {
+            for certificate in std::iter::once(issuer.certificate()).chain(issuer.chain()) {
+                let view = certificate.view();
+                // Clients trust a root because they have it.
+                if view.subject != view.issuer {
+                    enclosed.extend_from_slice(certificate.der());
+                }
+            }
+        }
+    }
+    enclosed
+}
+
+/// What delegate and issuer have in common: valid now, the right key, an algorithm that the operator admits, and a first
+/// signature of each that verifies.
 fn check_validity_and_key(
     view: &Certificate<'_>,
     signer: &dyn Signer,
+    issuer: &Issuer,
     now: Time,
-) -> Result<(), CredentialError> {
+) -> Result<Vec<SignatureAlgorithm>, CredentialError> {
     let subject = || display_name(view.subject);
     if now > view.not_after {
         return Err(CredentialError::Expired {
@@ -342,22 +423,46 @@ fn check_validity_and_key(
     if !fits {
         return Err(CredentialError::KeyMismatch { subject: subject() });
     }
+    let hash = issuer.policy().signature_hash_min;
+    let algorithms: Vec<SignatureAlgorithm> = std::iter::once(signer.algorithm())
+        .chain(
+            SignatureAlgorithm::ALL
+                .into_iter()
+                .filter(|other| *other != signer.algorithm() && signer.signs_with(*other)),
+        )
+        .filter(|algorithm| hash.admits(*algorithm))
+        .collect();
+    if algorithms.is_empty() {
+        return Err(CredentialError::WeakHash {
+            subject: subject(),
+            algorithm: signer.algorithm(),
+            hash,
+        });
+    }
+    for algorithm in &algorithms {
+        check_first_signature(view, signer, *algorithm)?;
+    }
+    Ok(algorithms)
+}
+
+fn check_first_signature(
+    view: &Certificate<'_>,
+    signer: &dyn Signer,
+    algorithm: SignatureAlgorithm,
+) -> Result<(), CredentialError> {
+    let subject = || display_name(view.subject);
     let message = b"the first signature of this key";
     let mut signature = Vec::new();
     signer
-        .sign(message, &mut signature)
+        .sign(algorithm, message, &mut signature)
         .map_err(|source| CredentialError::Sign {
             subject: subject(),
             source,
         })?;
-    crypto::verify(
-        Some(signer.algorithm()),
-        &view.public_key,
-        message,
-        &signature,
-    )
-    .map_err(|source| CredentialError::FirstSignature {
-        subject: subject(),
-        source,
+    crypto::verify(Some(algorithm), &view.public_key, message, &signature).map_err(|source| {
+        CredentialError::FirstSignature {
+            subject: subject(),
+            source,
+        }
     })
 }

@@ -7,11 +7,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::{ArcSwapOption, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CertId, HashAlgorithm};
 
-use crate::{OwnedCertificate, Policy, ResponderCredential, StatusTable, crypto};
+use crate::{
+    OwnedCertificate, Policy, ResponderCredential, StatusTable, UnknownIssuerPolicy, crypto,
+};
 
 /// Which issuer of an [`IssuerSet`]: an index that only the set can make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,19 +31,23 @@ pub struct Issuer {
     name: String,
     identity: String,
     certificate: OwnedCertificate,
+    chain: Vec<OwnedCertificate>,
     not_before: Time,
     not_after: Time,
     hashes: [IssuerHashes; HashAlgorithm::ALL.len()],
     policy: Policy,
     table: ArcSwapOption<StatusTable>,
     generation: AtomicU64,
-    credential: ArcSwapOption<ResponderCredential>,
+    /// In the operator's order.
+    credentials: ArcSwap<Vec<Arc<ResponderCredential>>>,
 }
 
 /// What a CertID calls this issuer under one hash algorithm.
 struct IssuerHashes {
     name: Vec<u8>,
     key: Vec<u8>,
+    /// Of the same name in other spellings.
+    other_names: Vec<Vec<u8>>,
 }
 
 /// Why issuers do not make a set.
@@ -52,6 +58,16 @@ pub enum IssuerError {
         "issuers {first} and {second} are the same CA (same name, same key): leave one of them out"
     )]
     Duplicate {
+        /// The configured name of the one that came first.
+        first: String,
+        /// The configured name of the other.
+        second: String,
+    },
+    /// Two issuers are to answer for CAs that nobody knows.
+    #[error(
+        "issuers {first} and {second} are both set to answer `unknown` for unknown issuers: leave it to one of them"
+    )]
+    TwoForUnknown {
         /// The configured name of the one that came first.
         first: String,
         /// The configured name of the other.
@@ -68,6 +84,7 @@ impl Issuer {
             key: crypto::digest(algorithm, view.public_key.key_bits)
                 .as_ref()
                 .to_vec(),
+            other_names: Vec::new(),
         });
         let identity = crypto::sha256(&[view.subject, view.public_key.key_bits].concat());
         Issuer {
@@ -82,9 +99,30 @@ impl Issuer {
             policy,
             table: ArcSwapOption::empty(),
             generation: AtomicU64::new(0),
-            credential: ArcSwapOption::empty(),
+            credentials: ArcSwap::default(),
             certificate,
+            chain: Vec::new(),
         }
+    }
+
+    /// Takes CertIDs, too, whose name hash is that of `name` (DER): the same name in another spelling, as it stands in
+    /// certificates that the CA issued.  The hash is over the name in the certificate asked about (RFC 6960 §4.1.1), and
+    /// CAs have written their own in two string types.
+    pub fn also_named(mut self, name: &[u8]) -> Issuer {
+        for algorithm in HashAlgorithm::ALL {
+            let hash = crypto::digest(algorithm, name).as_ref().to_vec();
+            let hashes = &mut self.hashes[algorithm as usize];
+            if hash != hashes.name && !hashes.other_names.contains(&hash) {
+                hashes.other_names.push(hash);
+            }
+        }
+        self
+    }
+
+    /// With the certificates above its own, for [`crate::CertificatesPolicy::Chain`].
+    pub fn with_chain(mut self, chain: Vec<OwnedCertificate>) -> Issuer {
+        self.chain = chain;
+        self
     }
 
     /// The configured name.
@@ -107,9 +145,14 @@ impl Issuer {
         self.not_after
     }
 
+    /// The certificates above its own, as far as they were given.
+    pub(crate) fn chain(&self) -> &[OwnedCertificate] {
+        &self.chain
+    }
+
     /// The operator's choices.
-    pub fn policy(&self) -> Policy {
-        self.policy
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// SHA-256 over name and key in hex: the same across restarts, and for every certificate of this name and key.
@@ -140,28 +183,41 @@ impl Issuer {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// The credential in use.
+    /// The credential in use: of several, the first.
     pub fn credential(&self) -> Option<Arc<ResponderCredential>> {
-        self.credential.load_full()
+        self.credentials.load().first().cloned()
+    }
+
+    /// All credentials in use, for one request; not to be held across a wait.
+    pub(crate) fn credentials_guard(&self) -> Guard<Arc<Vec<Arc<ResponderCredential>>>> {
+        self.credentials.load()
     }
 
     /// Is the credential with this id in use?
     pub(crate) fn is_signed_by(&self, credential: u64) -> bool {
-        let current = self.credential.load();
-        current
-            .as_ref()
-            .is_some_and(|current| current.id() == credential)
+        let credentials = self.credentials.load();
+        credentials.iter().any(|current| current.id() == credential)
     }
 
     /// Swaps in a credential.
     pub fn set_credential(&self, credential: Option<Arc<ResponderCredential>>) {
-        self.credential.store(credential);
+        self.set_credentials(credential.into_iter().collect());
+    }
+
+    /// Swaps in several, in the operator's order: who prefers nothing gets the first (RFC 6960 §4.4.7.2).
+    pub fn set_credentials(&self, credentials: Vec<Arc<ResponderCredential>>) {
+        self.credentials.store(Arc::new(credentials));
     }
 
     /// Name hash AND key hash, under the CertID's own algorithm (DESIGN rule 5).
     fn matches(&self, algorithm: HashAlgorithm, cert_id: &CertId<'_>) -> bool {
         let hashes = &self.hashes[algorithm as usize];
-        hashes.key == cert_id.issuer_key_hash && hashes.name == cert_id.issuer_name_hash
+        hashes.key == cert_id.issuer_key_hash
+            && (hashes.name == cert_id.issuer_name_hash
+                || hashes
+                    .other_names
+                    .iter()
+                    .any(|name| name == cert_id.issuer_name_hash))
     }
 }
 
@@ -170,13 +226,15 @@ pub struct IssuerSet {
     issuers: Vec<Arc<Issuer>>,
     /// Per hash algorithm: the first octets of each key hash, sorted, with the issuer they lead to.
     by_key_hash: [Vec<(u64, IssuerId)>; HashAlgorithm::ALL.len()],
+    /// Who signs `unknown` for CAs that are none of ours.
+    for_unknown: Option<IssuerId>,
 }
 
 impl IssuerSet {
     /// Indexes the issuers by key hash.
     ///
     /// # Errors
-    /// Two issuers with one name and one key: no CertID could tell them apart.
+    /// Two issuers with one name and one key: no CertID could tell them apart.  Two that answer for unknown issuers.
     pub fn new(issuers: Vec<Arc<Issuer>>) -> Result<IssuerSet, IssuerError> {
         for (index, second) in issuers.iter().enumerate() {
             if let Some(first) = issuers[..index]
@@ -192,6 +250,7 @@ impl IssuerSet {
         let by_key_hash = HashAlgorithm::ALL.map(|algorithm| {
             let mut index: Vec<(u64, IssuerId)> = (0u32..)
                 .zip(&issuers)
+                .filter(|(_, issuer)| issuer.policy.cert_id_hashes.allows(algorithm))
                 .map(|(id, issuer)| {
                     (
                         leading_octets(&issuer.hashes[algorithm as usize].key),
@@ -202,9 +261,21 @@ impl IssuerSet {
             index.sort_unstable_by_key(|(leading, _)| *leading);
             index
         });
+        let mut for_unknown = (0u32..)
+            .zip(&issuers)
+            .filter(|(_, issuer)| issuer.policy.unknown_issuer == UnknownIssuerPolicy::Unknown);
+        let first = for_unknown.next();
+        if let (Some((_, first)), Some((_, second))) = (first, for_unknown.next()) {
+            return Err(IssuerError::TwoForUnknown {
+                first: first.name.clone(),
+                second: second.name.clone(),
+            });
+        }
+        let for_unknown = first.map(|(id, _)| IssuerId(id));
         Ok(IssuerSet {
             issuers,
             by_key_hash,
+            for_unknown,
         })
     }
 
@@ -219,6 +290,11 @@ impl IssuerSet {
             .take_while(|(other, _)| *other == leading)
             .map(|(_, id)| *id)
             .find(|id| self.issuers[id.index()].matches(algorithm, cert_id))
+    }
+
+    /// The issuer that signs `unknown` for CAs that are none of ours, if one does.
+    pub(crate) fn for_unknown(&self) -> Option<IssuerId> {
+        self.for_unknown
     }
 
     /// The issuer behind an id of this set.

@@ -19,8 +19,12 @@ pub use clock::{Clock, SystemClock};
 pub use credential::{CredentialError, CredentialKind, CredentialWarning, ResponderCredential};
 pub use issuer::{Issuer, IssuerError, IssuerId, IssuerSet};
 pub use outcome::{Outcome, Refusal, SignedStatus};
-pub use policy::{NoncePolicy, Policy};
+pub use policy::{
+    AbsentPolicy, ArchiveCutoff, CERT_IDS_LIMIT, CertIdHashes, CertificatesPolicy,
+    NeverIssuedPolicy, NoncePolicy, Policy, ResponderIdPolicy, SignatureHash, UnablePolicy,
+    UnknownIssuerPolicy,
+};
 pub use responder::{Answer, Responder, SignedResponse};
 pub use response::{CLOCK_BEHIND_SECONDS_MAX, Limit};
 pub use signing::{SignError, Signer, SigningPool, SigningSpeed};
-pub use status::{Lookup, SourceInfo, StatusTable, StatusTableBuilder, ValidityWindow};
+pub use status::{Absence, Lookup, SourceInfo, StatusTable, StatusTableBuilder, ValidityWindow};

@@ -44,6 +44,8 @@ pub enum Refusal {
     },
     /// CertIDs of two of our issuers, which no one signer may answer for (RFC 6960 §4.2.2.2).
     SeveralIssuers,
+    /// A serial that was never issued, of which the operator says nothing.
+    NeverIssued,
     /// The issuer wants a nonce and there was none.
     NonceMissing,
     /// The issuer's own certificate has expired.
@@ -112,6 +114,7 @@ impl Refusal {
             Refusal::UnknownIssuer
             | Refusal::TooManyCertIds { .. }
             | Refusal::SeveralIssuers
+            | Refusal::NeverIssued
             | Refusal::NonceMissing
             | Refusal::IssuerExpired { .. } => ErrorStatus::Unauthorized,
             Refusal::SourceMissing
@@ -130,6 +133,7 @@ impl Refusal {
             Refusal::UnknownIssuer => "unknown-issuer",
             Refusal::TooManyCertIds { .. } => "too-many-cert-ids",
             Refusal::SeveralIssuers => "several-issuers",
+            Refusal::NeverIssued => "never-issued",
             Refusal::NonceMissing => "nonce-missing",
             Refusal::IssuerExpired { .. } => "issuer-expired",
             Refusal::SourceMissing => "source-missing",
@@ -137,6 +141,7 @@ impl Refusal {
             Refusal::WindowNotBegun { .. } => "clock-behind",
             Refusal::WindowOver { limit, .. } => match limit {
                 Limit::Validity => "validity-over",
+                Limit::Window | Limit::Provisional => "window-over",
                 Limit::Source => "source-expired",
                 Limit::Signer => "signer-expired",
                 Limit::Issuer => "issuer-expiring",

@@ -1,15 +1,119 @@
-//! What an operator may choose, per issuer, as types.  From: the checked configuration.  To: `responder`, `response`.
+//! What an operator may choose, per issuer, as types.  From: the checked configuration.  To: `issuer`, `credential`,
+//! `responder` and `response`, each of which must name every case.
 
 use std::time::Duration;
 
+use ocspry_wire::ocsp::{CertStatus, CrlReason, HashAlgorithm, RevokedInfo};
+use ocspry_wire::x509::SignatureAlgorithm;
+use ocspry_wire::{Time, ocsp};
+
+use crate::{Absence, Lookup};
+
 /// The choices for one issuer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Upper bound on an answer's life, counted from producedAt; None leaves it to the source and the certificates.
     pub validity: Option<Duration>,
+    /// Upper bound on nextUpdate, counted from thisUpdate with both ends included, as root programs count (BR 4.9.9).
+    pub window_max: Option<Duration>,
     /// What to do with a nonce (RFC 9654).
     pub nonce: NoncePolicy,
+    /// What to say while nothing can be signed.
+    pub unable: UnablePolicy,
+    /// What to say of a CA that is none of ours.
+    pub unknown_issuer: UnknownIssuerPolicy,
+    /// What to say of a serial that a list of revoked ones does not name.
+    pub absent: AbsentPolicy,
+    /// What to say of a serial that was never issued.
+    pub never_issued: NeverIssuedPolicy,
+    /// How the answer names its signer.
+    pub responder_id: ResponderIdPolicy,
+    /// Which certificates the answer encloses.
+    pub certificates: CertificatesPolicy,
+    /// Most CertIDs in one request; more of them are `unauthorized`.
+    pub cert_ids_max: usize,
+    /// Under which hash algorithms a CertID may name this issuer.
+    pub cert_id_hashes: CertIdHashes,
+    /// From when on the status of certificates is known although they have expired.
+    pub archive_cutoff: ArchiveCutoff,
+    /// The weakest hash that its answers may be signed with, whatever a client prefers.
+    pub signature_hash_min: SignatureHash,
 }
+
+impl Policy {
+    /// What holds when nothing is chosen (DESIGN §4).
+    pub const DEFAULT: Policy = Policy {
+        validity: None,
+        window_max: None,
+        nonce: NoncePolicy::Echo,
+        unable: UnablePolicy::TryLater,
+        unknown_issuer: UnknownIssuerPolicy::Unauthorized,
+        absent: AbsentPolicy::Good,
+        never_issued: NeverIssuedPolicy::Unknown,
+        responder_id: ResponderIdPolicy::ByKey,
+        certificates: CertificatesPolicy::Signer,
+        cert_ids_max: ocsp::CERT_IDS_MAX,
+        cert_id_hashes: CertIdHashes::ALL,
+        archive_cutoff: ArchiveCutoff::None,
+        signature_hash_min: SignatureHash::Sha256,
+    };
+
+    /// What is said of a serial; None: nothing at all, the request is `unauthorized`.
+    pub(crate) fn verdict(&self, found: Lookup, absence: Absence) -> Option<Verdict> {
+        let cert_status = match (found, absence) {
+            (Lookup::Revoked(info), Absence::NotRevoked | Absence::NeverIssued) => {
+                CertStatus::Revoked(info)
+            }
+            (Lookup::Issued, Absence::NotRevoked | Absence::NeverIssued) => CertStatus::Good,
+            (Lookup::Absent, Absence::NotRevoked) => match self.absent {
+                AbsentPolicy::Good => CertStatus::Good,
+                AbsentPolicy::Unknown => CertStatus::Unknown,
+            },
+            (Lookup::Absent, Absence::NeverIssued) => match self.never_issued {
+                NeverIssuedPolicy::Unknown => CertStatus::Unknown,
+                NeverIssuedPolicy::Unauthorized => return None,
+                NeverIssuedPolicy::Revoked => {
+                    return Some(Verdict {
+                        cert_status: CertStatus::Revoked(EXTENDED_REVOKE),
+                        definition: RevokedDefinition::Extended,
+                    });
+                }
+            },
+        };
+        Some(Verdict {
+            cert_status,
+            definition: RevokedDefinition::Plain,
+        })
+    }
+}
+
+/// Most CertIDs in one request, whatever an operator allows.
+pub const CERT_IDS_LIMIT: usize = 128;
+
+/// What is said of one certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// good, revoked or unknown.
+    pub(crate) cert_status: CertStatus,
+    /// What `revoked` means in it.
+    pub(crate) definition: RevokedDefinition,
+}
+
+/// What `revoked` means (RFC 6960 §2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RevokedDefinition {
+    /// It was issued and revoked.
+    Plain,
+    /// It was never issued.
+    Extended,
+}
+
+/// How a certificate is called revoked that was never issued (RFC 6960 §2.2).
+const EXTENDED_REVOKE: RevokedInfo = RevokedInfo {
+    revocation_time: Time::from_unix(0),
+    reason: Some(CrlReason::CertificateHold),
+    invalidity_date: None,
+};
 
 /// What to do with a nonce (RFC 9654 §2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,3 +125,148 @@ pub enum NoncePolicy {
     /// Copy it into the answer; a request without one is `unauthorized`.
     Required,
 }
+
+/// What to say while nothing can be signed: the list or the signer is over or missing, or too many wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnablePolicy {
+    /// OCSP's `tryLater`, in HTTP 200 (RFC 6960 §2.3).
+    TryLater,
+    /// HTTP 503 and no OCSP: for clients that take `tryLater` for a verdict, and pass over a server that fails.
+    Http503,
+}
+
+/// What to say of a CertID that names no issuer of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownIssuerPolicy {
+    /// `unauthorized` (RFC 9919 §3.2.3).
+    Unauthorized,
+    /// `unknown`, signed by this issuer's signer (RFC 6960 §2.2); one issuer of a responder at the most.
+    Unknown,
+}
+
+/// What to say of a serial that is not on a list of revoked ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AbsentPolicy {
+    /// `good` (RFC 6960 §2.2).
+    Good,
+    /// `unknown`: the list does not say that it was issued.
+    Unknown,
+}
+
+/// What to say of a serial that was never issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NeverIssuedPolicy {
+    /// `unknown`.
+    Unknown,
+    /// `unauthorized` for the whole request: costs no signature.
+    Unauthorized,
+    /// `revoked`, on hold since 1970, with the extension that says so (RFC 6960 §2.2, §4.4.8).
+    Revoked,
+}
+
+/// How an answer names its signer (RFC 6960 §4.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponderIdPolicy {
+    /// By the SHA-1 hash of the key (RFC 9919 §3.2.2).
+    ByKey,
+    /// By the subject's name, for clients older than that.
+    ByName,
+}
+
+/// Which certificates an answer encloses (RFC 6960 §4.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificatesPolicy {
+    /// None: the client has the delegate's certificate from elsewhere.
+    None,
+    /// The delegate's; none when the issuer signs.
+    Signer,
+    /// The delegate's, the issuer's, and those above it that were given with it, up to but not including the root.
+    Chain,
+}
+
+/// From when on the status of certificates is known although they have expired (RFC 6960 §4.4.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArchiveCutoff {
+    /// Nothing is said.
+    None,
+    /// So long before producedAt.
+    Retention(Duration),
+    /// Since the issuer's certificate began (ETSI EN 319 411-2 CSS-6.3.10-10).
+    IssuerNotBefore,
+}
+
+/// The hash that a signature is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SignatureHash {
+    /// SHA-256.
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
+impl SignatureHash {
+    /// Is a signature of this algorithm over this hash, or a stronger one?
+    pub fn admits(self, algorithm: SignatureAlgorithm) -> bool {
+        let bits = match self {
+            SignatureHash::Sha256 => 256,
+            SignatureHash::Sha384 => 384,
+            SignatureHash::Sha512 => 512,
+        };
+        algorithm.hash_bits() >= bits
+    }
+
+    /// The name people use: `SHA-256`.
+    pub fn name(self) -> &'static str {
+        match self {
+            SignatureHash::Sha256 => "SHA-256",
+            SignatureHash::Sha384 => "SHA-384",
+            SignatureHash::Sha512 => "SHA-512",
+        }
+    }
+}
+
+/// A set of hash algorithms for CertIDs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CertIdHashes {
+    allowed: [bool; HashAlgorithm::ALL.len()],
+}
+
+impl CertIdHashes {
+    /// Every one that is known.
+    pub const ALL: CertIdHashes = CertIdHashes {
+        allowed: [true; HashAlgorithm::ALL.len()],
+    };
+
+    /// These.
+    pub fn only(algorithms: &[HashAlgorithm]) -> CertIdHashes {
+        let mut allowed = [false; HashAlgorithm::ALL.len()];
+        for algorithm in algorithms {
+            allowed[*algorithm as usize] = true;
+        }
+        CertIdHashes { allowed }
+    }
+
+    /// Is it one of them?
+    pub fn allows(self, algorithm: HashAlgorithm) -> bool {
+        self.allowed[algorithm as usize]
+    }
+}
+
+/// What may change back is not promised for long: `unknown` (it may be enrolled a second later) and a certificate on
+/// hold (it may be released) live five minutes at most (DESIGN §4).
+pub(crate) fn is_provisional(status: CertStatus) -> bool {
+    match status {
+        CertStatus::Good => false,
+        CertStatus::Revoked(info) => info.reason == Some(CrlReason::CertificateHold),
+        CertStatus::Unknown => true,
+    }
+}
+
+/// The longest life of what may change back.
+pub(crate) const PROVISIONAL_SECONDS_MAX: i64 = 300;
+/// How long a cache may keep what may change back.
+pub(crate) const PROVISIONAL_MAX_AGE_MAX: Duration = Duration::from_secs(60);
+/// How long a cache may keep any other answer.
+pub(crate) const MAX_AGE_MAX: Duration = Duration::from_secs(3_600);

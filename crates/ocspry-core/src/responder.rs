@@ -11,15 +11,21 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use ocspry_wire::Time;
-use ocspry_wire::ocsp::{CERT_IDS_MAX, CertStatus, CrlReason, ErrorStatus, OcspRequest};
+use ocspry_wire::ocsp::{CertStatus, ErrorStatus, OcspRequest, PreferredSignatureAlgorithms};
+use ocspry_wire::x509::SignatureAlgorithm;
 
-use crate::cache::{Basis, CachedAnswer, Flight, ResponseCache, Standing};
+use crate::cache::{AnswerKey, Basis, CachedAnswer, Flight, ResponseCache, Standing};
 use crate::outcome::{Refusal, SignedStatus};
+use crate::policy::{
+    CERT_IDS_LIMIT, MAX_AGE_MAX, PROVISIONAL_MAX_AGE_MAX, PROVISIONAL_SECONDS_MAX,
+    RevokedDefinition, Verdict, is_provisional,
+};
 use crate::response::{Draft, Lifetime, ResponseData, lifetime};
 use crate::signing::gave_up;
 use crate::{
-    IssuerId, IssuerSet, NoncePolicy, Outcome, RecentAnswers, ResponderCredential, SignError,
-    SigningPool, SigningSpeed, ValidityWindow, crypto,
+    ArchiveCutoff, Issuer, IssuerId, IssuerSet, Limit, NoncePolicy, Outcome, RecentAnswers,
+    ResponderCredential, SignError, SigningPool, SigningSpeed, UnablePolicy, ValidityWindow,
+    crypto,
 };
 
 /// What goes back.
@@ -29,6 +35,8 @@ pub enum Answer {
     Signed(SignedResponse),
     /// One of the five error bodies.
     Error(ErrorStatus),
+    /// Nothing that is OCSP: the operator wants HTTP to say that we cannot ([`UnablePolicy::Http503`]).
+    Unavailable,
 }
 
 /// A whole signed OCSPResponse, with the facts that HTTP headers need.
@@ -40,8 +48,12 @@ pub struct SignedResponse {
     pub produced_at: Time,
     /// The earliest thisUpdate to the earliest nextUpdate in it.
     pub window: ValidityWindow,
+    /// What set that nextUpdate.
+    pub limit: Limit,
     /// From then on it must not be sent any more.
     pub send_before: Time,
+    /// What to say instead, from then on.
+    pub unable: UnablePolicy,
     /// SHA-256 of the DER, which names it in caches (RFC 9919 §7.2); None: it carries a nonce, and is for one client only.
     pub digest: Option<[u8; 32]>,
     /// How long a cache may keep it at the most.
@@ -87,19 +99,28 @@ impl Responder {
         {
             return signed(&answer);
         }
+        let mut unable = UnablePolicy::TryLater;
         for _ in 0..ATTEMPTS_MAX {
-            let unsigned = match self.prepare(request, now, buffer) {
+            let (prepared, policy) = match self.understand(request) {
+                Ok((request, issuer)) => (
+                    self.prepare(&request, issuer, now, buffer),
+                    self.issuers.issuer(issuer).policy(),
+                ),
+                Err(refusal) => return refuse(refusal, unable),
+            };
+            unable = policy.unable;
+            let unsigned = match prepared {
                 Ok(Prepared::Cached(answer)) => {
                     recent.insert(request, Arc::clone(&answer));
                     return signed(&answer);
                 }
                 Ok(Prepared::Unsigned(unsigned)) => unsigned,
-                Err(refusal) => return refuse(refusal),
+                Err(refusal) => return refuse(refusal, unable),
             };
             let basis = unsigned.basis;
             let new = match self.sign(unsigned, buffer).await {
                 Ok(new) => new,
-                Err(refusal) => return refuse(refusal),
+                Err(refusal) => return refuse(refusal, unable),
             };
             // A slow key takes its time: what was good when it began may be revoked by now.
             if basis.is_some_and(|basis| !self.holds(&basis)) {
@@ -116,7 +137,7 @@ impl Responder {
                 }
             };
         }
-        refuse(Refusal::Overtaken)
+        refuse(Refusal::Overtaken, unable)
     }
 
     /// What may be done with this cached answer, which may be an earlier responder's?
@@ -133,37 +154,56 @@ impl Responder {
         basis.holds(issuer, &AtomicU64::new(basis.generation))
     }
 
-    /// All up to the signature: which issuer, which status, which window; written into `buffer` unless there is an answer
-    /// already.  Allocates nothing, once `buffer` has grown, but the CertID of an answer that will be kept.
+    /// Reads the request, and finds the issuer that is to answer it.
+    fn understand<'r>(&self, request: &'r [u8]) -> Result<(OcspRequest<'r>, IssuerId), Refusal> {
+        let request = OcspRequest::from_der(request).map_err(Refusal::Malformed)?;
+        let count = request.single_request_count;
+        if count > CERT_IDS_LIMIT {
+            return Err(Refusal::TooManyCertIds { count });
+        }
+        let issuer = self.issuer_asked(&request)?;
+        if count > self.issuers.issuer(issuer).policy().cert_ids_max {
+            return Err(Refusal::TooManyCertIds { count });
+        }
+        Ok((request, issuer))
+    }
+
+    /// All up to the signature: which status, which window, who signs and how; written into `buffer` unless there is an
+    /// answer already.  Allocates nothing, once `buffer` has grown, but the CertID of an answer that will be kept.
     fn prepare(
         &self,
-        request: &[u8],
+        request: &OcspRequest<'_>,
+        issuer_id: IssuerId,
         now: Time,
         buffer: &mut BytesMut,
     ) -> Result<Prepared, Refusal> {
-        let request = OcspRequest::from_der(request).map_err(Refusal::Malformed)?;
-        if request.single_request_count > CERT_IDS_MAX {
-            return Err(Refusal::TooManyCertIds {
-                count: request.single_request_count,
-            });
-        }
-        let issuer_id = self.issuer_asked(&request)?;
         let issuer = self.issuers.issuer(issuer_id);
+        let policy = issuer.policy();
         if now > issuer.not_after() {
             return Err(Refusal::IssuerExpired {
                 not_after: issuer.not_after(),
             });
         }
-        let nonce = match issuer.policy().nonce {
+        let nonce = match policy.nonce {
             NoncePolicy::Echo => request.nonce,
             NoncePolicy::Ignore => None,
             NoncePolicy::Required => Some(request.nonce.ok_or(Refusal::NonceMissing)?),
         };
 
+        // Read before the table: an answer never claims a newer table than it was derived from.
+        let generation = issuer.generation();
+        let table = issuer.table_guard();
+        let table = table.as_ref().ok_or(Refusal::SourceMissing)?;
+        let credentials = issuer.credentials_guard();
+        let preferred = request.preferred_signature_algorithms.as_ref();
+        let (credential, algorithm) =
+            who_signs(&credentials, preferred, table.source().signature_algorithm)
+                .ok_or(Refusal::SignerMissing)?;
+
         // Only answers about one certificate, for anybody who asks.
         let is_kept = nonce.is_none() && request.single_request_count == 1;
         let mut due = None;
-        if is_kept && let Some(answer) = self.cache.get(request.first.cert_id.der) {
+        if is_kept && let Some(answer) = self.cache.get(request.first.cert_id.der, algorithm) {
             match self.standing(&answer, now) {
                 Standing::Current => return Ok(Prepared::Cached(answer)),
                 Standing::Due => due = Some(answer),
@@ -171,37 +211,34 @@ impl Responder {
             }
         }
 
-        // Read before the table: an answer never claims a newer table than it was derived from.
-        let generation = issuer.generation();
-        let table = issuer.table_guard();
-        let table = table.as_ref().ok_or(Refusal::SourceMissing)?;
-        let credential = issuer.credential().ok_or(Refusal::SignerMissing)?;
-        let lifetime = lifetime(table.window(), issuer, &credential, now)?;
-
-        let mut draft = Draft::begin(buffer, &credential);
+        let lifetime = lifetime(table.window(), issuer, credential, now)?;
+        let mut draft = Draft::begin(buffer, credential);
         let mut shortest = lifetime;
         let mut max_age_max = MAX_AGE_MAX;
-        let mut last_status = CertStatus::Unknown;
+        let mut last_verdict = FOREIGN;
         for single in request.single_requests() {
             let cert_id = single.cert_id;
             let is_ours = self.issuers.find(&cert_id) == Some(issuer_id);
-            let status = if is_ours {
-                table.lookup(&cert_id.serial_number).cert_status()
+            let verdict = if is_ours {
+                let found = table.lookup(&cert_id.serial_number);
+                let verdict = policy.verdict(found, table.absence());
+                verdict.ok_or(Refusal::NeverIssued)?
             } else {
-                CertStatus::Unknown
+                FOREIGN
             };
             let mut its_lifetime = lifetime;
-            if is_provisional(status) {
+            if is_provisional(verdict.cert_status) {
                 its_lifetime = lifetime.at_most(PROVISIONAL_SECONDS_MAX);
                 shortest = its_lifetime;
                 max_age_max = PROVISIONAL_MAX_AGE_MAX;
             }
-            draft.single(cert_id.der, status, its_lifetime.window);
-            last_status = status;
+            let archive_cutoff = archive_cutoff(issuer, verdict, lifetime.produced_at);
+            draft.single(cert_id.der, verdict, its_lifetime.window, archive_cutoff);
+            last_verdict = verdict;
         }
-        let response_data = draft.response_data(&credential, lifetime.produced_at, nonce);
+        let response_data = draft.response_data(credential, lifetime.produced_at, nonce);
         let status = match request.single_request_count {
-            1 => SignedStatus::of(last_status),
+            1 => SignedStatus::of(last_verdict.cert_status),
             _ => SignedStatus::Several,
         };
         let basis = (request.single_request_count == 1).then(|| Basis {
@@ -211,13 +248,18 @@ impl Responder {
             source: table.window(),
             credential: credential.id(),
             serial_number: request.first.cert_id.serial_number,
-            status: last_status,
+            verdict: last_verdict,
         });
-        let keep_as = is_kept.then(|| request.first.cert_id.der.into());
+        let keep_as = is_kept.then(|| AnswerKey {
+            cert_id: request.first.cert_id.der.into(),
+            algorithm,
+        });
         Ok(Prepared::Unsigned(Unsigned {
             response_data,
-            credential,
+            credential: Arc::clone(credential),
+            algorithm,
             lifetime: shortest,
+            unable: policy.unable,
             status,
             has_nonce: nonce.is_some(),
             max_age_max,
@@ -238,7 +280,9 @@ impl Responder {
                 (Some(_), Some(_)) => return Err(Refusal::SeveralIssuers),
             }
         }
-        asked.ok_or(Refusal::UnknownIssuer)
+        asked
+            .or(self.issuers.for_unknown())
+            .ok_or(Refusal::UnknownIssuer)
     }
 
     /// A fast key signs here, a slow one on the pool: there, one signature at a time for each answer that is kept.
@@ -256,10 +300,10 @@ impl Responder {
                 let response = unsigned.sign(buffer)?;
                 Ok(NewAnswer::Once(response, status))
             }
-            (SigningSpeed::Inline, Some((cert_id, basis))) => match (unsigned.sign(buffer), due) {
+            (SigningSpeed::Inline, Some((key, basis))) => match (unsigned.sign(buffer), due) {
                 (Ok(response), _) => {
                     let answer = Arc::new(CachedAnswer::new(response, basis, renew_at));
-                    self.cache.insert(cert_id, Arc::clone(&answer));
+                    self.cache.insert(key, Arc::clone(&answer));
                     Ok(NewAnswer::Kept(answer))
                 }
                 // The one there is lives on.
@@ -272,9 +316,9 @@ impl Responder {
                 let response = self.pool.run(move || unsigned.sign(&mut buffer)).await??;
                 Ok(NewAnswer::Once(response, status))
             }
-            (SigningSpeed::Queued, Some((cert_id, basis))) => {
+            (SigningSpeed::Queued, Some((key, basis))) => {
                 let (signed, under_way) = self.cache.join(Flight {
-                    cert_id,
+                    key,
                     generation: basis.generation,
                     credential: basis.credential,
                 });
@@ -329,14 +373,16 @@ enum NewAnswer {
 struct Unsigned {
     response_data: ResponseData,
     credential: Arc<ResponderCredential>,
+    algorithm: SignatureAlgorithm,
     lifetime: Lifetime,
+    unable: UnablePolicy,
     status: SignedStatus,
     has_nonce: bool,
     max_age_max: Duration,
     /// What it is derived from, when it is about one certificate.
     basis: Option<Basis>,
-    /// The CertID under which it will be kept, if it will.
-    keep_as: Option<Box<[u8]>>,
+    /// What it will be kept for, if it will.
+    keep_as: Option<AnswerKey>,
     /// The answer that it is to replace, which is still true.
     due: Option<Arc<CachedAnswer>>,
 }
@@ -346,10 +392,11 @@ impl Unsigned {
     fn sign(self, buffer: &mut BytesMut) -> Result<SignedResponse, SignError> {
         let signer = self.credential.signer();
         let mut signature = Vec::with_capacity(INLINE_SIGNATURE_OCTETS);
-        signer.sign(self.response_data.octets(buffer), &mut signature)?;
+        let message = self.response_data.octets(buffer);
+        signer.sign(self.algorithm, message, &mut signature)?;
         let der = self.response_data.into_response(
             buffer,
-            signer.algorithm(),
+            self.algorithm,
             &signature,
             self.credential.certificates(),
         );
@@ -358,7 +405,9 @@ impl Unsigned {
             der,
             produced_at: self.lifetime.produced_at,
             window: self.lifetime.window,
+            limit: self.lifetime.limit,
             send_before: self.lifetime.send_before,
+            unable: self.unable,
             digest,
             max_age_max: self.max_age_max,
         })
@@ -368,7 +417,7 @@ impl Unsigned {
 fn signed(answer: &CachedAnswer) -> (Answer, Outcome) {
     (
         Answer::Signed(answer.response.clone()),
-        Outcome::Signed(SignedStatus::of(answer.basis.status)),
+        Outcome::Signed(SignedStatus::of(answer.basis.verdict.cert_status)),
     )
 }
 
@@ -381,26 +430,66 @@ impl From<SignError> for Refusal {
     }
 }
 
-fn refuse(refusal: Refusal) -> (Answer, Outcome) {
-    (
-        Answer::Error(refusal.error_status()),
-        Outcome::Refused(refusal),
-    )
+fn refuse(refusal: Refusal, unable: UnablePolicy) -> (Answer, Outcome) {
+    let answer = Answer::of(refusal.error_status(), unable);
+    (answer, Outcome::Refused(refusal))
 }
 
-/// What may change back is not promised for long: `unknown` (it may be enrolled a second later) and a certificate on
-/// hold (it may be released) live five minutes at most (DESIGN §4).
-pub(crate) fn is_provisional(status: CertStatus) -> bool {
-    match status {
-        CertStatus::Good => false,
-        CertStatus::Revoked(info) => info.reason == Some(CrlReason::CertificateHold),
-        CertStatus::Unknown => true,
+impl Answer {
+    /// An error body, unless the operator wants HTTP to say this one.
+    pub fn of(status: ErrorStatus, unable: UnablePolicy) -> Answer {
+        match (status, unable) {
+            (ErrorStatus::TryLater, UnablePolicy::Http503) => Answer::Unavailable,
+            (status, UnablePolicy::TryLater | UnablePolicy::Http503) => Answer::Error(status),
+        }
     }
 }
 
-/// The longest life of what may change back.
-const PROVISIONAL_SECONDS_MAX: i64 = 300;
-/// How long a cache may keep an answer.
-const MAX_AGE_MAX: Duration = Duration::from_secs(3_600);
-/// How long a cache may keep what may change back.
-const PROVISIONAL_MAX_AGE_MAX: Duration = Duration::from_secs(60);
+/// The signer and its algorithm, in the order of RFC 6960 §4.4.7.2.1: what the client likes best of all that our signers
+/// offer and the operator admits; else as the list is signed, if the first signer can do that, since whoever takes the
+/// one takes the other; else as the first signer usually does.
+fn who_signs<'a>(
+    credentials: &'a [Arc<ResponderCredential>],
+    preferred: Option<&PreferredSignatureAlgorithms<'_>>,
+    source: Option<SignatureAlgorithm>,
+) -> Option<(&'a Arc<ResponderCredential>, SignatureAlgorithm)> {
+    let entries = preferred.into_iter().flat_map(|list| list.iter());
+    for entry in entries.take(PREFERENCES_MAX) {
+        let Some(algorithm) = entry.signature_algorithm else {
+            continue;
+        };
+        let fits = |credential: &&Arc<ResponderCredential>| {
+            credential.signs_with(algorithm)
+                && entry.admits_key(&credential.certificate().view().public_key)
+        };
+        if let Some(credential) = credentials.iter().find(fits) {
+            return Some((credential, algorithm));
+        }
+    }
+    let first = credentials.first()?;
+    let algorithm = source.filter(|algorithm| first.signs_with(*algorithm));
+    Some((first, algorithm.unwrap_or(first.algorithm())))
+}
+
+/// What archiveCutoff says of a certificate of ours (RFC 6960 §4.4.4); nothing of one that nobody knows or that was never
+/// issued.
+fn archive_cutoff(issuer: &Issuer, verdict: Verdict, produced_at: Time) -> Option<Time> {
+    let is_known = verdict.cert_status != CertStatus::Unknown
+        && verdict.definition == RevokedDefinition::Plain;
+    match issuer.policy().archive_cutoff {
+        ArchiveCutoff::None => None,
+        ArchiveCutoff::Retention(retention) => {
+            let seconds = i64::try_from(retention.as_secs()).unwrap_or(i64::MAX);
+            is_known.then(|| produced_at.plus_seconds(-seconds))
+        }
+        ArchiveCutoff::IssuerNotBefore => is_known.then(|| issuer.not_before()),
+    }
+}
+
+/// What is said of a certificate whose CA is none of ours.
+const FOREIGN: Verdict = Verdict {
+    cert_status: CertStatus::Unknown,
+    definition: RevokedDefinition::Plain,
+};
+/// How far into a client's list of preferred algorithms we look.
+const PREFERENCES_MAX: usize = 16;

@@ -4,6 +4,8 @@
 //! forward behind some headroom; what stands in front of them (and, after signing, around them) is written back to front
 //! into that headroom, so that no length is guessed and nothing is moved.  thisUpdate and nextUpdate are decided here.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use ocspry_wire::Time;
 use ocspry_wire::der::{oid, tag, write};
@@ -11,6 +13,7 @@ use ocspry_wire::ocsp::{CertStatus, Nonce, RevokedInfo};
 use ocspry_wire::x509::SignatureAlgorithm;
 
 use crate::outcome::Refusal;
+use crate::policy::{RevokedDefinition, Verdict};
 use crate::{Issuer, ResponderCredential, ValidityWindow};
 
 /// What ends an answer's life.
@@ -18,12 +21,30 @@ use crate::{Issuer, ResponderCredential, ValidityWindow};
 pub enum Limit {
     /// The policy's upper bound, counted from producedAt.
     Validity,
+    /// The policy's upper bound, counted from thisUpdate.
+    Window,
+    /// What may change back is not promised for long.
+    Provisional,
     /// The source's nextUpdate.
     Source,
     /// The signer certificate's notAfter.
     Signer,
     /// The issuer certificate's notAfter.
     Issuer,
+}
+
+impl Limit {
+    /// A fixed word for logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Limit::Validity => "validity",
+            Limit::Window => "window-max",
+            Limit::Provisional => "provisional",
+            Limit::Source => "source",
+            Limit::Signer => "signer",
+            Limit::Issuer => "issuer",
+        }
+    }
 }
 
 /// When an answer was made and how long it holds.
@@ -33,6 +54,8 @@ pub(crate) struct Lifetime {
     pub(crate) produced_at: Time,
     /// thisUpdate to nextUpdate.
     pub(crate) window: ValidityWindow,
+    /// What set nextUpdate.
+    pub(crate) limit: Limit,
     /// From then on it is not sent any more: nextUpdate less the margin.
     pub(crate) send_before: Time,
     /// From then on the next client gets a newer one: the half of its own validity, or its end where something else
@@ -42,8 +65,8 @@ pub(crate) struct Lifetime {
 
 /// How long an answer made at `now` holds: the one lifetime rule (DESIGN rule 2).
 ///
-/// nextUpdate = min(producedAt + validity, source nextUpdate, signer notAfter, issuer notAfter).  All four have begun
-/// once, or they would not be in use: a clock that is behind them was set back.  Up to [`CLOCK_BEHIND_SECONDS_MAX`] the
+/// nextUpdate = min(producedAt + validity, thisUpdate + window_max - 1 s, source nextUpdate, signer notAfter, issuer
+/// notAfter).  Source, signer and issuer have begun once, or they would not be in use: a clock that is behind them was set back.  Up to [`CLOCK_BEHIND_SECONDS_MAX`] the
 /// answer is made at the latest time known to have passed; beyond that nothing is signed (DESIGN rule 14).
 ///
 /// # Errors
@@ -65,12 +88,16 @@ pub(crate) fn lifetime(
         }
         produced_at = produced_at.max(begin);
     }
-    let validity = issuer.policy().validity.map_or(i64::MAX, |validity| {
-        i64::try_from(validity.as_secs()).unwrap_or(i64::MAX)
-    });
+    let validity = whole_seconds(issuer.policy().validity);
+    let window_max = whole_seconds(issuer.policy().window_max);
     let mut end = (source.next_update, Limit::Source);
     for other in [
         (produced_at.plus_seconds(validity), Limit::Validity),
+        // Both ends count (BR 4.9.9), hence one second less.
+        (
+            source.this_update.plus_seconds(window_max - 1),
+            Limit::Window,
+        ),
         (signer.not_after(), Limit::Signer),
         (issuer.not_after(), Limit::Issuer),
     ] {
@@ -94,13 +121,23 @@ pub(crate) fn lifetime(
     }
     let renew_at = match limit {
         Limit::Validity => produced_at.plus_seconds(validity / 2).min(send_before),
-        Limit::Source | Limit::Signer | Limit::Issuer => send_before,
+        Limit::Window | Limit::Provisional | Limit::Source | Limit::Signer | Limit::Issuer => {
+            send_before
+        }
     };
     Ok(Lifetime {
         produced_at,
         window,
+        limit,
         send_before,
         renew_at,
+    })
+}
+
+/// An upper bound in seconds; none is one that is never reached.
+fn whole_seconds(bound: Option<Duration>) -> i64 {
+    bound.map_or(i64::MAX, |bound| {
+        i64::try_from(bound.as_secs()).unwrap_or(i64::MAX)
     })
 }
 
@@ -117,6 +154,7 @@ impl Lifetime {
                 this_update: self.window.this_update,
                 next_update,
             },
+            limit: Limit::Provisional,
             send_before: self
                 .send_before
                 .min(next_update.plus_seconds(-(seconds / 100))),
@@ -145,6 +183,8 @@ const HEADROOM: usize = 96;
 pub(crate) struct Draft<'a> {
     buffer: &'a mut BytesMut,
     responses_start: usize,
+    /// One of the certificates is called revoked although it was never issued.
+    says_extended: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -156,11 +196,20 @@ impl<'a> Draft<'a> {
         Self {
             buffer,
             responses_start,
+            says_extended: false,
         }
     }
 
     /// Appends one SingleResponse; `cert_id` goes back octet for octet (DESIGN rule 4).
-    pub(crate) fn single(&mut self, cert_id: &[u8], status: CertStatus, window: ValidityWindow) {
+    pub(crate) fn single(
+        &mut self,
+        cert_id: &[u8],
+        verdict: Verdict,
+        window: ValidityWindow,
+        archive_cutoff: Option<Time>,
+    ) {
+        let status = verdict.cert_status;
+        self.says_extended |= verdict.definition == RevokedDefinition::Extended;
         let status_length = match status {
             CertStatus::Good | CertStatus::Unknown => 2,
             CertStatus::Revoked(info) => 2 + revoked_length(info),
@@ -169,7 +218,19 @@ impl<'a> Draft<'a> {
             CertStatus::Revoked(info) => info.invalidity_date,
             CertStatus::Good | CertStatus::Unknown => None,
         };
-        let extensions_length = invalidity_date.map_or(0, |_| INVALIDITY_DATE_PREFIX.len() + 15);
+        let dates = [
+            (INVALIDITY_DATE_PREFIX, invalidity_date),
+            (ARCHIVE_CUTOFF_PREFIX, archive_cutoff),
+        ];
+        let extensions: usize = dates
+            .iter()
+            .map(|(prefix, date)| date.map_or(0, |_| prefix.len() + TIME_TEXT_LENGTH))
+            .sum();
+        let extensions_length = match extensions {
+            0 => 0,
+            // The headers of `[1]` and of Extensions: two dates at the most, so both lengths are short.
+            length => 4 + length,
+        };
         let length =
             cert_id.len() + status_length + TIME_LENGTH + 2 + TIME_LENGTH + extensions_length;
         self.header(tag::SEQUENCE, length);
@@ -188,9 +249,15 @@ impl<'a> Draft<'a> {
         self.time(window.this_update);
         self.header(tag::context(0), TIME_LENGTH);
         self.time(window.next_update);
-        if let Some(date) = invalidity_date {
-            self.put(INVALIDITY_DATE_PREFIX);
-            self.put(&date.to_generalized());
+        if extensions > 0 {
+            self.header(tag::context(1), 2 + extensions);
+            self.header(tag::SEQUENCE, extensions);
+            for (prefix, date) in dates {
+                if let Some(date) = date {
+                    self.put(prefix);
+                    self.put(&date.to_generalized());
+                }
+            }
         }
     }
 
@@ -202,9 +269,7 @@ impl<'a> Draft<'a> {
         nonce: Option<Nonce<'_>>,
     ) -> ResponseData {
         let responses_end = self.buffer.len();
-        if let Some(nonce) = nonce {
-            self.nonce_extension(nonce.octets());
-        }
+        self.response_extensions(nonce);
         let end = self.buffer.len();
         let responses_length = responses_end - self.responses_start;
         let mut start = write::write_header_before(
@@ -220,22 +285,41 @@ impl<'a> Draft<'a> {
         ResponseData { start, end }
     }
 
-    /// responseExtensions `[1]` with the nonce in it, an OCTET STRING inside extnValue (RFC 9654 §2.1).
-    fn nonce_extension(&mut self, nonce: &[u8]) {
-        let value = write::header_length(nonce.len()) + nonce.len();
-        let extension = 2 + oid::OCSP_NONCE.len() + write::header_length(value) + value;
-        let extensions = write::header_length(extension) + extension;
+    /// responseExtensions `[1]`, if there are any: the nonce, an OCTET STRING inside extnValue (RFC 9654 §2.1), and what
+    /// `revoked` means where a certificate was never issued (RFC 6960 §4.4.8).
+    fn response_extensions(&mut self, nonce: Option<Nonce<'_>>) {
+        let nonce_lengths = nonce.map(|nonce| {
+            let value = write::header_length(nonce.octets().len()) + nonce.octets().len();
+            let extension = 2 + oid::OCSP_NONCE.len() + write::header_length(value) + value;
+            (value, extension)
+        });
+        let nonce_length = nonce_lengths.map_or(0, |(_, extension)| {
+            write::header_length(extension) + extension
+        });
+        let extended_length = match self.says_extended {
+            true => EXTENDED_REVOKE.len(),
+            false => 0,
+        };
+        let extensions = nonce_length + extended_length;
+        if extensions == 0 {
+            return;
+        }
         self.header(
             tag::context(1),
             write::header_length(extensions) + extensions,
         );
         self.header(tag::SEQUENCE, extensions);
-        self.header(tag::SEQUENCE, extension);
-        self.header(tag::OID, oid::OCSP_NONCE.len());
-        self.put(oid::OCSP_NONCE);
-        self.header(tag::OCTET_STRING, value);
-        self.header(tag::OCTET_STRING, nonce.len());
-        self.put(nonce);
+        if let (Some(nonce), Some((value, extension))) = (nonce, nonce_lengths) {
+            self.header(tag::SEQUENCE, extension);
+            self.header(tag::OID, oid::OCSP_NONCE.len());
+            self.put(oid::OCSP_NONCE);
+            self.header(tag::OCTET_STRING, value);
+            self.header(tag::OCTET_STRING, nonce.octets().len());
+            self.put(nonce.octets());
+        }
+        if self.says_extended {
+            self.put(EXTENDED_REVOKE);
+        }
     }
 
     fn put(&mut self, octets: &[u8]) {
@@ -258,12 +342,24 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// The text of a GeneralizedTime.
+const TIME_TEXT_LENGTH: usize = 15;
 /// A GeneralizedTime with its header.
-const TIME_LENGTH: usize = 17;
+const TIME_LENGTH: usize = 2 + TIME_TEXT_LENGTH;
 
-/// singleExtensions `[1]` with invalidityDate (RFC 5280 §5.3.2, RFC 6960 §4.4.5), up to the date's 15 octets.
+/// The extension invalidityDate (RFC 5280 §5.3.2, RFC 6960 §4.4.5), up to the date's text.
 const INVALIDITY_DATE_PREFIX: &[u8] = &[
-    0xa1, 0x1c, 0x30, 0x1a, 0x30, 0x18, 0x06, 0x03, 0x55, 0x1d, 0x18, 0x04, 0x11, 0x18, 0x0f,
+    0x30, 0x18, 0x06, 0x03, 0x55, 0x1d, 0x18, 0x04, 0x11, 0x18, 0x0f,
+];
+/// The extension archiveCutoff (RFC 6960 §4.4.4), up to the date's text.
+const ARCHIVE_CUTOFF_PREFIX: &[u8] = &[
+    0x30, 0x1e, 0x06, 0x09, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x06, 0x04, 0x11, 0x18,
+    0x0f,
+];
+/// The whole extension extended-revoke, whose value is NULL (RFC 6960 §4.4.8).
+const EXTENDED_REVOKE: &[u8] = &[
+    0x30, 0x0f, 0x06, 0x09, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x09, 0x04, 0x02, 0x05,
+    0x00,
 ];
 
 /// The content of RevokedInfo.

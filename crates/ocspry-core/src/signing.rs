@@ -16,8 +16,13 @@ use tokio::sync::oneshot;
 ///
 /// Callers may use it from any thread, several at once.  It may block if [`Signer::speed`] says so; it does not retry.
 pub trait Signer: Send + Sync {
-    /// The algorithm of every signature it makes.
+    /// The algorithm of its signatures unless another is asked for.
     fn algorithm(&self) -> SignatureAlgorithm;
+
+    /// Can it make signatures of this algorithm?
+    fn signs_with(&self, algorithm: SignatureAlgorithm) -> bool {
+        algorithm == self.algorithm()
+    }
 
     /// The public key that belongs to it, as DER SubjectPublicKeyInfo.
     fn public_key_info(&self) -> &[u8];
@@ -25,11 +30,17 @@ pub trait Signer: Send + Sync {
     /// Where it may be called.
     fn speed(&self) -> SigningSpeed;
 
-    /// Signs `message` (not a digest of it) and appends the signature's octets (ECDSA: the DER form) to `signature`.
+    /// Signs `message` (not a digest of it) with one of its algorithms, and appends the signature's octets (ECDSA: the
+    /// DER form) to `signature`.
     ///
     /// # Errors
-    /// The key or its device failed; nothing is known about the certificate because of it.
-    fn sign(&self, message: &[u8], signature: &mut Vec<u8>) -> Result<(), SignError>;
+    /// The key or its device failed, or cannot sign so; nothing is known about the certificate because of it.
+    fn sign(
+        &self,
+        algorithm: SignatureAlgorithm,
+        message: &[u8],
+        signature: &mut Vec<u8>,
+    ) -> Result<(), SignError>;
 }
 
 /// How long a signature takes, by kind of key.

@@ -8,13 +8,14 @@
 //! not fit the columns (an invalidity date, a time outside 1970..2106) is in a side list by position.
 
 use ocspry_wire::Time;
-use ocspry_wire::ocsp::{CertStatus, CrlReason, RevokedInfo};
-use ocspry_wire::x509::SerialNumber;
+use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
+use ocspry_wire::x509::{SerialNumber, SignatureAlgorithm};
 
-/// All revoked serials of one issuer, and from when to when that is known.
+/// All serials of one issuer that its source names, what it means not to be named, and from when to when that is known.
 #[derive(Debug)]
 pub struct StatusTable {
     groups: Vec<Group>,
+    absence: Absence,
     duplicates: usize,
     window: ValidityWindow,
     source: SourceInfo,
@@ -38,6 +39,8 @@ pub struct SourceInfo {
     pub crl_number: Option<Vec<u8>>,
     /// SHA-256 of the DER list.
     pub digest: [u8; 32],
+    /// How the list is signed: answers are signed likewise if the key can (RFC 6960 §4.4.7.2.1); None: not known here.
+    pub signature_algorithm: Option<SignatureAlgorithm>,
 }
 
 /// What a table says of one serial.
@@ -45,18 +48,19 @@ pub struct SourceInfo {
 pub enum Lookup {
     /// It is revoked.
     Revoked(RevokedInfo),
-    /// It is not in the table.
+    /// It was issued, and is not revoked.
+    Issued,
+    /// It is not in the table; [`StatusTable::absence`] says what that means.
     Absent,
 }
 
-impl Lookup {
-    /// What is said of such a certificate: a list of the revoked ones does not tell what was issued.
-    pub(crate) fn cert_status(self) -> CertStatus {
-        match self {
-            Lookup::Revoked(info) => CertStatus::Revoked(info),
-            Lookup::Absent => CertStatus::Good,
-        }
-    }
+/// What it means that a table does not name a serial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// It is not revoked; whether it was ever issued, a list of the revoked ones does not tell.
+    NotRevoked,
+    /// It was never issued.
+    NeverIssued,
 }
 
 impl StatusTable {
@@ -66,8 +70,12 @@ impl StatusTable {
         self.groups
             .iter()
             .find(|group| group.stride == serial.len())
-            .and_then(|group| group.find(serial))
-            .map_or(Lookup::Absent, Lookup::Revoked)
+            .map_or(Lookup::Absent, |group| group.find(serial))
+    }
+
+    /// What [`Lookup::Absent`] means.
+    pub fn absence(&self) -> Absence {
+        self.absence
     }
 
     /// From when to when the source says it holds.
@@ -82,7 +90,7 @@ impl StatusTable {
 
     /// How many serials are revoked.
     pub fn entry_count(&self) -> usize {
-        self.groups.iter().map(|group| group.reasons.len()).sum()
+        self.groups.iter().map(|group| group.revoked_count).sum()
     }
 
     /// How many entries named a serial that an earlier entry had named already.
@@ -93,10 +101,12 @@ impl StatusTable {
     /// Every serial that is revoked in `other` is revoked here too; times and reasons are not compared.
     pub fn revokes_all_of(&self, other: &StatusTable) -> bool {
         other.groups.iter().all(|theirs| {
-            self.groups
-                .iter()
-                .find(|ours| ours.stride == theirs.stride)
-                .is_some_and(|ours| ours.has_all_of(theirs))
+            theirs.revoked_count == 0
+                || self
+                    .groups
+                    .iter()
+                    .find(|ours| ours.stride == theirs.stride)
+                    .is_some_and(|ours| ours.revokes_all_of(theirs))
         })
     }
 
@@ -115,34 +125,55 @@ struct Group {
     serials: Vec<u8>,
     /// Seconds since 1970.
     times: Vec<u32>,
-    /// A CRLReason's code, 0 for none, or [`ELSEWHERE`].
+    /// A CRLReason's code, 0 for none, [`ELSEWHERE`] or [`ISSUED`].
     reasons: Vec<u8>,
     /// By position, ascending: what does not fit the columns.
     elsewhere: Vec<(usize, RevokedInfo)>,
+    /// How many are revoked.
+    revoked_count: usize,
 }
 
 /// In the reason column: look in the side list.
 const ELSEWHERE: u8 = 0xff;
+/// In the reason column: not revoked at all.
+const ISSUED: u8 = 0xfe;
 
 impl Group {
-    fn find(&self, serial: &[u8]) -> Option<RevokedInfo> {
+    fn find(&self, serial: &[u8]) -> Lookup {
         let (mut low, mut high) = (0, self.reasons.len());
         while low < high {
             let middle = low + (high - low) / 2;
             match self.serial(middle).cmp(serial) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Some(self.revoked_info(middle)),
+                std::cmp::Ordering::Equal => return self.lookup(middle),
             }
         }
-        None
+        Lookup::Absent
+    }
+
+    fn lookup(&self, position: usize) -> Lookup {
+        match self.reasons[position] {
+            ISSUED => Lookup::Issued,
+            _ => Lookup::Revoked(self.revoked_info(position)),
+        }
+    }
+
+    /// The serials that are revoked, ascending.
+    fn revoked(&self) -> impl Iterator<Item = &[u8]> {
+        self.serials
+            .chunks_exact(self.stride)
+            .zip(&self.reasons)
+            .filter(|(_, reason)| **reason != ISSUED)
+            .map(|(serial, _)| serial)
     }
 
     /// Both are ascending, so one walk through each is enough.
-    fn has_all_of(&self, other: &Group) -> bool {
-        let mut ours = self.serials.chunks_exact(self.stride);
-        let mut theirs = other.serials.chunks_exact(other.stride);
-        theirs.all(|wanted| ours.any(|serial| serial == wanted))
+    fn revokes_all_of(&self, other: &Group) -> bool {
+        let mut ours = self.revoked();
+        other
+            .revoked()
+            .all(|wanted| ours.any(|serial| serial == wanted))
     }
 
     fn serial(&self, position: usize) -> &[u8] {
@@ -165,7 +196,19 @@ impl Group {
         }
     }
 
-    fn push(&mut self, serial: &[u8], info: RevokedInfo) {
+    fn push(&mut self, serial: &[u8], found: Lookup) {
+        match found {
+            Lookup::Revoked(info) => self.push_revoked(serial, info),
+            Lookup::Issued | Lookup::Absent => {
+                self.serials.extend_from_slice(serial);
+                self.times.push(0);
+                self.reasons.push(ISSUED);
+            }
+        }
+    }
+
+    fn push_revoked(&mut self, serial: &[u8], info: RevokedInfo) {
+        self.revoked_count += 1;
         let time = u32::try_from(info.revocation_time.unix_seconds());
         let fits = time.is_ok() && info.invalidity_date.is_none();
         if !fits {
@@ -189,19 +232,40 @@ impl Group {
 }
 
 /// Collects entries in any order, then sorts them into a table.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StatusTableBuilder {
     groups: Vec<Group>,
+    absence: Absence,
 }
 
 impl StatusTableBuilder {
     /// Empty: what is not added is not revoked.
     pub fn revoked_only() -> Self {
-        Self { groups: Vec::new() }
+        Self {
+            groups: Vec::new(),
+            absence: Absence::NotRevoked,
+        }
+    }
+
+    /// Empty: what is not added was never issued.
+    pub fn issued() -> Self {
+        Self {
+            groups: Vec::new(),
+            absence: Absence::NeverIssued,
+        }
     }
 
     /// One revoked serial.
     pub fn revoked(&mut self, serial: &SerialNumber, info: RevokedInfo) {
+        self.add(serial, Lookup::Revoked(info));
+    }
+
+    /// One serial that was issued; it may be revoked besides.
+    pub fn issued_serial(&mut self, serial: &SerialNumber) {
+        self.add(serial, Lookup::Issued);
+    }
+
+    fn add(&mut self, serial: &SerialNumber, entry: Lookup) {
         let serial = minimal(serial.content());
         let known = self
             .groups
@@ -211,7 +275,7 @@ impl StatusTableBuilder {
             self.groups.push(Group::with_capacity(serial.len(), 0));
             self.groups.len() - 1
         });
-        self.groups[place].push(serial, info);
+        self.groups[place].push(serial, entry);
     }
 
     /// Sorts and compacts.  Of several entries for one serial the earliest revocation wins.
@@ -220,13 +284,14 @@ impl StatusTableBuilder {
         let mut groups: Vec<Group> = Vec::with_capacity(self.groups.len());
         for collected in self.groups {
             let sorted = collected.sorted();
-            duplicates += collected.reasons.len() - sorted.reasons.len();
+            duplicates += collected.revoked_count - sorted.revoked_count;
             groups.push(sorted);
         }
         // The longest list of serials first: a look-up tries the groups in order.
         groups.sort_unstable_by_key(|group| std::cmp::Reverse(group.reasons.len()));
         StatusTable {
             groups,
+            absence: self.absence,
             duplicates,
             window,
             source,
@@ -242,22 +307,25 @@ impl Group {
             times: Vec::with_capacity(entries),
             reasons: Vec::with_capacity(entries),
             elsewhere: Vec::new(),
+            revoked_count: 0,
         }
     }
 
-    /// A copy in ascending order of serials, each serial once.
+    /// A copy in ascending order of serials, each serial once: revoked rather than issued, and the earliest revocation.
     fn sorted(&self) -> Group {
         let mut order: Vec<usize> = (0..self.reasons.len()).collect();
+        let rank = |position: usize| match self.lookup(position) {
+            Lookup::Revoked(info) => (0, info.revocation_time),
+            Lookup::Issued | Lookup::Absent => (1, Time::MAX),
+        };
         order.sort_unstable_by(|&left, &right| {
-            self.serial(left).cmp(self.serial(right)).then_with(|| {
-                let (left, right) = (self.revoked_info(left), self.revoked_info(right));
-                left.revocation_time.cmp(&right.revocation_time)
-            })
+            let serials = self.serial(left).cmp(self.serial(right));
+            serials.then_with(|| rank(left).cmp(&rank(right)))
         });
         order.dedup_by(|later, earlier| self.serial(*later) == self.serial(*earlier));
         let mut sorted = Group::with_capacity(self.stride, order.len());
         for position in order {
-            sorted.push(self.serial(position), self.revoked_info(position));
+            sorted.push(self.serial(position), self.lookup(position));
         }
         sorted
     }
@@ -296,6 +364,10 @@ mod tests {
         for (content, info) in entries {
             builder.revoked(&serial(content), *info);
         }
+        built(builder)
+    }
+
+    fn built(builder: StatusTableBuilder) -> StatusTable {
         let window = ValidityWindow {
             this_update: Time::MIN,
             next_update: Time::MAX,
@@ -304,6 +376,7 @@ mod tests {
             origin: String::new(),
             crl_number: None,
             digest: [0; 32],
+            signature_algorithm: None,
         };
         builder.build(window, source)
     }
@@ -340,7 +413,7 @@ mod tests {
                         prop_assert_eq!(Some(found.revocation_time), earliest);
                         prop_assert!(infos.contains(&found));
                     }
-                    (found, expected) => prop_assert!(false, "{:?} but {:?}", found, expected),
+                    (found @ (Lookup::Absent | Lookup::Issued | Lookup::Revoked(_)), expected) => prop_assert!(false, "{:?} but {:?}", found, expected),
                 }
             }
         }
@@ -415,6 +488,32 @@ mod tests {
             table.lookup(&serial(&[0x50, 0x00])),
             Lookup::Revoked(info(1, None))
         );
+    }
+
+    #[test]
+    fn a_table_that_knows_what_was_issued_tells_revoked_from_issued_from_never_issued() {
+        let mut builder = StatusTableBuilder::issued();
+        builder.issued_serial(&serial(&[5]));
+        builder.issued_serial(&serial(&[6]));
+        builder.revoked(&serial(&[6]), info(9, None));
+        builder.revoked(&serial(&[6]), info(8, None));
+        builder.issued_serial(&serial(&[6]));
+        let table = built(builder);
+        assert_eq!(table.absence(), Absence::NeverIssued);
+        assert_eq!(table.lookup(&serial(&[5])), Lookup::Issued);
+        assert_eq!(table.lookup(&serial(&[6])), Lookup::Revoked(info(8, None)));
+        assert_eq!(table.lookup(&serial(&[7])), Lookup::Absent);
+        assert_eq!((table.entry_count(), table.duplicate_count()), (1, 1));
+    }
+
+    #[test]
+    fn an_issued_serial_of_another_table_need_not_be_revoked_here() {
+        let mut issued = StatusTableBuilder::issued();
+        issued.issued_serial(&serial(&[5]));
+        let issued = built(issued);
+        let revoked = table(&[(vec![5], info(1, None))]);
+        assert!(table(&[]).revokes_all_of(&issued));
+        assert!(!issued.revokes_all_of(&revoked));
     }
 
     #[test]

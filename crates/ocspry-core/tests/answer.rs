@@ -91,6 +91,7 @@ fn the_nonce_policy_is_obeyed() {
     let ignoring = Fixture::with_policy(Policy {
         validity: None,
         nonce: NoncePolicy::Ignore,
+        ..Policy::DEFAULT
     });
     let plain = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &ignoring.ca, SERIAL_GOOD));
     let (reply, _) = answer(&ignoring, &plain.with_extension(nonce).der());
@@ -99,6 +100,7 @@ fn the_nonce_policy_is_obeyed() {
     let requiring = Fixture::with_policy(Policy {
         validity: None,
         nonce: NoncePolicy::Required,
+        ..Policy::DEFAULT
     });
     let plain = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &requiring.ca, SERIAL_GOOD));
     let (_, outcome) = answer(&requiring, &plain.der());
@@ -440,6 +442,7 @@ fn next_update_is_the_earliest_of_all_limits_and_the_end_is_try_later() {
             Policy {
                 validity: case.validity.map(Duration::from_secs),
                 nonce: NoncePolicy::Echo,
+                ..Policy::DEFAULT
             },
         );
         let request = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_GOOD));

@@ -197,6 +197,7 @@ fn an_answer_that_lives_by_the_policy_is_renewed_at_half_its_life() {
     let policy = Policy {
         validity: Some(Duration::from_secs(3_600)),
         nonce: NoncePolicy::Echo,
+        ..Policy::DEFAULT
     };
     let fixture = Fixture::counting(KeyKind::P256, Some(policy));
     let worker = Worker::of(&fixture);
@@ -332,6 +333,7 @@ fn an_answer_past_half_its_life_is_served_while_a_slow_key_makes_the_next() {
     let policy = Policy {
         validity: Some(Duration::from_secs(3_600)),
         nonce: NoncePolicy::Echo,
+        ..Policy::DEFAULT
     };
     let fixture = Fixture::counting(KeyKind::Rsa2048, Some(policy));
     let worker = Worker::of(&fixture);
@@ -353,6 +355,7 @@ fn an_answer_past_half_its_life_is_served_when_the_key_fails() {
     let policy = Policy {
         validity: Some(Duration::from_secs(3_600)),
         nonce: NoncePolicy::Echo,
+        ..Policy::DEFAULT
     };
     let fixture = Fixture::counting(KeyKind::P256, Some(policy));
     let worker = Worker::of(&fixture);

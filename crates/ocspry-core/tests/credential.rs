@@ -19,6 +19,7 @@ fn ca() -> (Authority, Issuer) {
         Policy {
             validity: None,
             nonce: NoncePolicy::Echo,
+            ..Policy::DEFAULT
         },
     )
 }
@@ -83,6 +84,7 @@ fn a_delegate_of_another_name_or_another_key_is_refused() {
         Policy {
             validity: None,
             nonce: NoncePolicy::Echo,
+            ..Policy::DEFAULT
         },
     )
     .0;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 const POLICY: Policy = Policy {
     validity: None,
     nonce: NoncePolicy::Echo,
+    ..Policy::DEFAULT
 };
 
 #[test]

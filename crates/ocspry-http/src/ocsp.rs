@@ -54,7 +54,7 @@ pub(crate) async fn respond(
     let now = worker.now();
     let (reply, outcome) = match reply {
         Reply::Ocsp(Answer::Signed(signed)) if now >= signed.send_before => (
-            Reply::Ocsp(Answer::Error(ErrorStatus::TryLater)),
+            Reply::Ocsp(Answer::of(ErrorStatus::TryLater, signed.unable)),
             "over-when-signed",
         ),
         reply => (reply, outcome),
@@ -256,6 +256,12 @@ impl Reply {
                 headers::write_ocsp_response(&mut headers);
                 headers::write_no_store(&mut headers);
                 (StatusCode::OK, Bytes::from_static(error.der()))
+            }
+            Reply::Ocsp(Answer::Unavailable) => {
+                headers.clear();
+                headers::write_plain_text(&mut headers);
+                let text: &[u8] = b"No answer can be signed now; try later.\n";
+                (StatusCode::SERVICE_UNAVAILABLE, Bytes::from_static(text))
             }
             Reply::Healthy => {
                 headers.clear();

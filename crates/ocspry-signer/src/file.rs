@@ -110,6 +110,10 @@ impl Signer for FileSigner {
         self.pair.algorithm()
     }
 
+    fn signs_with(&self, algorithm: SignatureAlgorithm) -> bool {
+        self.pair.signs_with(algorithm)
+    }
+
     fn public_key_info(&self) -> &[u8] {
         &self.public_key_info
     }
@@ -118,8 +122,13 @@ impl Signer for FileSigner {
         self.pair.speed()
     }
 
-    fn sign(&self, message: &[u8], signature: &mut Vec<u8>) -> Result<(), SignError> {
-        self.pair.sign(message, signature)
+    fn sign(
+        &self,
+        algorithm: SignatureAlgorithm,
+        message: &[u8],
+        signature: &mut Vec<u8>,
+    ) -> Result<(), SignError> {
+        self.pair.sign(algorithm, message, signature)
     }
 }
 

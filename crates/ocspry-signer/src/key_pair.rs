@@ -1,6 +1,6 @@
 //! A key pair that has been checked, and what it signs with.  From: `encoding.rs`, `decrypt.rs`.  To: `file.rs`.
 //!
-//! RSA signs with PKCS#1 v1.5 and SHA-256 (RFC 8017 §8.2), P-256 with SHA-256, P-384 with SHA-384, P-521 with SHA-512,
+//! RSA signs with PKCS#1 v1.5 and SHA-256, or SHA-384 or SHA-512 where asked for (RFC 8017 §8.2), P-256 with SHA-256, P-384 with SHA-384, P-521 with SHA-512,
 //! each as DER (RFC 5480, RFC 5758 §3.2), Ed25519 as RFC 8410 has it.
 
 use crate::KeyError;
@@ -11,7 +11,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING,
     EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
-    RsaKeyPair,
+    RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RsaKeyPair, RsaSignatureEncoding,
 };
 use ocspry_core::{SignError, SigningSpeed};
 use ocspry_wire::der::{Reader, Tlv, oid, read, tag, write};
@@ -100,7 +100,7 @@ impl KeyPair {
         }
     }
 
-    /// The algorithm of its signatures.
+    /// The algorithm of its signatures unless another is asked for.
     pub(crate) fn algorithm(&self) -> SignatureAlgorithm {
         match self {
             KeyPair::Rsa { .. } => SignatureAlgorithm::RsaSha256,
@@ -114,6 +114,14 @@ impl KeyPair {
                 curve: Curve::P521, ..
             } => SignatureAlgorithm::EcdsaSha512,
             KeyPair::Ed25519 { .. } => SignatureAlgorithm::Ed25519,
+        }
+    }
+
+    /// Can it sign so?  An EC key signs with the hash of its own size only, as the crypto library has it.
+    pub(crate) fn signs_with(&self, algorithm: SignatureAlgorithm) -> bool {
+        match self {
+            KeyPair::Rsa { .. } => rsa_encoding(algorithm).is_some(),
+            KeyPair::Ecdsa { .. } | KeyPair::Ed25519 { .. } => algorithm == self.algorithm(),
         }
     }
 
@@ -169,14 +177,29 @@ impl KeyPair {
     }
 
     /// Appends a signature over `message`.
-    pub(crate) fn sign(&self, message: &[u8], signature: &mut Vec<u8>) -> Result<(), SignError> {
+    pub(crate) fn sign(
+        &self,
+        algorithm: SignatureAlgorithm,
+        message: &[u8],
+        signature: &mut Vec<u8>,
+    ) -> Result<(), SignError> {
+        let unsupported = || {
+            let (kind, algorithm) = (self.kind(), algorithm.name());
+            SignError::Failed(format!(
+                "a key of kind {kind} does not sign with {algorithm}"
+            ))
+        };
+        if !self.signs_with(algorithm) {
+            return Err(unsupported());
+        }
         // aws-lc-rs draws randomness itself; the argument is there for compatibility.
         let rng = SystemRandom::new();
         match self {
             KeyPair::Rsa { pair, .. } => {
                 let start = signature.len();
                 signature.resize(start + pair.public_modulus_len(), 0);
-                let signed = pair.sign(&RSA_PKCS1_SHA256, &rng, message, &mut signature[start..]);
+                let encoding = rsa_encoding(algorithm).ok_or_else(unsupported)?;
+                let signed = pair.sign(encoding, &rng, message, &mut signature[start..]);
                 if signed.is_err() {
                     signature.truncate(start);
                 }
@@ -208,6 +231,20 @@ impl KeyPair {
                 .map(|der| Zeroizing::new(der.as_ref().to_vec())),
         };
         der.map_err(|_| SignError::Failed("the key cannot be written as PKCS#8".to_owned()))
+    }
+}
+
+/// PKCS#1 v1.5 with the hash of this algorithm; SHA-1 is not signed with.
+fn rsa_encoding(algorithm: SignatureAlgorithm) -> Option<&'static RsaSignatureEncoding> {
+    match algorithm {
+        SignatureAlgorithm::RsaSha256 => Some(&RSA_PKCS1_SHA256),
+        SignatureAlgorithm::RsaSha384 => Some(&RSA_PKCS1_SHA384),
+        SignatureAlgorithm::RsaSha512 => Some(&RSA_PKCS1_SHA512),
+        SignatureAlgorithm::RsaSha1
+        | SignatureAlgorithm::EcdsaSha256
+        | SignatureAlgorithm::EcdsaSha384
+        | SignatureAlgorithm::EcdsaSha512
+        | SignatureAlgorithm::Ed25519 => None,
     }
 }
 

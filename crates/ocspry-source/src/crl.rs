@@ -166,6 +166,7 @@ impl CrlFile {
             origin: self.path.display().to_string(),
             crl_number: crl_number.as_ref().map(|number| number.0.clone()),
             digest: self.digest(),
+            signature_algorithm: list.signature_algorithm,
         };
         let digest = source.digest;
         let table = builder.build(window, source);

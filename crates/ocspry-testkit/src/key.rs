@@ -39,6 +39,20 @@ impl KeyKind {
             KeyKind::Ed25519 => SignatureAlgorithm::Ed25519,
         }
     }
+
+    /// What a key of this kind can sign with, the usual one first.
+    pub fn signature_algorithms(self) -> Vec<SignatureAlgorithm> {
+        match self {
+            KeyKind::Rsa2048 => vec![
+                SignatureAlgorithm::RsaSha256,
+                SignatureAlgorithm::RsaSha384,
+                SignatureAlgorithm::RsaSha512,
+            ],
+            KeyKind::P256 | KeyKind::P384 | KeyKind::P521 | KeyKind::Ed25519 => {
+                vec![self.signature_algorithm()]
+            }
+        }
+    }
 }
 
 /// A private key.
@@ -106,5 +120,21 @@ impl TestKey {
     /// Signs with the kind's own algorithm.
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         self.pair.sign(message).expect("the key signs")
+    }
+
+    /// Signs with one of [`KeyKind::signature_algorithms`].
+    pub fn sign_with(&self, algorithm: SignatureAlgorithm, message: &[u8]) -> Vec<u8> {
+        let rsa = match algorithm {
+            SignatureAlgorithm::RsaSha384 => &rcgen::PKCS_RSA_SHA384,
+            SignatureAlgorithm::RsaSha512 => &rcgen::PKCS_RSA_SHA512,
+            _ => {
+                assert_eq!(algorithm, self.kind.signature_algorithm());
+                return self.sign(message);
+            }
+        };
+        let der = self.pkcs8_der();
+        let pair = rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&der.as_slice().into(), rsa)
+            .expect("an RSA key");
+        pair.sign(message).expect("the key signs")
     }
 }

@@ -25,6 +25,14 @@ impl RequestSpec {
         }
     }
 
+    /// Several certificates, nothing else.
+    pub fn of(cert_ids: Vec<Vec<u8>>) -> RequestSpec {
+        RequestSpec {
+            cert_ids,
+            extensions: Vec::new(),
+        }
+    }
+
     /// The same request with one more extension.
     #[must_use]
     pub fn with_extension(mut self, extension: Vec<u8>) -> RequestSpec {

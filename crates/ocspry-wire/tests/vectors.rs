@@ -288,11 +288,24 @@ fn request_facts(request: &OcspRequest<'_>) -> BTreeMap<&'static str, String> {
             "nonce",
             hex_or_none(request.nonce.map(|nonce| nonce.octets())),
         ),
-        (
-            "preferred",
-            hex_or_none(request.preferred_signature_algorithms),
-        ),
+        ("preferred", preferred(request)),
     ])
+}
+
+/// The names of the algorithms that a client prefers, best first.
+fn preferred(request: &OcspRequest<'_>) -> String {
+    let Some(list) = &request.preferred_signature_algorithms else {
+        return "none".to_owned();
+    };
+    let names: Vec<&str> = list
+        .iter()
+        .map(|entry| {
+            entry
+                .signature_algorithm
+                .map_or("unknown", |algorithm| algorithm.name())
+        })
+        .collect();
+    names.join(" ")
 }
 
 fn response_facts(response: &OcspResponse<'_>) -> BTreeMap<&'static str, String> {

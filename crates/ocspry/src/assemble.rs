@@ -147,11 +147,14 @@ pub(crate) fn build(
     keeping: Keeping,
     now: Time,
 ) -> (RunningIssuer, FirstLook) {
-    let issuer = Arc::new(Issuer::new(
+    let issuer = Issuer::new(
         config.name.clone(),
         config.certificate.clone(),
-        config.policy,
-    ));
+        config.policy.clone(),
+    )
+    .with_chain(config.chain.clone());
+    let named = |issuer: Issuer, name: &Vec<u8>| issuer.also_named(name);
+    let issuer = Arc::new(config.other_names.iter().fold(issuer, named));
     let before = running
         .iter()
         .find(|running| running.issuer.identity() == issuer.identity());
@@ -167,8 +170,12 @@ pub(crate) fn build(
     }
     if let Some(before) = before {
         refresher.carry_over(&before.refresher);
-        if before.config.responder == config.responder {
-            issuer.set_credential(before.issuer.credential());
+        if before.config.responder == config.responder
+            && let Some(credential) = before.issuer.credential()
+        {
+            // Put together again: what answers repeat depends on the issuer's policy.
+            let again = credential.again_for(&issuer, now);
+            issuer.set_credential(again.ok().map(Arc::new));
         }
     }
     let list = match refresher.refresh(now) {

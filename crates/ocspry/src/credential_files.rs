@@ -336,6 +336,7 @@ mod tests {
         let policy = Policy {
             validity: None,
             nonce: NoncePolicy::Echo,
+            ..Policy::DEFAULT
         };
         let issuer = Arc::new(Issuer::new(
             "ca".to_owned(),

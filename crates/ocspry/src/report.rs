@@ -121,7 +121,7 @@ pub(crate) fn pair_in_use(running: &RunningIssuer, warnings: &[PairWarning], now
             issuer,
             "signer in use: {}, {}, notAfter {}",
             display_name(credential.certificate().view().subject),
-            credential.signer().algorithm().name(),
+            credential.algorithm().name(),
             utc_and_distance(credential.not_after(), now),
         );
     }

@@ -99,7 +99,7 @@ fn signer_lines(running: &RunningIssuer, now: Time, paint: &Paint) -> Vec<(&'sta
     vec![
         (
             "signer",
-            format!("{who}, {}", credential.signer().algorithm().name()),
+            format!("{who}, {}", credential.algorithm().name()),
         ),
         ("notAfter", end),
     ]
@@ -128,7 +128,7 @@ pub(crate) fn json(running: &RunningIssuer) -> Value {
                 CredentialKind::Delegated => "delegated",
             },
             "subject": display_name(credential.certificate().view().subject),
-            "algorithm": credential.signer().algorithm().name(),
+            "algorithm": credential.algorithm().name(),
             "not_after": credential.not_after().to_string(),
         })
     });

@@ -108,6 +108,7 @@ fn responder(
         Policy {
             validity: None,
             nonce: NoncePolicy::Echo,
+            ..Policy::DEFAULT
         },
     );
     let signer: Arc<dyn Signer> = Arc::new(GatedSigner {
@@ -135,6 +136,7 @@ fn responder(
         origin: "test.crl".to_owned(),
         crl_number: None,
         digest: [0; 32],
+        signature_algorithm: None,
     };
     issuer.set_table(Some(Arc::new(table.build(window, source))));
     Responder::new(
@@ -186,7 +188,12 @@ impl Signer for GatedSigner {
         self.speed
     }
 
-    fn sign(&self, message: &[u8], signature: &mut Vec<u8>) -> Result<(), SignError> {
+    fn sign(
+        &self,
+        _algorithm: SignatureAlgorithm,
+        message: &[u8],
+        signature: &mut Vec<u8>,
+    ) -> Result<(), SignError> {
         self.gate.pass();
         signature.extend_from_slice(&self.authority.key.sign(message));
         Ok(())

@@ -82,6 +82,7 @@ pub(crate) fn issuer_of(ca: &Authority) -> Issuer {
         Policy {
             validity: None,
             nonce: NoncePolicy::Echo,
+            ..Policy::DEFAULT
         },
     )
 }

@@ -4,12 +4,12 @@
 //! before anything is believed; nothing is copied but the serial number; what does not concern us (the requestor's name
 //! and signature) must have the right shape and is then left alone (RFC 9919 §3.1.2).
 
-use super::{CertId, Nonce};
+use super::{CertId, Nonce, PreferredSignatureAlgorithms};
 use crate::der::read::whole;
 use crate::der::{DerError, Reader, Tlv, oid, tag};
 use crate::x509::extension::{ExplicitFalse, Extensions};
 
-/// Most CertIDs answered in one response.
+/// Most CertIDs answered in one response, unless the operator says otherwise.
 pub const CERT_IDS_MAX: usize = 16;
 
 /// A request whose every octet has been checked; borrows from the input.
@@ -19,12 +19,12 @@ pub struct OcspRequest<'a> {
     pub tbs_request: &'a [u8],
     /// The first Request of the list (there is at least one).
     pub first: SingleRequest<'a>,
-    /// How many Requests the list holds (1.. ; may exceed CERT_IDS_MAX: the caller refuses).
+    /// How many Requests the list holds (1.. ; may be more than are answered: the caller refuses).
     pub single_request_count: usize,
     /// The nonce, if any.
     pub nonce: Option<Nonce<'a>>,
-    /// Content octets of PreferredSignatureAlgorithms, if any (RFC 6960 §4.4.7.1), not looked into.
-    pub preferred_signature_algorithms: Option<&'a [u8]>,
+    /// How the client would like the answer signed (RFC 6960 §4.4.7.1), if it says so.
+    pub preferred_signature_algorithms: Option<PreferredSignatureAlgorithms<'a>>,
     /// The encoded Requests after the first.
     rest: &'a [u8],
 }
@@ -99,7 +99,7 @@ impl<'a> OcspRequest<'a> {
 /// What is taken from requestExtensions.
 struct KnownExtensions<'a> {
     nonce: Option<Nonce<'a>>,
-    preferred_signature_algorithms: Option<&'a [u8]>,
+    preferred_signature_algorithms: Option<PreferredSignatureAlgorithms<'a>>,
 }
 
 impl<'a> KnownExtensions<'a> {
@@ -118,8 +118,9 @@ impl<'a> KnownExtensions<'a> {
                     extension.value.only(tag::SEQUENCE)?;
                 }
                 oid::OCSP_PREFERRED_SIGNATURE_ALGORITHMS => {
-                    known.preferred_signature_algorithms =
-                        Some(extension.value.only(tag::SEQUENCE)?.value);
+                    known.preferred_signature_algorithms = Some(
+                        PreferredSignatureAlgorithms::from_extension(extension.value)?,
+                    );
                 }
                 _ => extension.pass_over()?,
             }

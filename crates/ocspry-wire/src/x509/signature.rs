@@ -106,6 +106,19 @@ impl SignatureAlgorithm {
         }
     }
 
+    /// Bits of the hash that is signed: the floor that an operator may set is counted in these.  Ed25519 hashes with
+    /// SHA-512 inside (RFC 8032 §5.1).
+    pub const fn hash_bits(self) -> u16 {
+        match self {
+            SignatureAlgorithm::RsaSha1 => 160,
+            SignatureAlgorithm::RsaSha256 | SignatureAlgorithm::EcdsaSha256 => 256,
+            SignatureAlgorithm::RsaSha384 | SignatureAlgorithm::EcdsaSha384 => 384,
+            SignatureAlgorithm::RsaSha512
+            | SignatureAlgorithm::EcdsaSha512
+            | SignatureAlgorithm::Ed25519 => 512,
+        }
+    }
+
     const fn is_rsa(self) -> bool {
         match self {
             SignatureAlgorithm::RsaSha1

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ocspry_core::{NoncePolicy, OwnedCertificate, Policy};
+use ocspry_core::{CertificatesPolicy, OwnedCertificate, Policy, UnknownIssuerPolicy};
 use ocspry_wire::x509::SignatureAlgorithm;
 use ocspry_wire::x509::certificate::display_name;
 use toml::Spanned;
@@ -62,6 +62,10 @@ pub(crate) struct IssuerConfig {
     pub(crate) certificate_path: PathBuf,
     /// Its certificate.
     pub(crate) certificate: OwnedCertificate,
+    /// The certificates behind it in the file, where answers enclose them.
+    pub(crate) chain: Vec<OwnedCertificate>,
+    /// Other spellings of its name (DER), as they stand in certificates that it issued.
+    pub(crate) other_names: Vec<Vec<u8>>,
     /// Its CRL.
     pub(crate) crl: PathBuf,
     /// Where the CRL is named.
@@ -81,6 +85,8 @@ impl IssuerConfig {
             name,
             certificate_path: _,
             certificate,
+            chain,
+            other_names,
             crl,
             crl_place: _,
             responder,
@@ -89,6 +95,8 @@ impl IssuerConfig {
         } = self;
         *name == other.name
             && *certificate == other.certificate
+            && *chain == other.chain
+            && *other_names == other.other_names
             && *crl == other.crl
             && *responder == other.responder
             && *policy == other.policy
@@ -194,6 +202,7 @@ pub(super) fn check(
         })
         .collect();
     checker.refuse_same_issuers(&issuers);
+    checker.refuse_two_for_unknown(&issuers);
     if !checker.problems.is_empty() {
         return Err(checker.problems);
     }
@@ -238,7 +247,7 @@ pub(super) fn default_state(environment: &Environment) -> StateChoice {
 }
 
 /// Collects what is wrong while the values are taken over one by one.
-struct Checker<'a> {
+pub(super) struct Checker<'a> {
     base: &'a Path,
     problems: Vec<Problem>,
     warnings: Vec<ConfigWarning>,
@@ -246,17 +255,22 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn problem(&mut self, place: Place, error: ConfigError) {
+    pub(super) fn problem(&mut self, place: Place, error: ConfigError) {
         self.problems.push(Problem::at(place, error));
     }
 
-    fn not_available<T>(&mut self, key: &'static str, value: Option<&Spanned<T>>) {
+    pub(super) fn not_available<T>(&mut self, key: &'static str, value: Option<&Spanned<T>>) {
         if let Some(value) = value {
             self.problem(value.span(), ConfigError::NotAvailable { key });
         }
     }
 
-    fn path(&mut self, key: &'static str, path: Spanned<PathBuf>) -> Option<PathBuf> {
+    /// A change of this file is a reload.
+    pub(super) fn follow(&mut self, path: &Path) {
+        self.structure.add(path);
+    }
+
+    pub(super) fn path(&mut self, key: &'static str, path: Spanned<PathBuf>) -> Option<PathBuf> {
         let place = path.span();
         let path = path.into_inner();
         if path.as_os_str().is_empty() {
@@ -266,7 +280,7 @@ impl Checker<'_> {
         Some(self.base.join(path))
     }
 
-    fn duration(
+    pub(super) fn duration(
         &mut self,
         key: &'static str,
         text: &Spanned<String>,
@@ -331,15 +345,27 @@ impl Checker<'_> {
                 ConfigError::IssuerName { name: name.clone() },
             );
         }
+        let raw = raw.into_inner();
+        let policy = self.policy(&raw);
         let RawIssuer {
             certificate,
+            also_named_in,
             status,
             responder,
-            validity,
-            nonce,
-            never_issued,
-        } = raw.into_inner();
-        self.not_available("never-issued", never_issued.as_ref());
+            validity: _,
+            window_max: _,
+            nonce: _,
+            unable: _,
+            unknown_issuer: _,
+            absent: _,
+            never_issued: _,
+            responder_id: _,
+            embedded_certificates: _,
+            cert_ids_max: _,
+            cert_id_hashes: _,
+            archive_cutoff: _,
+            signature_hash_min: _,
+        } = raw;
         let missing = |key, example| ConfigError::MissingKey {
             table: format!("issuer `{name}`"),
             key,
@@ -350,7 +376,7 @@ impl Checker<'_> {
             Some(path) => {
                 let place = path.span();
                 self.path("certificate", path)
-                    .and_then(|path| self.ca_certificate(place, path))
+                    .and_then(|path| self.ca_certificate(place, path, policy.certificates))
             }
             None => {
                 self.problem(
@@ -387,23 +413,22 @@ impl Checker<'_> {
                 None
             }
         };
-        let validity = validity.and_then(|text| self.duration("validity", &text, VALIDITY_BOUNDS));
-        let nonce = match nonce {
-            Some(text) => self.nonce(&text),
-            None => NoncePolicy::Echo,
-        };
-        let (certificate_path, certificate) = certificate?;
+        let ca = certificate.as_ref().map(|(_, file)| &file.certificate);
+        let other_names = self.other_names(also_named_in, ca);
+        let (certificate_path, file) = certificate?;
         let (crl_place, crl) = crl?;
         let (responder_place, responder) = responder?;
         Some(IssuerConfig {
             name,
             certificate_path,
-            certificate,
+            certificate: file.certificate,
+            chain: file.others,
+            other_names,
             crl,
             crl_place,
             responder,
             responder_place,
-            policy: Policy { validity, nonce },
+            policy,
         })
     }
 
@@ -411,10 +436,11 @@ impl Checker<'_> {
         &mut self,
         place: Place,
         path: PathBuf,
-    ) -> Option<(PathBuf, OwnedCertificate)> {
-        self.structure.add(&path);
+        certificates: CertificatesPolicy,
+    ) -> Option<(PathBuf, CertificateFile)> {
+        self.follow(&path);
         match CertificateFile::read(&path) {
-            Ok(file) => {
+            Ok(mut file) => {
                 let view = file.certificate.view();
                 let subject = || display_name(view.subject);
                 if !view.is_ca {
@@ -432,14 +458,15 @@ impl Checker<'_> {
                         subject: subject(),
                     });
                 }
-                if !file.others.is_empty() {
+                if certificates != CertificatesPolicy::Chain && !file.others.is_empty() {
                     self.warnings.push(ConfigWarning::MoreCertificates {
                         path: path.clone(),
                         used: subject(),
                         ignored_count: file.others.len(),
                     });
+                    file.others.clear();
                 }
-                Some((path, file.certificate))
+                Some((path, file))
             }
             Err(source) => {
                 self.problem(
@@ -573,20 +600,15 @@ impl Checker<'_> {
         }
     }
 
-    fn nonce(&mut self, text: &Spanned<String>) -> NoncePolicy {
-        match text.get_ref().as_str() {
-            "echo" => NoncePolicy::Echo,
-            "ignore" => NoncePolicy::Ignore,
-            "required" => NoncePolicy::Required,
-            other => {
-                self.problem(
-                    text.span(),
-                    ConfigError::NoncePolicy {
-                        text: other.to_owned(),
-                    },
-                );
-                NoncePolicy::Echo
-            }
+    /// Only one can sign for CAs that nobody knows.
+    fn refuse_two_for_unknown(&mut self, issuers: &[(Place, IssuerConfig)]) {
+        let mut answering = issuers
+            .iter()
+            .filter(|(_, issuer)| issuer.policy.unknown_issuer == UnknownIssuerPolicy::Unknown);
+        let first = answering.next();
+        if let (Some((_, first)), Some((place, _))) = (first, answering.next()) {
+            let other = first.name.clone();
+            self.problem(place.clone(), ConfigError::TwoForUnknown { other });
         }
     }
 
@@ -621,11 +643,11 @@ fn is_issuer_name(name: &str) -> bool {
 
 /// Shortest and longest accepted, as values and as people write them.
 #[derive(Clone, Copy)]
-struct DurationBounds {
-    min: Duration,
-    max: Duration,
-    min_text: &'static str,
-    max_text: &'static str,
+pub(super) struct DurationBounds {
+    pub(super) min: Duration,
+    pub(super) max: Duration,
+    pub(super) min_text: &'static str,
+    pub(super) max_text: &'static str,
 }
 
 /// Files are looked at no more than once a second, and at least once a day.
@@ -634,13 +656,6 @@ const CHECK_INTERVAL_BOUNDS: DurationBounds = DurationBounds {
     max: Duration::from_secs(86_400),
     min_text: "1s",
     max_text: "1d",
-};
-/// Shorter answers would be over before a slow client has read them; ten years is longer than any list.
-const VALIDITY_BOUNDS: DurationBounds = DurationBounds {
-    min: Duration::from_secs(60),
-    max: Duration::from_secs(3650 * 86_400),
-    min_text: "1m",
-    max_text: "3650d",
 };
 
 /// A whole number and a unit: `30s`, `5m`, `12h`, `7d`.

@@ -67,9 +67,29 @@ pub(crate) enum ConfigError {
         min: &'static str,
         max: &'static str,
     },
-    /// Not a nonce policy.
-    #[error("unknown nonce policy `{text}`")]
-    NoncePolicy { text: String },
+    /// None of the words that a key takes.
+    #[error("`{key}` cannot be `{text}`")]
+    Choice {
+        key: &'static str,
+        text: String,
+        known: Vec<&'static str>,
+    },
+    /// A number out of bounds.
+    #[error("`{key}` must be between {min} and {max}")]
+    Range {
+        key: &'static str,
+        min: usize,
+        max: usize,
+    },
+    /// A list that names nothing.
+    #[error("`{key}` lists nothing")]
+    EmptyList { key: &'static str },
+    /// A certificate that the CA did not sign.
+    #[error("the certificate {subject} in {} was not signed by this CA's key", path.display())]
+    NotIssuedHere { path: PathBuf, subject: String },
+    /// Two issuers that would answer for CAs that nobody knows.
+    #[error("`unknown-issuer` is `unknown` here and in issuer `{other}`")]
+    TwoForUnknown { other: String },
     /// Not an address.
     #[error("`{text}` is not an address with a port")]
     Address {
@@ -182,10 +202,20 @@ impl ConfigError {
                 Some("write a whole number and a unit: 30s, 5m, 12h or 7d".to_owned())
             }
             ConfigError::DurationRange { key: _, min: _, max: _ } => None,
-            ConfigError::NoncePolicy { text } => Some(match closest(text, NONCE_POLICIES) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => "it is `echo`, `ignore` or `required`".to_owned(),
-            }),
+            ConfigError::Choice { key: _, text, known } => {
+                Some(match closest(text, known.iter().copied()) {
+                    Some(name) => format!("did you mean `{name}`?"),
+                    None => format!("it is {}", one_of(known)),
+                })
+            }
+            ConfigError::Range { key: _, min: _, max: _ } => None,
+            ConfigError::EmptyList { key: _ } => {
+                Some("name at least one, or leave the key out".to_owned())
+            }
+            ConfigError::NotIssuedHere { path: _, subject: _ } => Some(
+                "name certificates that this CA issued and that spell its name in another way".to_owned(),
+            ),
+            ConfigError::TwoForUnknown { other: _ } => Some("leave it to one of them".to_owned()),
             ConfigError::Address { text: _, suggestion } => Some(match suggestion {
                 Some(suggestion) => format!("write `{suggestion}`"),
                 None => "write it like `127.0.0.1:8888` or `[::]:80`".to_owned(),
@@ -210,7 +240,9 @@ impl ConfigError {
                     }
                     FileRole::ResponderKey => "give its certificate with --ocsp-cert, or leave the key out",
                     FileRole::CaKey => "give the CA's certificate with --ca, or leave the key out",
-                    FileRole::CaCertificate | FileRole::PassphraseFile => "leave it out",
+                    FileRole::CaCertificate
+                    | FileRole::IssuedCertificate
+                    | FileRole::PassphraseFile => "leave it out",
                 }
                 .to_owned(),
             ),
@@ -223,7 +255,7 @@ impl ConfigError {
                     }
                     FileRole::ResponderKey => "add --ocsp-key FILE",
                     FileRole::CaKey => "add --ca-key FILE",
-                    FileRole::CaCertificate => "add --ca FILE",
+                    FileRole::CaCertificate | FileRole::IssuedCertificate => "add --ca FILE",
                     FileRole::PassphraseFile => "add --ocsp-key-passphrase-file FILE",
                 }
                 .to_owned(),
@@ -235,14 +267,23 @@ impl ConfigError {
     }
 }
 
-/// The values of `nonce`.
-const NONCE_POLICIES: [&str; 3] = ["echo", "ignore", "required"];
+/// `a`, `b` or `c`.
+fn one_of(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        Some((last, _)) => last.clone(),
+        None => String::new(),
+    }
+}
 
 /// What a file is for, in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileRole {
     /// `certificate` of an issuer, `--ca`.
     CaCertificate,
+    /// `also-named-in`.
+    IssuedCertificate,
     /// `crl`, `--crl`.
     Crl,
     /// `certificate` of a responder, `--ocsp-cert`.
@@ -259,6 +300,7 @@ impl fmt::Display for FileRole {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             FileRole::CaCertificate => "CA certificate",
+            FileRole::IssuedCertificate => "certificate",
             FileRole::Crl => "CRL",
             FileRole::ResponderCertificate => "responder certificate",
             FileRole::ResponderKey => "responder key",

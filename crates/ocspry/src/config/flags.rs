@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
-use ocspry_core::{Issuer, NoncePolicy, OwnedCertificate, Policy, Signer, crypto};
+use ocspry_core::{Issuer, OwnedCertificate, Policy, Signer, crypto};
 use ocspry_signer::{FileSigner, Passphrase};
 use ocspry_source::{CrlFile, SourceLimits, StateDirectory};
 use ocspry_wire::x509::SubjectPublicKeyInfo;
@@ -161,8 +161,7 @@ impl ServeFlags {
                     managed: None,
                 })),
                 validity: validity.clone().map(flagged),
-                nonce: None,
-                never_issued: None,
+                ..RawIssuer::default()
             };
             // The empty place at `position` keeps the order of the flags where issuers are sorted by place.
             issuer.insert(Spanned::new(position..position, name), flagged(raw));
@@ -530,11 +529,7 @@ fn last_used_paths(
     };
     cas.iter()
         .map(|ca| {
-            let policy = Policy {
-                validity: None,
-                nonce: NoncePolicy::Echo,
-            };
-            let issuer = Issuer::new(String::new(), ca.certificate().clone(), policy);
+            let issuer = Issuer::new(String::new(), ca.certificate().clone(), Policy::DEFAULT);
             let marks = state.as_ref()?.marks(issuer.identity());
             marks.ok().flatten().map(|marks| marks.source)
         })

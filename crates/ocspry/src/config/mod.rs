@@ -8,6 +8,7 @@ mod checked;
 mod diagnostics;
 mod error;
 mod flags;
+mod policy;
 mod raw;
 #[cfg(test)]
 mod tests;

@@ -53,16 +53,38 @@ pub(super) struct RawListen {
 pub(super) struct RawIssuer {
     /// The CA's certificate.
     pub(super) certificate: Option<Spanned<PathBuf>>,
+    /// Certificates that the CA issued, with its name in another spelling.
+    pub(super) also_named_in: Option<Spanned<Vec<Spanned<PathBuf>>>>,
     /// Where its certificates' status comes from.
     pub(super) status: Option<Spanned<Vec<Spanned<RawStatus>>>>,
     /// Who signs the answers.
     pub(super) responder: Option<Spanned<RawResponder>>,
-    /// Upper bound on an answer's life.
+    /// Upper bound on an answer's life, from its signing.
     pub(super) validity: Option<Spanned<String>>,
+    /// Upper bound on an answer's life, from its thisUpdate.
+    pub(super) window_max: Option<Spanned<String>>,
     /// `echo`, `ignore` or `required`.
     pub(super) nonce: Option<Spanned<String>>,
+    /// `try-later` or `http-503`.
+    pub(super) unable: Option<Spanned<String>>,
+    /// `unauthorized` or `unknown`.
+    pub(super) unknown_issuer: Option<Spanned<String>>,
+    /// `good` or `unknown`.
+    pub(super) absent: Option<Spanned<String>>,
     /// Not available yet.
     pub(super) never_issued: Option<Spanned<IgnoredAny>>,
+    /// `by-key` or `by-name`.
+    pub(super) responder_id: Option<Spanned<String>>,
+    /// `none`, `signer` or `chain`.
+    pub(super) embedded_certificates: Option<Spanned<String>>,
+    /// Most CertIDs in one request.
+    pub(super) cert_ids_max: Option<Spanned<i64>>,
+    /// Hash algorithms that a CertID may use.
+    pub(super) cert_id_hashes: Option<Spanned<Vec<Spanned<String>>>>,
+    /// `none`, `issuer`, or a span of time.
+    pub(super) archive_cutoff: Option<Spanned<String>>,
+    /// `sha256`, `sha384` or `sha512`.
+    pub(super) signature_hash_min: Option<Spanned<String>>,
 }
 
 /// One entry of `status`.

@@ -108,7 +108,7 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
         ),
         (
             GOOD.replace("certificate = \"one.pem\"", "zzz = 1"),
-            "7: unknown key `zzz`: known here: certificate, status, responder, validity, nonce, never-issued",
+            "7: unknown key `zzz`: known here: certificate, also-named-in, status, responder, validity, window-max, nonce, unable, unknown-issuer, absent, never-issued, responder-id, embedded-certificates, cert-ids-max, cert-id-hashes, archive-cutoff, signature-hash-min",
         ),
         (
             GOOD.replace("status = [{ crl = \"one.crl\" }]", "crl = \"one.crl\""),
@@ -136,11 +136,11 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
         ),
         (
             GOOD.replace("\"echo\"", "\"ecko\""),
-            "11: unknown nonce policy `ecko`: did you mean `echo`?",
+            "11: `nonce` cannot be `ecko`: did you mean `echo`?",
         ),
         (
             GOOD.replace("\"echo\"", "\"never\""),
-            "11: unknown nonce policy `never`: it is `echo`, `ignore` or `required`",
+            "11: `nonce` cannot be `never`: it is `echo`, `ignore` or `required`",
         ),
         (
             GOOD.replace("127.0.0.1:0", ":80"),
@@ -402,8 +402,8 @@ fn flags_say_the_same_as_keys() {
         panic!("one issuer each")
     };
     assert_eq!(
-        (&one.name, &one.crl, &one.responder, one.policy),
-        (&other.name, &other.crl, &other.responder, other.policy)
+        (&one.name, &one.crl, &one.responder, &one.policy),
+        (&other.name, &other.crl, &other.responder, &other.policy)
     );
 }
 

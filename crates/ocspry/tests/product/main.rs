@@ -16,6 +16,7 @@ mod issuers;
 mod keys;
 mod life;
 mod log_lines;
+mod policies;
 mod proxy;
 mod requests;
 mod site;

@@ -1,0 +1,272 @@
+//! The keys of an issuer that are choices: text to [`Policy`].  From: `raw`.  To: `checked`.
+//!
+//! One table of words for each key: it reads the file, and it says what may stand there when something else does.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ocspry_core::{
+    AbsentPolicy, ArchiveCutoff, CERT_IDS_LIMIT, CertIdHashes, CertificatesPolicy, NoncePolicy,
+    OwnedCertificate, Policy, ResponderIdPolicy, SignatureHash, UnablePolicy, UnknownIssuerPolicy,
+    crypto,
+};
+use ocspry_wire::ocsp::HashAlgorithm;
+use ocspry_wire::x509::certificate::display_name;
+use toml::Spanned;
+
+use super::checked::{Checker, DurationBounds};
+use super::error::{ConfigError, FileRole};
+use super::raw::RawIssuer;
+use crate::certificate_file::CertificateFile;
+
+impl Checker<'_> {
+    /// The choices of one issuer; what was not typed is as [`Policy::DEFAULT`] has it.
+    pub(super) fn policy(&mut self, raw: &RawIssuer) -> Policy {
+        let RawIssuer {
+            certificate: _,
+            also_named_in: _,
+            status: _,
+            responder: _,
+            validity,
+            window_max,
+            nonce,
+            unable,
+            unknown_issuer,
+            absent,
+            never_issued,
+            responder_id,
+            embedded_certificates,
+            cert_ids_max,
+            cert_id_hashes,
+            archive_cutoff,
+            signature_hash_min,
+        } = raw;
+        self.not_available("never-issued", never_issued.as_ref());
+        let default = Policy::DEFAULT;
+        Policy {
+            validity: validity
+                .as_ref()
+                .and_then(|text| self.duration("validity", text, VALIDITY_BOUNDS)),
+            window_max: window_max
+                .as_ref()
+                .and_then(|text| self.duration("window-max", text, WINDOW_BOUNDS)),
+            nonce: self.choice("nonce", nonce.as_ref(), NONCE, default.nonce),
+            unable: self.choice("unable", unable.as_ref(), UNABLE, default.unable),
+            unknown_issuer: self.choice(
+                "unknown-issuer",
+                unknown_issuer.as_ref(),
+                UNKNOWN_ISSUER,
+                default.unknown_issuer,
+            ),
+            absent: self.choice("absent", absent.as_ref(), ABSENT, default.absent),
+            never_issued: default.never_issued,
+            responder_id: self.choice(
+                "responder-id",
+                responder_id.as_ref(),
+                RESPONDER_ID,
+                default.responder_id,
+            ),
+            certificates: self.choice(
+                "embedded-certificates",
+                embedded_certificates.as_ref(),
+                CERTIFICATES,
+                default.certificates,
+            ),
+            cert_ids_max: self.cert_ids_max(cert_ids_max.as_ref(), default.cert_ids_max),
+            cert_id_hashes: self.cert_id_hashes(cert_id_hashes.as_ref(), default.cert_id_hashes),
+            archive_cutoff: self.archive_cutoff(archive_cutoff.as_ref(), default.archive_cutoff),
+            signature_hash_min: self.choice(
+                "signature-hash-min",
+                signature_hash_min.as_ref(),
+                SIGNATURE_HASH,
+                default.signature_hash_min,
+            ),
+        }
+    }
+
+    /// One of a few words.
+    fn choice<T: Copy>(
+        &mut self,
+        key: &'static str,
+        value: Option<&Spanned<String>>,
+        choices: &[(&'static str, T)],
+        default: T,
+    ) -> T {
+        let Some(value) = value else { return default };
+        let text = value.get_ref();
+        if let Some((_, chosen)) = choices.iter().find(|(word, _)| word == text) {
+            return *chosen;
+        }
+        let error = ConfigError::Choice {
+            key,
+            text: text.clone(),
+            known: choices.iter().map(|(word, _)| *word).collect(),
+        };
+        self.problem(value.span(), error);
+        default
+    }
+
+    fn cert_ids_max(&mut self, value: Option<&Spanned<i64>>, default: usize) -> usize {
+        let Some(value) = value else { return default };
+        match usize::try_from(*value.get_ref()) {
+            Ok(count @ 1..=CERT_IDS_LIMIT) => count,
+            Ok(_) | Err(_) => {
+                let error = ConfigError::Range {
+                    key: "cert-ids-max",
+                    min: 1,
+                    max: CERT_IDS_LIMIT,
+                };
+                self.problem(value.span(), error);
+                default
+            }
+        }
+    }
+
+    fn cert_id_hashes(
+        &mut self,
+        value: Option<&Spanned<Vec<Spanned<String>>>>,
+        default: CertIdHashes,
+    ) -> CertIdHashes {
+        let Some(value) = value else { return default };
+        if value.get_ref().is_empty() {
+            let error = ConfigError::EmptyList {
+                key: "cert-id-hashes",
+            };
+            self.problem(value.span(), error);
+            return default;
+        }
+        let hashes: Vec<HashAlgorithm> = value
+            .get_ref()
+            .iter()
+            .map(|word| {
+                let any = HashAlgorithm::Sha1;
+                self.choice("cert-id-hashes", Some(word), CERT_ID_HASHES, any)
+            })
+            .collect();
+        CertIdHashes::only(&hashes)
+    }
+
+    fn archive_cutoff(
+        &mut self,
+        value: Option<&Spanned<String>>,
+        default: ArchiveCutoff,
+    ) -> ArchiveCutoff {
+        match value {
+            Some(text)
+                if text
+                    .get_ref()
+                    .starts_with(|first: char| first.is_ascii_digit()) =>
+            {
+                self.duration("archive-cutoff", text, ARCHIVE_BOUNDS)
+                    .map_or(default, ArchiveCutoff::Retention)
+            }
+            value => self.choice("archive-cutoff", value, ARCHIVE_CUTOFF, default),
+        }
+    }
+
+    /// The names by which the CA stands in these certificates of its own making.
+    pub(super) fn other_names(
+        &mut self,
+        paths: Option<Spanned<Vec<Spanned<PathBuf>>>>,
+        ca: Option<&OwnedCertificate>,
+    ) -> Vec<Vec<u8>> {
+        let mut names = Vec::new();
+        for path in paths.map(Spanned::into_inner).unwrap_or_default() {
+            let place = path.span();
+            let Some(path) = self.path("also-named-in", path) else {
+                continue;
+            };
+            self.follow(&path);
+            let role = FileRole::IssuedCertificate;
+            match (CertificateFile::read(&path), ca) {
+                (Err(source), _) => {
+                    self.problem(place, ConfigError::Certificate { role, source });
+                }
+                (Ok(file), Some(ca)) => {
+                    let (view, ca) = (file.certificate.view(), ca.view());
+                    let verified = crypto::verify(
+                        view.signature_algorithm,
+                        &ca.public_key,
+                        view.tbs,
+                        view.signature,
+                    );
+                    match verified {
+                        Ok(()) => names.push(view.issuer.to_vec()),
+                        Err(_) => {
+                            let subject = display_name(view.subject);
+                            self.problem(place, ConfigError::NotIssuedHere { path, subject });
+                        }
+                    }
+                }
+                // What is wrong with the CA's own certificate has been said.
+                (Ok(_), None) => {}
+            }
+        }
+        names
+    }
+}
+
+const NONCE: &[(&str, NoncePolicy)] = &[
+    ("echo", NoncePolicy::Echo),
+    ("ignore", NoncePolicy::Ignore),
+    ("required", NoncePolicy::Required),
+];
+const UNABLE: &[(&str, UnablePolicy)] = &[
+    ("try-later", UnablePolicy::TryLater),
+    ("http-503", UnablePolicy::Http503),
+];
+const UNKNOWN_ISSUER: &[(&str, UnknownIssuerPolicy)] = &[
+    ("unauthorized", UnknownIssuerPolicy::Unauthorized),
+    ("unknown", UnknownIssuerPolicy::Unknown),
+];
+const ABSENT: &[(&str, AbsentPolicy)] = &[
+    ("good", AbsentPolicy::Good),
+    ("unknown", AbsentPolicy::Unknown),
+];
+const RESPONDER_ID: &[(&str, ResponderIdPolicy)] = &[
+    ("by-key", ResponderIdPolicy::ByKey),
+    ("by-name", ResponderIdPolicy::ByName),
+];
+const CERTIFICATES: &[(&str, CertificatesPolicy)] = &[
+    ("none", CertificatesPolicy::None),
+    ("signer", CertificatesPolicy::Signer),
+    ("chain", CertificatesPolicy::Chain),
+];
+const CERT_ID_HASHES: &[(&str, HashAlgorithm)] = &[
+    ("sha1", HashAlgorithm::Sha1),
+    ("sha256", HashAlgorithm::Sha256),
+    ("sha384", HashAlgorithm::Sha384),
+    ("sha512", HashAlgorithm::Sha512),
+];
+/// Besides these, a duration.
+const ARCHIVE_CUTOFF: &[(&str, ArchiveCutoff)] = &[
+    ("none", ArchiveCutoff::None),
+    ("issuer", ArchiveCutoff::IssuerNotBefore),
+];
+const SIGNATURE_HASH: &[(&str, SignatureHash)] = &[
+    ("sha256", SignatureHash::Sha256),
+    ("sha384", SignatureHash::Sha384),
+    ("sha512", SignatureHash::Sha512),
+];
+
+/// Shorter answers would be over before a slow client has read them; ten years is longer than any list.
+const VALIDITY_BOUNDS: DurationBounds = DurationBounds {
+    min: Duration::from_secs(60),
+    max: Duration::from_secs(3650 * 86_400),
+    min_text: "1m",
+    max_text: "3650d",
+};
+/// Lists live for hours at the least: a shorter window would be over before the next list comes.
+const WINDOW_BOUNDS: DurationBounds = DurationBounds {
+    min: Duration::from_secs(3_600),
+    max: Duration::from_secs(3650 * 86_400),
+    min_text: "1h",
+    max_text: "3650d",
+};
+/// As long as archives are kept.
+const ARCHIVE_BOUNDS: DurationBounds = DurationBounds {
+    min: Duration::from_secs(86_400),
+    max: Duration::from_secs(36_500 * 86_400),
+    min_text: "1d",
+    max_text: "36500d",
+};
