@@ -110,8 +110,7 @@ fn answers(scene: &Scene) -> Vec<Vec<u8>> {
 
     let stranger = Authority::root("A stranger", KeyKind::P256);
     let theirs = cert_id(HashAlgorithm::Sha256, &stranger, &[0x77]);
-    let asked = scene.unknowing.connect().post(&one(GOOD).der());
-    answers.push(asked.unwrap().body);
+    answers.push(post(&scene.unknowing, &one(GOOD)));
     for octets in [1, 128] {
         let with_nonce = one(GOOD).with_extension(nonce_extension(&vec![7; octets]));
         answers.push(post(&scene.ocspry, &with_nonce));

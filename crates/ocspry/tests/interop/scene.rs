@@ -3,13 +3,13 @@
 //! The honest ones are the real binary; the lies come from an impostor, which every client must first have believed when
 //! it does not lie.  From: the clients' modules.  To: `matrix`.
 
-use crate::matrix::{Note, Occasion, PLAIN, Row, Situation};
-use crate::site::{GOOD, REVOKED, Site};
+use crate::matrix::{Occasion, PLAIN, Row, Situation};
+use crate::site::{CONFIGURATION, GOOD, REVOKED, Site};
 use ocspry_testkit::{
-    CertificateSpec, ClosedPort, CrlSpec, HttpClient, Impostor, KeyKind, Lie, OcspryProcess,
-    OtherDelegate, Run, now, pem,
+    CertificateSpec, ClosedPort, CrlSpec, Impostor, KeyKind, Lie, OcspryProcess, OtherDelegate,
+    Run, now, pem,
 };
-use ocspry_wire::ocsp::{CertStatus, ErrorStatus, OcspRequest};
+use ocspry_wire::ocsp::{ErrorStatus, OcspRequest};
 use std::sync::Arc;
 
 /// One CA, and all that may answer for it or pretend to.
@@ -22,41 +22,9 @@ pub(crate) struct Scene {
     pub(crate) stale: OcspryProcess,
     /// Answers for another CA only: unauthorized.
     pub(crate) elsewhere: OcspryProcess,
-    /// Where unknown comes from.
-    pub(crate) unknowing: Unknowing,
+    /// Answers unknown for what its list does not hold: `absent = "unknown"`.
+    pub(crate) unknowing: OcspryProcess,
     _other_site: Site,
-}
-
-/// Where a client gets the status unknown.
-pub(crate) enum Unknowing {
-    /// From us, by `absent = "unknown"`.
-    Ocspry(OcspryProcess),
-    /// From the impostor: the binary has no such key.
-    Impostor(Impostor),
-}
-
-impl Unknowing {
-    pub(crate) fn url(&self) -> String {
-        match self {
-            Unknowing::Ocspry(process) => process.url(),
-            Unknowing::Impostor(impostor) => impostor.url(),
-        }
-    }
-
-    pub(crate) fn connect(&self) -> HttpClient {
-        match self {
-            Unknowing::Ocspry(process) => process.connect(),
-            Unknowing::Impostor(impostor) => HttpClient::connect(impostor.port()).unwrap(),
-        }
-    }
-
-    /// What the matrix is to say of it.
-    pub(crate) fn note(&self) -> Note {
-        match self {
-            Unknowing::Ocspry(_) => PLAIN,
-            Unknowing::Impostor(_) => Note("the answer is the impostor's"),
-        }
-    }
 }
 
 impl Scene {
@@ -89,7 +57,13 @@ impl Scene {
             .start();
         let other_site = Site::new();
         let elsewhere = other_site.serve().start();
-        let unknowing = unknowing(&site);
+        let configuration = format!("{CONFIGURATION}absent = \"unknown\"\n");
+        site.write("unknown.toml", configuration);
+        let unknowing = site
+            .ocspry()
+            .env("STATE_DIRECTORY", site.file("unknowing"))
+            .args(["serve", "-c", "unknown.toml"])
+            .start();
         Scene {
             site,
             ocspry,
@@ -120,22 +94,6 @@ impl Scene {
         let sibling = self.site.root.intermediate("Sibling", KeyKind::P256);
         Lie::DelegateOf(Arc::new(OtherDelegate::of(&sibling)))
     }
-}
-
-/// The binary with `absent = "unknown"` where it takes that key, else the impostor.
-fn unknowing(site: &Site) -> Unknowing {
-    let configuration = format!("{}absent = \"unknown\"\n", crate::site::CONFIGURATION);
-    site.write("unknown.toml", configuration);
-    let check = site
-        .ocspry()
-        .args(["config", "check", "-c", "unknown.toml"]);
-    if check.run().code == Some(0) {
-        let serve = site.ocspry().args(["serve", "-c", "unknown.toml"]);
-        let serve = serve.env("STATE_DIRECTORY", site.file("unknowing"));
-        return Unknowing::Ocspry(serve.start());
-    }
-    let unknown = Lie::Status(CertStatus::Unknown);
-    Unknowing::Impostor(Impostor::start(&site.ca, &site.responder, unknown))
 }
 
 /// Which certificate a client is to ask about.
@@ -261,7 +219,7 @@ pub(crate) fn battery(
     row.cell(Situation::Unknown, || {
         let said = about(&scene.unknowing.url(), Subject::Server, first);
         assert!(matches!(said, Said::Unknown(_)), "{said:?}");
-        scene.unknowing.note()
+        PLAIN
     });
     let lies = [
         (Situation::ForgedSignature, vec![Lie::ForgedSignature]),
