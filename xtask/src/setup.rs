@@ -52,7 +52,7 @@ fn install_packages() -> Result<()> {
     }
     println!("apt-get update, then {line}");
     status_of(apt().args(["update", "-q"]))?;
-    let _no_services = NoServices::begin()?;
+    let _no_services = NoServices::begin(Path::new(SERVICE_POLICY))?;
     status_of(
         apt()
             .args(["install", "-q", "-y", "--no-install-recommends"])
@@ -70,34 +70,37 @@ fn apt() -> Command {
 /// runs already would hold a port of the machine for nothing.
 ///
 /// Debian asks /usr/sbin/policy-rc.d; a machine that has one keeps its own.
-struct NoServices {
-    written: bool,
+struct NoServices<'a> {
+    written: Option<&'a Path>,
 }
 
-impl NoServices {
-    fn begin() -> Result<NoServices> {
-        let policy = Path::new(SERVICE_POLICY);
+impl NoServices<'_> {
+    fn begin(policy: &Path) -> Result<NoServices<'_>> {
+        let name = policy.display();
         if policy.exists() {
-            println!("{SERVICE_POLICY} is there and decides whether services are started");
-            return Ok(NoServices { written: false });
+            println!("{name} is there and decides whether services are started");
+            return Ok(NoServices { written: None });
         }
-        println!("{SERVICE_POLICY} is written for this run of apt: no service is started");
+        println!("{name} is written for this run of apt: no service is started");
         // 101: the action is forbidden.
         fs::write(policy, "#!/bin/sh\nexit 101\n")
-            .with_context(|| format!("cannot write {SERVICE_POLICY}"))?;
-        let written = NoServices { written: true };
+            .with_context(|| format!("cannot write {name}"))?;
+        let written = NoServices {
+            written: Some(policy),
+        };
         fs::set_permissions(policy, fs::Permissions::from_mode(0o755))
-            .with_context(|| format!("cannot make {SERVICE_POLICY} executable"))?;
+            .with_context(|| format!("cannot make {name} executable"))?;
         Ok(written)
     }
 }
 
-impl Drop for NoServices {
+impl Drop for NoServices<'_> {
     fn drop(&mut self) {
-        if self.written
-            && let Err(error) = fs::remove_file(SERVICE_POLICY)
+        if let Some(policy) = self.written
+            && let Err(error) = fs::remove_file(policy)
         {
-            eprintln!("cannot remove {SERVICE_POLICY}, which forbids to start services: {error}");
+            let policy = policy.display();
+            eprintln!("cannot remove {policy}, which forbids to start services: {error}");
         }
     }
 }
@@ -231,3 +234,25 @@ const SERVICE_POLICY: &str = "/usr/sbin/policy-rc.d";
 const PYTHON_ENVIRONMENT: &str = "target/xtask/python";
 /// What is to be in it.
 const REQUIREMENTS: &str = "crates/ocspry/tests/interop/requirements.txt";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_are_forbidden_for_a_while_and_a_policy_that_is_there_is_left_alone() {
+        let folder = root().join("target/xtask/no-services");
+        fs::create_dir_all(&folder).unwrap();
+        let policy = folder.join("policy-rc.d");
+        let _ = fs::remove_file(&policy);
+        {
+            let _forbidden = NoServices::begin(&policy).unwrap();
+            let status = Command::new("/bin/sh").arg(&policy).status().unwrap();
+            assert_eq!(status.code(), Some(101));
+        }
+        assert!(!policy.exists());
+        fs::write(&policy, "own").unwrap();
+        drop(NoServices::begin(&policy).unwrap());
+        assert_eq!(fs::read_to_string(&policy).unwrap(), "own");
+    }
+}
