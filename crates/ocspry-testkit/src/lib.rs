@@ -8,9 +8,11 @@
 
 mod answer;
 mod authority;
+mod closed_port;
 mod crl;
 mod encode;
 mod http;
+mod impostor;
 mod key;
 mod namespace;
 mod openssl;
@@ -21,9 +23,11 @@ mod wait;
 
 pub use answer::{Reply, SignedReply, SingleReply};
 pub use authority::{Authority, CertificateSpec, Credential, now};
+pub use closed_port::ClosedPort;
 pub use crl::{CrlEntrySpec, CrlSpec, forge};
 pub use encode::{pem, pem_to_der};
 pub use http::{HttpClient, HttpResponse, base64_path, http_date, percent_encoded};
+pub use impostor::{Impostor, Lie, OtherDelegate, crafted_response};
 pub use key::{KeyKind, TestKey};
 pub use namespace::Namespace;
 pub use openssl::Openssl;
