@@ -557,6 +557,18 @@ mod tests {
     }
 
     #[test]
+    fn a_client_of_http_1_0_sees_the_end_of_the_answer() {
+        let ca = Authority::root("Site", KeyKind::P256);
+        let path = base64_path(&RequestSpec::one(cert_id(HashAlgorithm::Sha1, &ca, &[7])).der());
+        let impostor = Impostor::start(&ca, &ca.credential(), Lie::None);
+        let mut client = HttpClient::connect(impostor.port()).expect("it listens");
+        let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+        client.send(request.as_bytes()).expect("it reads");
+        client.receive(true).expect("an answer");
+        assert!(client.is_closed().expect("the end"));
+    }
+
+    #[test]
     fn an_http_status_comes_without_a_body() {
         let ca = Authority::root("Site", KeyKind::P256);
         let request = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &ca, &[7])).der();
