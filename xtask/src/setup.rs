@@ -225,6 +225,7 @@ const NEEDS: &[Need] = &[
         "python3-venv",
         "environment of the tests that run Python",
     ),
+    program("socat", "socat", "hands answers to HAProxy"),
     program("apache2", "apache2-bin", "TLS server that staples"),
     program(
         "freeradius",

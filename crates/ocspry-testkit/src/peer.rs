@@ -52,6 +52,8 @@ pub enum Peer {
     Freeradius,
     /// wpa_supplicant's EAP client.
     EapolTest,
+    /// Joins a pipe and a socket.
+    Socat,
 }
 
 /// Where a peer is and how one gets it.
@@ -134,6 +136,7 @@ impl Peer {
             Peer::Apache => ("apache2", "apache2-bin", "OCSPRY_TEST_APACHE"),
             Peer::Freeradius => ("freeradius", "freeradius", "OCSPRY_TEST_FREERADIUS"),
             Peer::EapolTest => ("eapol_test", "eapoltest", "OCSPRY_TEST_EAPOL_TEST"),
+            Peer::Socat => ("socat", "socat", "OCSPRY_TEST_SOCAT"),
         };
         Source {
             program,

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without stops it")]
 
 mod child;
+mod eap;
 mod gnutls;
 mod java;
 mod matrix;
@@ -17,4 +18,8 @@ mod scene;
 #[path = "../product/site.rs"]
 #[expect(dead_code, reason = "the product's tests use the rest")]
 mod site;
+mod stapling_apache;
+mod stapling_haproxy;
+mod stapling_nginx;
 mod strongswan;
+mod tls;

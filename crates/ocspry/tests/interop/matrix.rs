@@ -24,6 +24,20 @@ pub(crate) enum Client {
     Ocspclnt,
     /// strongSwan.
     StrongswanPki,
+    /// `openssl s_client -status` behind nginx that staples a file.
+    OpensslTls,
+    /// `curl --cert-status` behind the same.
+    Curl,
+    /// nginx that asks by itself, with curl behind it.
+    Nginx,
+    /// Apache httpd, likewise.
+    Apache,
+    /// HAProxy with the answer in a file, with curl behind it.
+    HaproxyFile,
+    /// HAProxy with the answer by its socket, with curl behind it.
+    HaproxySocket,
+    /// FreeRADIUS with `eapol_test`.
+    FreeRadius,
 }
 
 impl Client {
@@ -35,6 +49,13 @@ impl Client {
         Client::Pyca,
         Client::Ocspclnt,
         Client::StrongswanPki,
+        Client::OpensslTls,
+        Client::Curl,
+        Client::Nginx,
+        Client::Apache,
+        Client::HaproxyFile,
+        Client::HaproxySocket,
+        Client::FreeRadius,
     ];
 
     /// As the row is called.
@@ -47,6 +68,13 @@ impl Client {
             Client::Pyca => "pyca/cryptography, own script",
             Client::Ocspclnt => "NSS ocspclnt",
             Client::StrongswanPki => "strongSwan pki",
+            Client::OpensslTls => "openssl s_client -status",
+            Client::Curl => "curl --cert-status",
+            Client::Nginx => "nginx ssl_stapling",
+            Client::Apache => "Apache SSLUseStapling",
+            Client::HaproxyFile => "HAProxy, .ocsp file",
+            Client::HaproxySocket => "HAProxy, set ssl ocsp-response",
+            Client::FreeRadius => "FreeRADIUS EAP-TLS",
         }
     }
 }
@@ -153,7 +181,6 @@ impl Row {
     }
 
     /// The client cannot be brought into this situation, and why.
-    #[expect(dead_code, reason = "every client so far can")]
     pub(crate) fn impossible(&self, situation: Situation, reason: &str) {
         self.seen(VERDICTS, situation.name(), "impossible", reason);
     }
