@@ -170,7 +170,7 @@ fn haproxy_takes_an_answer_by_its_socket_that_is_not_expired_unknown_or_an_error
     Row::of(Client::HaproxySocket, &version, |row| {
         stapling_battery(row, &tls, REFUSALS, |subject, url| {
             let place = Place::new(&tls, subject);
-            // Only what was there at start can be replaced; this one says the opposite, so that it is seen to stay or go.
+            // Without a file at start HAProxy takes none later; this one says the opposite, so that it is seen to stay or go.
             let first = match subject {
                 Subject::Server => Lie::Status(CertStatus::Revoked(revoked())),
                 Subject::Revoked => Lie::None,
