@@ -6,8 +6,11 @@
 
 use crate::matrix::{Client, Row};
 use crate::scene::{Nonces, Said, Subject, battery};
+use crate::site::{CONFIGURATION, GOOD};
 use crate::tls::{TlsScene, chain, example, key};
-use ocspry_testkit::{ClosedPort, ForegroundPeer, Lie, Peer, Transport, on_free_port, run_bounded};
+use ocspry_testkit::{
+    ClosedPort, ForegroundPeer, Lie, OcspryProcess, Peer, Transport, on_free_port, run_bounded,
+};
 use ocspry_wire::ocsp::OcspRequest;
 use std::fs;
 use std::path::Path;
@@ -237,15 +240,42 @@ fn freeradius_asks_with_a_nonce_and_takes_no_answer_without_it() {
     }
 }
 
+/// The binary with a list that has run out, where it takes `unable = "http-503"`; None = it has no such key.
+fn serve_http_503(tls: &TlsScene) -> Option<OcspryProcess> {
+    let site = &tls.scene.site;
+    let configuration = CONFIGURATION.replace("crl.pem", "run-out.pem");
+    site.write(
+        "unable.toml",
+        format!("{configuration}unable = \"http-503\"\n"),
+    );
+    let check = site
+        .ocspry()
+        .args(["config", "check", "-c", "unable.toml"])
+        .run();
+    if check.code != Some(0) && check.stderr.contains("unable") {
+        return None;
+    }
+    let serve = site.ocspry().args(["serve", "-c", "unable.toml"]);
+    let process = serve.env("STATE_DIRECTORY", site.file("unable")).start();
+    let answer = process.connect().post(&site.request(GOOD)).unwrap();
+    assert_eq!(answer.status, 503, "{answer:?}");
+    Some(process)
+}
+
 #[test]
 fn freeradius_takes_http_503_for_a_responder_that_is_not_there_and_try_later_for_a_no() {
     if version().is_none() {
         return;
     }
     let tls = TlsScene::new();
-    let unavailable = tls.scene.impostor(Lie::HttpStatus(503));
+    let impostor = tls.scene.impostor(Lie::HttpStatus(503));
+    let ocspry = serve_http_503(&tls);
     let closed = ClosedPort::new();
-    for url in [unavailable.url(), closed.url()] {
+    let unavailable = ocspry.as_ref().map(OcspryProcess::url);
+    for url in [impostor.url(), closed.url()]
+        .into_iter()
+        .chain(unavailable)
+    {
         for (softfail, expected) in [
             (SoftFail::No, Login::Rejected(NO_ANSWER.to_owned())),
             (SoftFail::Yes, Login::Accepted(NO_ANSWER.to_owned())),
@@ -254,7 +284,7 @@ fn freeradius_takes_http_503_for_a_responder_that_is_not_there_and_try_later_for
             assert_eq!(seen, expected, "{softfail:?}");
         }
     }
-    assert_eq!(unavailable.requests().len(), 2);
+    assert_eq!(impostor.requests().len(), 2);
     let try_later = Login::Rejected("Response status: trylater".to_owned());
     for softfail in [SoftFail::No, SoftFail::Yes] {
         let seen = login(&tls, Subject::Server, &tls.scene.stale.url(), softfail);
