@@ -189,7 +189,7 @@ fn freeradius_lets_in_who_is_good_and_with_softfail_everybody_while_nobody_answe
     let Some(version) = version() else { return };
     let tls = TlsScene::new();
     Row::of(Client::FreeRadius, &version, |row| {
-        battery(row, &tls.scene, Nonces::Always, |question| {
+        battery(row, &tls.scene, Nonces::Always, &[], |question| {
             let (subject, url) = (question.subject, question.url);
             let strict = login(&tls, subject, url, SoftFail::No);
             let soft = login(&tls, subject, url, SoftFail::Yes);
