@@ -1,7 +1,8 @@
 //! Measures ocspry beside its peers and floors, in turn and repeatedly in one run, and keeps the raw results.
 //!
 //! The server under test runs on core 0, this program and its load on core 1.  Rates alone say little about a machine,
-//! so every table also gives the ratio to nginx answering with the same number of octets in the same run.
+//! so every table also gives the ratio to nginx answering with as many octets by `return`, and with the very same ones from a
+//! file, in the same run.
 //!
 //! `cargo run --release --manifest-path bench/Cargo.toml -- [--seconds N] [--rounds N] [--ocspry PATH] [--out FILE]`
 
@@ -46,24 +47,36 @@ fn main() -> Result<()> {
     let ocspry = Server::ocspry(&options.ocspry, &pki.arguments, directory.path())?;
     let idle_kib = ocspry.resident_kib()?;
     let body = pki.checked_answer(ocspry.port)?;
-    let nginx = Nginx::start(directory.path(), body.len())?;
+    let nginx = Nginx::start(directory.path(), &body)?;
 
     let get = pki.get_request();
-    let post = pki.post_prefix();
+    let post = pki.post_request();
+    let post_nonce = pki.post_prefix();
     let mut rounds = Vec::new();
     for round in 0..options.rounds {
-        for (load, name) in [
-            (Load::Same(&get), "get"),
-            (Load::Nonce(&post), "post-nonce"),
+        // nginx serves no file for a POST.
+        for (load, name, servers) in [
+            (
+                Load::Same(&get),
+                "get",
+                &[&ocspry, &nginx.returning, &nginx.serving][..],
+            ),
+            (Load::Same(&post), "post", &[&ocspry, &nginx.returning]),
+            (
+                Load::Nonce(&post_nonce),
+                "post-nonce",
+                &[&ocspry, &nginx.returning],
+            ),
         ] {
-            for server in [&ocspry, &nginx.server] {
+            for server in servers {
                 let measured = load::run(server, &load, CONNECTIONS, options.seconds)?;
-                println!("round {round} {name:<10} {:<8} {measured}", server.name);
+                println!("round {round} {name:<10} {:<12} {measured}", server.name);
                 rounds.push((name, server.name, measured));
             }
         }
     }
     let raw_signatures = raw_signatures_per_second(&pki, options.seconds);
+    let header_octets = pki.header_octets(ocspry.port)?;
     let loaded_kib = ocspry.resident_kib()?;
     // The load did not spoil it.
     pki.checked_answer(ocspry.port)?;
@@ -78,6 +91,7 @@ fn main() -> Result<()> {
         "resident_kib_idle": idle_kib,
         "resident_kib_after_load": loaded_kib,
         "answer_octets": body.len(),
+        "header_octets": header_octets,
         "raw_p256_signatures_per_second": raw_signatures,
         "rounds": rounds.iter().map(|(load, server, measured)| measured.to_json(load, server)).collect::<Vec<_>>(),
         "ratios": ratios(&rounds),
@@ -90,7 +104,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Median of ocspry over median of nginx, for each load.
+/// Median of ocspry over median of a peer, for each load.
 fn ratios(rounds: &[(&str, &str, Measured)]) -> Value {
     let median = |load: &str, server: &str, of: fn(&Measured) -> f64| {
         let mut values: Vec<f64> = rounds
@@ -101,14 +115,20 @@ fn ratios(rounds: &[(&str, &str, Measured)]) -> Value {
         values.sort_by(f64::total_cmp);
         values[values.len() / 2]
     };
-    let ratio = |load: &str, of: fn(&Measured) -> f64| {
-        median(load, "ocspry", of) / median(load, "nginx", of)
+    let ratio = |load: &str, peer: &str, of: fn(&Measured) -> f64| {
+        median(load, "ocspry", of) / median(load, peer, of)
+    };
+    let both = |load: &str, peer: &str| {
+        json!({
+            "rate": ratio(load, peer, Measured::requests_per_second),
+            "cpu": ratio(load, peer, Measured::cpu_us_per_request),
+        })
     };
     json!({
-        "get_rate_to_nginx_return": ratio("get", Measured::requests_per_second),
-        "get_cpu_to_nginx_return": ratio("get", Measured::cpu_us_per_request),
-        "post_nonce_rate_to_nginx_return": ratio("post-nonce", Measured::requests_per_second),
-        "post_nonce_cpu_to_nginx_return": ratio("post-nonce", Measured::cpu_us_per_request),
+        "get_to_nginx_return": both("get", nginx::RETURNING),
+        "get_to_nginx_file": both("get", nginx::SERVING),
+        "post_to_nginx_return": both("post", nginx::RETURNING),
+        "post_nonce_to_nginx_return": both("post-nonce", nginx::RETURNING),
     })
 }
 
@@ -203,15 +223,40 @@ impl Pki {
         Ok(response.body)
     }
 
+    /// Octets of the HTTP head of one answer, status line and empty line included, by kind of answer.
+    fn header_octets(&self, port: u16) -> Result<Value> {
+        let head = |request: &[u8]| -> Result<usize> {
+            let mut client = HttpClient::connect(port)?;
+            client.send(request)?;
+            let headers = client.receive(true)?.headers;
+            let lines = headers
+                .iter()
+                .map(|(name, value)| name.len() + ": ".len() + value.len() + "\r\n".len());
+            Ok("HTTP/1.1 200 OK\r\n\r\n".len() + lines.sum::<usize>())
+        };
+        Ok(json!({
+            "get": head(&self.get_request())?,
+            "post": head(&self.post_request())?,
+            "post-nonce": head(&self.post_prefix())?,
+        }))
+    }
+
     fn get_request(&self) -> Vec<u8> {
         let path = base64_path(&self.request().der());
         format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
     }
 
+    fn post_request(&self) -> Vec<u8> {
+        Self::post(self.request().der())
+    }
+
     /// A POST whose last 16 octets are the nonce.
     fn post_prefix(&self) -> Vec<u8> {
         let nonce = ocspry_testkit::nonce_extension(&[0; 16]);
-        let body = self.request().with_extension(nonce).der();
+        Self::post(self.request().with_extension(nonce).der())
+    }
+
+    fn post(body: Vec<u8>) -> Vec<u8> {
         let head = format!(
             "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/ocsp-request\r\nContent-Length: {}\r\n\r\n",
             body.len()

@@ -300,7 +300,8 @@ impl<'a> Tlv<'a> {
     /// Reads this SEQUENCE as an AlgorithmIdentifier: the OID and its parameters.
     ///
     /// # Errors
-    /// When it is not a SEQUENCE of an OID and at most one more element, or its NULL is not empty.
+    /// When it is not a SEQUENCE of an OID and at most one more element, its NULL is not empty, or its parameters are the
+    /// mark of an indefinite length's end, which DER does not have (X.690 §8.1.5, §10.1).
     #[inline(always)]
     pub fn algorithm_identifier(self) -> Result<(Tlv<'a>, AlgorithmParameters<'a>), DerError> {
         let mut reader = Reader::inside(self);
@@ -314,6 +315,7 @@ impl<'a> Tlv<'a> {
             (tag::NULL, []) => Ok((oid, AlgorithmParameters::Null)),
             (tag::NULL, _) => Err(parameters.error(DerErrorKind::Value)),
             (tag::OID, curve) => Ok((oid, AlgorithmParameters::Oid(curve))),
+            (tag::END_OF_CONTENTS, _) => Err(parameters.error(DerErrorKind::UnexpectedTag)),
             _ => Ok((oid, AlgorithmParameters::Other)),
         }
     }

@@ -159,7 +159,8 @@ fn check_single_extensions(list: Tlv<'_>) -> Result<(), DerError> {
 /// The shape of `[0] EXPLICIT Signature`: algorithm, bits, and certificates if any.
 fn check_signature(signature: Tlv<'_>) -> Result<(), DerError> {
     let mut fields = Reader::inside(signature.only(tag::SEQUENCE)?);
-    fields.read(tag::SEQUENCE)?.algorithm_identifier()?;
+    let (algorithm, _) = fields.read(tag::SEQUENCE)?.algorithm_identifier()?;
+    algorithm.check_oid()?;
     fields.read(tag::BIT_STRING)?.bit_string_octets()?;
     if let Some(certificates) = fields.read_optional(tag::context(0))? {
         let mut certificates = Reader::inside(certificates.only(tag::SEQUENCE)?);

@@ -110,7 +110,7 @@ impl<'a> BasicOcspResponse<'a> {
         let mut fields = Reader::inside(response.only(tag::SEQUENCE)?);
         let tbs_response_data = fields.read(tag::SEQUENCE)?;
         let signature_algorithm = fields.read(tag::SEQUENCE)?;
-        signature_algorithm.algorithm_identifier()?;
+        signature_algorithm.algorithm_identifier()?.0.check_oid()?;
         let signature = fields.read(tag::BIT_STRING)?.bit_string_octets()?;
         let mut certificates = Vec::new();
         if let Some(enclosed) = fields.read_optional(tag::context(0))? {
