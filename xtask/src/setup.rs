@@ -24,13 +24,21 @@ pub(crate) fn install_missing() -> Result<()> {
         return Ok(());
     }
     let packages: Vec<&str> = missing.iter().map(|peer| peer.package).collect();
-    let line = format!("apt-get install -y {}", packages.join(" "));
     for peer in &missing {
         println!(
             "missing: {} ({}), from package {}",
             peer.program, peer.purpose, peer.package
         );
     }
+    install(&packages)
+}
+
+/// Installs Debian packages.
+///
+/// # Errors
+/// When this is not root or apt is not there, with the line to run instead.
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
+    let line = format!("apt-get install -y {}", packages.join(" "));
     if find_program("apt-get").is_none() {
         bail!("apt-get is not on this machine; install the programs above by other means");
     }
@@ -42,7 +50,7 @@ pub(crate) fn install_missing() -> Result<()> {
     status_of(
         apt()
             .args(["install", "-q", "-y", "--no-install-recommends"])
-            .args(&packages),
+            .args(packages),
     )
 }
 
