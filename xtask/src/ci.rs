@@ -1,4 +1,4 @@
-//! The verbs that are lists of other checks: `check`, `test`, `interop`, `bench`, `ci`, `nightly`.
+//! The verbs that are lists of other checks: `check`, `test`, `bench`, `ci`, `nightly`.
 //!
 //! `ci` is what a change must pass, cheapest first, so that a slip costs seconds and not minutes; `nightly` is what is
 //! run before a milestone is closed.  From: the command line and `.ci/run`.  To: cargo and the other modules here.
@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::step::{Steps, command, output_of, root, status_of};
-use crate::{conformance, coverage, deny, dist, docs, fuzz, layers, setup};
+use crate::{conformance, coverage, deny, dist, docs, fuzz, interop, layers, setup};
 
 /// What is worth running before every commit.
 ///
@@ -31,20 +31,6 @@ pub(crate) fn test(steps: &mut Steps) -> Result<()> {
         })?;
     }
     Ok(())
-}
-
-/// The product's tests, with every peer there.
-///
-/// # Errors
-/// When one fails, or when a peer is missing: `cargo xtask setup` installs them.
-pub(crate) fn interop(steps: &mut Steps) -> Result<()> {
-    steps.run("interop", || {
-        status_of(
-            Command::new("cargo")
-                .args(["test", "--package", "ocspry", "--tests"])
-                .env("CI", "true"),
-        )
-    })
 }
 
 /// The measurements of bench/, a workspace of its own.
@@ -91,8 +77,12 @@ pub(crate) fn ci(steps: &mut Steps) -> Result<()> {
                 .env("CI", "true"),
         )
     })?;
-    steps.run("test: --all-targets", conformance::run_all_tests)?;
+    let recording = interop::Recording::begin()?;
+    steps.run("test: --all-targets", || {
+        conformance::run_all_tests(Some(&recording))
+    })?;
     conformance::check(steps, Some(&conformance::kept_output()))?;
+    steps.run("interop: matrix", || interop::check(&recording))?;
     docs::check(steps)?;
     fuzz::run_each(steps, FUZZ_SECONDS_CI)
 }

@@ -11,6 +11,7 @@ mod deny;
 mod dist;
 mod docs;
 mod fuzz;
+mod interop;
 mod layers;
 mod rust_text;
 mod setup;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+use crate::interop::Document;
 use crate::step::Steps;
 
 fn main() -> ExitCode {
@@ -48,7 +50,8 @@ fn run(words: &[&str]) -> Result<()> {
         ["layers"] => steps.run("layers", layers::check)?,
         ["deny"] => deny::install_and_check(&mut steps)?,
         ["setup"] => steps.run("setup", setup::install_missing)?,
-        ["interop"] => ci::interop(&mut steps)?,
+        ["interop"] => interop::run(&mut steps, Document::Compare)?,
+        ["interop", "--write"] => interop::run(&mut steps, Document::Write)?,
         ["fuzz", target] => fuzz::run(&mut steps, target, fuzz::SECONDS_DEFAULT)?,
         ["fuzz", target, seconds] => {
             let Ok(seconds) = seconds.parse() else {
@@ -91,8 +94,8 @@ cargo xtask VERB
   test                      cargo test of the whole workspace
   layers                    who may import whom, and the other rules of docs/style.md a program can check
   deny                      bans, licences and sources of every dependency; installs cargo-deny when missing
-  setup                     installs by apt, when missing, the programs that tests use as peers (needs root)
-  interop                   the product's tests against openssl, GnuTLS, curl and nginx
+  setup                     installs by apt and pip, when missing, the programs that tests use as peers (needs root)
+  interop [--write]         other people's OCSP clients against the program, as a matrix; compares docs/interop.md or writes it
   fuzz TARGET [SECONDS]     runs one fuzz target; without SECONDS, one minute
   conformance               runs every test and writes docs/conformance.md from the results
   conformance --check       compares that page with the last run, and fails on what is open or does not fit

@@ -1,33 +1,43 @@
-//! Installs what the tests need from Debian's packages.
+//! Installs what the tests need: Debian's packages, and a Python environment with packages of PyPI.
 //!
 //! A fresh machine has a Rust toolchain and git; the product's tests talk to real peers.  From: `cargo xtask setup` and
-//! `ci`.  To: apt.
+//! `ci`.  To: apt, pip.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use crate::step::{find_program, output_of, status_of};
+use crate::step::{find_program, output_of, root, status_of};
 
-/// Installs the packages whose programs are missing; says what it does, and does nothing when none is.
+/// Installs the packages whose programs or files are missing, and the Python packages when they are not those of
+/// requirements.txt; says what it does, and does nothing when none is.
 ///
 /// # Errors
-/// When packages are missing and this is not root or apt is not there, with the line to run instead.
+/// When packages are missing and this is not root or apt is not there, with the line to run instead; when a package
+/// cannot be installed.
 pub(crate) fn install_missing() -> Result<()> {
-    let missing: Vec<&Peer> = PEERS
-        .iter()
-        .filter(|peer| find_program(peer.program).is_none())
-        .collect();
+    install_packages()?;
+    make_python_environment()
+}
+
+fn install_packages() -> Result<()> {
+    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !need.is_met()).collect();
     if missing.is_empty() {
-        let programs: Vec<&str> = PEERS.iter().map(|peer| peer.program).collect();
-        println!("nothing to install: found {}", programs.join(", "));
+        let places: Vec<&str> = NEEDS.iter().map(|need| need.place.name()).collect();
+        println!("nothing to install: found {}", places.join(", "));
         return Ok(());
     }
-    let packages: Vec<&str> = missing.iter().map(|peer| peer.package).collect();
-    for peer in &missing {
+    let mut packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    packages.dedup();
+    for need in &missing {
         println!(
             "missing: {} ({}), from package {}",
-            peer.program, peer.purpose, peer.package
+            need.place.name(),
+            need.purpose,
+            need.package
         );
     }
     install(&packages)
@@ -38,7 +48,10 @@ pub(crate) fn install_missing() -> Result<()> {
 /// # Errors
 /// When this is not root or apt is not there, with the line to run instead.
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
-    let line = format!("apt-get install -y {}", packages.join(" "));
+    let line = format!(
+        "apt-get install -y --no-install-recommends {}",
+        packages.join(" ")
+    );
     if find_program("apt-get").is_none() {
         bail!("apt-get is not on this machine; install the programs above by other means");
     }
@@ -47,6 +60,7 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     }
     println!("apt-get update, then {line}");
     status_of(apt().args(["update", "-q"]))?;
+    let _no_services = NoServices::begin(Path::new(SERVICE_POLICY))?;
     status_of(
         apt()
             .args(["install", "-q", "-y", "--no-install-recommends"])
@@ -60,42 +74,200 @@ fn apt() -> Command {
     apt
 }
 
-/// A program that a test starts, and the package it comes in.
-struct Peer {
-    program: &'static str,
+/// While this lives, no package that is installed starts its service: tests start daemons of their own, and one that
+/// runs already would hold a port of the machine for nothing.
+///
+/// Debian asks /usr/sbin/policy-rc.d; a machine that has one keeps its own.
+struct NoServices<'a> {
+    written: Option<&'a Path>,
+}
+
+impl NoServices<'_> {
+    fn begin(policy: &Path) -> Result<NoServices<'_>> {
+        let name = policy.display();
+        if policy.exists() {
+            println!("{name} is there and decides whether services are started");
+            return Ok(NoServices { written: None });
+        }
+        println!("{name} is written for this run of apt: no service is started");
+        // 101: the action is forbidden.
+        fs::write(policy, "#!/bin/sh\nexit 101\n")
+            .with_context(|| format!("cannot write {name}"))?;
+        let written = NoServices {
+            written: Some(policy),
+        };
+        fs::set_permissions(policy, fs::Permissions::from_mode(0o755))
+            .with_context(|| format!("cannot make {name} executable"))?;
+        Ok(written)
+    }
+}
+
+impl Drop for NoServices<'_> {
+    fn drop(&mut self) {
+        if let Some(policy) = self.written
+            && let Err(error) = fs::remove_file(policy)
+        {
+            let policy = policy.display();
+            eprintln!("cannot remove {policy}, which forbids to start services: {error}");
+        }
+    }
+}
+
+/// Makes the environment of the tests that run Python, again when requirements.txt is another than it was made from.
+fn make_python_environment() -> Result<()> {
+    let folder = root().join(PYTHON_ENVIRONMENT);
+    let requirements = root().join(REQUIREMENTS);
+    let wanted = fs::read_to_string(&requirements)
+        .with_context(|| format!("cannot read {}", requirements.display()))?;
+    let made_from = folder.join("requirements.txt");
+    if fs::read_to_string(&made_from).is_ok_and(|found| found == wanted) {
+        println!("{PYTHON_ENVIRONMENT} has the packages of {REQUIREMENTS}");
+        return Ok(());
+    }
+    println!("{PYTHON_ENVIRONMENT}: the packages of {REQUIREMENTS}");
+    // Debian's own first: another that comes first on PATH may lack what a package built for Debian's takes for granted.
+    let python = Some(PathBuf::from("/usr/bin/python3"))
+        .filter(|debian| debian.is_file())
+        .or_else(|| find_program("python3"))
+        .context("python3 is not on this machine")?;
+    status_of(
+        Command::new(python)
+            .args(["-m", "venv", "--clear"])
+            .arg(&folder),
+    )?;
+    status_of(
+        Command::new(folder.join("bin/python3"))
+            .args(["-m", "pip", "install", "--quiet", "--no-deps"])
+            .args(["--disable-pip-version-check", "--only-binary", ":all:"])
+            .arg("--requirement")
+            .arg(&requirements),
+    )?;
+    // Last, so that an installation that broke off is made again.
+    fs::write(&made_from, wanted).with_context(|| format!("cannot write {}", made_from.display()))
+}
+
+/// What a test starts or needs beside it, and the package it comes in.
+struct Need {
+    place: Place,
     package: &'static str,
     purpose: &'static str,
 }
 
-const PEERS: &[Peer] = &[
-    Peer {
-        program: "openssl",
-        package: "openssl",
-        purpose: "OCSP client",
-    },
-    Peer {
-        program: "ocsptool",
-        package: "gnutls-bin",
-        purpose: "OCSP client of GnuTLS",
-    },
-    Peer {
-        program: "nginx",
-        package: "nginx-light",
-        purpose: "caching proxy",
-    },
-    Peer {
-        program: "curl",
-        package: "curl",
-        purpose: "HTTP client",
-    },
-    Peer {
-        program: "ip",
-        package: "iproute2",
-        purpose: "network namespaces of tests",
-    },
-    Peer {
-        program: "c++",
-        package: "g++",
-        purpose: "libFuzzer",
-    },
+/// How one sees that it is there.
+enum Place {
+    /// A program on PATH.
+    Program(&'static str),
+    /// A file.
+    File(&'static str),
+}
+
+impl Place {
+    fn name(&self) -> &'static str {
+        match self {
+            Place::Program(name) | Place::File(name) => name,
+        }
+    }
+}
+
+impl Need {
+    fn is_met(&self) -> bool {
+        match self.place {
+            Place::Program(name) => find_program(name).is_some(),
+            Place::File(path) => Path::new(path).exists(),
+        }
+    }
+}
+
+const fn program(name: &'static str, package: &'static str, purpose: &'static str) -> Need {
+    Need {
+        place: Place::Program(name),
+        package,
+        purpose,
+    }
+}
+
+const fn file(path: &'static str, package: &'static str, purpose: &'static str) -> Need {
+    Need {
+        place: Place::File(path),
+        package,
+        purpose,
+    }
+}
+
+/// One package's needs stand together.
+const NEEDS: &[Need] = &[
+    program("openssl", "openssl", "OCSP client"),
+    program("ocsptool", "gnutls-bin", "OCSP client of GnuTLS"),
+    program("gnutls-cli", "gnutls-bin", "TLS client that asks by OCSP"),
+    program(
+        "nginx",
+        "nginx-light",
+        "caching proxy, TLS server that staples",
+    ),
+    program(
+        "haproxy",
+        "haproxy",
+        "caching proxy, TLS server that staples",
+    ),
+    program("varnishd", "varnish", "caching proxy"),
+    program("curl", "curl", "HTTP client"),
+    program("promtool", "prometheus", "check of metrics"),
+    program("ip", "iproute2", "network namespaces of tests"),
+    program("c++", "g++", "libFuzzer"),
+    program("java", "default-jre-headless", "OCSP client of the JDK"),
+    program("certutil", "libnss3-tools", "certificate databases of NSS"),
+    program("ocspclnt", "libnss3-tools", "OCSP client of NSS"),
+    program("pki", "strongswan-pki", "OCSP client of strongSwan"),
+    file(
+        "/usr/lib/ipsec/plugins/libstrongswan-openssl.so",
+        "libstrongswan-standard-plugins",
+        "strongSwan's elliptic curves",
+    ),
+    file(
+        "/usr/lib/ipsec/plugins/libstrongswan-curl.so",
+        "libstrongswan-extra-plugins",
+        "strongSwan's HTTP client",
+    ),
+    file(
+        "/var/lib/dpkg/info/python3-venv.list",
+        "python3-venv",
+        "environment of the tests that run Python",
+    ),
+    program("socat", "socat", "hands answers to HAProxy"),
+    program("apache2", "apache2-bin", "TLS server that staples"),
+    program(
+        "freeradius",
+        "freeradius",
+        "EAP-TLS server that asks by OCSP",
+    ),
+    program("eapol_test", "eapoltest", "EAP-TLS client"),
 ];
+
+/// What Debian's packages ask before they start a service.
+const SERVICE_POLICY: &str = "/usr/sbin/policy-rc.d";
+/// Where the testkit looks for Python.
+const PYTHON_ENVIRONMENT: &str = "target/xtask/python";
+/// What is to be in it.
+const REQUIREMENTS: &str = "crates/ocspry/tests/interop/requirements.txt";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_are_forbidden_for_a_while_and_a_policy_that_is_there_is_left_alone() {
+        let folder = root().join("target/xtask/no-services");
+        fs::create_dir_all(&folder).unwrap();
+        let policy = folder.join("policy-rc.d");
+        let _ = fs::remove_file(&policy);
+        {
+            let _forbidden = NoServices::begin(&policy).unwrap();
+            let status = Command::new("/bin/sh").arg(&policy).status().unwrap();
+            assert_eq!(status.code(), Some(101));
+        }
+        assert!(!policy.exists());
+        fs::write(&policy, "own").unwrap();
+        drop(NoServices::begin(&policy).unwrap());
+        assert_eq!(fs::read_to_string(&policy).unwrap(), "own");
+    }
+}

@@ -15,6 +15,7 @@ use ocspry_wire::x509::{SerialNumber, SignatureAlgorithm};
 use quick_cache::{Equivalent, Weighter, sync, unsync};
 use tokio::sync::oneshot;
 
+use crate::counts::{AnswerCounts, Asked};
 use crate::policy::{Verdict, is_provisional};
 use crate::signing::gave_up;
 use crate::{
@@ -49,6 +50,17 @@ impl Equivalent<AnswerKey> for AnswerKeyView<'_> {
     fn equivalent(&self, key: &AnswerKey) -> bool {
         self.algorithm == key.algorithm && *self.cert_id == *key.cert_id
     }
+}
+
+/// How full a cache is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheUsage {
+    /// Octets that it holds.
+    pub bytes: u64,
+    /// Octets that it may hold.
+    pub bytes_max: u64,
+    /// Answers that it holds.
+    pub entries: u64,
 }
 
 /// Who waits for which signature.
@@ -189,6 +201,15 @@ impl ResponseCache {
         self.answers.get(&AnswerKeyView { cert_id, algorithm })
     }
 
+    /// How full it is.  Each part of the cache is locked for a moment, as by a request that reads.
+    pub(crate) fn usage(&self) -> CacheUsage {
+        CacheUsage {
+            bytes: self.answers.weight(),
+            bytes_max: self.answers.capacity(),
+            entries: self.answers.len() as u64,
+        }
+    }
+
     /// Keeps an answer.
     pub(crate) fn insert(&self, key: AnswerKey, answer: Arc<CachedAnswer>) {
         self.answers.insert(key, answer);
@@ -259,34 +280,63 @@ impl Drop for UnderWay {
     }
 }
 
-/// What one worker keeps for itself: answers by the exact octets of the request, found without decoding it.
+/// What one worker keeps for itself: answers by the exact octets of the request, found without decoding it; and its counts.
 pub struct RecentAnswers {
-    answers: RefCell<unsync::Cache<Box<[u8]>, Arc<CachedAnswer>, Octets>>,
+    answers: RefCell<unsync::Cache<Box<[u8]>, RecentAnswer, Octets>>,
+    counts: Arc<AnswerCounts>,
+}
+
+/// An answer, and what the request asked with, which is not decoded again.
+#[derive(Clone)]
+struct RecentAnswer {
+    answer: Arc<CachedAnswer>,
+    asked: Option<Asked>,
 }
 
 impl Default for RecentAnswers {
     fn default() -> Self {
-        Self::new(RECENT_BYTES_MAX)
+        Self::new(RECENT_BYTES_MAX, Arc::default())
     }
 }
 
 impl RecentAnswers {
-    /// Empty; holds `bytes_max` octets of requests and answers.
-    pub fn new(bytes_max: u64) -> RecentAnswers {
+    /// Empty; holds `bytes_max` octets of requests and answers, and adds to `counts`, to which no other thread may add.
+    pub fn new(bytes_max: u64, counts: Arc<AnswerCounts>) -> RecentAnswers {
         let answers = unsync::Cache::with_weighter(RECENT_ITEMS_EXPECTED, bytes_max, Octets);
         RecentAnswers {
             answers: RefCell::new(answers),
+            counts,
         }
     }
 
-    /// The answer to the same octets, which may not hold any more.
-    pub(crate) fn get(&self, request: &[u8]) -> Option<Arc<CachedAnswer>> {
-        self.answers.borrow().get(request).cloned()
+    /// What is counted.
+    pub fn counts(&self) -> &Arc<AnswerCounts> {
+        &self.counts
+    }
+
+    /// The answer to the same octets, if it may be handed out; then it is counted.
+    pub(crate) fn get_if(
+        &self,
+        request: &[u8],
+        is_current: impl FnOnce(&CachedAnswer) -> bool,
+    ) -> Option<Arc<CachedAnswer>> {
+        let RecentAnswer { answer, asked } = self.answers.borrow().get(request).cloned()?;
+        if !is_current(&answer) {
+            return None;
+        }
+        self.counts.hits_by_request.add(1);
+        if let Some(asked) = asked {
+            self.counts.asked(asked);
+        }
+        Some(answer)
     }
 
     /// Keeps the answer to these octets.
-    pub(crate) fn insert(&self, request: &[u8], answer: Arc<CachedAnswer>) {
-        self.answers.borrow_mut().insert(request.into(), answer);
+    pub(crate) fn insert(&self, request: &[u8], asked: Option<Asked>, answer: Arc<CachedAnswer>) {
+        let mut answers = self.answers.borrow_mut();
+        answers.insert(request.into(), RecentAnswer { answer, asked });
+        self.counts.recent_bytes.set(answers.weight());
+        self.counts.recent_entries.set(answers.len() as u64);
     }
 }
 
@@ -294,15 +344,15 @@ impl RecentAnswers {
 #[derive(Clone)]
 struct Octets;
 
-impl Weighter<Box<[u8]>, Arc<CachedAnswer>> for Octets {
-    fn weight(&self, request: &Box<[u8]>, answer: &Arc<CachedAnswer>) -> u64 {
-        octets(request, answer)
-    }
-}
-
 impl Weighter<AnswerKey, Arc<CachedAnswer>> for Octets {
     fn weight(&self, key: &AnswerKey, answer: &Arc<CachedAnswer>) -> u64 {
         octets(&key.cert_id, answer)
+    }
+}
+
+impl Weighter<Box<[u8]>, RecentAnswer> for Octets {
+    fn weight(&self, request: &Box<[u8]>, recent: &RecentAnswer) -> u64 {
+        octets(request, &recent.answer)
     }
 }
 
@@ -317,4 +367,4 @@ const ITEMS_EXPECTED: usize = 4_096;
 /// As [`ITEMS_EXPECTED`], for one worker.
 const RECENT_ITEMS_EXPECTED: usize = 512;
 /// What one worker keeps for itself.
-const RECENT_BYTES_MAX: u64 = 4 << 20;
+pub const RECENT_BYTES_MAX: u64 = 4 << 20;

@@ -11,8 +11,11 @@ use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CertId, HashAlgorithm};
 
+use crate::produced::ProducedTimes;
+use crate::response::lifetime;
 use crate::{
-    OwnedCertificate, Policy, ResponderCredential, StatusTable, UnknownIssuerPolicy, crypto,
+    OwnedCertificate, Policy, Refusal, ResponderCredential, StatusTable, UnknownIssuerPolicy,
+    crypto,
 };
 
 /// Which issuer of an [`IssuerSet`]: an index that only the set can make.
@@ -40,6 +43,7 @@ pub struct Issuer {
     generation: AtomicU64,
     /// In the operator's order.
     credentials: ArcSwap<Vec<Arc<ResponderCredential>>>,
+    produced: Arc<ProducedTimes>,
 }
 
 /// What a CertID calls this issuer under one hash algorithm.
@@ -100,6 +104,7 @@ impl Issuer {
             table: ArcSwapOption::empty(),
             generation: AtomicU64::new(0),
             credentials: ArcSwap::default(),
+            produced: ProducedTimes::new(),
             certificate,
             chain: Vec::new(),
         }
@@ -123,6 +128,11 @@ impl Issuer {
     pub fn with_chain(mut self, chain: Vec<OwnedCertificate>) -> Issuer {
         self.chain = chain;
         self
+    }
+
+    /// Takes the place of an issuer of the same CA, and knows when that one answered.
+    pub fn continue_from(&mut self, before: &Issuer) {
+        self.produced = Arc::clone(&before.produced);
     }
 
     /// The configured name.
@@ -207,6 +217,27 @@ impl Issuer {
     /// Swaps in several, in the operator's order: who prefers nothing gets the first (RFC 6960 §4.4.7.2).
     pub fn set_credentials(&self, credentials: Vec<Arc<ResponderCredential>>) {
         self.credentials.store(Arc::new(credentials));
+    }
+
+    /// When answers about its certificates were made.
+    pub(crate) fn produced(&self) -> &ProducedTimes {
+        &self.produced
+    }
+
+    /// Would a request about one of its certificates be answered at `now`?  By the rules that the request would meet.
+    ///
+    /// # Errors
+    /// What would be said instead.
+    pub fn can_answer(&self, now: Time) -> Result<(), Refusal> {
+        if now > self.not_after {
+            return Err(Refusal::IssuerExpired {
+                not_after: self.not_after,
+            });
+        }
+        let table = self.table_guard();
+        let table = table.as_ref().ok_or(Refusal::SourceMissing)?;
+        let credential = self.credential().ok_or(Refusal::SignerMissing)?;
+        lifetime(table.window(), self, &credential, now).map(|_| ())
     }
 
     /// Name hash AND key hash, under the CertID's own algorithm (DESIGN rule 5).

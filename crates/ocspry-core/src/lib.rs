@@ -3,30 +3,33 @@
 mod cache;
 pub mod certificate;
 pub mod clock;
+pub mod counts;
 pub mod credential;
 pub mod crypto;
 pub mod issuer;
 pub mod outcome;
 pub mod policy;
+mod produced;
 pub mod responder;
 pub mod response;
 pub mod signing;
 pub mod status;
 pub mod verify;
 
-pub use cache::RecentAnswers;
+pub use cache::{CacheUsage, RECENT_BYTES_MAX, RecentAnswers};
 pub use certificate::OwnedCertificate;
 pub use clock::{Clock, SystemClock};
+pub use counts::{AnswerCounts, Count};
 pub use credential::{CredentialError, CredentialKind, CredentialWarning, ResponderCredential};
 pub use issuer::{Issuer, IssuerError, IssuerId, IssuerSet};
-pub use outcome::{Outcome, Refusal, SignedStatus};
+pub use outcome::{Outcome, OutcomeKind, Refusal, SignedStatus};
 pub use policy::{
     AbsentPolicy, ArchiveCutoff, CERT_IDS_LIMIT, CertIdHashes, CertificatesPolicy,
     NeverIssuedPolicy, NoncePolicy, Policy, ResponderIdPolicy, SignatureHash, UnablePolicy,
-    UnknownIssuerPolicy,
+    UnknownIssuerPolicy, word,
 };
 pub use responder::{Answer, Responder, SignedResponse};
 pub use response::{CLOCK_BEHIND_SECONDS_MAX, Limit};
-pub use signing::{SignError, Signer, SigningPool, SigningSpeed};
+pub use signing::{SignError, Signer, SigningCounts, SigningPool, SigningSpeed};
 pub use status::{Absence, Lookup, SourceInfo, StatusTable, StatusTableBuilder, ValidityWindow};
 pub use verify::{ResponseCheck, ResponseDefect, VerifiedResponse};

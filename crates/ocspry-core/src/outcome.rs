@@ -2,6 +2,7 @@
 //!
 //! From: `responder::answer`.  To: the listener, which counts and logs each request once (STYLE §3, Errors).  Every
 //! outcome travels in HTTP 200 (RFC 6960 App. A.2): HTTP errors are for things that are not OCSP at all.
+//! [`OutcomeKind`] is the closed set of words that logs and metrics use.
 
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus};
 use ocspry_wire::{DerError, Time};
@@ -30,34 +31,44 @@ pub enum SignedStatus {
     Several,
 }
 
-/// Why there is no signed answer, with the facts that say so.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why there is no signed answer, with the facts that say so; as text, one sentence for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Not an OCSPRequest, or one with a critical extension that is not understood.
+    #[error("the request is malformed: {0}")]
     Malformed(DerError),
     /// None of the CertIDs names an issuer of ours.
+    #[error("no CertID of the request names an issuer that is configured")]
     UnknownIssuer,
     /// More CertIDs than one answer may hold.
+    #[error("the request has {count} CertIDs, more than one answer may hold")]
     TooManyCertIds {
         /// How many were asked.
         count: usize,
     },
     /// CertIDs of two of our issuers, which no one signer may answer for (RFC 6960 §4.2.2.2).
+    #[error("the request names two issuers, for which no one signer may answer")]
     SeveralIssuers,
     /// A serial that was never issued, of which the operator says nothing.
+    #[error("the serial was never issued, and nothing is said of such")]
     NeverIssued,
     /// The issuer wants a nonce and there was none.
+    #[error("the issuer wants a nonce, and the request has none")]
     NonceMissing,
     /// The issuer's own certificate has expired.
+    #[error("the issuer's own certificate expired on {not_after}")]
     IssuerExpired {
         /// Its last second.
         not_after: Time,
     },
     /// No usable list has been loaded yet.
+    #[error("no usable list has been loaded yet")]
     SourceMissing,
     /// No key and certificate that may answer.
+    #[error("there is no key with a certificate that may answer")]
     SignerMissing,
     /// The list or a certificate in use begins in the future: the clock was set back.
+    #[error("{limit} begins on {at}: the clock is behind it")]
     WindowNotBegun {
         /// What has not begun.
         limit: Limit,
@@ -65,6 +76,7 @@ pub enum Refusal {
         at: Time,
     },
     /// Nothing can be promised any more: an answer made now would be over, or within the margin.
+    #[error("{limit} ends on {at}: an answer made now would be over, or nearly so")]
     WindowOver {
         /// What ends it.
         limit: Limit,
@@ -72,25 +84,98 @@ pub enum Refusal {
         at: Time,
     },
     /// Too many signatures wait.
+    #[error("too many signatures are waiting")]
     SigningQueueFull,
     /// Tables or signers were replaced faster than the key could sign.
+    #[error("lists or signers were replaced faster than the key could sign")]
     Overtaken,
     /// The key or its device failed.
+    #[error("the key failed to sign: {reason}")]
     SigningFailed {
         /// What it said.
         reason: String,
     },
 }
 
+/// One list makes the enum, all its members and their words, so that no member can be left out.
+macro_rules! outcome_kinds {
+    ($($(#[$doc:meta])+ $kind:ident => $label:literal,)+) => {
+        /// Which outcome, without its facts: the closed set that is counted (`kind as usize` is its place in `ALL`).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum OutcomeKind {
+            $($(#[$doc])+ $kind,)+
+        }
+
+        impl OutcomeKind {
+            /// All of them.
+            pub const ALL: &'static [OutcomeKind] = &[$(OutcomeKind::$kind,)+];
+
+            /// A fixed word for logs and metrics.
+            pub const fn label(self) -> &'static str {
+                match self {
+                    $(OutcomeKind::$kind => $label,)+
+                }
+            }
+        }
+    };
+}
+
+outcome_kinds! {
+    /// [`SignedStatus::Good`].
+    Good => "good",
+    /// [`SignedStatus::Revoked`].
+    Revoked => "revoked",
+    /// [`SignedStatus::Unknown`].
+    Unknown => "unknown",
+    /// [`SignedStatus::Several`].
+    Several => "several",
+    /// [`Refusal::Malformed`].
+    Malformed => "malformed",
+    /// [`Refusal::UnknownIssuer`].
+    UnknownIssuer => "unknown-issuer",
+    /// [`Refusal::TooManyCertIds`].
+    TooManyCertIds => "too-many-cert-ids",
+    /// [`Refusal::SeveralIssuers`].
+    SeveralIssuers => "several-issuers",
+    /// [`Refusal::NeverIssued`].
+    NeverIssued => "never-issued",
+    /// [`Refusal::NonceMissing`].
+    NonceMissing => "nonce-missing",
+    /// [`Refusal::IssuerExpired`].
+    IssuerExpired => "issuer-expired",
+    /// [`Refusal::SourceMissing`].
+    SourceMissing => "source-missing",
+    /// [`Refusal::SignerMissing`].
+    SignerMissing => "signer-missing",
+    /// [`Refusal::WindowNotBegun`].
+    ClockBehind => "clock-behind",
+    /// [`Refusal::WindowOver`], by [`Limit::Validity`].
+    ValidityOver => "validity-over",
+    /// [`Refusal::WindowOver`], by [`Limit::Window`] or [`Limit::Provisional`].
+    WindowOver => "window-over",
+    /// [`Refusal::WindowOver`], by [`Limit::Source`].
+    SourceExpired => "source-expired",
+    /// [`Refusal::WindowOver`], by [`Limit::Signer`].
+    SignerExpired => "signer-expired",
+    /// [`Refusal::WindowOver`], by [`Limit::Issuer`].
+    IssuerExpiring => "issuer-expiring",
+    /// [`Refusal::SigningQueueFull`].
+    SigningQueueFull => "signing-queue-full",
+    /// [`Refusal::Overtaken`].
+    Overtaken => "overtaken",
+    /// [`Refusal::SigningFailed`].
+    SigningFailed => "signing-failed",
+}
+
 impl Outcome {
-    /// A fixed word for logs and metrics.
-    pub fn label(&self) -> &'static str {
+    /// Which of the closed set.
+    pub fn kind(&self) -> OutcomeKind {
         match self {
-            Outcome::Signed(SignedStatus::Good) => "good",
-            Outcome::Signed(SignedStatus::Revoked) => "revoked",
-            Outcome::Signed(SignedStatus::Unknown) => "unknown",
-            Outcome::Signed(SignedStatus::Several) => "several",
-            Outcome::Refused(refusal) => refusal.label(),
+            Outcome::Signed(SignedStatus::Good) => OutcomeKind::Good,
+            Outcome::Signed(SignedStatus::Revoked) => OutcomeKind::Revoked,
+            Outcome::Signed(SignedStatus::Unknown) => OutcomeKind::Unknown,
+            Outcome::Signed(SignedStatus::Several) => OutcomeKind::Several,
+            Outcome::Refused(refusal) => refusal.kind(),
         }
     }
 }
@@ -127,28 +212,44 @@ impl Refusal {
         }
     }
 
-    fn label(&self) -> &'static str {
+    fn kind(&self) -> OutcomeKind {
         match self {
-            Refusal::Malformed(_) => "malformed",
-            Refusal::UnknownIssuer => "unknown-issuer",
-            Refusal::TooManyCertIds { .. } => "too-many-cert-ids",
-            Refusal::SeveralIssuers => "several-issuers",
-            Refusal::NeverIssued => "never-issued",
-            Refusal::NonceMissing => "nonce-missing",
-            Refusal::IssuerExpired { .. } => "issuer-expired",
-            Refusal::SourceMissing => "source-missing",
-            Refusal::SignerMissing => "signer-missing",
-            Refusal::WindowNotBegun { .. } => "clock-behind",
+            Refusal::Malformed(_) => OutcomeKind::Malformed,
+            Refusal::UnknownIssuer => OutcomeKind::UnknownIssuer,
+            Refusal::TooManyCertIds { .. } => OutcomeKind::TooManyCertIds,
+            Refusal::SeveralIssuers => OutcomeKind::SeveralIssuers,
+            Refusal::NeverIssued => OutcomeKind::NeverIssued,
+            Refusal::NonceMissing => OutcomeKind::NonceMissing,
+            Refusal::IssuerExpired { .. } => OutcomeKind::IssuerExpired,
+            Refusal::SourceMissing => OutcomeKind::SourceMissing,
+            Refusal::SignerMissing => OutcomeKind::SignerMissing,
+            Refusal::WindowNotBegun { .. } => OutcomeKind::ClockBehind,
             Refusal::WindowOver { limit, .. } => match limit {
-                Limit::Validity => "validity-over",
-                Limit::Window | Limit::Provisional => "window-over",
-                Limit::Source => "source-expired",
-                Limit::Signer => "signer-expired",
-                Limit::Issuer => "issuer-expiring",
+                Limit::Validity => OutcomeKind::ValidityOver,
+                Limit::Window | Limit::Provisional => OutcomeKind::WindowOver,
+                Limit::Source => OutcomeKind::SourceExpired,
+                Limit::Signer => OutcomeKind::SignerExpired,
+                Limit::Issuer => OutcomeKind::IssuerExpiring,
             },
-            Refusal::SigningQueueFull => "signing-queue-full",
-            Refusal::Overtaken => "overtaken",
-            Refusal::SigningFailed { .. } => "signing-failed",
+            Refusal::SigningQueueFull => OutcomeKind::SigningQueueFull,
+            Refusal::Overtaken => OutcomeKind::Overtaken,
+            Refusal::SigningFailed { .. } => OutcomeKind::SigningFailed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_own_word_and_its_number_is_its_place() {
+        let mut words: Vec<&str> = OutcomeKind::ALL.iter().map(|kind| kind.label()).collect();
+        for (place, kind) in OutcomeKind::ALL.iter().enumerate() {
+            assert_eq!(*kind as usize, place, "{kind:?}");
+        }
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), OutcomeKind::ALL.len());
     }
 }

@@ -90,6 +90,14 @@ impl Policy {
 /// Most CertIDs in one request, whatever an operator allows.
 pub const CERT_IDS_LIMIT: usize = 128;
 
+/// The word of a choice, from its list of words.
+pub fn word<T: Copy + PartialEq>(words: &[(&'static str, T)], choice: T) -> &'static str {
+    words
+        .iter()
+        .find(|(_, other)| *other == choice)
+        .map_or("?", |(word, _)| word)
+}
+
 /// What is said of one certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
@@ -126,6 +134,15 @@ pub enum NoncePolicy {
     Required,
 }
 
+impl NoncePolicy {
+    /// Each choice with its word.
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("echo", Self::Echo),
+        ("ignore", Self::Ignore),
+        ("required", Self::Required),
+    ];
+}
+
 /// What to say while nothing can be signed: the list or the signer is over or missing, or too many wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnablePolicy {
@@ -133,6 +150,12 @@ pub enum UnablePolicy {
     TryLater,
     /// HTTP 503 and no OCSP: for clients that take `tryLater` for a verdict, and pass over a server that fails.
     Http503,
+}
+
+impl UnablePolicy {
+    /// Each choice with its word.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("try-later", Self::TryLater), ("http-503", Self::Http503)];
 }
 
 /// What to say of a CertID that names no issuer of ours.
@@ -144,6 +167,14 @@ pub enum UnknownIssuerPolicy {
     Unknown,
 }
 
+impl UnknownIssuerPolicy {
+    /// Each choice with its word.
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("unauthorized", Self::Unauthorized),
+        ("unknown", Self::Unknown),
+    ];
+}
+
 /// What to say of a serial that is not on a list of revoked ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AbsentPolicy {
@@ -151,6 +182,12 @@ pub enum AbsentPolicy {
     Good,
     /// `unknown`: the list does not say that it was issued.
     Unknown,
+}
+
+impl AbsentPolicy {
+    /// Each choice with its word.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("good", Self::Good), ("unknown", Self::Unknown)];
 }
 
 /// What to say of a serial that was never issued.
@@ -173,6 +210,12 @@ pub enum ResponderIdPolicy {
     ByName,
 }
 
+impl ResponderIdPolicy {
+    /// Each choice with its word.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("by-key", Self::ByKey), ("by-name", Self::ByName)];
+}
+
 /// Which certificates an answer encloses (RFC 6960 §4.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertificatesPolicy {
@@ -182,6 +225,15 @@ pub enum CertificatesPolicy {
     Signer,
     /// The delegate's, the issuer's, and those above it that were given with it, up to but not including the root.
     Chain,
+}
+
+impl CertificatesPolicy {
+    /// Each choice with its word.
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("none", Self::None),
+        ("signer", Self::Signer),
+        ("chain", Self::Chain),
+    ];
 }
 
 /// From when on the status of certificates is known although they have expired (RFC 6960 §4.4.4).
@@ -204,6 +256,15 @@ pub enum SignatureHash {
     Sha384,
     /// SHA-512.
     Sha512,
+}
+
+impl SignatureHash {
+    /// Each choice with its word.
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("sha256", Self::Sha256),
+        ("sha384", Self::Sha384),
+        ("sha512", Self::Sha512),
+    ];
 }
 
 impl SignatureHash {
@@ -234,6 +295,13 @@ pub struct CertIdHashes {
 }
 
 impl CertIdHashes {
+    /// Each algorithm with its word.
+    pub const WORDS: &'static [(&'static str, HashAlgorithm)] = &[
+        ("sha1", HashAlgorithm::Sha1),
+        ("sha256", HashAlgorithm::Sha256),
+        ("sha384", HashAlgorithm::Sha384),
+        ("sha512", HashAlgorithm::Sha512),
+    ];
     /// Every one that is known.
     pub const ALL: CertIdHashes = CertIdHashes {
         allowed: [true; HashAlgorithm::ALL.len()],

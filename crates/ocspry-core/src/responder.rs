@@ -15,17 +15,19 @@ use ocspry_wire::ocsp::{CertStatus, ErrorStatus, OcspRequest, PreferredSignature
 use ocspry_wire::x509::SignatureAlgorithm;
 
 use crate::cache::{AnswerKey, Basis, CachedAnswer, Flight, ResponseCache, Standing};
+use crate::counts::Tally;
 use crate::outcome::{Refusal, SignedStatus};
 use crate::policy::{
     CERT_IDS_LIMIT, MAX_AGE_MAX, PROVISIONAL_MAX_AGE_MAX, PROVISIONAL_SECONDS_MAX,
     RevokedDefinition, Verdict, is_provisional,
 };
+use crate::produced::Origin;
 use crate::response::{Draft, Lifetime, ResponseData, lifetime};
 use crate::signing::gave_up;
 use crate::{
-    ArchiveCutoff, Issuer, IssuerId, IssuerSet, Limit, NoncePolicy, Outcome, RecentAnswers,
-    ResponderCredential, SignError, SigningPool, SigningSpeed, UnablePolicy, ValidityWindow,
-    crypto,
+    ArchiveCutoff, CacheUsage, Issuer, IssuerId, IssuerSet, Limit, NoncePolicy, Outcome,
+    RecentAnswers, ResponderCredential, SignError, SigningCounts, SigningPool, SigningSpeed,
+    UnablePolicy, ValidityWindow, crypto,
 };
 
 /// What goes back.
@@ -46,6 +48,8 @@ pub struct SignedResponse {
     pub der: Bytes,
     /// producedAt: when it was made, just before it was signed.
     pub produced_at: Time,
+    /// No other answer about this certificate has this producedAt, unless it says the same: producedAt names it.
+    pub produced_at_is_unique: bool,
     /// The earliest thisUpdate to the earliest nextUpdate in it.
     pub window: ValidityWindow,
     /// What set that nextUpdate.
@@ -86,6 +90,16 @@ impl Responder {
         &self.issuers
     }
 
+    /// How full the cache is that its workers share.
+    pub fn cache_usage(&self) -> CacheUsage {
+        self.cache.usage()
+    }
+
+    /// What its slow keys did so far.
+    pub fn signing_counts(&self) -> SigningCounts {
+        self.pool.counts()
+    }
+
     /// Answers one request.  `recent` is the worker's own cache, `buffer` scratch space; both are best kept between calls.
     pub async fn answer(
         &self,
@@ -94,16 +108,16 @@ impl Responder {
         recent: &RecentAnswers,
         buffer: &mut BytesMut,
     ) -> (Answer, Outcome) {
-        if let Some(answer) = recent.get(request)
-            && self.standing(&answer, now) == Standing::Current
-        {
+        let is_current = |answer: &_| self.standing(answer, now) == Standing::Current;
+        if let Some(answer) = recent.get_if(request, is_current) {
             return signed(&answer);
         }
+        let mut tally = Tally::new(recent.counts());
         let mut unable = UnablePolicy::TryLater;
         for _ in 0..ATTEMPTS_MAX {
-            let (prepared, policy) = match self.understand(request) {
+            let (prepared, policy) = match self.understand(request, &mut tally) {
                 Ok((request, issuer)) => (
-                    self.prepare(&request, issuer, now, buffer),
+                    self.prepare(&request, issuer, now, &mut tally, buffer),
                     self.issuers.issuer(issuer).policy(),
                 ),
                 Err(refusal) => return refuse(refusal, unable),
@@ -111,14 +125,14 @@ impl Responder {
             unable = policy.unable;
             let unsigned = match prepared {
                 Ok(Prepared::Cached(answer)) => {
-                    recent.insert(request, Arc::clone(&answer));
+                    recent.insert(request, tally.asked(), Arc::clone(&answer));
                     return signed(&answer);
                 }
                 Ok(Prepared::Unsigned(unsigned)) => unsigned,
                 Err(refusal) => return refuse(refusal, unable),
             };
             let basis = unsigned.basis;
-            let new = match self.sign(unsigned, buffer).await {
+            let new = match self.sign(unsigned, &tally, buffer).await {
                 Ok(new) => new,
                 Err(refusal) => return refuse(refusal, unable),
             };
@@ -129,7 +143,7 @@ impl Responder {
             return match new {
                 NewAnswer::Kept(answer) => {
                     let answered = signed(&answer);
-                    recent.insert(request, answer);
+                    recent.insert(request, tally.asked(), answer);
                     answered
                 }
                 NewAnswer::Once(response, status) => {
@@ -155,8 +169,13 @@ impl Responder {
     }
 
     /// Reads the request, and finds the issuer that is to answer it.
-    fn understand<'r>(&self, request: &'r [u8]) -> Result<(OcspRequest<'r>, IssuerId), Refusal> {
+    fn understand<'r>(
+        &self,
+        request: &'r [u8],
+        tally: &mut Tally<'_>,
+    ) -> Result<(OcspRequest<'r>, IssuerId), Refusal> {
         let request = OcspRequest::from_der(request).map_err(Refusal::Malformed)?;
+        tally.decoded(&request);
         let count = request.single_request_count;
         if count > CERT_IDS_LIMIT {
             return Err(Refusal::TooManyCertIds { count });
@@ -175,6 +194,7 @@ impl Responder {
         request: &OcspRequest<'_>,
         issuer_id: IssuerId,
         now: Time,
+        tally: &mut Tally<'_>,
         buffer: &mut BytesMut,
     ) -> Result<Prepared, Refusal> {
         let issuer = self.issuers.issuer(issuer_id);
@@ -203,12 +223,18 @@ impl Responder {
         // Only answers about one certificate, for anybody who asks.
         let is_kept = nonce.is_none() && request.single_request_count == 1;
         let mut due = None;
-        if is_kept && let Some(answer) = self.cache.get(request.first.cert_id.der, algorithm) {
-            match self.standing(&answer, now) {
-                Standing::Current => return Ok(Prepared::Cached(answer)),
-                Standing::Due => due = Some(answer),
-                Standing::Over => {}
+        if is_kept {
+            if let Some(answer) = self.cache.get(request.first.cert_id.der, algorithm) {
+                match self.standing(&answer, now) {
+                    Standing::Current => {
+                        tally.looked_up(true);
+                        return Ok(Prepared::Cached(answer));
+                    }
+                    Standing::Due => due = Some(answer),
+                    Standing::Over => {}
+                }
             }
+            tally.looked_up(false);
         }
 
         let lifetime = lifetime(table.window(), issuer, credential, now)?;
@@ -254,12 +280,20 @@ impl Responder {
             cert_id: request.first.cert_id.der.into(),
             algorithm,
         });
+        let origin = Origin {
+            responder: self.id,
+            generation,
+            credential: credential.id(),
+        };
+        // Only what is kept is named by its time; `answer` looks at the origin again behind the signature.
+        let produced_at_is_unique = is_kept && issuer.produced().note(origin, lifetime.produced_at);
         Ok(Prepared::Unsigned(Unsigned {
             response_data,
             credential: Arc::clone(credential),
             algorithm,
             lifetime: shortest,
             unable: policy.unable,
+            produced_at_is_unique,
             status,
             has_nonce: nonce.is_some(),
             max_age_max,
@@ -289,6 +323,7 @@ impl Responder {
     async fn sign(
         &self,
         mut unsigned: Unsigned,
+        tally: &Tally<'_>,
         buffer: &mut BytesMut,
     ) -> Result<NewAnswer, Refusal> {
         let due = unsigned.due.take();
@@ -297,23 +332,30 @@ impl Responder {
         match (unsigned.credential.signer().speed(), keep) {
             (SigningSpeed::Inline, None) => {
                 let status = unsigned.status;
-                let response = unsigned.sign(buffer)?;
-                Ok(NewAnswer::Once(response, status))
+                let signed = unsigned.sign(buffer);
+                tally.signed(&signed);
+                Ok(NewAnswer::Once(signed?, status))
             }
-            (SigningSpeed::Inline, Some((key, basis))) => match (unsigned.sign(buffer), due) {
-                (Ok(response), _) => {
-                    let answer = Arc::new(CachedAnswer::new(response, basis, renew_at));
-                    self.cache.insert(key, Arc::clone(&answer));
-                    Ok(NewAnswer::Kept(answer))
+            (SigningSpeed::Inline, Some((key, basis))) => {
+                let signed = unsigned.sign(buffer);
+                tally.signed(&signed);
+                match (signed, due) {
+                    (Ok(response), _) => {
+                        let answer = Arc::new(CachedAnswer::new(response, basis, renew_at));
+                        self.cache.insert(key, Arc::clone(&answer));
+                        Ok(NewAnswer::Kept(answer))
+                    }
+                    // The one there is lives on.
+                    (Err(_), Some(due)) => Ok(NewAnswer::Kept(due)),
+                    (Err(error), None) => Err(error.into()),
                 }
-                // The one there is lives on.
-                (Err(_), Some(due)) => Ok(NewAnswer::Kept(due)),
-                (Err(error), None) => Err(error.into()),
-            },
+            }
             (SigningSpeed::Queued, None) => {
                 let status = unsigned.status;
                 let mut buffer = std::mem::take(buffer);
-                let response = self.pool.run(move || unsigned.sign(&mut buffer)).await??;
+                let totals = self.pool.totals();
+                let sign = move || totals.ended(unsigned.sign(&mut buffer));
+                let response = self.pool.run(sign).await??;
                 Ok(NewAnswer::Once(response, status))
             }
             (SigningSpeed::Queued, Some((key, basis))) => {
@@ -324,8 +366,9 @@ impl Responder {
                 });
                 if let Some(under_way) = under_way {
                     let mut buffer = std::mem::take(buffer);
+                    let totals = self.pool.totals();
                     let sign = move || {
-                        let response = unsigned.sign(&mut buffer)?;
+                        let response = totals.ended(unsigned.sign(&mut buffer))?;
                         Ok(Arc::new(CachedAnswer::new(response, basis, renew_at)))
                     };
                     // Run or refused, everybody is told; and it is run though all have hung up: the next client wants it.
@@ -376,6 +419,7 @@ struct Unsigned {
     algorithm: SignatureAlgorithm,
     lifetime: Lifetime,
     unable: UnablePolicy,
+    produced_at_is_unique: bool,
     status: SignedStatus,
     has_nonce: bool,
     max_age_max: Duration,
@@ -404,6 +448,7 @@ impl Unsigned {
         Ok(SignedResponse {
             der,
             produced_at: self.lifetime.produced_at,
+            produced_at_is_unique: self.produced_at_is_unique,
             window: self.lifetime.window,
             limit: self.lifetime.limit,
             send_before: self.lifetime.send_before,

@@ -4,6 +4,7 @@
 //! forward behind some headroom; what stands in front of them (and, after signing, around them) is written back to front
 //! into that headroom, so that no length is guessed and nothing is moved.  thisUpdate and nextUpdate are decided here.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -33,17 +34,16 @@ pub enum Limit {
     Issuer,
 }
 
-impl Limit {
-    /// A fixed word for logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Limit::Validity => "validity",
-            Limit::Window => "window-max",
-            Limit::Provisional => "provisional",
-            Limit::Source => "source",
-            Limit::Signer => "signer",
-            Limit::Issuer => "issuer",
-        }
+impl fmt::Display for Limit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Limit::Validity => "the policy's validity",
+            Limit::Window => "the policy's window-max",
+            Limit::Provisional => "what may change back",
+            Limit::Source => "the list",
+            Limit::Signer => "the signer's certificate",
+            Limit::Issuer => "the issuer's certificate",
+        })
     }
 }
 

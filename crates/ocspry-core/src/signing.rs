@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -73,6 +74,44 @@ struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
     queue_max: usize,
+    totals: Arc<SigningTotals>,
+}
+
+/// What became of signatures on the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SigningCounts {
+    /// Made.
+    pub signed: u64,
+    /// The key or its device failed, or its code panicked.
+    pub failed: u64,
+    /// Refused at once: too many waited.
+    pub refused: u64,
+    /// Waiting now.
+    pub waiting: u64,
+    /// How many may wait.
+    pub waiting_max: u64,
+}
+
+/// The same, in the making.  Several threads add: a slow signature takes thousands of times as long as that.
+#[derive(Debug, Default)]
+pub(crate) struct SigningTotals {
+    signed: AtomicU64,
+    failed: AtomicU64,
+    refused: AtomicU64,
+    /// The length of the queue, for readers without its lock.
+    waiting: AtomicUsize,
+}
+
+impl SigningTotals {
+    /// A signature was made, or failed.
+    pub(crate) fn ended<T>(&self, signature: Result<T, SignError>) -> Result<T, SignError> {
+        let total = match &signature {
+            Ok(_) => &self.signed,
+            Err(_) => &self.failed,
+        };
+        total.fetch_add(1, Ordering::Relaxed);
+        signature
+    }
 }
 
 struct Queue {
@@ -96,6 +135,7 @@ impl SigningPool {
             }),
             changed: Condvar::new(),
             queue_max,
+            totals: Arc::default(),
         });
         let threads = (0..threads)
             .map(|number| {
@@ -108,6 +148,23 @@ impl SigningPool {
         Ok(Arc::new(SigningPool { shared, threads }))
     }
 
+    /// What became of its signatures so far.
+    pub fn counts(&self) -> SigningCounts {
+        let totals = &self.shared.totals;
+        SigningCounts {
+            signed: totals.signed.load(Ordering::Relaxed),
+            failed: totals.failed.load(Ordering::Relaxed),
+            refused: totals.refused.load(Ordering::Relaxed),
+            waiting: totals.waiting.load(Ordering::Relaxed) as u64,
+            waiting_max: self.shared.queue_max as u64,
+        }
+    }
+
+    /// Where a job says how its signature ended.
+    pub(crate) fn totals(&self) -> Arc<SigningTotals> {
+        Arc::clone(&self.shared.totals)
+    }
+
     /// Runs `job` on one of the threads, also when nobody waits for it any more.
     ///
     /// # Errors
@@ -116,9 +173,11 @@ impl SigningPool {
         {
             let mut queue = self.shared.lock();
             if queue.jobs.len() >= self.shared.queue_max {
+                self.shared.totals.refused.fetch_add(1, Ordering::Relaxed);
                 return Err(SignError::QueueFull);
             }
             queue.jobs.push_back(Box::new(job));
+            self.shared.tell_length(&queue);
         }
         self.shared.changed.notify_one();
         Ok(())
@@ -163,6 +222,12 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn tell_length(&self, queue: &Queue) {
+        self.totals
+            .waiting
+            .store(queue.jobs.len(), Ordering::Relaxed);
+    }
 }
 
 fn sign_until_stopped(shared: &Shared) {
@@ -170,6 +235,7 @@ fn sign_until_stopped(shared: &Shared) {
         let mut queue = shared.lock();
         let job = loop {
             if let Some(job) = queue.jobs.pop_front() {
+                shared.tell_length(&queue);
                 break job;
             }
             if queue.stopping {
@@ -182,6 +248,8 @@ fn sign_until_stopped(shared: &Shared) {
         };
         drop(queue);
         // Whoever waits learns of a panic by the end of their channel; the thread lives on.
-        let _ = catch_unwind(AssertUnwindSafe(job));
+        if catch_unwind(AssertUnwindSafe(job)).is_err() {
+            shared.totals.failed.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }

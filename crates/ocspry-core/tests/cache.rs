@@ -94,6 +94,48 @@ fn cid_12_a_sha_1_answer_never_serves_a_sha_256_request_nor_another_encoding() {
     assert_eq!(fixture.signatures(), 5);
 }
 
+/// Is producedAt enough to tell this answer from every other that says something else?
+fn is_named_by_its_time(answer: &Answer) -> bool {
+    match answer {
+        Answer::Signed(signed) => signed.produced_at_is_unique,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_answer_is_named_by_its_time_unless_another_was_made_in_that_second_from_what_was_replaced() {
+    let fixture = Fixture::counting(KeyKind::P256, None);
+    let worker = Worker::of(&fixture);
+    let asked = request(&fixture, HashAlgorithm::Sha1, SERIAL_GOOD);
+    assert!(is_named_by_its_time(&worker.ask(&asked, noon()).0));
+
+    // Revoked in the second of the signature: the new answer has the producedAt of the old one.
+    fixture
+        .issuer()
+        .set_table(Some(Arc::new(table_with(&[SERIAL_GOOD], 86_400))));
+    assert!(!is_named_by_its_time(&worker.ask(&asked, noon()).0));
+    // The answer stays, and what is not known of it is not known later either.
+    let later = noon().plus_seconds(60);
+    assert!(!is_named_by_its_time(&worker.ask(&asked, later).0));
+    // Another one, made in a second of its own, is named by it.
+    let other = request(&fixture, HashAlgorithm::Sha1, SERIAL_REVOKED);
+    assert!(is_named_by_its_time(&worker.ask(&other, later).0));
+
+    // Another signer is as much a change as another table: the old one may have been stolen.
+    fixture.renew_credential();
+    assert!(!is_named_by_its_time(&worker.ask(&other, later).0));
+}
+
+#[test]
+fn an_answer_about_several_certificates_is_not_named_by_its_time() {
+    let fixture = Fixture::counting(KeyKind::P256, None);
+    let mut spec = RequestSpec::one(cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_GOOD));
+    spec.cert_ids
+        .push(cert_id(HashAlgorithm::Sha1, &fixture.ca, SERIAL_REVOKED));
+    let answer = Worker::of(&fixture).ask(&spec.der(), noon()).0;
+    assert!(!is_named_by_its_time(&answer));
+}
+
 #[test]
 fn non_05_non_06_an_answer_with_a_nonce_is_neither_kept_nor_taken_from_what_is_kept() {
     let fixture = Fixture::counting(KeyKind::P256, None);

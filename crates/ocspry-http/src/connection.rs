@@ -1,11 +1,13 @@
 //! One connection from accept to close.  From: `server`.  To: `ocsp`, once per request.
 //!
-//! hyper parses HTTP/1.1 (RFC 9112) and keeps the order of pipelined requests; what it leaves to us is here: how long each
+//! hyper parses HTTP/1.1 (RFC 9112) and keeps the order of pipelined requests; what it leaves to us is here (and in `framing`): how long each
 //! phase may take, how a refused client gets to read its refusal, how a panic ends one connection only, and how a
 //! connection ends when the server stops.
 
 use crate::admission::Permit;
+use crate::counts::{MethodKind, RequestOutcome};
 use crate::deadlines::{Deadline, Phase, Verdict, Watched};
+use crate::framing::Framing;
 use crate::ocsp;
 use crate::server::Worker;
 use hyper::server::conn::http1;
@@ -28,6 +30,7 @@ pub(crate) async fn serve(stream: TcpStream, worker: Rc<Worker>, permit: Permit,
     let io = Io {
         stream,
         deadline: Rc::clone(&deadline),
+        framing: Framing::new(),
         closing: Closing::Open,
     };
     let service = service_fn({
@@ -65,11 +68,18 @@ pub(crate) async fn serve(stream: TcpStream, worker: Rc<Worker>, permit: Permit,
 
     match end {
         End::Closed => {}
-        End::Failed(error) => tracing::debug!(%error, "connection failed"),
+        End::Failed(error) => {
+            tracing::debug!(%error, "connection failed");
+            // hyper has refused it with 400, 414 or 431.
+            if error.is_parse() {
+                let counts = worker.counts();
+                counts.request_answered(MethodKind::Other, RequestOutcome::MalformedHttp);
+            }
+        }
         End::Expired(phase) => {
             tracing::debug!(?phase, "connection took too long");
             if phase != Phase::Linger {
-                worker.counts().connection_expired();
+                worker.counts().connections_expired.add(1);
             }
             if phase == Phase::Request {
                 let stream = http.into_parts().io.into_inner().stream;
@@ -78,7 +88,7 @@ pub(crate) async fn serve(stream: TcpStream, worker: Rc<Worker>, permit: Permit,
         }
         End::Panicked => {
             tracing::debug!("connection dropped: a panic in its request");
-            worker.counts().panicked();
+            worker.counts().panics.add(1);
         }
     }
     drop((permit, watched));
@@ -119,6 +129,7 @@ enum End {
 struct Io {
     stream: TcpStream,
     deadline: Rc<Deadline>,
+    framing: Framing,
     closing: Closing,
 }
 
@@ -149,6 +160,9 @@ impl AsyncRead for Io {
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         if buffer.filled().len() > before && self.deadline.phase() == Phase::Idle {
             self.deadline.enter(Phase::Request);
+        }
+        if self.framing.watch(&mut buffer.filled_mut()[before..]) {
+            self.deadline.linger_at_close();
         }
         Poll::Ready(Ok(()))
     }

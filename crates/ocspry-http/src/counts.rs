@@ -1,9 +1,13 @@
 //! What happened, counted per worker and summed when asked: no request writes where another worker writes.
 //!
-//! From: `server`, `connection` and `ocsp`.  To: whoever asks the server (metrics, tests).
+//! From: `server`, `connection` and `ocsp`; each request is counted once, by its method and what became of it, both closed
+//! sets.  To: `metrics`, and whoever asks the server.
 
+use std::array;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use hyper::Method;
+use ocspry_core::{AnswerCounts, Count, OutcomeKind};
 
 /// What happened since the start, summed over the workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,75 +24,236 @@ pub struct ServerCounts {
     pub panics_total: u64,
     /// Times `accept` failed.
     pub accept_errors_total: u64,
-    /// HTTP requests answered.
+    /// HTTP requests answered, whatever became of them.
     pub requests_total: u64,
+    /// Of these, answered with 304: the client has the answer.
+    pub not_modified_total: u64,
+    /// Octets of the bodies of answers.
+    pub response_body_bytes_total: u64,
 }
 
 impl ServerCounts {
     /// The sum over all workers.
     pub(crate) fn sum(connections_open: usize, workers: &[Arc<WorkerCounts>]) -> ServerCounts {
-        let sum = |count: fn(&WorkerCounts) -> &AtomicU64| {
-            workers
-                .iter()
-                .map(|worker| count(worker).load(Ordering::Relaxed))
-                .sum()
-        };
+        let sum =
+            |count: fn(&WorkerCounts) -> u64| workers.iter().map(|worker| count(worker)).sum();
         ServerCounts {
             connections_open: u64::try_from(connections_open).unwrap_or(u64::MAX),
-            connections_total: sum(|worker| &worker.connections),
-            connections_refused_total: sum(|worker| &worker.connections_refused),
-            connections_expired_total: sum(|worker| &worker.connections_expired),
-            panics_total: sum(|worker| &worker.panics),
-            accept_errors_total: sum(|worker| &worker.accept_errors),
-            requests_total: sum(|worker| &worker.requests),
+            connections_total: sum(|worker| worker.connections.get()),
+            connections_refused_total: sum(|worker| worker.connections_refused.get()),
+            connections_expired_total: sum(|worker| worker.connections_expired.get()),
+            panics_total: sum(|worker| worker.panics.get()),
+            accept_errors_total: sum(|worker| worker.accept_errors.get()),
+            requests_total: sum(|worker| worker.requests.0.iter().flatten().map(Count::get).sum()),
+            not_modified_total: sum(|worker| worker.not_modified.get()),
+            response_body_bytes_total: sum(|worker| worker.response_body_bytes.get()),
         }
     }
 }
 
-/// The counts of one worker; only its own thread adds.
+/// The counts of one worker; only its own thread adds.  On cache lines of its own, so that no neighbour slows it.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub(crate) struct WorkerCounts {
-    connections: AtomicU64,
-    connections_refused: AtomicU64,
-    connections_expired: AtomicU64,
-    panics: AtomicU64,
-    accept_errors: AtomicU64,
-    requests: AtomicU64,
+    /// Connections accepted and served.
+    pub(crate) connections: Count,
+    /// Connections over a cap.
+    pub(crate) connections_refused: Count,
+    /// Connections that took too long.
+    pub(crate) connections_expired: Count,
+    /// Requests that panicked.
+    pub(crate) panics: Count,
+    /// Times accept(2) failed.
+    pub(crate) accept_errors: Count,
+    /// Answers that the client had already.
+    pub(crate) not_modified: Count,
+    /// Octets of bodies.
+    pub(crate) response_body_bytes: Count,
+    /// What the answers were made from.
+    pub(crate) answers: Arc<AnswerCounts>,
+    requests: Requests,
+}
+
+/// By [`MethodKind`], then by [`RequestOutcome`].
+#[derive(Debug)]
+struct Requests([[Count; RequestOutcome::COUNT]; MethodKind::ALL.len()]);
+
+impl Default for Requests {
+    fn default() -> Requests {
+        Requests(array::from_fn(|_| array::from_fn(|_| Count::default())))
+    }
 }
 
 impl WorkerCounts {
-    /// A connection is served.
-    pub(crate) fn connection_accepted(&self) {
-        add_one(&self.connections);
-    }
-
-    /// A connection was over a cap.
-    pub(crate) fn connection_refused(&self) {
-        add_one(&self.connections_refused);
-    }
-
-    /// A connection took too long.
-    pub(crate) fn connection_expired(&self) {
-        add_one(&self.connections_expired);
-    }
-
-    /// A request panicked.
-    pub(crate) fn panicked(&self) {
-        add_one(&self.panics);
-    }
-
-    /// accept(2) failed.
-    pub(crate) fn accept_failed(&self) {
-        add_one(&self.accept_errors);
-    }
-
     /// A request was answered.
-    pub(crate) fn request_answered(&self) {
-        add_one(&self.requests);
+    pub(crate) fn request_answered(&self, method: MethodKind, outcome: RequestOutcome) {
+        // A number out of range would be a mistake of this module, and no reason to drop a client.
+        if let Some(count) = self.requests.0[method as usize].get(outcome.index()) {
+            count.add(1);
+        }
+    }
+
+    /// How many requests of this method became this.
+    pub(crate) fn requests(&self, method: MethodKind, outcome: RequestOutcome) -> u64 {
+        self.requests.0[method as usize][outcome.index()].get()
     }
 }
 
-/// One thread adds, so a load and a store are enough.
-fn add_one(count: &AtomicU64) {
-    count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+/// The methods that are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MethodKind {
+    Get,
+    Post,
+    Head,
+    /// Any other, and requests that have none because they are not HTTP.
+    Other,
+}
+
+impl MethodKind {
+    /// All of them; each stands at its own number.
+    pub(crate) const ALL: [MethodKind; 4] = [
+        MethodKind::Get,
+        MethodKind::Post,
+        MethodKind::Head,
+        MethodKind::Other,
+    ];
+
+    /// Of a request.
+    pub(crate) fn of(method: &Method) -> MethodKind {
+        match *method {
+            Method::GET => MethodKind::Get,
+            Method::POST => MethodKind::Post,
+            Method::HEAD => MethodKind::Head,
+            _ => MethodKind::Other,
+        }
+    }
+
+    /// A fixed word.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            MethodKind::Get => "get",
+            MethodKind::Post => "post",
+            MethodKind::Head => "head",
+            MethodKind::Other => "other",
+        }
+    }
+}
+
+/// What became of an HTTP request: a closed set, of which each request has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RequestOutcome {
+    /// The responder answered.
+    Ocsp(OutcomeKind),
+    /// The path of a GET holds a request that is not base64: malformedRequest.
+    MalformedPath,
+    /// The answer was over when it was signed: tryLater.
+    OverWhenSigned,
+    /// `/healthz`.
+    Healthz,
+    /// Not HTTP/1, or a head that is too large: 400 or 431.
+    MalformedHttp,
+    /// Not OCSP.
+    Refused(HttpRefusal),
+}
+
+impl RequestOutcome {
+    /// How many there are.
+    pub(crate) const COUNT: usize = OutcomeKind::ALL.len() + 4 + HttpRefusal::ALL.len();
+
+    /// All of them; each stands at its own [`RequestOutcome::index`].
+    pub(crate) fn all() -> impl Iterator<Item = RequestOutcome> {
+        let answered = OutcomeKind::ALL.iter().copied().map(RequestOutcome::Ocsp);
+        answered
+            .chain([
+                RequestOutcome::MalformedPath,
+                RequestOutcome::OverWhenSigned,
+                RequestOutcome::Healthz,
+                RequestOutcome::MalformedHttp,
+            ])
+            .chain(HttpRefusal::ALL.map(RequestOutcome::Refused))
+    }
+
+    /// Its number, below [`RequestOutcome::COUNT`].
+    fn index(self) -> usize {
+        const BESIDE: usize = OutcomeKind::ALL.len();
+        match self {
+            RequestOutcome::Ocsp(kind) => kind as usize,
+            RequestOutcome::MalformedPath => BESIDE,
+            RequestOutcome::OverWhenSigned => BESIDE + 1,
+            RequestOutcome::Healthz => BESIDE + 2,
+            RequestOutcome::MalformedHttp => BESIDE + 3,
+            RequestOutcome::Refused(refusal) => BESIDE + 4 + refusal as usize,
+        }
+    }
+
+    /// A fixed word for logs and metrics.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            RequestOutcome::Ocsp(kind) => kind.label(),
+            RequestOutcome::MalformedPath => "malformed-path",
+            RequestOutcome::OverWhenSigned => "over-when-signed",
+            RequestOutcome::Healthz => "healthz",
+            RequestOutcome::MalformedHttp => "malformed-http",
+            RequestOutcome::Refused(refusal) => refusal.label(),
+        }
+    }
+}
+
+/// Why a request is not OCSP at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HttpRefusal {
+    NoHost,
+    BrokenBody,
+    NotOcsp,
+    MethodNotAllowed,
+    BodyTooLarge,
+    TargetTooLong,
+}
+
+impl HttpRefusal {
+    /// All of them; each stands at its own number.
+    pub(crate) const ALL: [HttpRefusal; 6] = [
+        HttpRefusal::NoHost,
+        HttpRefusal::BrokenBody,
+        HttpRefusal::NotOcsp,
+        HttpRefusal::MethodNotAllowed,
+        HttpRefusal::BodyTooLarge,
+        HttpRefusal::TargetTooLong,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            HttpRefusal::NoHost => "no-host",
+            HttpRefusal::BrokenBody => "broken-body",
+            HttpRefusal::NotOcsp => "not-ocsp",
+            HttpRefusal::MethodNotAllowed => "method-not-allowed",
+            HttpRefusal::BodyTooLarge => "body-too-large",
+            HttpRefusal::TargetTooLong => "target-too-long",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_outcome_has_its_own_number_and_its_own_word() {
+        let mut words = Vec::new();
+        for (place, outcome) in RequestOutcome::all().enumerate() {
+            assert_eq!(outcome.index(), place, "{outcome:?}");
+            words.push(outcome.label());
+        }
+        assert_eq!(words.len(), RequestOutcome::COUNT);
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), RequestOutcome::COUNT);
+    }
+
+    #[test]
+    fn each_method_stands_at_its_own_number() {
+        for (place, method) in MethodKind::ALL.iter().enumerate() {
+            assert_eq!(*method as usize, place);
+        }
+    }
 }

@@ -1,21 +1,25 @@
 //! The OCSP listener: HTTP/1.1 in front of [`ocspry_core::Responder`] (layer 3).  From: TCP.  To: `core::responder`, and back.
 //!
 //! Read in this order: [`listener`] (which sockets), [`server`] (one thread and its accept loops for each set of them),
-//! `admission` (who may connect), `connection` and `deadlines` (how long a client may take), `ocsp` (one HTTP request), [`get_path`] (the
-//! request in a URL), `headers` (what a cache may keep).  RFC 6960 Appendix A, RFC 9919 §6 and §7, RFC 9110, RFC 9112.
+//! `admission` (who may connect), `connection`, `framing` and `deadlines` (how a client may speak, and how long it may take), `ocsp` (one HTTP request), [`get_path`] (the
+//! request in a URL), `headers` (what a cache may keep); then `counts`, `metrics` and [`admin`] (what operators see).  RFC 6960 Appendix A, RFC 9919 §6 and §7, RFC 9110, RFC 9112.
 
+pub mod admin;
 mod admission;
 mod connection;
 pub mod counts;
 mod deadlines;
+mod framing;
 pub mod get_path;
 mod headers;
 pub mod limits;
 pub mod listener;
+mod metrics;
 mod ocsp;
 pub mod server;
 
+pub use admin::{Admin, AdminError, AdminState, IssuerReport, Problem};
 pub use counts::ServerCounts;
 pub use limits::Limits;
 pub use listener::{ListenError, Listeners};
-pub use server::{DrainReport, Server, StartError};
+pub use server::{DrainReport, Server, ServerMeter, StartError};

@@ -4,6 +4,7 @@
 //! OCSP errors are answers and travel in HTTP 200 (RFC 6960 §A.2); HTTP errors are for what is not OCSP at all.  There are no
 //! redirects, and the path does not matter, but for `/healthz`.
 
+use crate::counts::{HttpRefusal, MethodKind, RequestOutcome};
 use crate::deadlines::{Deadline, Phase};
 use crate::get_path::{self, GetPath};
 use crate::headers::{self, Cacheable};
@@ -41,13 +42,10 @@ pub(crate) async fn respond(
             Method::GET | Method::HEAD => {
                 get(head.uri.path_and_query(), &worker, &deadline, &mut scratch).await
             }
-            _ => (
-                Reply::Refusal(Refusal::MethodNotAllowed),
-                Refusal::MethodNotAllowed.label(),
-            ),
+            _ => refuse(HttpRefusal::MethodNotAllowed),
         }
     } else {
-        (Reply::Refusal(Refusal::NoHost), Refusal::NoHost.label())
+        refuse(HttpRefusal::NoHost)
     };
 
     // Not the time at which the request began: a body may take its time, and so may a slow key.
@@ -55,7 +53,7 @@ pub(crate) async fn respond(
     let (reply, outcome) = match reply {
         Reply::Ocsp(Answer::Signed(signed)) if now >= signed.send_before => (
             Reply::Ocsp(Answer::of(ErrorStatus::TryLater, signed.unable)),
-            "over-when-signed",
+            RequestOutcome::OverWhenSigned,
         ),
         reply => (reply, outcome),
     };
@@ -72,9 +70,18 @@ pub(crate) async fn respond(
         deadline.linger_at_close();
     }
     deadline.enter(Phase::Write);
-    worker.counts().request_answered();
+    let counts = worker.counts();
+    counts.request_answered(MethodKind::of(&head.method), outcome);
+    if response.status() == StatusCode::NOT_MODIFIED {
+        counts.not_modified.add(1);
+    }
+    if head.method != Method::HEAD {
+        let body_bytes = response.body().size_hint().exact().unwrap_or(0);
+        counts.response_body_bytes.add(body_bytes);
+    }
     if let Some(started) = started {
         let elapsed_us = started.elapsed().as_micros();
+        let outcome = outcome.label();
         tracing::debug!(outcome, method = %head.method, elapsed_us, "answered");
     }
     Ok(response)
@@ -96,23 +103,23 @@ async fn post(
     worker: &Worker,
     deadline: &Deadline,
     scratch: &mut Scratch,
-) -> (Reply, &'static str) {
+) -> (Reply, RequestOutcome) {
     let request_bytes_max = worker.limits().request_bytes_max;
     if body.size_hint().lower() > u64::try_from(request_bytes_max).unwrap_or(u64::MAX) {
-        return refuse(Refusal::BodyTooLarge);
+        return refuse(HttpRefusal::BodyTooLarge);
     }
     // Nearly always the body is one piece, and is used where it lies.
     let mut whole = Bytes::new();
     scratch.body.clear();
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
-            return refuse(Refusal::BrokenBody);
+            return refuse(HttpRefusal::BrokenBody);
         };
         let Ok(data) = frame.into_data() else {
             continue;
         };
         if whole.len() + scratch.body.len() + data.len() > request_bytes_max {
-            return refuse(Refusal::BodyTooLarge);
+            return refuse(HttpRefusal::BodyTooLarge);
         }
         if whole.is_empty() && scratch.body.is_empty() {
             whole = data;
@@ -136,7 +143,7 @@ async fn post(
     let (answer, outcome) = responder
         .answer(der, worker.now(), worker.recent(), answer)
         .await;
-    (Reply::Ocsp(answer), outcome.label())
+    (Reply::Ocsp(answer), RequestOutcome::Ocsp(outcome.kind()))
 }
 
 /// The request is in the path.
@@ -145,16 +152,16 @@ async fn get(
     worker: &Worker,
     deadline: &Deadline,
     scratch: &mut Scratch,
-) -> (Reply, &'static str) {
+) -> (Reply, RequestOutcome) {
     deadline.enter(Phase::Answer);
     let Some(target) = target else {
-        return refuse(Refusal::NotOcsp);
+        return refuse(HttpRefusal::NotOcsp);
     };
     if target.as_str().len() > worker.limits().target_bytes_max {
-        return refuse(Refusal::TargetTooLong);
+        return refuse(HttpRefusal::TargetTooLong);
     }
     if target.path() == "/healthz" {
-        return (Reply::Healthy, "healthz");
+        return (Reply::Healthy, RequestOutcome::Healthz);
     }
     let Scratch {
         get,
@@ -167,18 +174,18 @@ async fn get(
             let (answer, outcome) = responder
                 .answer(der, worker.now(), worker.recent(), answer)
                 .await;
-            (Reply::Ocsp(answer), outcome.label())
+            (Reply::Ocsp(answer), RequestOutcome::Ocsp(outcome.kind()))
         }
         GetPath::Malformed => (
             Reply::Ocsp(Answer::Error(ErrorStatus::MalformedRequest)),
-            "malformed-path",
+            RequestOutcome::MalformedPath,
         ),
-        GetPath::NotOcsp => refuse(Refusal::NotOcsp),
+        GetPath::NotOcsp => refuse(HttpRefusal::NotOcsp),
     }
 }
 
-fn refuse(refusal: Refusal) -> (Reply, &'static str) {
-    (Reply::Refusal(refusal), refusal.label())
+fn refuse(refusal: HttpRefusal) -> (Reply, RequestOutcome) {
+    (Reply::Refusal(refusal), RequestOutcome::Refused(refusal))
 }
 
 /// What goes back over HTTP.
@@ -188,53 +195,31 @@ enum Reply {
     /// The process lives and answers.
     Healthy,
     /// Not OCSP.
-    Refusal(Refusal),
+    Refusal(HttpRefusal),
 }
 
-/// Why a request is not OCSP at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
-    NoHost,
-    BrokenBody,
-    NotOcsp,
-    MethodNotAllowed,
-    BodyTooLarge,
-    TargetTooLong,
-}
-
-impl Refusal {
+impl HttpRefusal {
     fn status(self) -> StatusCode {
         match self {
-            Refusal::NoHost | Refusal::BrokenBody => StatusCode::BAD_REQUEST,
-            Refusal::NotOcsp => StatusCode::NOT_FOUND,
-            Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Refusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::TargetTooLong => StatusCode::URI_TOO_LONG,
+            HttpRefusal::NoHost | HttpRefusal::BrokenBody => StatusCode::BAD_REQUEST,
+            HttpRefusal::NotOcsp => StatusCode::NOT_FOUND,
+            HttpRefusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            HttpRefusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            HttpRefusal::TargetTooLong => StatusCode::URI_TOO_LONG,
         }
     }
 
     /// One line for the person who looks.
     fn text(self) -> &'static str {
         match self {
-            Refusal::NoHost => "An HTTP/1.1 request has exactly one Host header.\n",
-            Refusal::BrokenBody => "The body of the request did not arrive whole.\n",
-            Refusal::NotOcsp => {
+            HttpRefusal::NoHost => "An HTTP/1.1 request has exactly one Host header.\n",
+            HttpRefusal::BrokenBody => "The body of the request did not arrive whole.\n",
+            HttpRefusal::NotOcsp => {
                 "This is an OCSP responder (RFC 6960): POST the DER request to any path, or GET it in base64 behind the last slash.\n"
             }
-            Refusal::MethodNotAllowed => "OCSP is asked by GET or POST.\n",
-            Refusal::BodyTooLarge => "The body is too large for an OCSP request.\n",
-            Refusal::TargetTooLong => "The path is too long for an OCSP request: use POST.\n",
-        }
-    }
-
-    fn label(self) -> &'static str {
-        match self {
-            Refusal::NoHost => "no-host",
-            Refusal::BrokenBody => "broken-body",
-            Refusal::NotOcsp => "not-ocsp",
-            Refusal::MethodNotAllowed => "method-not-allowed",
-            Refusal::BodyTooLarge => "body-too-large",
-            Refusal::TargetTooLong => "target-too-long",
+            HttpRefusal::MethodNotAllowed => "OCSP is asked by GET or POST.\n",
+            HttpRefusal::BodyTooLarge => "The body is too large for an OCSP request.\n",
+            HttpRefusal::TargetTooLong => "The path is too long for an OCSP request: use POST.\n",
         }
     }
 }
@@ -271,7 +256,7 @@ impl Reply {
             Reply::Refusal(refusal) => {
                 headers.clear();
                 headers::write_plain_text(&mut headers);
-                if refusal == Refusal::MethodNotAllowed {
+                if refusal == HttpRefusal::MethodNotAllowed {
                     headers::write_allow(&mut headers);
                 }
                 (

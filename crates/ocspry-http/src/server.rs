@@ -9,7 +9,7 @@
 
 use crate::admission::Admission;
 use crate::connection;
-use crate::counts::{ServerCounts, WorkerCounts};
+use crate::counts::{MethodKind, RequestOutcome, ServerCounts, WorkerCounts};
 use crate::deadlines::{Deadlines, Phase};
 use crate::get_path::GetBuffers;
 use crate::headers::DateHeader;
@@ -19,7 +19,7 @@ use arc_swap::{ArcSwap, Cache};
 use bytes::BytesMut;
 use hyper::HeaderMap;
 use hyper::server::conn::http1;
-use ocspry_core::{Clock, RecentAnswers, Responder};
+use ocspry_core::{AnswerCounts, Clock, RECENT_BYTES_MAX, RecentAnswers, Responder};
 use ocspry_wire::Time;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -41,8 +41,16 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     stop: watch::Sender<Option<Instant>>,
     threads: Vec<JoinHandle<usize>>,
+    meter: ServerMeter,
+}
+
+/// Reads what a server counts, from any thread, without a lock that a worker takes for a request's sake.
+#[derive(Clone)]
+pub struct ServerMeter {
+    limits: Limits,
     counts: Vec<Arc<WorkerCounts>>,
     admission: Arc<Admission>,
+    responder: Arc<ArcSwap<Responder>>,
 }
 
 /// Why the workers did not start.
@@ -85,21 +93,25 @@ impl Server {
             addresses,
             stop,
             threads: Vec::with_capacity(workers.len()),
-            counts: Vec::with_capacity(workers.len()),
-            admission: Arc::new(Admission::new(
-                limits.connections_max,
-                limits.connections_per_address_max,
-            )),
+            meter: ServerMeter {
+                limits,
+                counts: Vec::with_capacity(workers.len()),
+                admission: Arc::new(Admission::new(
+                    limits.connections_max,
+                    limits.connections_per_address_max,
+                )),
+                responder: Arc::clone(&responder),
+            },
         };
         for (number, sockets) in workers.into_iter().enumerate() {
             let shared = Shared {
                 responder: Arc::clone(&responder),
                 clock: Arc::clone(&clock),
                 limits,
-                admission: Arc::clone(&server.admission),
+                admission: Arc::clone(&server.meter.admission),
                 counts: Arc::new(WorkerCounts::default()),
             };
-            server.counts.push(Arc::clone(&shared.counts));
+            server.meter.counts.push(Arc::clone(&shared.counts));
             let thread = start_worker(number, sockets, shared, server.stop.subscribe()).map_err(
                 |source| StartError::Worker {
                     worker: number,
@@ -118,7 +130,12 @@ impl Server {
 
     /// What happened so far.
     pub fn counts(&self) -> ServerCounts {
-        ServerCounts::sum(self.admission.open(), &self.counts)
+        self.meter.counts()
+    }
+
+    /// For whoever asks what happened.
+    pub fn meter(&self) -> ServerMeter {
+        self.meter.clone()
     }
 
     /// Closes the listeners and the idle connections, lets requests in flight finish within `time`, and joins the threads.
@@ -130,6 +147,37 @@ impl Server {
             .map(|thread| thread.join().unwrap_or(0))
             .sum();
         DrainReport { connections_cut }
+    }
+}
+
+impl ServerMeter {
+    /// What happened so far.
+    pub(crate) fn counts(&self) -> ServerCounts {
+        ServerCounts::sum(self.admission.open(), &self.counts)
+    }
+
+    /// How many requests of this method became this.
+    pub(crate) fn requests(&self, method: MethodKind, outcome: RequestOutcome) -> u64 {
+        let of_worker = |worker: &Arc<WorkerCounts>| worker.requests(method, outcome);
+        self.counts.iter().map(of_worker).sum()
+    }
+
+    /// The sum of one count of answers over all workers.
+    pub(crate) fn answers(&self, count: impl Fn(&AnswerCounts) -> u64) -> u64 {
+        self.counts
+            .iter()
+            .map(|worker| count(&worker.answers))
+            .sum()
+    }
+
+    /// The bounds.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The responder in use; not to be kept.
+    pub(crate) fn responder(&self) -> Arc<Responder> {
+        self.responder.load_full()
     }
 }
 
@@ -229,9 +277,9 @@ async fn accept_loop(
         match accepted {
             Ok((stream, peer)) => worker.serve(stream, peer, Phase::Idle),
             // The client left before we came.
-            Err(error) if is_of_one_connection(&error) => worker.counts().accept_failed(),
+            Err(error) if is_of_one_connection(&error) => worker.counts().accept_errors.add(1),
             Err(error) => {
-                worker.counts().accept_failed();
+                worker.counts().accept_errors.add(1);
                 if last_warning.is_none_or(|last| last.elapsed() >= ACCEPT_WARNING_INTERVAL) {
                     last_warning = Some(Instant::now());
                     tracing::warn!(%error, "cannot accept connections; if files ran out, raise LimitNOFILE (ulimit -n)");
@@ -304,6 +352,7 @@ impl Worker {
             counts,
         } = shared;
         let date = DateHeader::new(clock.now());
+        let recent = RecentAnswers::new(RECENT_BYTES_MAX, Arc::clone(&counts.answers));
         Worker {
             limits,
             clock,
@@ -313,7 +362,7 @@ impl Worker {
             admission,
             counts,
             date: RefCell::new(date),
-            recent: RecentAnswers::default(),
+            recent,
             scratch: RefCell::new(Vec::new()),
             accept_loops: Cell::new(0),
             less_busy: Notify::new(),
@@ -324,10 +373,10 @@ impl Worker {
     /// are known to wait.
     fn serve(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, phase: Phase) {
         let Some(permit) = self.admission.admit(peer.ip()) else {
-            self.counts.connection_refused();
+            self.counts.connections_refused.add(1);
             return;
         };
-        self.counts.connection_accepted();
+        self.counts.connections.add(1);
         // Before its task first runs: a drain that begins in between must find it.
         let watched = self.deadlines.watch(phase);
         let worker = Rc::clone(self);

@@ -37,7 +37,7 @@ pub struct Authority {
 }
 
 /// A certificate and the private key that belongs to it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Credential {
     /// The certificate, DER.
     pub certificate: Vec<u8>,
@@ -77,6 +77,8 @@ pub struct CertificateSpec {
     pub authority_key_id: bool,
     /// More extensions, each whole, taken as they are.
     pub more_extensions: Vec<Vec<u8>>,
+    /// Where to ask, in authorityInfoAccess; None = absent.
+    pub ocsp_url: Option<String>,
 }
 
 /// keyUsage bits.
@@ -85,6 +87,10 @@ const KEY_CERT_SIGN: u8 = 0x04;
 const CRL_SIGN: u8 = 0x02;
 /// id-kp-serverAuth.
 const KP_SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
+/// id-pe-authorityInfoAccess.
+const AUTHORITY_INFO_ACCESS: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01];
+/// id-ad-ocsp.
+const AD_OCSP: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01];
 /// id-ce-subjectKeyIdentifier.
 const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x0e];
 
@@ -103,6 +109,7 @@ impl CertificateSpec {
             dns_name: None,
             authority_key_id: true,
             more_extensions: Vec::new(),
+            ocsp_url: None,
         }
     }
 
@@ -120,6 +127,7 @@ impl CertificateSpec {
             dns_name: None,
             authority_key_id: true,
             more_extensions: Vec::new(),
+            ocsp_url: None,
         }
     }
 
@@ -137,6 +145,7 @@ impl CertificateSpec {
             dns_name: Some(name.to_owned()),
             authority_key_id: true,
             more_extensions: Vec::new(),
+            ocsp_url: None,
         }
     }
 }
@@ -209,6 +218,14 @@ impl Authority {
     /// A delegated responder as it should be.
     pub fn responder(&self, kind: KeyKind) -> Credential {
         self.issue_with_key(&CertificateSpec::responder("OCSP responder"), kind)
+    }
+
+    /// The CA itself, for answers that it signs with its own key.
+    pub fn credential(&self) -> Credential {
+        Credential {
+            certificate: self.certificate.clone(),
+            key: self.key.clone(),
+        }
     }
 
     /// A server certificate with a given serial number (content octets); its key is thrown away.
@@ -294,6 +311,12 @@ fn extensions(
     if let Some(name) = &spec.dns_name {
         let value = sequence(&[&element(tag::context_primitive(2), name.as_bytes())]);
         all.push(extension(known::SUBJECT_ALT_NAME, false, &value));
+    }
+    if let Some(url) = &spec.ocsp_url {
+        const URI: u8 = tag::context_primitive(6);
+        let description = sequence(&[&oid(AD_OCSP), &element(URI, url.as_bytes())]);
+        let value = sequence(&[&description]);
+        all.push(extension(AUTHORITY_INFO_ACCESS, false, &value));
     }
     let subject_key = element(tag::OCTET_STRING, &key_identifier(public_key_info));
     all.push(extension(SUBJECT_KEY_IDENTIFIER, false, &subject_key));

@@ -62,6 +62,12 @@ pub struct TestKey {
     pair: rcgen::KeyPair,
 }
 
+impl Clone for TestKey {
+    fn clone(&self) -> TestKey {
+        TestKey::from_pkcs8_der(&self.pkcs8_der(), self.kind)
+    }
+}
+
 impl TestKey {
     /// A new key.
     pub fn generate(kind: KeyKind) -> TestKey {

@@ -8,9 +8,12 @@
 
 mod answer;
 mod authority;
+mod closed_port;
 mod crl;
+mod daemon;
 mod encode;
 mod http;
+mod impostor;
 mod key;
 mod namespace;
 mod openssl;
@@ -21,9 +24,12 @@ mod wait;
 
 pub use answer::{Reply, SignedReply, SingleReply};
 pub use authority::{Authority, CertificateSpec, Credential, now};
+pub use closed_port::ClosedPort;
 pub use crl::{CrlEntrySpec, CrlSpec, forge};
+pub use daemon::{ForegroundPeer, Transport, on_free_port};
 pub use encode::{pem, pem_to_der};
-pub use http::{HttpClient, HttpResponse, base64_path, percent_encoded};
+pub use http::{HttpClient, HttpResponse, base64_path, http_date, percent_encoded};
+pub use impostor::{Impostor, Lie, OtherDelegate, crafted_response};
 pub use key::{KeyKind, TestKey};
 pub use namespace::Namespace;
 pub use openssl::Openssl;

@@ -1,7 +1,7 @@
 //! Real peers: which program, from which package, and how it is run and stopped.
 //!
-//! Found by `OCSPRY_TEST_<NAME>` (a path), else on PATH.  Missing: fails when `CI` is set, elsewhere says which
-//! package to install and skips.
+//! Found by `OCSPRY_TEST_<NAME>` (a path), else on PATH, else in the folders where packages hide it.  Missing: fails when
+//! `CI` is set, elsewhere says which package to install and skips.  xtask's setup.rs installs all of them.
 
 use crate::process::{Finished, Outputs};
 use crate::wait::wait_for_some;
@@ -18,31 +18,70 @@ pub enum Peer {
     Openssl,
     /// GnuTLS's OCSP client.
     Ocsptool,
+    /// GnuTLS's TLS client.
+    GnutlsCli,
     /// curl.
     Curl,
     /// nginx.
     Nginx,
+    /// HAProxy.
+    Haproxy,
+    /// Varnish.
+    Varnish,
+    /// Prometheus's own check of metrics.
+    Promtool,
     /// Makes network namespaces.
     Unshare,
     /// Enters network namespaces.
     Nsenter,
     /// Brings the loopback of a namespace up.
     Ip,
+    /// Runs Java source files.
+    Java,
+    /// Makes NSS certificate databases.
+    Certutil,
+    /// NSS's OCSP client.
+    Ocspclnt,
+    /// strongSwan's PKI tool.
+    StrongswanPki,
+    /// Python with the packages of requirements.txt beside the tests: pyca/cryptography and pkilint.
+    Python,
+    /// Apache httpd.
+    Apache,
+    /// FreeRADIUS.
+    Freeradius,
+    /// wpa_supplicant's EAP client.
+    EapolTest,
+    /// Joins a pipe and a socket.
+    Socat,
+}
+
+/// Where a peer is and how one gets it.
+struct Source {
+    program: &'static str,
+    /// The Debian package.
+    package: &'static str,
+    /// The environment variable that holds its path.
+    variable: &'static str,
 }
 
 impl Peer {
     /// Its path; None = not here, said aloud, and the test is to return.
     pub fn find(self) -> Option<PathBuf> {
-        let found = std::env::var_os(self.variable())
+        let Source {
+            program,
+            package,
+            variable,
+        } = self.source();
+        let found = std::env::var_os(variable)
             .map(PathBuf::from)
-            .or_else(|| self.on_path());
+            .or_else(|| self.installed());
         if found.is_none() {
-            let advice = format!(
-                "{} not found: install the Debian package {}, or set {} to its path",
-                self.program(),
-                self.package(),
-                self.variable()
-            );
+            let advice = match self {
+                Peer::Python => "run `cargo xtask setup`".to_owned(),
+                _ => format!("install the Debian package {package}"),
+            };
+            let advice = format!("{program} not found: {advice}, or set {variable} to its path");
             assert!(std::env::var_os("CI").is_none(), "{advice}");
             eprintln!("skipped: {advice}");
         }
@@ -54,50 +93,61 @@ impl Peer {
         self.find().map(Command::new)
     }
 
-    fn on_path(self) -> Option<PathBuf> {
+    /// What it says of its version with these arguments: the first line of its output; None as for [`Peer::find`].
+    pub fn version(self, arguments: &[&str]) -> Option<String> {
+        let run = run_bounded(self.command()?.args(arguments));
+        let said = run.stdout + &run.stderr;
+        Some(said.lines().next().unwrap_or_default().trim().to_owned())
+    }
+
+    fn installed(self) -> Option<PathBuf> {
+        let program = self.source().program;
+        if self == Peer::Python {
+            // Not on PATH: only the environment that `cargo xtask setup` makes has the packages.
+            return Some(Path::new(PYTHON_ENVIRONMENT).join("bin").join(program))
+                .filter(|candidate| candidate.is_file());
+        }
         let path = std::env::var_os("PATH").unwrap_or_default();
         // Debian keeps daemons in sbin, which is not on everybody's PATH.
         std::env::split_paths(&path)
             .chain(["/usr/sbin".into(), "/sbin".into()])
-            .map(|directory| directory.join(self.program()))
+            .map(|directory| directory.join(program))
             .find(|candidate| candidate.is_file())
     }
 
-    fn program(self) -> &'static str {
-        match self {
-            Peer::Openssl => "openssl",
-            Peer::Ocsptool => "ocsptool",
-            Peer::Curl => "curl",
-            Peer::Nginx => "nginx",
-            Peer::Unshare => "unshare",
-            Peer::Nsenter => "nsenter",
-            Peer::Ip => "ip",
-        }
-    }
-
-    fn package(self) -> &'static str {
-        match self {
-            Peer::Openssl => "openssl",
-            Peer::Ocsptool => "gnutls-bin",
-            Peer::Curl => "curl",
-            Peer::Nginx => "nginx-light",
-            Peer::Unshare | Peer::Nsenter => "util-linux",
-            Peer::Ip => "iproute2",
-        }
-    }
-
-    fn variable(self) -> &'static str {
-        match self {
-            Peer::Openssl => "OCSPRY_TEST_OPENSSL",
-            Peer::Ocsptool => "OCSPRY_TEST_OCSPTOOL",
-            Peer::Curl => "OCSPRY_TEST_CURL",
-            Peer::Nginx => "OCSPRY_TEST_NGINX",
-            Peer::Unshare => "OCSPRY_TEST_UNSHARE",
-            Peer::Nsenter => "OCSPRY_TEST_NSENTER",
-            Peer::Ip => "OCSPRY_TEST_IP",
+    fn source(self) -> Source {
+        let (program, package, variable) = match self {
+            Peer::Openssl => ("openssl", "openssl", "OCSPRY_TEST_OPENSSL"),
+            Peer::Ocsptool => ("ocsptool", "gnutls-bin", "OCSPRY_TEST_OCSPTOOL"),
+            Peer::GnutlsCli => ("gnutls-cli", "gnutls-bin", "OCSPRY_TEST_GNUTLS_CLI"),
+            Peer::Curl => ("curl", "curl", "OCSPRY_TEST_CURL"),
+            Peer::Nginx => ("nginx", "nginx-light", "OCSPRY_TEST_NGINX"),
+            Peer::Varnish => ("varnishd", "varnish", "OCSPRY_TEST_VARNISH"),
+            Peer::Promtool => ("promtool", "prometheus", "OCSPRY_TEST_PROMTOOL"),
+            Peer::Unshare => ("unshare", "util-linux", "OCSPRY_TEST_UNSHARE"),
+            Peer::Nsenter => ("nsenter", "util-linux", "OCSPRY_TEST_NSENTER"),
+            Peer::Ip => ("ip", "iproute2", "OCSPRY_TEST_IP"),
+            Peer::Java => ("java", "default-jre-headless", "OCSPRY_TEST_JAVA"),
+            Peer::Certutil => ("certutil", "libnss3-tools", "OCSPRY_TEST_CERTUTIL"),
+            Peer::Ocspclnt => ("ocspclnt", "libnss3-tools", "OCSPRY_TEST_OCSPCLNT"),
+            Peer::StrongswanPki => ("pki", "strongswan-pki", "OCSPRY_TEST_STRONGSWAN_PKI"),
+            Peer::Python => ("python3", "python3-venv", "OCSPRY_TEST_PYTHON"),
+            Peer::Haproxy => ("haproxy", "haproxy", "OCSPRY_TEST_HAPROXY"),
+            Peer::Apache => ("apache2", "apache2-bin", "OCSPRY_TEST_APACHE"),
+            Peer::Freeradius => ("freeradius", "freeradius", "OCSPRY_TEST_FREERADIUS"),
+            Peer::EapolTest => ("eapol_test", "eapoltest", "OCSPRY_TEST_EAPOL_TEST"),
+            Peer::Socat => ("socat", "socat", "OCSPRY_TEST_SOCAT"),
+        };
+        Source {
+            program,
+            package,
+            variable,
         }
     }
 }
+
+/// Made by `cargo xtask setup`.
+const PYTHON_ENVIRONMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/xtask/python");
 
 /// How a peer ended, and what it said.
 pub type Run = Finished;

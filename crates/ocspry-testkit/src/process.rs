@@ -327,6 +327,11 @@ impl Outputs {
         }
     }
 
+    /// Waits for a line on stdout that contains `part`.
+    pub(crate) fn wait_for_line(&self, part: &str, wait_max: Duration) -> Option<String> {
+        self.stdout.wait_for(part, 0, wait_max)
+    }
+
     /// Reads both pipes to their end and collects the child; None when that takes longer than `wait_max`.
     pub(crate) fn finish(&mut self, child: &mut Child, wait_max: Duration) -> Option<Finished> {
         let deadline = Instant::now() + wait_max;

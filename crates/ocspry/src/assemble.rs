@@ -12,6 +12,7 @@ use ocspry_wire::Time;
 
 use crate::config::{Config, ConfigError, IssuerConfig, Place, StateChoice};
 use crate::credential_files::{CredentialFiles, CredentialReport, PairError, PairWarning};
+use crate::issuer_report::Problems;
 use crate::stage::Stages;
 
 /// What one configuration became.
@@ -36,6 +37,8 @@ pub(crate) struct RunningIssuer {
     pub(crate) credentials: CredentialFiles,
     /// How far list and signer are through their time, as last said.
     pub(crate) told: Stages,
+    /// What was wrong at the last look, for the admin listener.
+    pub(crate) problems: Problems,
 }
 
 impl RunningIssuer {
@@ -154,10 +157,14 @@ pub(crate) fn build(
     )
     .with_chain(config.chain.clone());
     let named = |issuer: Issuer, name: &Vec<u8>| issuer.also_named(name);
-    let issuer = Arc::new(config.other_names.iter().fold(issuer, named));
+    let mut issuer = config.other_names.iter().fold(issuer, named);
     let before = running
         .iter()
         .find(|running| running.issuer.identity() == issuer.identity());
+    if let Some(before) = before {
+        issuer.continue_from(&before.issuer);
+    }
+    let issuer = Arc::new(issuer);
     let mut refresher = Refresher::new(
         config.crl.clone(),
         Arc::clone(&issuer),
@@ -199,6 +206,7 @@ pub(crate) fn build(
         refresher,
         credentials,
         told: Stages::UNTOLD,
+        problems: Problems::default(),
     };
     (running, FirstLook { list, pair })
 }

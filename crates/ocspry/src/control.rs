@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ocspry_core::{Clock, Issuer, Responder, SigningPool};
+use ocspry_http::AdminState;
 use ocspry_source::{FileWatch, RefreshReport, StateDirectory};
 use ocspry_wire::Time;
 use sd_notify::NotifyState;
@@ -25,7 +26,7 @@ use crate::credential_files::CredentialReport;
 use crate::file_stamp::FileStamps;
 use crate::log_output::LogOutput;
 use crate::time_text::utc_and_distance;
-use crate::{report, stage};
+use crate::{issuer_report, report, stage};
 
 /// Calls the control thread.  Any number of calls before it looks are one: a look finds all that changed.
 #[derive(Clone, Debug)]
@@ -108,6 +109,8 @@ pub(crate) struct Control {
     pub(crate) refused: FileStamps,
     /// Responders that were replaced and that a worker may still hold.
     pub(crate) retired: Vec<Arc<Responder>>,
+    /// Told of the issuers after each look.
+    pub(crate) admin: Arc<AdminState>,
 }
 
 impl Control {
@@ -125,9 +128,16 @@ impl Control {
                 }
                 Ok(()) | Err(RecvTimeoutError::Timeout) => self.look(),
             }
+            self.publish(self.clock.now());
             self.retired
                 .retain(|responder| Arc::strong_count(responder) > 1);
         }
+    }
+
+    /// Tells the admin listener what is known now.
+    fn publish(&mut self, now: Time) {
+        self.admin
+            .publish(issuer_report::take(&mut self.issuers, now));
     }
 
     /// How long nothing needs to be looked at: the check interval, or less when something ends or begins before.
@@ -400,6 +410,12 @@ impl Control {
                 "the addresses to listen on are {} now: that needs a restart",
                 join(&config.listen)
             );
+        }
+        if config.admin != self.config_at_start.admin {
+            let now = config
+                .admin
+                .map_or_else(|| "off".to_owned(), |address| address.to_string());
+            warn!("the admin listener is {now} now: that needs a restart");
         }
         if config.log_file.as_deref() != self.log.path() {
             warn!("the log file is another one now: that needs a restart");

@@ -94,6 +94,13 @@ impl CredentialFiles {
         self.refused.is_some()
     }
 
+    /// Why they make none, as last looked at.
+    pub(crate) fn problem(&self) -> Option<&str> {
+        self.refused
+            .as_ref()
+            .map(|refused| refused.message.as_str())
+    }
+
     /// Makes the next look read the files in any case.
     pub(crate) fn forget_stamps(&mut self) {
         self.stamps = FileStamps::default();

@@ -12,6 +12,7 @@ mod config;
 mod control;
 mod credential_files;
 mod file_stamp;
+mod issuer_report;
 mod log_output;
 mod report;
 mod shell;

@@ -35,7 +35,7 @@ pub(crate) fn write(steps: &mut Steps, results: Option<&Path>) -> Result<()> {
     if results.is_none() {
         // A failing test is a line of the page, and after that an error.
         steps.run("test: all targets", || {
-            failed = run_all_tests().err();
+            failed = run_all_tests(None).err();
             Ok(())
         })?;
     }
@@ -57,7 +57,7 @@ pub(crate) fn write(steps: &mut Steps, results: Option<&Path>) -> Result<()> {
 /// test or a line of code that does not exist.
 pub(crate) fn check(steps: &mut Steps, results: Option<&Path>) -> Result<()> {
     if results.is_none() && !kept_output().is_file() {
-        steps.run("test: all targets", run_all_tests)?;
+        steps.run("test: all targets", || run_all_tests(None))?;
     }
     steps.run("conformance", || {
         let kept = kept_output();

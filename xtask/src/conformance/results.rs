@@ -10,6 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::interop::Recording;
 use crate::step::{kept_output_of, output_of, root};
 
 /// Where the output of the last whole run is kept.
@@ -17,17 +18,19 @@ pub(crate) fn kept_output() -> PathBuf {
     root().join("target/xtask/test-output.txt")
 }
 
-/// Runs every test with every peer there, and keeps the output.
+/// Runs every test with every peer there, and keeps the output; and what the clients of the matrix did, if that is wanted.
 ///
 /// # Errors
 /// Cargo cannot be started, or a test failed; the output is there in that case too.
-pub(crate) fn run_all_tests() -> Result<()> {
-    kept_output_of(
-        Command::new("cargo")
-            .args(["test", "--workspace", "--all-targets", "--no-fail-fast"])
-            .env("CI", "true"),
-        &kept_output(),
-    )
+pub(crate) fn run_all_tests(recording: Option<&Recording>) -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["test", "--workspace", "--all-targets", "--no-fail-fast"])
+        .env("CI", "true");
+    if let Some(recording) = recording {
+        recording.of(&mut cargo);
+    }
+    kept_output_of(&mut cargo, &kept_output())
 }
 
 /// One test and how it ended.

@@ -3,7 +3,7 @@
 use arc_swap::ArcSwap;
 use ocspry_core::{
     Clock, Issuer, IssuerSet, NoncePolicy, OwnedCertificate, Policy, Responder,
-    ResponderCredential, SignError, Signer, SigningPool, SigningSpeed, SourceInfo,
+    ResponderCredential, SignError, Signer, SigningPool, SigningSpeed, SourceInfo, StatusTable,
     StatusTableBuilder, ValidityWindow,
 };
 use ocspry_http::{Limits, Listeners, Server};
@@ -44,6 +44,16 @@ impl Fixture {
     }
 
     pub(crate) fn start_with(limits: Limits, speed: SigningSpeed, workers: usize) -> Fixture {
+        Fixture::start_with_validity(limits, speed, workers, None)
+    }
+
+    /// Answers live as long as `validity` says, or as their list.
+    pub(crate) fn start_with_validity(
+        limits: Limits,
+        speed: SigningSpeed,
+        workers: usize,
+        validity: Option<Duration>,
+    ) -> Fixture {
         let authority = Arc::new(Authority::root("Test CA", KeyKind::Ed25519));
         let clock = Arc::new(FixedClock {
             unix_seconds: AtomicI64::new(ocspry_testkit::now().unix_seconds()),
@@ -59,6 +69,7 @@ impl Fixture {
             clock.now(),
             speed,
             &gate,
+            validity,
         )));
         let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], workers).unwrap();
         let server = Server::start(
@@ -85,6 +96,13 @@ impl Fixture {
         HttpClient::connect(self.port()).unwrap()
     }
 
+    /// Another list comes into use.
+    pub(crate) fn set_list(&self, revoked: &[&[u8]], window: ValidityWindow) {
+        let responder = self.responder.load_full();
+        let issuer = responder.issuers().iter().next().unwrap();
+        issuer.set_table(Some(Arc::new(table(revoked, window))));
+    }
+
     /// A request for `serial`, with a nonce if it has octets.
     pub(crate) fn request(&self, serial: &[u8], nonce: &[u8]) -> Vec<u8> {
         let spec = RequestSpec::one(cert_id(HashAlgorithm::Sha256, &self.authority, serial));
@@ -100,13 +118,14 @@ fn responder(
     now: Time,
     speed: SigningSpeed,
     gate: &Arc<Gate>,
+    validity: Option<Duration>,
 ) -> Responder {
     let certificate = OwnedCertificate::from_der(authority.certificate.clone()).unwrap();
     let issuer = Issuer::new(
         "test".to_owned(),
         certificate,
         Policy {
-            validity: None,
+            validity,
             nonce: NoncePolicy::Echo,
             ..Policy::DEFAULT
         },
@@ -119,30 +138,37 @@ fn responder(
     });
     let (credential, _) = ResponderCredential::issuer(signer, &issuer, now).unwrap();
     issuer.set_credential(Some(Arc::new(credential)));
-    let mut table = StatusTableBuilder::revoked_only();
-    table.revoked(
-        &SerialNumber::from_content(REVOKED).unwrap(),
-        RevokedInfo {
-            revocation_time: now.plus_seconds(-3_600),
-            reason: None,
-            invalidity_date: None,
-        },
-    );
     let window = ValidityWindow {
         this_update: now.plus_seconds(-60),
         next_update: now.plus_seconds(86_400),
     };
+    issuer.set_table(Some(Arc::new(table(&[REVOKED], window))));
+    Responder::new(
+        IssuerSet::new(vec![Arc::new(issuer)]).unwrap(),
+        SigningPool::start(2, 64).unwrap(),
+    )
+}
+
+/// A list that revokes these.
+fn table(revoked: &[&[u8]], window: ValidityWindow) -> StatusTable {
+    let mut table = StatusTableBuilder::revoked_only();
+    for serial in revoked {
+        table.revoked(
+            &SerialNumber::from_content(serial).unwrap(),
+            RevokedInfo {
+                revocation_time: window.this_update.plus_seconds(-3_600),
+                reason: None,
+                invalidity_date: None,
+            },
+        );
+    }
     let source = SourceInfo {
         origin: "test.crl".to_owned(),
         crl_number: None,
         digest: [0; 32],
         signature_algorithm: None,
     };
-    issuer.set_table(Some(Arc::new(table.build(window, source))));
-    Responder::new(
-        IssuerSet::new(vec![Arc::new(issuer)]).unwrap(),
-        SigningPool::start(2, 64).unwrap(),
-    )
+    table.build(window, source)
 }
 
 /// The same second until it is told to go on; panics when told to.

@@ -6,6 +6,9 @@
     reason = "a test that cannot go on says where; clippy exempts only test functions, not what they share"
 )]
 
+mod admin;
+mod caching;
+mod corpus;
 mod deadlines;
 mod fixture;
 mod lifecycle;

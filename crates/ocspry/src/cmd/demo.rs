@@ -60,6 +60,7 @@ pub(crate) fn run(flags: &DemoFlags) -> Result<ExitCode> {
         state_dir: Some(path("state")),
         config: None,
         host: None,
+        admin: None,
         ca_key: Vec::new(),
         ocsp_key_passphrase_file: None,
         cache_ttl: None,

@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use ocspry_core::{Clock, SystemClock};
-use ocspry_http::{Limits, Listeners, Server};
+use ocspry_http::{Admin, AdminError, AdminState, Limits, Listeners, Server};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tracing::{info, warn};
@@ -28,10 +28,13 @@ use crate::control::{self, Bell, Control};
 use crate::file_stamp::FileStamps;
 use crate::log_output::LogOutput;
 use crate::signals::EndProcessOnPanic;
-use crate::{report, signals, summary};
+use crate::{issuer_report, report, signals, summary};
 
 /// Requests in flight get this long to finish when the program stops.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// Pages of the admin listener that are under way get this long, when all else has ended.
+const ADMIN_DRAIN_TIME: Duration = Duration::from_millis(500);
 
 /// A look at the files that is under way when the program stops gets this long to finish.
 const LAST_LOOK_TIME: Duration = Duration::from_secs(2);
@@ -66,17 +69,24 @@ pub(crate) fn serve(
         }
     };
     let log = LogOutput::install(config.log_file.as_deref())?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    // Before the lists are read, which may take a while: it says that the program lives, and is not ready.
+    let admin_state = Arc::new(AdminState::new(
+        env!("CARGO_PKG_VERSION"),
+        Arc::clone(&clock),
+        summary::crl_number,
+    ));
+    let admin = start_admin(config.admin, &admin_state)?;
     let (state, state_error) = assemble::open_state(&config.state)?;
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let pool = assemble::start_signing_pool(processors)
         .context("the signing threads cannot be started")?;
     // Lists and keys are watched before they are read; what was read above is compared at the first look.
     let watch = control::watch(&origin, &config, &bell);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let now = clock.now();
     let Assembly {
         responder,
-        issuers,
+        mut issuers,
         first_looks,
     } = assemble::assemble(&config, state.as_ref(), &pool, now)?;
     let waits = |look: &assemble::FirstLook| look.causes_nothing();
@@ -107,6 +117,8 @@ pub(crate) fn serve(
         Arc::clone(&clock),
         Limits::DEFAULT,
     )?;
+    admin_state.publish(issuer_report::take(&mut issuers, now));
+    admin_state.serving(server.meter());
     let addresses = server.local_addresses().to_vec();
     for warning in &config.warnings {
         warn!("{warning}");
@@ -128,6 +140,7 @@ pub(crate) fn serve(
     let text = start_text(
         &summary::text(&issuers, state_path, now),
         &addresses,
+        admin.as_ref().map(Admin::local_address),
         &more(&addresses),
     );
     // Nobody may be reading: that is no reason not to serve.
@@ -153,6 +166,7 @@ pub(crate) fn serve(
         structure,
         refused: FileStamps::default(),
         retired: Vec::new(),
+        admin: Arc::clone(&admin_state),
     };
     thread::Builder::new()
         .name("ocspry-control".to_owned())
@@ -164,6 +178,7 @@ pub(crate) fn serve(
         .context("the control thread cannot be started")?;
     stop.wait();
 
+    admin_state.stopping();
     // Nothing that is said may hold up the end.
     aside.say(|| {
         notify(&[NotifyState::Stopping]);
@@ -183,11 +198,27 @@ pub(crate) fn serve(
             );
         });
     }
+    if let Some(admin) = admin {
+        admin.stop(ADMIN_DRAIN_TIME);
+    }
     aside.say_last(move || match drained.connections_cut {
         0 => info!("stopped"),
         cut => warn!("stopped: {cut} connections were still busy and were cut"),
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the admin listener, if there is to be one.
+fn start_admin(
+    address: Option<SocketAddr>,
+    state: &Arc<AdminState>,
+) -> Result<Option<Admin>, AdminError> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    let admin = Admin::start(address, Arc::clone(state))?;
+    info!("admin listener at http://{}/status", admin.local_address());
+    Ok(Some(admin))
 }
 
 /// Raises the soft limit of open files as far as the connections need and the hard limit lets us.
@@ -213,13 +244,22 @@ fn allow_descriptors(connections_max: usize, processors: usize) {
     }
 }
 
-/// Open files that are no connections: listeners, log, watches, event queues, and the files that are read.
-const DESCRIPTORS_BESIDE: u64 = 64;
+/// Open files that are no connections of clients: listeners, log, watches, event queues, the files that are read, and the
+/// admin listener's connections.
+const DESCRIPTORS_BESIDE: u64 = 96;
 
-fn start_text(summary: &str, addresses: &[SocketAddr], more: &str) -> String {
+fn start_text(
+    summary: &str,
+    addresses: &[SocketAddr],
+    admin: Option<SocketAddr>,
+    more: &str,
+) -> String {
     let mut text = format!("ocspry {}\n\n{summary}\n", env!("CARGO_PKG_VERSION"));
     for address in addresses {
         let _ = writeln!(text, "listening on http://{address}/");
+    }
+    if let Some(admin) = admin {
+        let _ = writeln!(text, "admin listener at http://{admin}/status");
     }
     text.push_str(more);
     text

@@ -28,6 +28,8 @@ use crate::file_stamp::FileStamps;
 pub(crate) struct Config {
     /// Where to listen; at least one.
     pub(crate) listen: Vec<SocketAddr>,
+    /// Where the admin listener is, if there is one.
+    pub(crate) admin: Option<SocketAddr>,
     /// Where to keep state.
     pub(crate) state: StateChoice,
     /// Time between two checks of the files, besides the watch.
@@ -146,6 +148,22 @@ impl ResponderConfig {
 pub(super) const DEFAULT_HOST: &str = "127.0.0.1";
 /// Port 8888: above 1024, so no privilege is needed.
 pub(super) const DEFAULT_PORT: u16 = 8888;
+/// What an address usually is, for suggestions where a part of it is missing.
+struct Usual {
+    host: &'static str,
+    port: u16,
+}
+
+/// OCSP is for everybody.
+const USUAL_OCSP: Usual = Usual {
+    host: "[::]",
+    port: DEFAULT_PORT,
+};
+/// The admin listener is for this machine.
+const USUAL_ADMIN: Usual = Usual {
+    host: DEFAULT_HOST,
+    port: 9560,
+};
 /// Checks the files every five minutes, besides the watch.
 const DEFAULT_CHECK_INTERVAL: Duration = Duration::from_secs(300);
 
@@ -177,7 +195,7 @@ pub(super) fn check(
         );
     }
     checker.not_available("ledger", raw.ledger.as_ref());
-    let listen = checker.listen(raw.listen);
+    let (listen, admin) = checker.listen(raw.listen);
     let state = match raw.state_dir {
         Some(path) => checker
             .path("state-dir", path)
@@ -208,6 +226,7 @@ pub(super) fn check(
     }
     Ok(Config {
         listen,
+        admin,
         state,
         check_interval: check_interval.unwrap_or(DEFAULT_CHECK_INTERVAL),
         log_file,
@@ -309,18 +328,41 @@ impl Checker<'_> {
         Some(duration)
     }
 
-    fn listen(&mut self, raw: Option<Spanned<RawListen>>) -> Vec<SocketAddr> {
-        let default = || vec![SocketAddr::from(([127, 0, 0, 1], DEFAULT_PORT))];
-        let Some(raw) = raw else { return default() };
-        let RawListen { ocsp, admin } = raw.into_inner();
-        self.not_available("admin", admin.as_ref());
-        let Some(ocsp) = ocsp else { return default() };
+    fn listen(&mut self, raw: Option<Spanned<RawListen>>) -> (Vec<SocketAddr>, Option<SocketAddr>) {
+        let RawListen { ocsp, admin } = raw.map(Spanned::into_inner).unwrap_or_default();
+        let ocsp = self.ocsp_addresses(ocsp);
+        let admin = admin.and_then(|text| self.admin_address(&text, &ocsp));
+        (ocsp, admin)
+    }
+
+    fn admin_address(&mut self, text: &Spanned<String>, ocsp: &[SocketAddr]) -> Option<SocketAddr> {
+        let address = match resolve(text.get_ref(), &USUAL_ADMIN) {
+            Ok(found) => found.first().copied()?,
+            Err(error) => {
+                self.problem(text.span(), error);
+                return None;
+            }
+        };
+        if address.port() != 0 && ocsp.contains(&address) {
+            let text_again = text.get_ref().clone();
+            self.problem(text.span(), ConfigError::AdminOnOcsp { text: text_again });
+        }
+        if !address.ip().to_canonical().is_loopback() {
+            self.warnings.push(ConfigWarning::AdminExposed { address });
+        }
+        Some(address)
+    }
+
+    fn ocsp_addresses(&mut self, ocsp: Option<Spanned<Vec<Spanned<String>>>>) -> Vec<SocketAddr> {
+        let Some(ocsp) = ocsp else {
+            return vec![SocketAddr::from(([127, 0, 0, 1], DEFAULT_PORT))];
+        };
         if ocsp.get_ref().is_empty() {
             self.problem(ocsp.span(), ConfigError::NoAddress);
         }
         let mut addresses = Vec::new();
         for text in ocsp.into_inner() {
-            match resolve(text.get_ref()) {
+            match resolve(text.get_ref(), &USUAL_OCSP) {
                 Ok(found) if found.iter().any(|address| addresses.contains(address)) => {
                     self.problem(
                         text.span(),
@@ -678,7 +720,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
 }
 
 /// An address with a port; a host name becomes all of its addresses.
-fn resolve(text: &str) -> Result<Vec<SocketAddr>, ConfigError> {
+fn resolve(text: &str, usual: &Usual) -> Result<Vec<SocketAddr>, ConfigError> {
     if let Ok(address) = text.parse() {
         return Ok(vec![address]);
     }
@@ -689,10 +731,10 @@ fn resolve(text: &str) -> Result<Vec<SocketAddr>, ConfigError> {
         })
     };
     if let Ok(address) = text.parse::<IpAddr>() {
-        return refuse(Some(SocketAddr::new(address, DEFAULT_PORT).to_string()));
+        return refuse(Some(SocketAddr::new(address, usual.port).to_string()));
     }
     if let Ok(port) = text.trim_start_matches(['*', ':']).parse::<u16>() {
-        return refuse(Some(format!("[::]:{port}")));
+        return refuse(Some(format!("{}:{port}", usual.host)));
     }
     if let Some(rest) = text.strip_prefix("http://") {
         return refuse(Some(rest.trim_end_matches('/').to_owned()));

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ocspry_core::IssuerError;
@@ -102,6 +103,9 @@ pub(crate) enum ConfigError {
     /// The same address twice.
     #[error("`{text}` is listed twice")]
     DoubledAddress { text: String },
+    /// The admin listener where OCSP is.
+    #[error("`{text}` is an address of `ocsp`, and cannot be that of `admin` too")]
+    AdminOnOcsp { text: String },
     /// An empty list of addresses.
     #[error("`ocsp` lists no address")]
     NoAddress,
@@ -223,6 +227,9 @@ impl ConfigError {
             ConfigError::HostUnresolved { text: _, source: _ } => {
                 Some("give a numeric address such as 127.0.0.1 or ::".to_owned())
             }
+            ConfigError::AdminOnOcsp { text: _ } => {
+                Some("give the admin listener another port, as `127.0.0.1:9560`".to_owned())
+            }
             ConfigError::NoAddress => Some("write `ocsp = [\"127.0.0.1:8888\"]`, or leave the key out".to_owned()),
             ConfigError::NoIssuer => Some(
                 "add `[issuer.NAME]` with `certificate`, `status` and `responder`".to_owned(),
@@ -323,6 +330,8 @@ pub(crate) enum ConfigWarning {
     NotACa { path: PathBuf, subject: String },
     /// A CA certificate that clients may refuse.
     Sha1Signed { path: PathBuf, subject: String },
+    /// An admin listener for more than this machine.
+    AdminExposed { address: SocketAddr },
 }
 
 impl fmt::Display for ConfigWarning {
@@ -341,6 +350,10 @@ impl fmt::Display for ConfigWarning {
                 formatter,
                 "{}: {subject} is not marked as a CA (basicConstraints cA): clients may refuse what it issued; was another certificate meant?",
                 path.display()
+            ),
+            ConfigWarning::AdminExposed { address } => write!(
+                formatter,
+                "the admin listener at {address} is not on loopback: it is plain HTTP without a password, so whoever reaches it can read the names, paths and state of all issuers; let a firewall decide who that is"
             ),
             ConfigWarning::Sha1Signed { path, subject } => write!(
                 formatter,

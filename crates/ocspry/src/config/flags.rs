@@ -41,6 +41,10 @@ pub(crate) struct ServeFlags {
     #[arg(long, value_name = "PORT")]
     pub(crate) port: Option<u16>,
 
+    /// Address and port of the admin listener (metrics, health, status), as 127.0.0.1:9560; off unless given
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) admin: Option<String>,
+
     /// Certificate of a CA to answer for (PEM or DER; of several in one file the first counts)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "config",
         help_heading = "Files (each may be repeated, in any order)")]
@@ -97,6 +101,12 @@ impl ServeFlags {
                 .get_or_insert_with(|| flagged(RawListen::default()))
                 .get_mut()
                 .ocsp = Some(listen);
+        }
+        if let Some(address) = &self.admin {
+            raw.listen
+                .get_or_insert_with(|| flagged(RawListen::default()))
+                .get_mut()
+                .admin = Some(flagged(address.clone()));
         }
         raw.check_interval = self.check_interval().or(raw.check_interval.take());
         // A path given on the command line is relative to where the command was given.
@@ -173,7 +183,7 @@ impl ServeFlags {
             log_file: self.log_file.clone().map(flagged),
             listen: Some(flagged(RawListen {
                 ocsp: Some(self.listen()),
-                admin: None,
+                admin: self.admin.clone().map(flagged),
             })),
             issuer,
             ledger: None,

@@ -50,26 +50,36 @@ impl Checker<'_> {
             window_max: window_max
                 .as_ref()
                 .and_then(|text| self.duration("window-max", text, WINDOW_BOUNDS)),
-            nonce: self.choice("nonce", nonce.as_ref(), NONCE, default.nonce),
-            unable: self.choice("unable", unable.as_ref(), UNABLE, default.unable),
+            nonce: self.choice("nonce", nonce.as_ref(), NoncePolicy::WORDS, default.nonce),
+            unable: self.choice(
+                "unable",
+                unable.as_ref(),
+                UnablePolicy::WORDS,
+                default.unable,
+            ),
             unknown_issuer: self.choice(
                 "unknown-issuer",
                 unknown_issuer.as_ref(),
-                UNKNOWN_ISSUER,
+                UnknownIssuerPolicy::WORDS,
                 default.unknown_issuer,
             ),
-            absent: self.choice("absent", absent.as_ref(), ABSENT, default.absent),
+            absent: self.choice(
+                "absent",
+                absent.as_ref(),
+                AbsentPolicy::WORDS,
+                default.absent,
+            ),
             never_issued: default.never_issued,
             responder_id: self.choice(
                 "responder-id",
                 responder_id.as_ref(),
-                RESPONDER_ID,
+                ResponderIdPolicy::WORDS,
                 default.responder_id,
             ),
             certificates: self.choice(
                 "embedded-certificates",
                 embedded_certificates.as_ref(),
-                CERTIFICATES,
+                CertificatesPolicy::WORDS,
                 default.certificates,
             ),
             cert_ids_max: self.cert_ids_max(cert_ids_max.as_ref(), default.cert_ids_max),
@@ -78,7 +88,7 @@ impl Checker<'_> {
             signature_hash_min: self.choice(
                 "signature-hash-min",
                 signature_hash_min.as_ref(),
-                SIGNATURE_HASH,
+                SignatureHash::WORDS,
                 default.signature_hash_min,
             ),
         }
@@ -140,7 +150,7 @@ impl Checker<'_> {
             .iter()
             .map(|word| {
                 let any = HashAlgorithm::Sha1;
-                self.choice("cert-id-hashes", Some(word), CERT_ID_HASHES, any)
+                self.choice("cert-id-hashes", Some(word), CertIdHashes::WORDS, any)
             })
             .collect();
         CertIdHashes::only(&hashes)
@@ -206,47 +216,10 @@ impl Checker<'_> {
     }
 }
 
-const NONCE: &[(&str, NoncePolicy)] = &[
-    ("echo", NoncePolicy::Echo),
-    ("ignore", NoncePolicy::Ignore),
-    ("required", NoncePolicy::Required),
-];
-const UNABLE: &[(&str, UnablePolicy)] = &[
-    ("try-later", UnablePolicy::TryLater),
-    ("http-503", UnablePolicy::Http503),
-];
-const UNKNOWN_ISSUER: &[(&str, UnknownIssuerPolicy)] = &[
-    ("unauthorized", UnknownIssuerPolicy::Unauthorized),
-    ("unknown", UnknownIssuerPolicy::Unknown),
-];
-const ABSENT: &[(&str, AbsentPolicy)] = &[
-    ("good", AbsentPolicy::Good),
-    ("unknown", AbsentPolicy::Unknown),
-];
-const RESPONDER_ID: &[(&str, ResponderIdPolicy)] = &[
-    ("by-key", ResponderIdPolicy::ByKey),
-    ("by-name", ResponderIdPolicy::ByName),
-];
-const CERTIFICATES: &[(&str, CertificatesPolicy)] = &[
-    ("none", CertificatesPolicy::None),
-    ("signer", CertificatesPolicy::Signer),
-    ("chain", CertificatesPolicy::Chain),
-];
-const CERT_ID_HASHES: &[(&str, HashAlgorithm)] = &[
-    ("sha1", HashAlgorithm::Sha1),
-    ("sha256", HashAlgorithm::Sha256),
-    ("sha384", HashAlgorithm::Sha384),
-    ("sha512", HashAlgorithm::Sha512),
-];
 /// Besides these, a duration.
 const ARCHIVE_CUTOFF: &[(&str, ArchiveCutoff)] = &[
     ("none", ArchiveCutoff::None),
     ("issuer", ArchiveCutoff::IssuerNotBefore),
-];
-const SIGNATURE_HASH: &[(&str, SignatureHash)] = &[
-    ("sha256", SignatureHash::Sha256),
-    ("sha384", SignatureHash::Sha384),
-    ("sha512", SignatureHash::Sha512),
 ];
 
 /// Shorter answers would be over before a slow client has read them; ten years is longer than any list.

@@ -43,8 +43,8 @@ pub(super) struct RawConfig {
 pub(super) struct RawListen {
     /// Addresses with ports.
     pub(super) ocsp: Option<Spanned<Vec<Spanned<String>>>>,
-    /// Not available yet.
-    pub(super) admin: Option<Spanned<IgnoredAny>>,
+    /// Address with port of the admin listener.
+    pub(super) admin: Option<Spanned<String>>,
 }
 
 /// `[issuer.NAME]`.
@@ -203,6 +203,7 @@ fn misplaced(key: &str, known: &[String]) -> Option<&'static str> {
         "host" | "port" | "address" | "ocsp" => {
             Some("write `ocsp = [\"ADDRESS:PORT\"]` under `[listen]`")
         }
+        "admin" if at_the_top => Some("it belongs under `[listen]`"),
         "issuers" | "ca" if at_the_top => Some("write one table `[issuer.NAME]` for each CA"),
         "validity" | "next-update" | "nonce" if at_the_top => {
             Some("it belongs under `[issuer.NAME]`")

@@ -85,6 +85,8 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
             text,
         )
     };
+    let admin =
+        |address: &str| GOOD.replace("[listen]", &format!("[listen]\nadmin = \"{address}\""));
     let cases: Vec<(String, &str)> = vec![
         (
             GOOD.replace("version = 1", "version = 2"),
@@ -228,8 +230,20 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
             "12: `ledger` is not available in this version: remove it",
         ),
         (
-            GOOD.replace("[listen]", "[listen]\nadmin = \"x\""),
-            "4: `admin` is not available in this version: remove it",
+            admin("x"),
+            "4: `x` is not an address with a port: write it like `127.0.0.1:8888` or `[::]:80`",
+        ),
+        (
+            admin("9560"),
+            "4: `9560` is not an address with a port: write `127.0.0.1:9560`",
+        ),
+        (
+            admin("127.0.0.1"),
+            "4: `127.0.0.1` is not an address with a port: write `127.0.0.1:9560`",
+        ),
+        (
+            admin("127.0.0.1:80").replace("127.0.0.1:0", "127.0.0.1:80"),
+            "4: `127.0.0.1:80` is an address of `ocsp`, and cannot be that of `admin` too: give the admin listener another port, as `127.0.0.1:9560`",
         ),
         (more("[issuer.one]\n"), "12: duplicate key"),
         (more("[issuer"), "12: unclosed table, expected `]`"),
@@ -305,13 +319,40 @@ fn flags_beside_a_file_win_over_its_keys() {
         "7",
         "--state-dir",
         "/given",
+        "--admin",
+        "127.0.0.1:0",
     ]);
     let config = ConfigOrigin::from_flags(flags)
         .load(&Environment::default())
         .unwrap();
     assert_eq!(config.listen, [SocketAddr::from(([127, 0, 0, 1], 9))]);
+    assert_eq!(config.admin, Some(SocketAddr::from(([127, 0, 0, 1], 0))));
     assert_eq!(config.check_interval, Duration::from_secs(7));
     assert_eq!(config.state, StateChoice::Named("/given".into()));
+}
+
+#[test]
+fn an_admin_listener_is_off_unless_given_and_beyond_loopback_worth_a_warning() {
+    let files = Files::new();
+    let with = |admin: &str| {
+        let line = format!("[listen]\nadmin = \"{admin}\"");
+        files.load(&GOOD.replace("[listen]", &line)).unwrap()
+    };
+    assert_eq!(files.load(GOOD).unwrap().admin, None);
+    for address in ["127.0.0.1:9560", "127.8.0.1:0", "[::1]:9560"] {
+        let config = with(address);
+        assert_eq!(config.admin, Some(address.parse().unwrap()));
+        assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    }
+    for address in ["0.0.0.0:9560", "[::]:9560", "192.0.2.1:9560"] {
+        let config = with(address);
+        assert_eq!(config.admin, Some(address.parse().unwrap()));
+        let warning = config.warnings[0].to_string();
+        assert!(
+            warning.contains(address) && warning.contains("firewall"),
+            "{warning}"
+        );
+    }
 }
 
 #[test]

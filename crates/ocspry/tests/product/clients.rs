@@ -40,7 +40,7 @@ fn gnutls_verifies_good_and_revoked() {
 }
 
 #[test]
-fn curl_posts_a_request() {
+fn htp_01_htp_05_htp_11_curl_posts_a_request() {
     let site = Site::new();
     let process = site.serve().start();
     site.write("request.der", site.request(REVOKED));
@@ -62,7 +62,7 @@ fn curl_posts_a_request() {
 }
 
 #[test]
-fn curl_gets_the_same_answer_for_every_spelling_of_the_path() {
+fn get_01_get_02_get_03_get_05_curl_gets_the_same_answer_for_every_spelling_of_the_path() {
     let site = Site::new();
     let process = site.serve().start();
     let request = request_with_plus_slash_and_padding(&site);
@@ -92,7 +92,7 @@ fn curl_gets_the_same_answer_for_every_spelling_of_the_path() {
 }
 
 #[test]
-fn a_get_answer_may_be_kept_by_caches_until_its_next_update() {
+fn cac_01_cac_02_cac_05_a_get_answer_may_be_kept_by_caches_until_its_next_update() {
     let site = Site::new();
     let process = site.serve().start();
     let response = process
@@ -124,7 +124,7 @@ fn a_get_answer_may_be_kept_by_caches_until_its_next_update() {
 }
 
 #[test]
-fn a_cache_that_has_the_answer_is_told_so_with_304() {
+fn cac_06_a_cache_that_has_the_answer_is_told_so_with_304() {
     // Ed25519 signs the same answer the same way, so that an answer of the same second is the same answer.
     let site = Site::with_keys(KeyKind::P256, KeyKind::Ed25519);
     let process = site.serve().start();
@@ -156,7 +156,7 @@ fn a_cache_that_has_the_answer_is_told_so_with_304() {
 }
 
 #[test]
-fn old_and_proxied_spellings_of_a_request_line_are_answered() {
+fn htp_06_htp_09_htp_15_old_and_proxied_spellings_of_a_request_line_are_answered() {
     let site = Site::new();
     let process = site.serve().start();
     let target = base64_path(&site.request(REVOKED));
@@ -196,7 +196,7 @@ fn an_answer_with_a_nonce_is_not_kept_by_caches() {
 }
 
 #[test]
-fn head_sends_the_headers_of_get_and_keeps_the_connection_in_step() {
+fn htp_03_head_sends_the_headers_of_get_and_keeps_the_connection_in_step() {
     let site = Site::new();
     let process = site.serve().start();
     let mut client = process.connect();
@@ -215,7 +215,7 @@ fn head_sends_the_headers_of_get_and_keeps_the_connection_in_step() {
 }
 
 #[test]
-fn many_requests_share_one_connection_and_pipelined_ones_come_back_in_order() {
+fn htp_07_htp_08_many_requests_share_one_connection_and_pipelined_ones_come_back_in_order() {
     let site = Site::new();
     let process = site.serve().start();
     let mut client = process.connect();

@@ -483,7 +483,7 @@ fn version_is_told() {
 }
 
 #[test]
-fn it_starts_on_an_ipv6_address() {
+fn htp_22_it_starts_on_an_ipv6_address() {
     // The loopback of a new network has ::1, whatever the machine's has.
     let (Some(namespace), Some(_)) = (Namespace::new(), Peer::Openssl.find()) else {
         return;

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without stops it")]
 
+mod admin;
 mod answers;
 mod clients;
 mod configuration;
@@ -17,7 +18,9 @@ mod keys;
 mod life;
 mod log_lines;
 mod policies;
+mod proxies;
 mod proxy;
 mod requests;
+mod rules_http;
 mod rules_requests;
 mod site;

@@ -109,7 +109,7 @@ fn rustix_is_root() -> bool {
 }
 
 #[test]
-fn nginx_as_in_the_example_keeps_what_may_be_kept_and_nothing_else() {
+fn get_01_get_02_get_06_cac_11_nginx_as_in_the_example_keeps_what_may_be_kept_and_nothing_else() {
     let Some(namespace) = Namespace::new() else {
         return;
     };

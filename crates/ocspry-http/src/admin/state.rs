@@ -1,0 +1,152 @@
+//! What the admin pages are made from.  From: `serve`, which says how far the program is, and the control thread, which
+//! publishes what it knows of the issuers after each look.  To: `status`, `metrics`, `/readyz`.
+//!
+//! Whole values are swapped in and read without a lock.  What a request could see (tables, signers) is read from the
+//! issuers themselves, so that a page is never older than an answer.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use ocspry_core::{Clock, Issuer, Refusal};
+use ocspry_wire::Time;
+
+use crate::server::ServerMeter;
+
+/// Shared by the program and its admin listener.
+pub struct AdminState {
+    /// Of the program.
+    pub(crate) version: &'static str,
+    pub(crate) started_at: Time,
+    started: Instant,
+    clock: Arc<dyn Clock>,
+    crl_number: fn(&[u8]) -> String,
+    server: OnceLock<ServerMeter>,
+    issuers: ArcSwap<Vec<IssuerReport>>,
+    is_stopping: AtomicBool,
+}
+
+/// What the control thread knows of one issuer.
+#[derive(Clone)]
+pub struct IssuerReport {
+    /// The issuer that requests meet.
+    pub issuer: Arc<Issuer>,
+    /// Where its list comes from.
+    pub source_path: String,
+    /// What keeps the newest list from being used or kept.
+    pub source_problem: Option<Problem>,
+    /// What keeps the newest certificate and key from being used.
+    pub signer_problem: Option<Problem>,
+}
+
+/// What is wrong, and since when it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// One line: what and where.
+    pub message: String,
+    /// Seen first then.
+    pub since: Time,
+}
+
+/// Why nobody should be sent here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NotReady {
+    Starting,
+    Stopping,
+    /// No issuer can answer; for each, why.
+    NoIssuer(Vec<(String, Refusal)>),
+}
+
+impl AdminState {
+    /// The program starts.  `crl_number` writes a cRLNumber's octets for people.
+    pub fn new(
+        version: &'static str,
+        clock: Arc<dyn Clock>,
+        crl_number: fn(&[u8]) -> String,
+    ) -> AdminState {
+        AdminState {
+            version,
+            started_at: clock.now(),
+            started: Instant::now(),
+            clock,
+            crl_number,
+            server: OnceLock::new(),
+            issuers: ArcSwap::default(),
+            is_stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// These are the issuers now; the control thread says so after each look.
+    pub fn publish(&self, issuers: Vec<IssuerReport>) {
+        self.issuers.store(Arc::new(issuers));
+    }
+
+    /// The OCSP listener runs: the start is over.  Only the first call counts.
+    pub fn serving(&self, server: ServerMeter) {
+        let _ = self.server.set(server);
+    }
+
+    /// The program ends: load balancers are to look elsewhere.
+    pub fn stopping(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(crate) fn crl_number(&self, octets: &[u8]) -> String {
+        (self.crl_number)(octets)
+    }
+
+    pub(crate) fn issuers(&self) -> Arc<Vec<IssuerReport>> {
+        self.issuers.load_full()
+    }
+
+    /// None while starting.
+    pub(crate) fn server(&self) -> Option<&ServerMeter> {
+        self.server.get()
+    }
+
+    /// One issuer that can answer is enough: replicas share a stale list, and a load balancer must not take them all out
+    /// (design.md §7).
+    pub(crate) fn readiness(&self) -> Result<(), NotReady> {
+        if self.is_stopping.load(Ordering::Relaxed) {
+            return Err(NotReady::Stopping);
+        }
+        if self.server.get().is_none() {
+            return Err(NotReady::Starting);
+        }
+        let now = self.now();
+        let mut reasons = Vec::new();
+        for report in self.issuers().iter() {
+            match report.issuer.can_answer(now) {
+                Ok(()) => return Ok(()),
+                Err(refusal) => reasons.push((report.issuer.name().to_owned(), refusal)),
+            }
+        }
+        Err(NotReady::NoIssuer(reasons))
+    }
+}
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotReady::Starting => formatter.write_str("starting"),
+            NotReady::Stopping => formatter.write_str("stopping"),
+            NotReady::NoIssuer(reasons) => {
+                formatter.write_str("no issuer can answer")?;
+                for (name, refusal) in reasons {
+                    write!(formatter, "; {name}: {refusal}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
