@@ -3,7 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocspry_wire::ocsp::{CertId, OcspRequest};
+use ocspry_wire::der::write::push;
+use ocspry_wire::der::{oid, tag};
+use ocspry_wire::ocsp::{CertId, Nonce, OcspRequest};
+use ocspry_wire::x509::SubjectPublicKeyInfo;
 
 fuzz_target!(|input: &[u8]| {
     let request = match OcspRequest::from_der(input) {
@@ -21,12 +24,34 @@ fuzz_target!(|input: &[u8]| {
         if let Some(hash) = cert_id.hash_algorithm {
             assert_eq!(cert_id.issuer_name_hash.len(), hash.digest_length());
             assert_eq!(cert_id.issuer_key_hash.len(), hash.digest_length());
+            let holds = |part: &[u8]| cert_id.der.windows(part.len()).any(|window| window == part);
+            assert!(holds(hash.oid()));
+            assert!(hash.name().starts_with("SHA-"));
         }
         assert!(cert_id.serial_number.is_minimal());
     }
     if let Some(nonce) = request.nonce {
         assert!(is_inside(nonce.octets(), request.tbs_request));
         assert!((1..=128).contains(&nonce.octets().len()));
+        let mut value = Vec::new();
+        push(&mut value, tag::OCTET_STRING, nonce.octets());
+        assert_eq!(Nonce::from_der(&value), Ok(nonce));
+    }
+    if let Some(preferred) = &request.preferred_signature_algorithms {
+        for entry in preferred.iter() {
+            // Who names a kind of key names one: never this and that.
+            let admits = |algorithm, curve| {
+                entry.admits_key(&SubjectPublicKeyInfo {
+                    der: &[],
+                    algorithm,
+                    curve,
+                    key_bits: &[],
+                })
+            };
+            let admits_rsa = admits(oid::RSA_ENCRYPTION, None);
+            let admits_p256 = admits(oid::EC_PUBLIC_KEY, Some(oid::P256));
+            assert!(!(admits_rsa && admits_p256) || admits(oid::ED25519, None));
+        }
     }
     // A DER element has one length: nothing shorter and nothing longer is a request.
     assert!(OcspRequest::from_der(&input[..input.len() - 1]).is_err());

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocspry_wire::ocsp::{CertId, OcspResponse, ResponseStatus};
+use ocspry_wire::ocsp::{CertId, CertStatus, CrlReason, OcspResponse, ResponseStatus};
 use ocspry_wire::x509::Certificate;
 
 fuzz_target!(|input: &[u8]| {
@@ -21,6 +21,13 @@ fuzz_target!(|input: &[u8]| {
     assert!(!basic.responses.is_empty());
     for single in &basic.responses {
         assert_eq!(CertId::from_der(single.cert_id.der), Ok(single.cert_id));
+        if let CertStatus::Revoked(info) = single.cert_status
+            && let Some(reason) = info.reason
+        {
+            let again = CrlReason::from_code(reason.code());
+            assert_eq!(again, Some(reason));
+            assert!(!reason.name().is_empty());
+        }
     }
     for certificate in &basic.certificates {
         let _ = Certificate::from_der(certificate);

@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::step::{Steps, command, output_of, root, status_of};
-use crate::{conformance, deny, dist, docs, fuzz, interop, layers, setup};
+use crate::{conformance, coverage, deny, dist, docs, fuzz, interop, layers, setup};
 
 /// What is worth running before every commit.
 ///
@@ -105,6 +105,7 @@ pub(crate) fn nightly(steps: &mut Steps) -> Result<()> {
     })?;
     conformance::try_mutants(steps, &[])?;
     fuzz::run_each(steps, FUZZ_SECONDS_NIGHTLY)?;
+    coverage::measure(steps)?;
     dist::build(steps)
 }
 

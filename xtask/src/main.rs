@@ -6,6 +6,7 @@
 
 mod ci;
 mod conformance;
+mod coverage;
 mod deny;
 mod dist;
 mod docs;
@@ -67,6 +68,9 @@ fn run(words: &[&str]) -> Result<()> {
             conformance::check(&mut steps, Some(Path::new(file)))?;
         }
         ["conformance", "--mutants", rules @ ..] => conformance::try_mutants(&mut steps, rules)?,
+        ["agreement"] => fuzz::agreement(&mut steps)?,
+        ["corpus"] => fuzz::merge(&mut steps)?,
+        ["coverage"] => coverage::measure(&mut steps)?,
         ["docs"] => docs::check(&mut steps)?,
         ["bench"] => ci::bench(&mut steps)?,
         ["ci"] => ci::ci(&mut steps)?,
@@ -98,6 +102,9 @@ cargo xtask VERB
                             (both take --results FILE: the saved output of a run)
   conformance --mutants [RULE…]
                             shows that each defect of conformance/mutants turns its test red
+  agreement                 our OCSP decoder beside another one, on every test vector and the fuzz corpus
+  corpus                    takes what fuzz runs found into fuzz/corpus, no more than leads somewhere new
+  coverage                  how much of the decoder's lines the fuzz corpus reaches; installs LLVM's tools when missing
   docs                      rustdoc without warnings, documents in step with the program, example configurations valid
   bench                     the measurements of bench/
   ci                        everything that a change must pass

@@ -32,10 +32,6 @@ fn install_packages() -> Result<()> {
     }
     let mut packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
     packages.dedup();
-    let line = format!(
-        "apt-get install -y --no-install-recommends {}",
-        packages.join(" ")
-    );
     for need in &missing {
         println!(
             "missing: {} ({}), from package {}",
@@ -44,6 +40,18 @@ fn install_packages() -> Result<()> {
             need.package
         );
     }
+    install(&packages)
+}
+
+/// Installs Debian packages.
+///
+/// # Errors
+/// When this is not root or apt is not there, with the line to run instead.
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
+    let line = format!(
+        "apt-get install -y --no-install-recommends {}",
+        packages.join(" ")
+    );
     if find_program("apt-get").is_none() {
         bail!("apt-get is not on this machine; install the programs above by other means");
     }
@@ -56,7 +64,7 @@ fn install_packages() -> Result<()> {
     status_of(
         apt()
             .args(["install", "-q", "-y", "--no-install-recommends"])
-            .args(&packages),
+            .args(packages),
     )
 }
 
