@@ -113,9 +113,14 @@ impl Drop for NoServices<'_> {
     }
 }
 
+/// Where the Python of the tests lies.
+pub(crate) fn python_environment() -> PathBuf {
+    root().join(PYTHON_ENVIRONMENT)
+}
+
 /// Makes the environment of the tests that run Python, again when requirements.txt is another than it was made from.
 fn make_python_environment() -> Result<()> {
-    let folder = root().join(PYTHON_ENVIRONMENT);
+    let folder = python_environment();
     let requirements = root().join(REQUIREMENTS);
     let wanted = fs::read_to_string(&requirements)
         .with_context(|| format!("cannot read {}", requirements.display()))?;

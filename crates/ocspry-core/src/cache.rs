@@ -16,6 +16,7 @@ use quick_cache::{Equivalent, Weighter, sync, unsync};
 use tokio::sync::oneshot;
 
 use crate::counts::{AnswerCounts, Asked};
+use crate::outcome::SignedStatus;
 use crate::policy::{Verdict, is_provisional};
 use crate::signing::gave_up;
 use crate::{
@@ -92,7 +93,7 @@ pub(crate) struct CachedAnswer {
     generation: AtomicU64,
 }
 
-/// What an answer about one certificate was derived from.
+/// What an answer was derived from.
 #[derive(Clone, Copy)]
 pub(crate) struct Basis {
     /// Which responder: its issuers and policies.
@@ -105,10 +106,32 @@ pub(crate) struct Basis {
     pub(crate) source: ValidityWindow,
     /// The id of the credential that signs.
     pub(crate) credential: u64,
-    /// Which certificate.
-    pub(crate) serial_number: SerialNumber,
-    /// What is said of it; of a CA that is none of ours, `unknown`, whatever this issuer's table says of the serial.
-    pub(crate) verdict: Verdict,
+    /// What it says.
+    pub(crate) content: Content,
+}
+
+/// What an answer says, as far as a newer table could say it too.
+#[derive(Clone, Copy)]
+pub(crate) enum Content {
+    /// Something of one certificate.
+    One {
+        /// Which.
+        serial_number: SerialNumber,
+        /// What; of a CA that is none of ours, `unknown`, whatever this issuer's table says of the serial.
+        verdict: Verdict,
+    },
+    /// Something of several certificates: it does not outlive its table, and is never kept.
+    Several,
+}
+
+impl Content {
+    /// What is told of it.
+    pub(crate) fn status(&self) -> SignedStatus {
+        match self {
+            Content::One { verdict, .. } => SignedStatus::of(verdict.cert_status),
+            Content::Several => SignedStatus::Several,
+        }
+    }
 }
 
 /// What may be done with a cached answer.
@@ -133,13 +156,20 @@ impl Basis {
         if newest == generation.load(Ordering::Acquire) {
             return true;
         }
+        let Content::One {
+            serial_number,
+            verdict,
+        } = self.content
+        else {
+            return false;
+        };
         let table = issuer.table_guard();
         // What may change back does not outlive its generation, even if the next one says the same.
-        let says_the_same = !is_provisional(self.verdict.cert_status)
+        let says_the_same = !is_provisional(verdict.cert_status)
             && table.as_ref().is_some_and(|table| {
-                let found = table.lookup(&self.serial_number);
+                let found = table.lookup(&serial_number);
                 table.window() == self.source
-                    && issuer.policy().verdict(found, table.absence()) == Some(self.verdict)
+                    && issuer.policy().verdict(found, table.absence()) == Some(verdict)
             });
         if says_the_same {
             generation.fetch_max(newest, Ordering::AcqRel);
@@ -290,7 +320,7 @@ pub struct RecentAnswers {
 #[derive(Clone)]
 struct RecentAnswer {
     answer: Arc<CachedAnswer>,
-    asked: Option<Asked>,
+    asked: Asked,
 }
 
 impl Default for RecentAnswers {
@@ -325,14 +355,12 @@ impl RecentAnswers {
             return None;
         }
         self.counts.hits_by_request.add(1);
-        if let Some(asked) = asked {
-            self.counts.asked(asked);
-        }
+        self.counts.asked(asked);
         Some(answer)
     }
 
     /// Keeps the answer to these octets.
-    pub(crate) fn insert(&self, request: &[u8], asked: Option<Asked>, answer: Arc<CachedAnswer>) {
+    pub(crate) fn insert(&self, request: &[u8], asked: Asked, answer: Arc<CachedAnswer>) {
         let mut answers = self.answers.borrow_mut();
         answers.insert(request.into(), RecentAnswer { answer, asked });
         self.counts.recent_bytes.set(answers.weight());

@@ -91,6 +91,13 @@ pub(crate) struct Tally<'a> {
     is_looked_up: bool,
 }
 
+impl Asked {
+    /// A request with a nonce is one client's own.
+    pub(crate) fn has_nonce(self) -> bool {
+        self.has_nonce
+    }
+}
+
 impl<'a> Tally<'a> {
     /// Nothing is known of the request yet.
     pub(crate) fn new(counts: &'a AnswerCounts) -> Tally<'a> {

@@ -28,6 +28,8 @@ pub struct ResponderCredential {
     signer: Arc<dyn Signer>,
     /// Those that the operator admits, the usual one first.
     algorithms: Vec<SignatureAlgorithm>,
+    /// Content octets of the key's algorithm and curve.
+    key_kind: (Vec<u8>, Option<Vec<u8>>),
     not_before: Time,
     not_after: Time,
     responder_id: Vec<u8>,
@@ -395,6 +397,10 @@ impl ResponderCredential {
             certificates,
             signer,
             algorithms,
+            key_kind: (
+                view.public_key.algorithm.to_vec(),
+                view.public_key.curve.map(<[u8]>::to_vec),
+            ),
             certificate,
         }
     }
@@ -431,6 +437,11 @@ impl ResponderCredential {
     /// What it signs with unless something else is asked for.
     pub fn algorithm(&self) -> SignatureAlgorithm {
         self.algorithms[0]
+    }
+
+    /// Content octets of the OIDs of the key's algorithm and of its curve, if it is on one.
+    pub(crate) fn key_kind(&self) -> (&[u8], Option<&[u8]>) {
+        (&self.key_kind.0, self.key_kind.1.as_deref())
     }
 
     /// Can it sign so, and does the operator admit it?

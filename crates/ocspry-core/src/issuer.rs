@@ -54,6 +54,14 @@ struct IssuerHashes {
     other_names: Vec<Vec<u8>>,
 }
 
+impl IssuerHashes {
+    /// Of its name in every spelling.
+    fn names(&self) -> impl Iterator<Item = &[u8]> {
+        let others = self.other_names.iter().map(Vec::as_slice);
+        std::iter::once(self.name.as_slice()).chain(others)
+    }
+}
+
 /// Why issuers do not make a set.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IssuerError {
@@ -240,15 +248,17 @@ impl Issuer {
         lifetime(table.window(), self, &credential, now).map(|_| ())
     }
 
+    /// Could one CertID name both?
+    fn shares_a_name_with(&self, other: &Issuer) -> bool {
+        let (ours, theirs) = (&self.hashes[0], &other.hashes[0]);
+        ours.key == theirs.key && ours.names().any(|name| theirs.names().any(|it| it == name))
+    }
+
     /// Name hash AND key hash, under the CertID's own algorithm (DESIGN rule 5).
     fn matches(&self, algorithm: HashAlgorithm, cert_id: &CertId<'_>) -> bool {
         let hashes = &self.hashes[algorithm as usize];
         hashes.key == cert_id.issuer_key_hash
-            && (hashes.name == cert_id.issuer_name_hash
-                || hashes
-                    .other_names
-                    .iter()
-                    .any(|name| name == cert_id.issuer_name_hash))
+            && hashes.names().any(|name| name == cert_id.issuer_name_hash)
     }
 }
 
@@ -265,12 +275,13 @@ impl IssuerSet {
     /// Indexes the issuers by key hash.
     ///
     /// # Errors
-    /// Two issuers with one name and one key: no CertID could tell them apart.  Two that answer for unknown issuers.
+    /// Two issuers with one name (in any spelling) and one key: no CertID could tell them apart.  Two that answer for unknown
+    /// issuers.
     pub fn new(issuers: Vec<Arc<Issuer>>) -> Result<IssuerSet, IssuerError> {
         for (index, second) in issuers.iter().enumerate() {
             if let Some(first) = issuers[..index]
                 .iter()
-                .find(|first| first.identity == second.identity)
+                .find(|first| first.shares_a_name_with(second))
             {
                 return Err(IssuerError::Duplicate {
                     first: first.name.clone(),

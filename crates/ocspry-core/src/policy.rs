@@ -7,7 +7,7 @@ use ocspry_wire::ocsp::{CertStatus, CrlReason, HashAlgorithm, RevokedInfo};
 use ocspry_wire::x509::SignatureAlgorithm;
 use ocspry_wire::{Time, ocsp};
 
-use crate::{Absence, Lookup};
+use crate::{Absence, Lookup, ValidityWindow};
 
 /// The choices for one issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,19 @@ impl Policy {
         archive_cutoff: ArchiveCutoff::None,
         signature_hash_min: SignatureHash::Sha256,
     };
+
+    /// When the answers from a list with this window end at the latest, whoever signs: with the list, or with
+    /// [`Policy::window_max`], both of whose ends count (BR 4.9.9), hence one second less.
+    pub fn source_end(&self, source: ValidityWindow) -> Time {
+        self.window_end(source)
+            .map_or(source.next_update, |end| end.min(source.next_update))
+    }
+
+    /// The end that [`Policy::window_max`] sets, if it sets one.
+    pub(crate) fn window_end(&self, source: ValidityWindow) -> Option<Time> {
+        let seconds = i64::try_from(self.window_max?.as_secs()).unwrap_or(i64::MAX);
+        Some(source.this_update.plus_seconds(seconds.saturating_sub(1)))
+    }
 
     /// What is said of a serial; None: nothing at all, the request is `unauthorized`.
     pub(crate) fn verdict(&self, found: Lookup, absence: Absence) -> Option<Verdict> {

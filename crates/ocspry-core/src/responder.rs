@@ -2,7 +2,7 @@
 //!
 //! From: `http::ocsp`, the octets of a request and the time.  Through: `wire::ocsp::request` (octets to
 //! [`OcspRequest`]), `issuer` (CertID to issuer), `status` (serial to status), `response` (what is signed), `signing`.
-//! To: an [`Answer`], which is either signed or one of the five error bodies, and the [`Outcome`] that says why.
+//! To: an [`Answer`], which is signed, one of the five error bodies, or left to HTTP, and the [`Outcome`] that says why.
 //! Nothing here reads a file, a clock or the network, and nothing waits but for a slow key.
 
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus, OcspRequest, PreferredSignatureAlgorithms};
 use ocspry_wire::x509::SignatureAlgorithm;
 
-use crate::cache::{AnswerKey, Basis, CachedAnswer, Flight, ResponseCache, Standing};
+use crate::cache::{AnswerKey, Basis, CachedAnswer, Content, Flight, ResponseCache, Standing};
 use crate::counts::Tally;
-use crate::outcome::{Refusal, SignedStatus};
+use crate::outcome::Refusal;
 use crate::policy::{
     CERT_IDS_LIMIT, MAX_AGE_MAX, PROVISIONAL_MAX_AGE_MAX, PROVISIONAL_SECONDS_MAX,
     RevokedDefinition, Verdict, is_provisional,
@@ -125,31 +125,27 @@ impl Responder {
             unable = policy.unable;
             let unsigned = match prepared {
                 Ok(Prepared::Cached(answer)) => {
-                    recent.insert(request, tally.asked(), Arc::clone(&answer));
-                    return signed(&answer);
+                    return keep_and_send(recent, request, &tally, answer);
                 }
                 Ok(Prepared::Unsigned(unsigned)) => unsigned,
                 Err(refusal) => return refuse(refusal, unable),
             };
-            let basis = unsigned.basis;
             let new = match self.sign(unsigned, &tally, buffer).await {
                 Ok(new) => new,
                 Err(refusal) => return refuse(refusal, unable),
             };
-            // A slow key takes its time: what was good when it began may be revoked by now.
-            if basis.is_some_and(|basis| !self.holds(&basis)) {
-                continue;
+            // A slow key takes its time, and the answer may be one that another client waited for: what was good when it
+            // began may be revoked by now.
+            match new {
+                NewAnswer::Kept(answer) if self.holds(&answer.basis) => {
+                    return keep_and_send(recent, request, &tally, answer);
+                }
+                NewAnswer::Once(response, basis) if self.holds(&basis) => {
+                    let outcome = Outcome::Signed(basis.content.status());
+                    return (Answer::Signed(response), outcome);
+                }
+                NewAnswer::Kept(_) | NewAnswer::Once(..) => {}
             }
-            return match new {
-                NewAnswer::Kept(answer) => {
-                    let answered = signed(&answer);
-                    recent.insert(request, tally.asked(), answer);
-                    answered
-                }
-                NewAnswer::Once(response, status) => {
-                    (Answer::Signed(response), Outcome::Signed(status))
-                }
-            };
         }
         refuse(Refusal::Overtaken, unable)
     }
@@ -162,7 +158,7 @@ impl Responder {
         answer.standing(self.issuers.issuer(answer.basis.issuer), now)
     }
 
-    /// Does what an answer is being made from still hold?
+    /// Does what an answer was made from still hold?
     fn holds(&self, basis: &Basis) -> bool {
         let issuer = self.issuers.issuer(basis.issuer);
         basis.holds(issuer, &AtomicU64::new(basis.generation))
@@ -216,9 +212,13 @@ impl Responder {
         let table = table.as_ref().ok_or(Refusal::SourceMissing)?;
         let credentials = issuer.credentials_guard();
         let preferred = request.preferred_signature_algorithms.as_ref();
-        let (credential, algorithm) =
-            who_signs(&credentials, preferred, table.source().signature_algorithm)
-                .ok_or(Refusal::SignerMissing)?;
+        let (credential, algorithm) = who_signs(
+            &credentials,
+            preferred,
+            table.source().signature_algorithm,
+            now,
+        )
+        .ok_or(Refusal::SignerMissing)?;
 
         // Only answers about one certificate, for anybody who asks.
         let is_kept = nonce.is_none() && request.single_request_count == 1;
@@ -263,19 +263,21 @@ impl Responder {
             last_verdict = verdict;
         }
         let response_data = draft.response_data(credential, lifetime.produced_at, nonce);
-        let status = match request.single_request_count {
-            1 => SignedStatus::of(last_verdict.cert_status),
-            _ => SignedStatus::Several,
+        let content = match request.single_request_count {
+            1 => Content::One {
+                serial_number: request.first.cert_id.serial_number,
+                verdict: last_verdict,
+            },
+            _ => Content::Several,
         };
-        let basis = (request.single_request_count == 1).then(|| Basis {
+        let basis = Basis {
             responder: self.id,
             issuer: issuer_id,
             generation,
             source: table.window(),
             credential: credential.id(),
-            serial_number: request.first.cert_id.serial_number,
-            verdict: last_verdict,
-        });
+            content,
+        };
         let keep_as = is_kept.then(|| AnswerKey {
             cert_id: request.first.cert_id.der.into(),
             algorithm,
@@ -294,7 +296,6 @@ impl Responder {
             lifetime: shortest,
             unable: policy.unable,
             produced_at_is_unique,
-            status,
             has_nonce: nonce.is_some(),
             max_age_max,
             basis,
@@ -327,16 +328,16 @@ impl Responder {
         buffer: &mut BytesMut,
     ) -> Result<NewAnswer, Refusal> {
         let due = unsigned.due.take();
-        let keep = unsigned.keep_as.take().zip(unsigned.basis);
+        let keep = unsigned.keep_as.take();
+        let basis = unsigned.basis;
         let renew_at = unsigned.lifetime.renew_at;
         match (unsigned.credential.signer().speed(), keep) {
             (SigningSpeed::Inline, None) => {
-                let status = unsigned.status;
                 let signed = unsigned.sign(buffer);
                 tally.signed(&signed);
-                Ok(NewAnswer::Once(signed?, status))
+                Ok(NewAnswer::Once(signed?, basis))
             }
-            (SigningSpeed::Inline, Some((key, basis))) => {
+            (SigningSpeed::Inline, Some(key)) => {
                 let signed = unsigned.sign(buffer);
                 tally.signed(&signed);
                 match (signed, due) {
@@ -351,14 +352,13 @@ impl Responder {
                 }
             }
             (SigningSpeed::Queued, None) => {
-                let status = unsigned.status;
                 let mut buffer = std::mem::take(buffer);
                 let totals = self.pool.totals();
                 let sign = move || totals.ended(unsigned.sign(&mut buffer));
                 let response = self.pool.run(sign).await??;
-                Ok(NewAnswer::Once(response, status))
+                Ok(NewAnswer::Once(response, basis))
             }
-            (SigningSpeed::Queued, Some((key, basis))) => {
+            (SigningSpeed::Queued, Some(key)) => {
                 let (signed, under_way) = self.cache.join(Flight {
                     key,
                     generation: basis.generation,
@@ -405,11 +405,15 @@ enum Prepared {
 }
 
 /// What comes after it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for one call; a box would be an allocation per signature"
+)]
 enum NewAnswer {
     /// For everybody.
     Kept(Arc<CachedAnswer>),
     /// For this client.
-    Once(SignedResponse, SignedStatus),
+    Once(SignedResponse, Basis),
 }
 
 /// Everything but the signature.
@@ -420,11 +424,10 @@ struct Unsigned {
     lifetime: Lifetime,
     unable: UnablePolicy,
     produced_at_is_unique: bool,
-    status: SignedStatus,
     has_nonce: bool,
     max_age_max: Duration,
-    /// What it is derived from, when it is about one certificate.
-    basis: Option<Basis>,
+    /// What it is derived from.
+    basis: Basis,
     /// What it will be kept for, if it will.
     keep_as: Option<AnswerKey>,
     /// The answer that it is to replace, which is still true.
@@ -459,10 +462,27 @@ impl Unsigned {
     }
 }
 
+/// Sends an answer that is for everybody, and keeps it for the same octets; not if those hold a nonce, which do not come
+/// again.
+fn keep_and_send(
+    recent: &RecentAnswers,
+    request: &[u8],
+    tally: &Tally<'_>,
+    answer: Arc<CachedAnswer>,
+) -> (Answer, Outcome) {
+    let sent = signed(&answer);
+    if let Some(asked) = tally.asked()
+        && !asked.has_nonce()
+    {
+        recent.insert(request, asked, answer);
+    }
+    sent
+}
+
 fn signed(answer: &CachedAnswer) -> (Answer, Outcome) {
     (
         Answer::Signed(answer.response.clone()),
-        Outcome::Signed(SignedStatus::of(answer.basis.verdict.cert_status)),
+        Outcome::Signed(answer.basis.content.status()),
     )
 }
 
@@ -492,26 +512,32 @@ impl Answer {
 
 /// The signer and its algorithm, in the order of RFC 6960 §4.4.7.2.1: what the client likes best of all that our signers
 /// offer and the operator admits; else as the list is signed, if the first signer can do that, since whoever takes the
-/// one takes the other; else as the first signer usually does.
+/// one takes the other; else as the first signer usually does.  A signer that has run out counts only when all have.
 fn who_signs<'a>(
     credentials: &'a [Arc<ResponderCredential>],
     preferred: Option<&PreferredSignatureAlgorithms<'_>>,
     source: Option<SignatureAlgorithm>,
+    now: Time,
 ) -> Option<(&'a Arc<ResponderCredential>, SignatureAlgorithm)> {
+    let valid = || {
+        credentials
+            .iter()
+            .filter(|credential| now <= credential.not_after())
+    };
     let entries = preferred.into_iter().flat_map(|list| list.iter());
     for entry in entries.take(PREFERENCES_MAX) {
         let Some(algorithm) = entry.signature_algorithm else {
             continue;
         };
         let fits = |credential: &&Arc<ResponderCredential>| {
-            credential.signs_with(algorithm)
-                && entry.admits_key(&credential.certificate().view().public_key)
+            let (key_algorithm, curve) = credential.key_kind();
+            credential.signs_with(algorithm) && entry.admits_key(key_algorithm, curve)
         };
-        if let Some(credential) = credentials.iter().find(fits) {
+        if let Some(credential) = valid().find(fits) {
             return Some((credential, algorithm));
         }
     }
-    let first = credentials.first()?;
+    let first = valid().next().or(credentials.first())?;
     let algorithm = source.filter(|algorithm| first.signs_with(*algorithm));
     Some((first, algorithm.unwrap_or(first.algorithm())))
 }

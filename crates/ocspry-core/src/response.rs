@@ -5,7 +5,6 @@
 //! into that headroom, so that no length is guessed and nothing is moved.  thisUpdate and nextUpdate are decided here.
 
 use std::fmt;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use ocspry_wire::Time;
@@ -88,14 +87,14 @@ pub(crate) fn lifetime(
         }
         produced_at = produced_at.max(begin);
     }
-    let validity = whole_seconds(issuer.policy().validity);
-    let window_max = whole_seconds(issuer.policy().window_max);
+    let validity = issuer.policy().validity.map_or(i64::MAX, |validity| {
+        i64::try_from(validity.as_secs()).unwrap_or(i64::MAX)
+    });
     let mut end = (source.next_update, Limit::Source);
     for other in [
         (produced_at.plus_seconds(validity), Limit::Validity),
-        // Both ends count (BR 4.9.9), hence one second less.
         (
-            source.this_update.plus_seconds(window_max - 1),
+            issuer.policy().window_end(source).unwrap_or(Time::MAX),
             Limit::Window,
         ),
         (signer.not_after(), Limit::Signer),
@@ -131,13 +130,6 @@ pub(crate) fn lifetime(
         limit,
         send_before,
         renew_at,
-    })
-}
-
-/// An upper bound in seconds; none is one that is never reached.
-fn whole_seconds(bound: Option<Duration>) -> i64 {
-    bound.map_or(i64::MAX, |bound| {
-        i64::try_from(bound.as_secs()).unwrap_or(i64::MAX)
     })
 }
 

@@ -116,6 +116,13 @@ impl StatusTable {
     }
 }
 
+/// What a table holds of one serial.
+#[derive(Clone, Copy)]
+enum Entry {
+    Revoked(RevokedInfo),
+    Issued,
+}
+
 /// All serials of one length.
 #[derive(Debug)]
 struct Group {
@@ -146,16 +153,21 @@ impl Group {
             match self.serial(middle).cmp(serial) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return self.lookup(middle),
+                std::cmp::Ordering::Equal => {
+                    return match self.entry(middle) {
+                        Entry::Revoked(info) => Lookup::Revoked(info),
+                        Entry::Issued => Lookup::Issued,
+                    };
+                }
             }
         }
         Lookup::Absent
     }
 
-    fn lookup(&self, position: usize) -> Lookup {
+    fn entry(&self, position: usize) -> Entry {
         match self.reasons[position] {
-            ISSUED => Lookup::Issued,
-            _ => Lookup::Revoked(self.revoked_info(position)),
+            ISSUED => Entry::Issued,
+            _ => Entry::Revoked(self.revoked_info(position)),
         }
     }
 
@@ -196,10 +208,10 @@ impl Group {
         }
     }
 
-    fn push(&mut self, serial: &[u8], found: Lookup) {
-        match found {
-            Lookup::Revoked(info) => self.push_revoked(serial, info),
-            Lookup::Issued | Lookup::Absent => {
+    fn push(&mut self, serial: &[u8], entry: Entry) {
+        match entry {
+            Entry::Revoked(info) => self.push_revoked(serial, info),
+            Entry::Issued => {
                 self.serials.extend_from_slice(serial);
                 self.times.push(0);
                 self.reasons.push(ISSUED);
@@ -257,15 +269,15 @@ impl StatusTableBuilder {
 
     /// One revoked serial.
     pub fn revoked(&mut self, serial: &SerialNumber, info: RevokedInfo) {
-        self.add(serial, Lookup::Revoked(info));
+        self.add(serial, Entry::Revoked(info));
     }
 
     /// One serial that was issued; it may be revoked besides.
     pub fn issued_serial(&mut self, serial: &SerialNumber) {
-        self.add(serial, Lookup::Issued);
+        self.add(serial, Entry::Issued);
     }
 
-    fn add(&mut self, serial: &SerialNumber, entry: Lookup) {
+    fn add(&mut self, serial: &SerialNumber, entry: Entry) {
         let serial = minimal(serial.content());
         let known = self
             .groups
@@ -314,9 +326,9 @@ impl Group {
     /// A copy in ascending order of serials, each serial once: revoked rather than issued, and the earliest revocation.
     fn sorted(&self) -> Group {
         let mut order: Vec<usize> = (0..self.reasons.len()).collect();
-        let rank = |position: usize| match self.lookup(position) {
-            Lookup::Revoked(info) => (0, info.revocation_time),
-            Lookup::Issued | Lookup::Absent => (1, Time::MAX),
+        let rank = |position: usize| match self.entry(position) {
+            Entry::Revoked(info) => (0, info.revocation_time),
+            Entry::Issued => (1, Time::MAX),
         };
         order.sort_unstable_by(|&left, &right| {
             let serials = self.serial(left).cmp(self.serial(right));
@@ -325,7 +337,7 @@ impl Group {
         order.dedup_by(|later, earlier| self.serial(*later) == self.serial(*earlier));
         let mut sorted = Group::with_capacity(self.stride, order.len());
         for position in order {
-            sorted.push(self.serial(position), self.lookup(position));
+            sorted.push(self.serial(position), self.entry(position));
         }
         sorted
     }

@@ -88,7 +88,7 @@ fn non_01_non_02_non_04_non_05_a_nonce_comes_back_as_it_was_and_none_is_added() 
 }
 
 #[test]
-fn the_nonce_policy_is_obeyed() {
+fn non_11_the_nonce_policy_is_obeyed() {
     let nonce = nonce_extension(&[7; 16]);
     let ignoring = Fixture::with_policy(Policy {
         validity: None,

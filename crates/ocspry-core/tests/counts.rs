@@ -107,6 +107,23 @@ fn ops_12_each_request_counts_its_hash_algorithm_and_nonce_also_out_of_the_cache
 }
 
 #[test]
+fn requests_with_a_nonce_that_is_ignored_do_not_fill_the_workers_cache() {
+    let fixture = Fixture::with_policy(Policy {
+        nonce: NoncePolicy::Ignore,
+        ..Policy::DEFAULT
+    });
+    let recent = RecentAnswers::default();
+    for octet in 0..20 {
+        let asked = request(&fixture, HashAlgorithm::Sha256, SERIAL_GOOD)
+            .with_extension(nonce_extension(&[octet; 16]));
+        ask(&fixture, &asked.der(), &recent);
+    }
+    assert_eq!(recent.counts().recent_entries.get(), 0);
+    // They are all answered with the one that is kept for everybody.
+    assert_eq!(recent.counts().hits_by_cert_id.get(), 19);
+}
+
+#[test]
 fn a_nonce_that_is_ignored_counts_though_the_answer_is_everybodys() {
     let fixture = Fixture::with_policy(Policy {
         validity: None,
@@ -128,7 +145,7 @@ fn a_nonce_that_is_ignored_counts_though_the_answer_is_everybodys() {
         (2, 1)
     );
     let found = (counts.hits_by_cert_id.get(), counts.hits_by_request.get());
-    assert_eq!((found, counts.misses.get()), ((1, 1), 1));
+    assert_eq!((found, counts.misses.get()), ((2, 0), 1));
     assert_eq!(counts.signed.get(), 1);
 }
 

@@ -589,6 +589,34 @@ fn alg_04_of_several_signers_the_one_that_the_client_prefers_signs_and_else_the_
 }
 
 #[test]
+fn a_signer_that_has_run_out_gives_way_to_the_next() {
+    let fixture = Fixture::with_key(KeyKind::P256, Policy::DEFAULT, None);
+    let first = fixture.issuer().credential().unwrap();
+    let mut spec = CertificateSpec::responder("second");
+    spec.not_before = noon().plus_seconds(-86_400);
+    spec.not_after = noon().plus_seconds(3_600);
+    let delegate = fixture.ca.issue_with_key(&spec, KeyKind::Ed25519);
+    let (short, _) = ResponderCredential::delegated(
+        OwnedCertificate::from_der(delegate.certificate).unwrap(),
+        Arc::new(fixture::KeySigner::new(delegate.key)),
+        fixture.issuer(),
+        noon(),
+    )
+    .unwrap();
+    let issuer = fixture.issuer();
+    issuer.set_credentials(vec![Arc::new(short), first]);
+    let asked = request(&fixture, SERIAL_GOOD);
+    for (seconds, algorithm) in [
+        (0, SignatureAlgorithm::Ed25519),
+        (3_601, SignatureAlgorithm::EcdsaSha256),
+    ] {
+        let (answer, _) = answer_at(&fixture, &asked, noon().plus_seconds(seconds));
+        let signed = fixture.check(&answer).signed();
+        assert_eq!(signed.signature_algorithm, algorithm);
+    }
+}
+
+#[test]
 fn alg_01_the_algorithm_identifier_has_the_parameters_of_its_standard() {
     // RFC 4055 §5: NULL.  RFC 5758 §3.2 and RFC 8410 §3: none.
     for (kind, expected) in [

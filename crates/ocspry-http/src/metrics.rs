@@ -256,10 +256,11 @@ fn issuers(page: &mut Page<'_>, state: &AdminState) -> fmt::Result {
     )?;
     each(
         "ocspry_source_seconds_until_stale",
-        "Seconds until the nextUpdate of the list in use; negative once it is over",
+        "Seconds until answers from the list in use end, by its nextUpdate or by window-max; negative once they have",
         &|report| {
-            let table = report.issuer.table()?;
-            Some(table.window().next_update.seconds_since(now))
+            let window = report.issuer.table()?.window();
+            let end = report.issuer.policy().source_end(window);
+            Some(end.seconds_since(now))
         },
     )?;
     each(

@@ -163,7 +163,7 @@ impl Control {
 
     /// Looks at every followed file.
     fn look(&mut self) {
-        let structure = structure_stamps(&self.origin, &self.config);
+        let structure = self.structure.again();
         let refused = self.refused.again();
         let changed = structure.changed_since(&self.structure).into_iter();
         if let Some(path) = changed.chain(refused.changed_since(&self.refused)).next() {
@@ -238,7 +238,7 @@ impl Control {
     fn reload(&mut self) -> Result<(), Vec<String>> {
         // Taken before anything is read: a change meanwhile is seen at the next look.  Also kept after a failure: the
         // same bad file is no news until it changes again.
-        self.structure = structure_stamps(&self.origin, &self.config);
+        self.structure = self.config.structure.again();
         let config = match self.origin.load(&self.environment) {
             Ok(config) => config,
             Err(problems) => {
@@ -247,7 +247,7 @@ impl Control {
                 return Err(problems.lines());
             }
         };
-        let watch = watch(&self.origin, &config, &self.bell);
+        let watch = watch(&config, &self.bell);
         let mut files = config.structure.clone();
         for path in followed_paths(&config) {
             files.add(&path);
@@ -313,6 +313,8 @@ impl Control {
                 Part::Built(built) => Some(built.0),
             })
             .collect();
+        // Before anything is written: pages speak of the issuers that answer.
+        self.publish(now);
         for running in &mut self.issuers {
             if let Err(error) = running.refresher.keep_now(now) {
                 report::list_not_kept(&running.config.name, &error);
@@ -326,8 +328,7 @@ impl Control {
 
     /// Watches the files of the configuration that was refused beside those in use.
     fn watch_refused(&mut self) {
-        let mut paths = structure_paths(&self.origin, &self.config);
-        paths.extend(followed_paths(&self.config));
+        let mut paths = all_paths(&self.config);
         paths.extend(self.refused.paths().map(Path::to_owned));
         self.watch = watch_paths(&paths, &self.config, &self.bell);
     }
@@ -510,10 +511,15 @@ fn look_at_pair_afresh(running: &mut RunningIssuer, now: Time) {
 
 /// Watches all files of a configuration.  They were read before anybody knew which they are: it begins with a look of
 /// its own, which finds what changed in between.
-pub(crate) fn watch(origin: &ConfigOrigin, config: &Config, bell: &Bell) -> FileWatch {
-    let mut paths = structure_paths(origin, config);
+pub(crate) fn watch(config: &Config, bell: &Bell) -> FileWatch {
+    watch_paths(&all_paths(config), config, bell)
+}
+
+/// The files whose change is a change of the whole, and those whose change concerns one issuer.
+fn all_paths(config: &Config) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = config.structure.paths().map(Path::to_owned).collect();
     paths.extend(followed_paths(config));
-    watch_paths(&paths, config, bell)
+    paths
 }
 
 /// Lists, certificates and keys: their change concerns one issuer.
@@ -537,26 +543,6 @@ fn watch_paths(paths: &[PathBuf], config: &Config, bell: &Bell) -> FileWatch {
         );
     }
     watch
-}
-
-/// What those files are now.
-fn structure_stamps(origin: &ConfigOrigin, config: &Config) -> FileStamps {
-    let paths = structure_paths(origin, config);
-    FileStamps::of(paths.iter().map(PathBuf::as_path))
-}
-
-/// The files whose change is a change of the whole, in the order of [`Config::structure`].
-fn structure_paths(origin: &ConfigOrigin, config: &Config) -> Vec<PathBuf> {
-    let certificates = config
-        .issuers
-        .iter()
-        .map(|issuer| issuer.certificate_path.clone());
-    origin
-        .file()
-        .map(Path::to_owned)
-        .into_iter()
-        .chain(certificates)
-        .collect()
 }
 
 /// `127.0.0.1:80, [::1]:80`.

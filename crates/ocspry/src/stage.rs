@@ -140,12 +140,7 @@ struct Span {
 fn list_span(running: &RunningIssuer) -> Option<Span> {
     let mut window = running.issuer.table()?.window();
     let validity = running.issuer.policy().validity;
-    // Answers end with the policy's window, if that is shorter than the list's.
-    if let Some(window_max) = running.issuer.policy().window_max {
-        let seconds = i64::try_from(window_max.as_secs()).unwrap_or(i64::MAX);
-        let end = window.this_update.plus_seconds(seconds - 1);
-        window.next_update = window.next_update.min(end);
-    }
+    window.next_update = running.issuer.policy().source_end(window);
     Some(Span::new(window, window.this_update, validity))
 }
 

@@ -53,7 +53,7 @@ pub(crate) fn write(steps: &mut Steps, results: Option<&Path>) -> Result<()> {
 /// Compares the committed page with what a run says, which by default is the last one that was kept.
 ///
 /// # Errors
-/// The page is not what comes out, a MUST of sections 1 to 12 is open or has no mutant, or something names a rule, a
+/// The page is not what comes out, a MUST or SHOULD of sections 1 to 12 is open, a proved MUST has no mutant, or something names a rule, a
 /// test or a line of code that does not exist.
 pub(crate) fn check(steps: &mut Steps, results: Option<&Path>) -> Result<()> {
     if results.is_none() && !kept_output().is_file() {
@@ -118,12 +118,16 @@ impl Inputs {
             page::standing(&self.rules, &self.exceptions, &self.vectors, &self.results);
         let with_mutant: BTreeSet<&str> =
             self.mutants.iter().map(|mutant| &mutant.rule[..]).collect();
-        for row in standing.now().filter(|row| row.rule.level == Level::Must) {
-            let id = &row.rule.id;
-            if row.status == Status::Open {
-                wrong.push(format!("{id}: a MUST that nothing proves"));
+        for row in standing.now() {
+            let (id, level) = (&row.rule.id, row.rule.level);
+            if row.status == Status::Open && level != Level::May {
+                let level = level.name();
+                wrong.push(format!(
+                    "{id}: a {level} without a proof and without a reason"
+                ));
             }
-            if row.status == Status::Proved && !with_mutant.contains(&id[..]) {
+            let is_proved_must = row.status == Status::Proved && level == Level::Must;
+            if is_proved_must && !with_mutant.contains(&id[..]) {
                 wrong.push(format!(
                     "{id}: proved, but no mutant shows that its test bites"
                 ));

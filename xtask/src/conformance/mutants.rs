@@ -17,6 +17,7 @@ use toml::Value;
 use super::results::TestResult;
 use super::rules::Rules;
 use super::vectors::{RUNNER, Vector};
+use crate::setup;
 use crate::step::{Steps, output_of, root};
 
 /// One defect, and the test that is to notice.
@@ -257,6 +258,7 @@ fn run_tests(copy: &Path, mutant: &Mutant, tests: &BTreeSet<&str>) -> Result<Ver
             .current_dir(copy)
             .env("CARGO_TARGET_DIR", root().join("target/mutants/target"))
             .env("CI", "true")
+            .env("OCSPRY_TEST_PYTHON", python())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
@@ -304,6 +306,14 @@ fn run_tests(copy: &Path, mutant: &Mutant, tests: &BTreeSet<&str>) -> Result<Ver
     } else {
         Verdict::NotFound
     })
+}
+
+/// The interpreter with the clients in it, which `cargo xtask setup` made for this tree and not for the copy.
+fn python() -> PathBuf {
+    std::env::var_os("OCSPRY_TEST_PYTHON").map_or_else(
+        || setup::python_environment().join("bin/python3"),
+        PathBuf::from,
+    )
 }
 
 /// Ends cargo and the test binary, which share a process group.

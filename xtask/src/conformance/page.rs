@@ -13,7 +13,7 @@ use super::vectors::{RUNNER, Vector};
 
 /// The page.
 pub(crate) const PAGE: &str = "docs/conformance.md";
-/// The sections in which nothing that MUST be done may be open.
+/// The sections in which nothing that MUST or SHOULD be done may be open.
 pub(crate) const SECTIONS_NOW: std::ops::RangeInclusive<u8> = 1..=12;
 
 /// Each rule with what is known of it, in the rules' order.
@@ -269,7 +269,7 @@ const HEAD: &str = "\
 # Conformance: where each rule stands
 
 Made by `cargo xtask conformance` from the results of the tests; do not edit. `cargo xtask ci` compares it with its own run and
-fails on a difference, and on a MUST of sections 1 to 12 that is open. The rules: [conformance-rules.md](conformance-rules.md).
+fails on a difference, and on a MUST or SHOULD of sections 1 to 12 that is open. The rules: [conformance-rules.md](conformance-rules.md).
 A rule is *proved* when a test or a vector that is a request names it, and all that name it pass; *deviation*, *due* and *not offered* stand, with the reason,
 in `conformance/exceptions.toml`. For each proved MUST of sections 1 to 12, `conformance/mutants/` holds a defect in the shipped
 code that turns its test red; `cargo xtask conformance --mutants` shows it.

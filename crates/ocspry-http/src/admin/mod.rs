@@ -12,6 +12,7 @@ mod status;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -77,8 +78,15 @@ impl Admin {
         let thread = std::thread::Builder::new()
             .name("ocspry-admin".to_owned())
             .spawn(move || {
-                for listener in listeners {
-                    runtime.block_on(serve(listener, &state, stopped.clone()));
+                // Panics of pages end in `serve`; one that comes here would leave a program that nobody can look into.
+                let served = catch_unwind(AssertUnwindSafe(|| {
+                    for listener in listeners {
+                        runtime.block_on(serve(listener, &state, stopped.clone()));
+                    }
+                }));
+                if served.is_err() {
+                    tracing::error!("the admin listener panicked: the process stops");
+                    std::process::abort()
                 }
             })?;
         Ok(Admin {

@@ -2,7 +2,8 @@
 //! publishes what it knows of the issuers after each look.  To: `status`, `metrics`, `/readyz`.
 //!
 //! Whole values are swapped in and read without a lock.  What a request could see (tables, signers) is read from the
-//! issuers themselves, so that a page is never older than an answer.
+//! issuers themselves, so that a page is as new as an answer; only in the middle of a reload it may still show an issuer that
+//! has just been replaced.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -58,7 +58,8 @@ fn source(state: &AdminState, report: &IssuerReport, now: Time) -> Value {
             "entries": table.entry_count(),
             "this_update": window.this_update.to_string(),
             "next_update": window.next_update.to_string(),
-            "seconds_left": window.next_update.seconds_since(now),
+            // By window-max, if that ends answers before the list does.
+            "seconds_left": report.issuer.policy().source_end(window).seconds_since(now),
         })
     });
     json!({
@@ -76,7 +77,7 @@ fn signer(report: &IssuerReport, now: Time) -> Value {
                 CredentialKind::Delegated => "delegated",
             },
             "subject": display_name(credential.certificate().view().subject),
-            "algorithm": credential.signer().algorithm().name(),
+            "algorithm": credential.algorithm().name(),
             "not_after": credential.not_after().to_string(),
             "seconds_left": credential.not_after().seconds_since(now),
         })

@@ -7,7 +7,7 @@
 use crate::DerError;
 use crate::der::read::AlgorithmParameters;
 use crate::der::{Reader, Tlv, tag};
-use crate::x509::{SignatureAlgorithm, SubjectPublicKeyInfo};
+use crate::x509::SignatureAlgorithm;
 
 /// A client's list, best first; may be empty.
 #[derive(Clone, Debug)]
@@ -67,15 +67,16 @@ impl<'a> PreferredSignatureAlgorithm<'a> {
         })
     }
 
-    /// May a key of this kind make the signature?  A client that names no kind takes any.
-    pub fn admits_key(&self, key: &SubjectPublicKeyInfo<'_>) -> bool {
+    /// May a key of this kind make the signature?  `key_algorithm` and `curve` are content octets of OIDs, as in
+    /// [`SubjectPublicKeyInfo`](crate::x509::SubjectPublicKeyInfo); a client that names no kind takes any.
+    pub fn admits_key(&self, key_algorithm: &[u8], curve: Option<&[u8]>) -> bool {
         match self.public_key {
             None => true,
             Some((algorithm, parameters)) => {
-                algorithm == key.algorithm
+                algorithm == key_algorithm
                     && match parameters {
                         AlgorithmParameters::Absent | AlgorithmParameters::Null => true,
-                        AlgorithmParameters::Oid(curve) => key.curve == Some(curve),
+                        AlgorithmParameters::Oid(named) => curve == Some(named),
                         AlgorithmParameters::Other => false,
                     }
             }
@@ -151,17 +152,11 @@ mod tests {
             push(&mut der, tag::OID, oid);
             der
         };
-        let key = SubjectPublicKeyInfo {
-            der: &[],
-            algorithm: oid::EC_PUBLIC_KEY,
-            curve: Some(oid::P256),
-            key_bits: &[],
-        };
         let ecdsa = SignatureAlgorithm::EcdsaSha256.der();
         let admits = |named: KeyAlgorithm<'_>| {
             let der = value(&[(ecdsa, Some(named))]);
             let entry = read(&der).unwrap().iter().next().unwrap();
-            entry.admits_key(&key)
+            entry.admits_key(oid::EC_PUBLIC_KEY, Some(oid::P256))
         };
         assert!(admits((oid::EC_PUBLIC_KEY, &[])));
         assert!(admits((oid::EC_PUBLIC_KEY, &curve(oid::P256))));

@@ -82,7 +82,7 @@ pub(crate) fn serve(
     let pool = assemble::start_signing_pool(processors)
         .context("the signing threads cannot be started")?;
     // Lists and keys are watched before they are read; what was read above is compared at the first look.
-    let watch = control::watch(&origin, &config, &bell);
+    let watch = control::watch(&config, &bell);
     let now = clock.now();
     let Assembly {
         responder,

@@ -343,7 +343,14 @@ impl Checker<'_> {
                 return None;
             }
         };
-        if address.port() != 0 && ocsp.contains(&address) {
+        // A wildcard takes every address of its port.
+        let overlaps = |other: &SocketAddr| {
+            other.port() == address.port()
+                && (other.ip() == address.ip()
+                    || other.ip().is_unspecified()
+                    || address.ip().is_unspecified())
+        };
+        if address.port() != 0 && ocsp.iter().any(overlaps) {
             let text_again = text.get_ref().clone();
             self.problem(text.span(), ConfigError::AdminOnOcsp { text: text_again });
         }
@@ -659,8 +666,12 @@ impl Checker<'_> {
         let mut seen: HashMap<(&[u8], &[u8]), &str> = HashMap::new();
         for (place, issuer) in issuers {
             let view = issuer.certificate.view();
-            if let Some(other) = seen.insert((view.subject, view.public_key.key_bits), &issuer.name)
-            {
+            let names = issuer.other_names.iter().map(Vec::as_slice);
+            let names = std::iter::once(view.subject).chain(names);
+            let other = names
+                .filter_map(|name| seen.insert((name, view.public_key.key_bits), &issuer.name))
+                .find(|other| *other != issuer.name);
+            if let Some(other) = other {
                 self.problems.push(Problem::at(
                     place.clone(),
                     ConfigError::SameIssuer {

@@ -88,6 +88,13 @@ pub(crate) enum ConfigError {
     /// A certificate that the CA did not sign.
     #[error("the certificate {subject} in {} was not signed by this CA's key", path.display())]
     NotIssuedHere { path: PathBuf, subject: String },
+    /// A certificate that the CA signed under another name.
+    #[error("the certificate in {} names its issuer {issuer}, not {ca}", path.display())]
+    OtherName {
+        path: PathBuf,
+        issuer: String,
+        ca: String,
+    },
     /// Two issuers that would answer for CAs that nobody knows.
     #[error("`unknown-issuer` is `unknown` here and in issuer `{other}`")]
     TwoForUnknown { other: String },
@@ -218,6 +225,10 @@ impl ConfigError {
             }
             ConfigError::NotIssuedHere { path: _, subject: _ } => Some(
                 "name certificates that this CA issued and that spell its name in another way".to_owned(),
+            ),
+            ConfigError::OtherName { path: _, issuer: _, ca: _ } => Some(
+                "only another spelling of the same name belongs here; a CA of another name is an issuer of its own"
+                    .to_owned(),
             ),
             ConfigError::TwoForUnknown { other: _ } => Some("leave it to one of them".to_owned()),
             ConfigError::Address { text: _, suggestion } => Some(match suggestion {

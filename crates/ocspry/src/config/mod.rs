@@ -55,14 +55,6 @@ impl ConfigOrigin {
         }
     }
 
-    /// The configuration file, where there is one: a change of it is a reload.
-    pub(crate) fn file(&self) -> Option<&Path> {
-        match self {
-            ConfigOrigin::File { path, flags: _ } => Some(path),
-            ConfigOrigin::Flags(_) => None,
-        }
-    }
-
     /// Reads and checks everything anew.
     ///
     /// # Errors

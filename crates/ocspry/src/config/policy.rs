@@ -201,6 +201,12 @@ impl Checker<'_> {
                         view.signature,
                     );
                     match verified {
+                        // Texts without their string types.  A renamed CA is two issuers (CID-17).
+                        Ok(()) if display_name(view.issuer) != display_name(ca.subject) => {
+                            let (issuer, ca) =
+                                (display_name(view.issuer), display_name(ca.subject));
+                            self.problem(place, ConfigError::OtherName { path, issuer, ca });
+                        }
                         Ok(()) => names.push(view.issuer.to_vec()),
                         Err(_) => {
                             let subject = display_name(view.subject);

@@ -205,7 +205,23 @@ fn misplaced(key: &str, known: &[String]) -> Option<&'static str> {
         }
         "admin" if at_the_top => Some("it belongs under `[listen]`"),
         "issuers" | "ca" if at_the_top => Some("write one table `[issuer.NAME]` for each CA"),
-        "validity" | "next-update" | "nonce" if at_the_top => {
+        "validity"
+        | "next-update"
+        | "window-max"
+        | "nonce"
+        | "unable"
+        | "unknown-issuer"
+        | "absent"
+        | "never-issued"
+        | "also-named-in"
+        | "responder-id"
+        | "embedded-certificates"
+        | "cert-ids-max"
+        | "cert-id-hashes"
+        | "archive-cutoff"
+        | "signature-hash-min"
+            if at_the_top =>
+        {
             Some("it belongs under `[issuer.NAME]`")
         }
         "cache-ttl" => Some("the key is `check-interval`, at the top of the file"),

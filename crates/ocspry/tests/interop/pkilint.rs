@@ -46,7 +46,8 @@ pub(crate) fn classes() -> Vec<String> {
 }
 
 #[test]
-fn pkilint_finds_nothing_in_any_class_of_answer_and_does_find_a_window_that_runs_backwards() {
+fn rsp_12_pkilint_finds_nothing_in_any_class_of_answer_and_does_find_a_window_that_runs_backwards()
+{
     const VERSION: &str = "import importlib.metadata as m; print('pkilint', m.version('pkilint'))";
     let Some(version) = Peer::Python.version(&["-c", VERSION]) else {
         return;

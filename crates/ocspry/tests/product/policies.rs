@@ -1,9 +1,9 @@
 //! The choices of an issuer in the configuration file, seen by a client: each word of each key, and what is refused.
 
-use crate::site::{CONFIGURATION, GOOD, REVOKED, Site};
+use crate::site::{CONFIGURATION, GOOD, REVOKED, Site, says_revoked};
 use ocspry_testkit::{
-    Authority, CrlSpec, HttpClient, KeyKind, OcspryProcess, Reply, RequestSpec, TestKey, cert_id,
-    extension, pem,
+    Authority, CertificateSpec, CrlSpec, HttpClient, KeyKind, OcspryProcess, Reply, RequestSpec,
+    TestKey, cert_id, extension, pem,
 };
 use ocspry_wire::der::{oid, tag, write};
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus, HashAlgorithm, OcspResponse, ResponderId};
@@ -253,6 +253,60 @@ fn cid_14_a_ca_is_found_under_the_name_as_a_certificate_spells_it() {
     assert_eq!(checked.code, Some(1), "{checked:?}");
     assert!(
         checked.stderr.contains("was not signed by this CA's key"),
+        "{checked:?}"
+    );
+}
+
+#[test]
+fn a_certificate_that_spells_the_ca_otherwise_is_followed_and_is_no_reason_to_reload_for_ever() {
+    // The first of two issuers names it, so that it stands in the middle of the files that are followed.
+    let site = Site::new();
+    let second = Authority::root("Second CA", KeyKind::P256);
+    site.write("second.pem", second.certificate_pem());
+    site.write("second.key", second.key.pkcs8_pem());
+    site.write("second.crl", second.crl(&CrlSpec::new(1)));
+    let text = format!(
+        "{CONFIGURATION}also-named-in = [\"server.pem\"]\n\n[issuer.second]\ncertificate = \"second.pem\"\n\
+         status = [{{ crl = \"second.crl\" }}]\nresponder = {{ ca-key = \"second.key\" }}\n"
+    );
+    site.write("ocspry.toml", text);
+    let process = site.ocspry().args(["serve", "-c", "ocspry.toml"]).start();
+    assert_eq!(site.status(&process, GOOD), CertStatus::Good);
+    // A CRL that comes is noticed by a look of its own; by then an endless reload would have said so many times.
+    site.write_crl(&site.first_crl().revoke(GOOD, None));
+    site.ask_until(&process, GOOD, crate::site::NOTICE_WAIT_MAX, says_revoked);
+    assert!(
+        !process.log().contains("everything is read again"),
+        "{}",
+        process.log()
+    );
+    let another = site.ca.server("another.example", &[0x11]);
+    site.replace("server.pem", pem("CERTIFICATE", &another));
+    process.wait_for_log("everything is read again", crate::site::NOTICE_WAIT_MAX);
+}
+
+#[test]
+fn cid_17_a_renamed_ca_is_an_issuer_of_its_own() {
+    let site = Site::new();
+    let key = TestKey::from_pkcs8_der(&site.ca.key.pkcs8_der(), KeyKind::P256);
+    let mut spec = CertificateSpec::authority("The same CA, renamed");
+    spec.serial = Some(vec![0x22]);
+    let renamed = Authority::root_from(&spec, key);
+    site.write(
+        "of-renamed.pem",
+        pem("CERTIFICATE", &renamed.server("x.example", GOOD)),
+    );
+    site.write(
+        "ocspry.toml",
+        format!("{CONFIGURATION}also-named-in = [\"of-renamed.pem\"]\n"),
+    );
+    let checked = site
+        .ocspry()
+        .args(["config", "check", "-c", "ocspry.toml"])
+        .run();
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    assert!(
+        checked.stderr.contains("not CN=Site Intermediate"),
         "{checked:?}"
     );
 }
