@@ -746,8 +746,9 @@ impl ModelIssuer {
             for entry in preferred.iter().take(16) {
                 let fits = |signer: &&usize| {
                     let credential = &credentials[**signer];
+                    let key = credential.certificate().view().public_key;
                     entry.signature_algorithm == Some(credential.algorithm())
-                        && entry.admits_key(&credential.certificate().view().public_key)
+                        && entry.admits_key(key.algorithm, key.curve)
                 };
                 if let Some(signer) = self.signers.iter().find(fits) {
                     return Some((*signer, credentials[*signer].algorithm()));

@@ -82,7 +82,11 @@ pub fn compare_request(input: &[u8]) -> Result<Agreement, String> {
     match (ours, theirs) {
         (Err(_), Err(_)) => Ok(Agreement::BothRefuse),
         (Ok(ours), Ok(theirs)) => {
-            let broken = rules_broken_by_request(&theirs, input);
+            let mut broken = rules_broken_by_request(&theirs, input);
+            if has_wide_arc(input) {
+                // A list of algorithms that they cannot read is none by their reading.
+                broken.retain(|rule| *rule != Strictness::ExtensionValue);
+            }
             if !broken.is_empty() {
                 return Err(format!("we accept it in spite of {broken:?}"));
             }
@@ -242,7 +246,7 @@ impl Broken {
 
     fn preferred(&mut self, value: &[u8]) {
         let Ok(entries) = rasn::der::decode::<Vec<TheirPreference>>(value) else {
-            return self.when(!has_wide_arc(value), Strictness::ExtensionValue);
+            return self.when(true, Strictness::ExtensionValue);
         };
         let is_the_same = rasn::der::encode(&entries).is_ok_and(|again| again == value);
         self.when(!is_the_same, Strictness::ExtensionValue);
@@ -554,17 +558,44 @@ fn inner(value: Option<&[u8]>) -> Option<Vec<u8>> {
     Some(element.value.to_vec())
 }
 
-/// As the input, but a request less the requestor's name and signature, which we do not open (RFC 9919 §3.1.2).
+/// As the input, but a request less the requestor's name and certificates, which we do not open (RFC 9919 §3.1.2).
 fn request_without_closed_parts(input: &[u8]) -> Result<Vec<u8>, DerError> {
     let outer = elements(whole(input, tag::SEQUENCE)?)?;
-    let tbs = *outer.first().ok_or(NOT_THERE)?;
-    let mut fields = elements(tbs)?;
-    fields.retain(|field| field.tag != tag::context(1));
     let mut der = Vec::new();
-    push_nested(&mut der, tag::SEQUENCE, |out| {
-        push(out, tbs.tag, &concatenated(&fields));
-    });
-    Ok(der)
+    for (place, part) in outer.iter().enumerate() {
+        let mut fields;
+        if place == 0 {
+            fields = elements(*part)?;
+            fields.retain(|field| !is_one_element(field));
+            push(&mut der, part.tag, &concatenated(&fields));
+        } else {
+            let signature = part.only(tag::SEQUENCE)?;
+            fields = elements(signature)?;
+            fields.retain(|field| !holds_certificates(field));
+            push_nested(&mut der, part.tag, |out| {
+                push(out, signature.tag, &concatenated(&fields));
+            });
+        }
+    }
+    let mut request = Vec::new();
+    push(&mut request, tag::SEQUENCE, &der);
+    Ok(request)
+}
+
+/// `[1] EXPLICIT` around one element, as the requestor's name stands.
+fn is_one_element(field: &Tlv<'_>) -> bool {
+    field.tag == tag::context(1) && elements(*field).is_ok_and(|inside| inside.len() == 1)
+}
+
+/// `[0] EXPLICIT SEQUENCE OF` what could be certificates.
+fn holds_certificates(field: &Tlv<'_>) -> bool {
+    let are_sequences =
+        |list: Vec<Tlv<'_>>| list.iter().all(|element| element.tag == tag::SEQUENCE);
+    field.tag == tag::context(0)
+        && field
+            .only(tag::SEQUENCE)
+            .and_then(elements)
+            .is_ok_and(are_sequences)
 }
 
 /// As the input, but a response less the certificates, and with an empty name for a responder: neither is opened by its decoder.
@@ -578,13 +609,16 @@ fn response_without_closed_parts(input: &[u8]) -> Result<Vec<u8>, DerError> {
         return Err(NOT_THERE);
     };
     let basic = elements(response.only(tag::SEQUENCE)?)?;
-    let [response_data, algorithm, signature, ..] = basic[..] else {
+    let [response_data, signature_and_more @ ..] = &basic[..] else {
         return Err(NOT_THERE);
     };
-    let mut data = elements(response_data)?;
+    let mut signature_and_more = signature_and_more.to_vec();
+    signature_and_more.retain(|field| !holds_certificates(field));
+    let mut data = elements(*response_data)?;
     let empty_name = [tag::context(1), 2, tag::SEQUENCE, 0];
     if let Some(responder) = data.first_mut()
         && responder.tag == tag::context(1)
+        && responder.only(tag::SEQUENCE).is_ok()
     {
         responder.der = &empty_name;
     }
@@ -597,8 +631,7 @@ fn response_without_closed_parts(input: &[u8]) -> Result<Vec<u8>, DerError> {
                 push_nested(out, response.tag, |out| {
                     push_nested(out, tag::SEQUENCE, |out| {
                         push(out, response_data.tag, &concatenated(&data));
-                        out.extend_from_slice(algorithm.der);
-                        out.extend_from_slice(signature.der);
+                        out.extend_from_slice(&concatenated(&signature_and_more));
                     });
                 });
             });

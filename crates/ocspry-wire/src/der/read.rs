@@ -315,7 +315,9 @@ impl<'a> Tlv<'a> {
             (tag::NULL, []) => Ok((oid, AlgorithmParameters::Null)),
             (tag::NULL, _) => Err(parameters.error(DerErrorKind::Value)),
             (tag::OID, curve) => Ok((oid, AlgorithmParameters::Oid(curve))),
-            (tag::END_OF_CONTENTS, _) => Err(parameters.error(DerErrorKind::UnexpectedTag)),
+            (identifier, _) if identifier & !tag::CONSTRUCTED == tag::END_OF_CONTENTS => {
+                Err(parameters.error(DerErrorKind::UnexpectedTag))
+            }
             _ => Ok((oid, AlgorithmParameters::Other)),
         }
     }

@@ -1,5 +1,7 @@
 //! The identifier octets this project meets (X.690 §8.1.2); single-octet tags only.
 
+/// The bit of an identifier octet that says: made of other elements.
+pub const CONSTRUCTED: u8 = 0x20;
 /// The end of an indefinite length: in BER only (X.690 §8.1.5).
 pub const END_OF_CONTENTS: u8 = 0x00;
 /// BOOLEAN.
