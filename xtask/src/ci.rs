@@ -101,7 +101,12 @@ pub(crate) fn nightly(steps: &mut Steps) -> Result<()> {
         )
     })?;
     steps.run("test: release profile", || {
-        command("cargo", &["test", "--workspace", "--release"])
+        // As in `ci`: a test whose peer is missing fails.
+        status_of(
+            Command::new("cargo")
+                .args(["test", "--workspace", "--release"])
+                .env("CI", "true"),
+        )
     })?;
     conformance::try_mutants(steps, &[])?;
     fuzz::run_each(steps, FUZZ_SECONDS_NIGHTLY)?;

@@ -1,7 +1,8 @@
 //! What became of a request: one table from outcome to OCSP status to label.
 //!
 //! From: `responder::answer`.  To: the listener, which counts and logs each request once (STYLE §3, Errors).  Every
-//! outcome travels in HTTP 200 (RFC 6960 App. A.2): HTTP errors are for things that are not OCSP at all.
+//! outcome travels in HTTP 200 (RFC 6960 App. A.2): HTTP errors are for things that are not OCSP at all, and for
+//! `tryLater` where the operator wants 503 in its place ([`UnablePolicy::Http503`](crate::UnablePolicy::Http503)).
 //! [`OutcomeKind`] is the closed set of words that logs and metrics use.
 
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus};
@@ -14,7 +15,7 @@ use crate::response::Limit;
 pub enum Outcome {
     /// A signed answer.
     Signed(SignedStatus),
-    /// One of the five error bodies.
+    /// One of the five error bodies, or HTTP 503 in place of `tryLater`.
     Refused(Refusal),
 }
 

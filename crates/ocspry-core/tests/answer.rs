@@ -4,7 +4,9 @@ mod fixture;
 
 use fixture::{Fixture, SERIAL_GOOD, SERIAL_ON_HOLD, SERIAL_REVOKED, answer, answer_at, noon};
 use ocspry_core::{Answer, Limit, NoncePolicy, Outcome, Policy, Refusal, SignedStatus};
-use ocspry_testkit::{Authority, KeyKind, Reply, RequestSpec, cert_id, extension, nonce_extension};
+use ocspry_testkit::{
+    Authority, KeyKind, Reply, RequestSpec, cert_id, extension, nonce_extension, sequence,
+};
 use ocspry_wire::ocsp::{CertStatus, CrlReason, ErrorStatus, HashAlgorithm, RevokedInfo};
 use std::time::Duration;
 
@@ -177,21 +179,26 @@ fn cid_11_cid_16_cid_17_err_11_sta_08_an_issuer_is_matched_by_name_and_key_under
         wrong[2 + 11 + 2] ^= 1;
         wrong
     };
-    let mut sha256_values_called_sha1 = cert_id(HashAlgorithm::Sha256, &fixture.ca, SERIAL_GOOD);
-    let place = sha256_values_called_sha1
-        .windows(9)
-        .position(|window| window == ocspry_wire::der::oid::SHA256)
-        .expect("the identifier of SHA-256");
-    sha256_values_called_sha1[place + 8] = 0x04; // SHA-224
+    let (sha1, sha256) = (HashAlgorithm::Sha1, HashAlgorithm::Sha256);
     for asked in [
         cert_id(HashAlgorithm::Sha1, &same_name, SERIAL_GOOD),
         same_key_other_name,
-        sha256_values_called_sha1,
+        misnamed(&fixture, sha1, sha256),
+        misnamed(&fixture, sha256, sha1),
     ] {
         let (reply, outcome) = answer(&fixture, &RequestSpec::one(asked).der());
         assert!(matches!(reply, Answer::Error(ErrorStatus::Unauthorized)));
         assert_eq!(outcome, Outcome::Refused(Refusal::UnknownIssuer));
     }
+}
+
+/// A CertID with the values of one hash algorithm and the name of another.
+fn misnamed(fixture: &Fixture, values: HashAlgorithm, name: HashAlgorithm) -> Vec<u8> {
+    let values = cert_id(values, &fixture.ca, SERIAL_GOOD);
+    let name = cert_id(name, &fixture.ca, SERIAL_GOOD);
+    // Behind the header of the CertID: the AlgorithmIdentifier, its own header in front.
+    let end = |cert_id: &[u8]| 4 + usize::from(cert_id[3]);
+    sequence(&[&name[2..end(&name)], &values[end(&values)..]])
 }
 
 #[test]

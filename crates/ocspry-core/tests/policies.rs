@@ -12,8 +12,8 @@ use ocspry_core::{
     UnknownIssuerPolicy,
 };
 use ocspry_testkit::{
-    Authority, CertificateSpec, KeyKind, Reply, RequestSpec, TestKey, cert_id, extension,
-    nonce_extension,
+    Authority, CertificateSpec, KeyKind, Reply, RequestSpec, TestKey, cert_id, nonce_extension,
+    preferring,
 };
 use ocspry_wire::Time;
 use ocspry_wire::der::{oid, tag, write};
@@ -446,17 +446,6 @@ fn tim_10_the_window_is_capped_with_both_ends_counted() {
             ..
         }
     ));
-}
-
-/// PreferredSignatureAlgorithms with these entries, as an extension.
-fn preferring(algorithms: &[&[u8]]) -> Vec<u8> {
-    let mut list = Vec::new();
-    write::push_nested(&mut list, tag::SEQUENCE, |out| {
-        for algorithm in algorithms {
-            write::push(out, tag::SEQUENCE, algorithm);
-        }
-    });
-    extension(oid::OCSP_PREFERRED_SIGNATURE_ALGORITHMS, false, &list)
 }
 
 fn signed_with(fixture: &Fixture, preferred: Option<&[&[u8]]>) -> SignatureAlgorithm {

@@ -1,8 +1,8 @@
 //! One HTTP request: the OCSP request out of it, the answer into the response.  From: `connection`.  To: `core::responder`
 //! and back, by way of `get_path` (GET) and `headers`.
 //!
-//! OCSP errors are answers and travel in HTTP 200 (RFC 6960 §A.2); HTTP errors are for what is not OCSP at all.  There are no
-//! redirects, and the path does not matter, but for `/healthz`.
+//! OCSP errors are answers and travel in HTTP 200 (RFC 6960 §A.2); HTTP errors are for what is not OCSP at all, and 503 stands in
+//! for `tryLater` where the operator wants it (`Answer::Unavailable`).  There are no redirects, and the path does not matter, but for `/healthz`.
 
 use crate::counts::{HttpRefusal, MethodKind, RequestOutcome};
 use crate::deadlines::{Deadline, Phase};

@@ -37,6 +37,8 @@ pub struct CrlEntrySpec {
     pub revocation_time: Time,
     /// reasonCode; None = absent.
     pub reason: Option<CrlReason>,
+    /// Where there is no reason: reasonCode unspecified(0), which should be absent, is written out.
+    pub says_unspecified: bool,
     /// invalidityDate; None = absent.
     pub invalidity_date: Option<Time>,
     /// A critical extension of the entry that nobody knows.
@@ -62,6 +64,7 @@ impl CrlSpec {
             serial: serial.to_vec(),
             revocation_time: now().plus_seconds(-3600),
             reason,
+            says_unspecified: false,
             invalidity_date: None,
             unknown_critical_extension: false,
         });
@@ -120,8 +123,9 @@ impl CrlSpec {
 impl CrlEntrySpec {
     fn der(&self) -> Vec<u8> {
         let mut extensions = Vec::new();
-        if let Some(reason) = self.reason {
-            let value = element(tag::ENUMERATED, &[reason.code()]);
+        let unspecified = self.says_unspecified.then_some(0);
+        if let Some(code) = self.reason.map(CrlReason::code).or(unspecified) {
+            let value = element(tag::ENUMERATED, &[code]);
             extensions.extend(extension(known::REASON_CODE, false, &value));
         }
         if let Some(date) = self.invalidity_date {

@@ -6,14 +6,14 @@ use ocspry_wire::Time;
 use ocspry_wire::der::{tag, write};
 
 /// One element.
-pub(crate) fn element(identifier: u8, content: &[u8]) -> Vec<u8> {
+pub fn element(identifier: u8, content: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     write::push(&mut out, identifier, content);
     out
 }
 
 /// A SEQUENCE of the given elements.
-pub(crate) fn sequence(elements: &[&[u8]]) -> Vec<u8> {
+pub fn sequence(elements: &[&[u8]]) -> Vec<u8> {
     element(tag::SEQUENCE, &elements.concat())
 }
 

@@ -89,6 +89,19 @@ pub fn nonce_extension(octets: &[u8]) -> Vec<u8> {
     )
 }
 
+/// PreferredSignatureAlgorithms (RFC 6960 §4.4.7) that names these AlgorithmIdentifiers, first the one liked best.
+pub fn preferring(algorithms: &[&[u8]]) -> Vec<u8> {
+    let list: Vec<u8> = algorithms
+        .iter()
+        .flat_map(|algorithm| sequence(&[algorithm]))
+        .collect();
+    extension(
+        known::OCSP_PREFERRED_SIGNATURE_ALGORITHMS,
+        false,
+        &element(tag::SEQUENCE, &list),
+    )
+}
+
 /// Any extension: identifier (content octets), criticality, value.
 pub fn extension(identifier: &[u8], critical: bool, value: &[u8]) -> Vec<u8> {
     crate::encode::extension(identifier, critical, value)

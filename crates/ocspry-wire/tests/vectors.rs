@@ -124,6 +124,10 @@ fn openssl_still_reads_the_vectors_as_their_headers_say() {
         }
     };
     if !version.starts_with("OpenSSL 3.0.") {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "the headers speak of openssl 3.0, this is {version}"
+        );
         eprintln!("skipped: the headers speak of openssl 3.0, this is {version}");
         return;
     }

@@ -32,6 +32,8 @@ pub(crate) struct Mutant {
     /// `lib`, `bin`, or `test:NAME`.
     target: String,
     test: String,
+    /// With the defect the test never ends, instead of failing.
+    hangs: bool,
     /// Where it is written, for complaints.
     written_in: String,
 }
@@ -94,6 +96,10 @@ impl Mutant {
         if let Some(unknown) = entry.keys().find(|key| !KEYS.contains(&key.as_str())) {
             bail!("`{unknown}` is no key of a mutant");
         }
+        let hangs = match entry.get("hangs") {
+            None => false,
+            Some(value) => value.as_bool().context("`hangs` is true or false")?,
+        };
         Ok(Mutant {
             rule: text("rule")?,
             file: text("file")?,
@@ -102,6 +108,7 @@ impl Mutant {
             package: text("package")?,
             target: text("target")?,
             test: text("test")?,
+            hangs,
             written_in: format!("{FOLDER}/{written_in}"),
         })
     }
@@ -132,13 +139,16 @@ impl Mutant {
                 self.test, self.target, self.package
             ));
         };
-        let names_the_rule = rules.named_by(test.function()).contains(&self.rule)
-            || (test.function() == RUNNER
-                && vectors
-                    .iter()
-                    .any(|vector| vector.rules.contains(&self.rule)));
-        if !names_the_rule {
-            return says(format!("the test {} does not name the rule", self.test));
+        if !test.passed {
+            return says(format!("the test {} does not pass as it is", self.test));
+        }
+        let a_vector_proves = vectors
+            .iter()
+            .any(|vector| vector.proves && vector.rules.contains(&self.rule));
+        let proves = rules.named_by(test.function()).contains(&self.rule)
+            || (test.function() == RUNNER && a_vector_proves);
+        if !proves {
+            return says(format!("the test {} does not prove the rule", self.test));
         }
         None
     }
@@ -210,13 +220,7 @@ pub(crate) fn try_all(steps: &mut Steps, mutants: &[Mutant]) -> Result<()> {
             fs::write(&path, original)
                 .with_context(|| format!("cannot restore {}", path.display()))?;
             let verdict = verdict?;
-            let word = match verdict {
-                Verdict::Failed => "red",
-                Verdict::Hung => "red (hung)",
-                Verdict::Passed => "SURVIVED",
-                Verdict::NotBuilt => "DOES NOT COMPILE",
-                Verdict::NotFound => "NO SUCH TEST",
-            };
+            let word = verdict.word(mutant.hangs);
             println!(
                 "{:<6}  {word:<10}  {:>4} s  {}  {}",
                 mutant.rule,
@@ -224,7 +228,7 @@ pub(crate) fn try_all(steps: &mut Steps, mutants: &[Mutant]) -> Result<()> {
                 mutant.file,
                 mutant.test
             );
-            if !matches!(verdict, Verdict::Failed | Verdict::Hung) {
+            if !verdict.is_noticed(mutant.hangs) {
                 wrong.push(format!("{} ({}): {word}", mutant.rule, mutant.written_in));
             }
         }
@@ -240,12 +244,56 @@ pub(crate) fn try_all(steps: &mut Steps, mutants: &[Mutant]) -> Result<()> {
 /// How a run of tests ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
+    /// Each of them, by name.
     Passed,
+    /// One of them, by name.
     Failed,
-    /// Still running after [`RUN_MAX`]: noticed, if not by an assertion.
+    /// Still running after [`RUN_MAX`].
     Hung,
     NotBuilt,
     NotFound,
+    /// The run itself failed, without a word about the test: out of memory, a full disk, cargo.
+    Broke,
+}
+
+impl Verdict {
+    /// What the output says of these tests; an exit code alone says nothing about them.
+    fn of_output(text: &str, tests: &BTreeSet<&str>, ended_well: bool) -> Verdict {
+        let says = |test: &&str, word: &str| {
+            let line = format!("test {test} ... {word}");
+            text.lines().any(|said| said == line)
+        };
+        if tests.iter().any(|test| says(test, "FAILED")) {
+            Verdict::Failed
+        } else if !ended_well {
+            Verdict::Broke
+        } else if tests.iter().all(|test| says(test, "ok")) {
+            Verdict::Passed
+        } else {
+            Verdict::NotFound
+        }
+    }
+
+    /// Whether the test noticed the defect, which is to make it hang or not.
+    fn is_noticed(self, hangs: bool) -> bool {
+        match self {
+            Verdict::Failed => true,
+            Verdict::Hung => hangs,
+            Verdict::Passed | Verdict::NotBuilt | Verdict::NotFound | Verdict::Broke => false,
+        }
+    }
+
+    fn word(self, hangs: bool) -> &'static str {
+        match self {
+            Verdict::Failed => "red",
+            Verdict::Hung if hangs => "red (hung)",
+            Verdict::Hung => "HUNG",
+            Verdict::Passed => "SURVIVED",
+            Verdict::NotBuilt => "DOES NOT COMPILE",
+            Verdict::NotFound => "NO SUCH TEST",
+            Verdict::Broke => "RUN BROKE",
+        }
+    }
 }
 
 /// Builds the target that the mutant names and runs these tests of it.
@@ -292,20 +340,12 @@ fn run_tests(copy: &Path, mutant: &Mutant, tests: &BTreeSet<&str>) -> Result<Ver
         }
         std::thread::park_timeout(Duration::from_millis(50));
     };
-    if !status.success() {
-        return Ok(Verdict::Failed);
-    }
-    let text =
-        fs::read_to_string(&output).with_context(|| format!("cannot read {}", output.display()))?;
-    let all_ran = tests.iter().all(|test| {
-        text.lines()
-            .any(|line| line == format!("test {test} ... ok"))
-    });
-    Ok(if all_ran {
-        Verdict::Passed
-    } else {
-        Verdict::NotFound
-    })
+    let text = fs::read(&output).with_context(|| format!("cannot read {}", output.display()))?;
+    Ok(Verdict::of_output(
+        &String::from_utf8_lossy(&text),
+        tests,
+        status.success(),
+    ))
 }
 
 /// The interpreter with the clients in it, which `cargo xtask setup` made for this tree and not for the copy.
@@ -318,11 +358,12 @@ fn python() -> PathBuf {
 
 /// Ends cargo and the test binary, which share a process group.
 fn end_group(run: &mut std::process::Child) -> Result<()> {
-    let group = format!("-{}", run.id());
-    Command::new("kill")
-        .args(["-KILL", "--", &group])
-        .status()
-        .context("cannot end a hanging test")?;
+    // The shell's own `kill`: the program of that name is not everywhere.
+    let line = format!("kill -s KILL -- -{}", run.id());
+    let ended = Command::new("sh").args(["-c", &line]).status();
+    if !ended.context("cannot start sh")?.success() {
+        bail!("cannot end a hanging test: `{line}` failed");
+    }
     run.wait().context("cannot wait for cargo")?;
     Ok(())
 }
@@ -379,7 +420,7 @@ fn remove_others(folder: &Path, copy: &Path, wanted: &BTreeSet<&str>) -> Result<
 /// Where the entries are.
 const FOLDER: &str = "conformance/mutants";
 const KEYS: &[&str] = &[
-    "rule", "file", "find", "replace", "package", "target", "test",
+    "rule", "file", "find", "replace", "package", "target", "test", "hangs",
 ];
 /// How long one test may run with a defect.
 const RUN_MAX: Duration = Duration::from_secs(120);
@@ -400,16 +441,25 @@ test = \"a::req_01_x\"
 ";
 
     fn complaint(entry: &str, test: &str) -> Option<String> {
+        complaint_beside(entry, test, true, &[])
+    }
+
+    fn complaint_beside(
+        entry: &str,
+        test: &str,
+        passed: bool,
+        vectors: &[Vector],
+    ) -> Option<String> {
         let page = "## 1. A\n\n| ID | R | L | S | T |\n| --- | --- | --- | --- | --- |\n| REQ-01 | a | MUST | b | c |\n";
         let rules = Rules::from_markdown(page).unwrap();
         let results = [TestResult {
             package: "ocspry-core".to_owned(),
             target: "test:answer".to_owned(),
             path: test.to_owned(),
-            passed: true,
+            passed,
         }];
         let mutant = &from_toml(entry, "a.toml").unwrap()[0];
-        mutant.complaint(&root(), &rules, &[], &results)
+        mutant.complaint(&root(), &rules, vectors, &results)
     }
 
     #[test]
@@ -429,7 +479,7 @@ test = \"a::req_01_x\"
             (
                 &good.replace("a::req_01_x", "a::x"),
                 "a::x",
-                "does not name",
+                "does not prove",
             ),
         ] {
             let said = complaint(entry, test).unwrap_or_default();
@@ -442,5 +492,37 @@ test = \"a::req_01_x\"
         assert!(from_toml(&ENTRY.replace("find =", "seek ="), "a").is_err());
         assert!(from_toml(&format!("{ENTRY}more = \"x\"\n"), "a").is_err());
         assert!(from_toml(&ENTRY.replace("[[mutant]]", "[[mutants]]"), "a").is_err());
+    }
+
+    #[test]
+    fn the_runner_proves_a_rule_only_by_a_request_and_a_test_that_fails_proves_none() {
+        let line = fs::read_to_string(root().join("clippy.toml")).unwrap();
+        let line = line.lines().next().unwrap();
+        let entry = ENTRY.replace("FIND", line).replace("a::req_01_x", RUNNER);
+        let said = |proves, passed| {
+            let vector = Vector {
+                name: "rfc/1/a".to_owned(),
+                rules: vec!["REQ-01".to_owned()],
+                proves,
+            };
+            complaint_beside(&entry, RUNNER, passed, &[vector]).unwrap_or_default()
+        };
+        assert_eq!(said(true, true), "");
+        assert!(said(false, true).contains("does not prove"));
+        assert!(said(true, false).contains("does not pass"));
+    }
+
+    #[test]
+    fn only_a_line_that_names_the_test_makes_it_red() {
+        let tests = BTreeSet::from(["a::req_01_x"]);
+        let of = |text: &str, ended_well| Verdict::of_output(text, &tests, ended_well);
+        assert_eq!(of("test a::req_01_x ... FAILED\n", false), Verdict::Failed);
+        assert_eq!(of("test a::req_01_x ... ok\n", true), Verdict::Passed);
+        assert_eq!(of("test b::req_01_x ... FAILED\n", false), Verdict::Broke);
+        assert_eq!(of("error: no space left\n", false), Verdict::Broke);
+        assert_eq!(of("test a::req_01_x ... ok\n", false), Verdict::Broke);
+        assert_eq!(of("running 0 tests\n", true), Verdict::NotFound);
+        assert!(Verdict::Hung.is_noticed(true) && !Verdict::Hung.is_noticed(false));
+        assert!(!Verdict::Broke.is_noticed(true));
     }
 }

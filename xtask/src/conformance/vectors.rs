@@ -1,7 +1,8 @@
 //! Which vector names which rule: the `rules:` line in the header of each file of vectors/.
 //!
-//! From: vectors/.  To: `page`.  Whether a vector holds is the result of one test, [`RUNNER`]: it reads all of them.  Only
-//! a request proves something about the responder: the others show how an answer, a list or a certificate is read.
+//! From: vectors/.  To: `page`.  Whether a vector of octets (`.txt`) holds is the result of one test, [`RUNNER`]: it reads
+//! all of them.  Only a request proves something about the responder: the others show how an answer, a list or a
+//! certificate is read.  What a client said over HTTP (`.http`) proves nothing by itself either: the tests that send it name the rules.
 
 use std::fs;
 use std::path::Path;
@@ -39,7 +40,10 @@ pub(crate) fn read_all(root: &Path) -> Result<Vec<Vector>> {
                 .path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "txt") {
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "txt" || extension == "http")
+            {
                 let text = fs::read_to_string(&path)
                     .with_context(|| format!("cannot read {}", path.display()))?;
                 let name = path
@@ -93,5 +97,13 @@ mod tests {
             rules_line("why: x\n\nrules: NON-01\n"),
             Vec::<String>::new()
         );
+    }
+
+    #[test]
+    fn what_a_client_said_over_http_is_read_too_and_proves_nothing_by_itself() {
+        let vectors = read_all(&crate::step::root()).unwrap();
+        let curl = vectors.iter().find(|vector| vector.name == "http/get/curl");
+        let curl = curl.expect("vectors/http/get/curl.http names rules");
+        assert!(curl.rules.contains(&"GET-02".to_owned()) && !curl.proves);
     }
 }

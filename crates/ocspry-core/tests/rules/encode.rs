@@ -2,23 +2,12 @@
 
 use crate::fixture::Fixture;
 use aws_lc_rs::digest::{Algorithm, digest};
-use ocspry_wire::der::{tag, write};
+use ocspry_testkit::{element, sequence};
+use ocspry_wire::der::tag;
 use ocspry_wire::x509::SubjectPublicKeyInfo;
 
 /// A private identifier: 1.3.6.1.4.1.99999.1.
 pub(crate) const PRIVATE: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x86, 0x8d, 0x1f, 0x01];
-
-/// One element.
-pub(crate) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    write::push(&mut out, tag, content);
-    out
-}
-
-/// A SEQUENCE of these elements.
-pub(crate) fn sequence(elements: &[&[u8]]) -> Vec<u8> {
-    element(tag::SEQUENCE, &elements.concat())
-}
 
 /// An AlgorithmIdentifier, with NULL or without parameters.
 pub(crate) fn algorithm(identifier: &[u8], with_null: bool) -> Vec<u8> {

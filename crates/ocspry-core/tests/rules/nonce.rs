@@ -1,6 +1,6 @@
 //! Nonces (RFC 9654).
 
-use crate::encode::{Parts, element};
+use crate::encode::Parts;
 use crate::fixture::{Fixture, SERIAL_GOOD};
 use crate::{ask, ask_octets, assert_refused, strict};
 use ocspry_testkit::{KeyKind, cert_id, extension, nonce_extension};

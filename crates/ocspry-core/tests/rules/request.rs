@@ -1,10 +1,12 @@
 //! What a request may hold beside its CertIDs, and what is made of octets that are none (RFC 6960 §2.3, §4.1).
 
-use crate::encode::{PRIVATE, Parts, algorithm, element, sequence, single};
+use crate::encode::{PRIVATE, Parts, algorithm, single};
 use crate::fixture::{Fixture, SERIAL_GOOD, SERIAL_REVOKED, answer};
 use crate::{ask, ask_octets, ask_one, assert_refused};
 use ocspry_core::{Answer, Limit, Refusal};
-use ocspry_testkit::{Authority, KeyKind, Reply, cert_id, extension, nonce_extension};
+use ocspry_testkit::{
+    Authority, KeyKind, Mutator, Reply, cert_id, element, extension, nonce_extension, sequence,
+};
 use ocspry_wire::Time;
 use ocspry_wire::der::{DerError, DerErrorKind, oid, tag};
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus, HashAlgorithm};
@@ -239,19 +241,9 @@ fn err_07_no_mutation_of_a_request_gets_anything_but_an_answer_or_an_error() {
         ..Parts::one(&asked)
     }
     .der();
-    let mut random = Random(0x0c59);
+    let mut mutator = Mutator::seeded(0x0c59);
     for round in 0..250 {
-        let mut mutated = request.clone();
-        for _ in 0..=random.below(3) {
-            let at = random.below(mutated.len());
-            match random.below(3) {
-                0 => mutated[at] ^= 1 << random.below(8),
-                1 => mutated.insert(at, random.below(256) as u8),
-                _ => {
-                    mutated.remove(at);
-                }
-            }
-        }
+        let mutated = mutator.mutate(&request);
         // Checked as a client would: structure, signer, signature.
         let reply = ask(&fixture, &mutated);
         if let Reply::Signed(signed) = reply {
@@ -264,18 +256,6 @@ fn err_07_no_mutation_of_a_request_gets_anything_but_an_answer_or_an_error() {
         }
     }
     assert_eq!(ask_one(&fixture, &request).status, CertStatus::Good);
-}
-
-/// Numbers that look random and are the same every time (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound as u64) as usize
-    }
 }
 
 /// One of each.

@@ -62,6 +62,7 @@ fn revocation_time_reason_and_invalidity_date_are_kept() {
         serial: vec![0x00, 0xff],
         revocation_time: revoked_at,
         reason: Some(CrlReason::KeyCompromise),
+        says_unspecified: false,
         invalidity_date: Some(invalid_since),
         unknown_critical_extension: false,
     }];

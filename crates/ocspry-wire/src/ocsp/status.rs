@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sta_03_sta_05_only_the_reasons_of_rfc_5280_that_may_be_answered_exist() {
+    fn sta_03_only_the_reasons_of_rfc_5280_that_may_be_answered_exist() {
         let known: Vec<u8> = (0..=u8::MAX)
             .filter(|code| CrlReason::from_code(*code).is_some())
             .collect();

@@ -92,6 +92,7 @@ fn sta_02_tim_04_tim_06_openssl_shows_the_times_and_the_reason_of_the_crl() {
         serial: REVOKED.to_vec(),
         revocation_time: now().plus_seconds(-100_000),
         reason: Some(CrlReason::CessationOfOperation),
+        says_unspecified: false,
         invalidity_date: None,
         unknown_critical_extension: false,
     });
@@ -148,7 +149,7 @@ fn rsp_06_openssl_asks_for_several_certificates_in_one_request() {
 }
 
 #[test]
-fn sta_02_sta_03_sta_04_sta_06_sta_07_every_reason_and_the_lack_of_one_reach_the_answer() {
+fn sta_02_sta_03_sta_04_sta_05_sta_06_sta_07_every_reason_and_the_lack_of_one_reach_the_answer() {
     let reasons = [
         None,
         Some(CrlReason::KeyCompromise),
@@ -165,6 +166,9 @@ fn sta_02_sta_03_sta_04_sta_06_sta_07_every_reason_and_the_lack_of_one_reach_the
     for (index, reason) in reasons.into_iter().enumerate() {
         crl = crl.revoke(&[0x20, index as u8], reason);
     }
+    // unspecified(0), written out, is as good as none.
+    crl = crl.revoke(&[0x21], None);
+    crl.entries.last_mut().unwrap().says_unspecified = true;
     crl.entries[1].invalidity_date = Some(now().plus_seconds(-40 * 86_400));
     site.write_crl(&crl);
     let process = site.serve().start();

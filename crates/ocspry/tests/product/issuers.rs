@@ -121,7 +121,7 @@ fn req_06_mca_01_files_of_two_cas_may_come_in_any_order() {
 }
 
 #[test]
-fn cid_16_sig_12_mca_02_two_cas_of_one_name_are_told_apart_by_their_keys() {
+fn cid_16_mca_02_two_cas_of_one_name_are_told_apart_by_their_keys() {
     let cas = TwoCas::new("Renewed CA", "Renewed CA");
     assert_each_ca_answers_for_itself(&cas, &SHUFFLED);
 }

@@ -239,7 +239,7 @@ fn sig_05_sig_06_a_certificate_that_may_not_answer_is_refused_in_a_plain_sentenc
 }
 
 #[test]
-fn sig_07_a_certificate_of_another_ca_or_another_key_of_the_same_name_is_refused() {
+fn sig_07_sig_12_a_certificate_of_another_ca_or_another_key_of_the_same_name_is_refused() {
     let site = Site::new();
     let stranger = Authority::root("Stranger", KeyKind::P256).responder(KeyKind::P256);
     site.write("ocsp.pem", stranger.certificate_pem());

@@ -3,9 +3,8 @@
 use crate::site::{CONFIGURATION, GOOD, REVOKED, Site, says_revoked};
 use ocspry_testkit::{
     Authority, CertificateSpec, CrlSpec, HttpClient, KeyKind, OcspryProcess, Reply, RequestSpec,
-    TestKey, cert_id, extension, pem,
+    TestKey, cert_id, pem, preferring,
 };
-use ocspry_wire::der::{oid, tag, write};
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus, HashAlgorithm, OcspResponse, ResponderId};
 use ocspry_wire::x509::SignatureAlgorithm;
 
@@ -153,16 +152,6 @@ fn a_hash_that_is_not_allowed_names_nobody() {
 fn alg_04_alg_11_a_preferred_algorithm_signs_and_others_keep_theirs() {
     let site = Site::with_keys(KeyKind::P256, KeyKind::Rsa2048);
     let process = serve(&site, "signature-hash-min = \"sha256\"");
-    let preferring = |algorithm: SignatureAlgorithm| {
-        let mut list = Vec::new();
-        write::push_nested(&mut list, tag::SEQUENCE, |out| {
-            write::push(out, tag::SEQUENCE, algorithm.der());
-        });
-        let preference = extension(oid::OCSP_PREFERRED_SIGNATURE_ALGORITHMS, false, &list);
-        RequestSpec::one(site.cert_id(GOOD))
-            .with_extension(preference)
-            .der()
-    };
     let mut client = process.connect();
     let mut signed_with =
         |request: &[u8]| site.ask(&mut client, request).signed().signature_algorithm;
@@ -172,7 +161,9 @@ fn alg_04_alg_11_a_preferred_algorithm_signs_and_others_keep_theirs() {
             SignatureAlgorithm::RsaSha384,
             SignatureAlgorithm::RsaSha256,
         ] {
-            assert_eq!(signed_with(&preferring(algorithm)), algorithm);
+            let request =
+                RequestSpec::one(site.cert_id(GOOD)).with_extension(preferring(&[algorithm.der()]));
+            assert_eq!(signed_with(&request.der()), algorithm);
         }
         let plain = signed_with(&site.request(GOOD));
         assert_eq!(plain, SignatureAlgorithm::RsaSha256);

@@ -34,7 +34,7 @@ fn assert_alive(site: &Site, process: &OcspryProcess) {
 }
 
 #[test]
-fn err_01_err_03_err_04_err_08_req_04_a_post_that_is_no_request_is_malformed() {
+fn err_01_err_03_err_04_req_04_a_post_that_is_no_request_is_malformed() {
     let site = Site::new();
     let process = site.serve().start();
     let mut client = process.connect();
@@ -43,9 +43,8 @@ fn err_01_err_03_err_04_err_08_req_04_a_post_that_is_no_request_is_malformed() {
     trailing.push(0);
     let mut crlf = request.clone();
     crlf.extend_from_slice(b"\r\n");
-    let nested = [0x30, 0x80].repeat(3000);
     let response = client.post(&request).unwrap().body;
-    let bodies: [(&str, &[u8]); 11] = [
+    let bodies: [(&str, &[u8]); 10] = [
         ("empty", &[]),
         ("one octet", &[0x30]),
         ("text", b"hello"),
@@ -56,7 +55,6 @@ fn err_01_err_03_err_04_err_08_req_04_a_post_that_is_no_request_is_malformed() {
             &[request.clone(), request.clone()].concat(),
         ),
         ("an absurd length", &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]),
-        ("indefinite length, deeply nested", &nested),
         ("a certificate", &site.ca.certificate),
         ("an indefinite length and no more", &[0x30, 0x80]),
         ("a response", &response),
@@ -83,7 +81,7 @@ fn err_02_a_request_cut_at_any_octet_is_malformed() {
 }
 
 #[test]
-fn err_07_a_request_with_any_octet_changed_never_gets_a_verdict_on_another_certificate() {
+fn a_request_with_any_octet_changed_never_gets_a_verdict_on_another_certificate() {
     let site = Site::new();
     let process = site.serve().start();
     let mut client = process.connect();
