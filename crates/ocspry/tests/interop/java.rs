@@ -1,10 +1,9 @@
 //! The JDK's own checker, `PKIXRevocationChecker` under `CertPathValidator`, over a line protocol: Check.java beside this
 //! file reads questions on stdin and answers each with a line, so that one start of the machine serves all of them.
 
-use crate::child::LineChild;
 use crate::matrix::{Client, Row};
 use crate::scene::{Nonce, Nonces, Question, Said, Scene, Subject, battery};
-use ocspry_testkit::{Lie, Peer};
+use ocspry_testkit::{Lie, LineChild, Peer};
 use std::cell::RefCell;
 
 #[test]
