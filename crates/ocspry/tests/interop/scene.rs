@@ -300,6 +300,20 @@ fn without_port(words: &str, url: &str) -> String {
     words.replace(port, "PORT")
 }
 
+/// Why OpenSSL is not satisfied with an answer, if it says so: the first reason in its own form of a line
+/// (`error:CODE:LIBRARY:FUNCTION:REASON`, and perhaps `:FILE:LINE:MORE`).
+pub(crate) fn openssl_reason(run: &Run) -> Option<String> {
+    let mut lines = run.stdout.lines().chain(run.stderr.lines());
+    let line = lines.find(|line| line.contains(":OCSP routines:"))?;
+    let (_, line) = line.split_once("error:")?;
+    let mut fields = line.splitn(7, ':').skip(3);
+    let reason = fields.next()?;
+    match fields.nth(2) {
+        Some(more) if !more.is_empty() => Some(format!("{reason}: {more}")),
+        _ => Some(reason.to_owned()),
+    }
+}
+
 /// The first line, on stdout and then on stderr, that holds `part`, behind the exit code.
 pub(crate) fn words(run: &Run, part: &str) -> Option<String> {
     let mut lines = run.stdout.lines().chain(run.stderr.lines());
