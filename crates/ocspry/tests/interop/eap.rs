@@ -5,7 +5,7 @@
 //! tryLater keeps everybody out, HTTP 503 does not.
 
 use crate::matrix::{Client, Row};
-use crate::scene::{Nonces, Said, Subject, battery, openssl_reason};
+use crate::scene::{LieRefusals, Nonces, Said, Subject, battery, openssl_reason};
 use crate::site::{CONFIGURATION, GOOD};
 use crate::tls::{TlsScene, chain, example, key};
 use ocspry_testkit::{
@@ -193,7 +193,13 @@ fn freeradius_lets_in_who_is_good_and_with_softfail_everybody_while_nobody_answe
     let Some(version) = version() else { return };
     let tls = TlsScene::new();
     Row::of(Client::FreeRadius, &version, |row| {
-        battery(row, &tls.scene, Nonces::Always, &[], |question| {
+        let refusals = LieRefusals {
+            forged_signature: "Couldn't verify OCSP basic response: signature failure",
+            expired: Some("status expired"),
+            stranger: "Couldn't verify OCSP basic response: certificate verify error",
+            sibling: "Couldn't verify OCSP basic response: root ca not trusted",
+        };
+        battery(row, &tls.scene, Nonces::Always, refusals, |question| {
             let (subject, url) = (question.subject, question.url);
             let strict = login(&tls, subject, url, SoftFail::No);
             let soft = login(&tls, subject, url, SoftFail::Yes);
