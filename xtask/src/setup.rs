@@ -19,6 +19,7 @@ use crate::step::{find_program, output_of, root, status_of};
 /// When packages are missing and this is not root or apt is not there, with the line to run instead; when a package
 /// cannot be installed.
 pub(crate) fn install_missing() -> Result<()> {
+    remove_leftover(Path::new(SERVICE_POLICY))?;
     install_packages()?;
     make_python_environment()
 }
@@ -70,6 +71,8 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
 
 fn apt() -> Command {
     let mut apt = Command::new("apt-get");
+    // A fresh machine may be installing something by itself: seconds to wait for it.
+    apt.args(["-o", "DPkg::Lock::Timeout=120"]);
     apt.env("DEBIAN_FRONTEND", "noninteractive");
     apt
 }
@@ -91,8 +94,12 @@ impl NoServices<'_> {
         }
         println!("{name} is written for this run of apt: no service is started");
         // 101: the action is forbidden.
-        fs::write(policy, "#!/bin/sh\nexit 101\n")
-            .with_context(|| format!("cannot write {name}"))?;
+        let writer = std::process::id();
+        fs::write(
+            policy,
+            format!("#!/bin/sh\n{POLICY_MARK}{writer}\nexit 101\n"),
+        )
+        .with_context(|| format!("cannot write {name}"))?;
         let written = NoServices {
             written: Some(policy),
         };
@@ -111,6 +118,24 @@ impl Drop for NoServices<'_> {
             eprintln!("cannot remove {policy}, which forbids to start services: {error}");
         }
     }
+}
+
+/// Removes the policy of a run of ours that was killed: it would forbid services for ever.
+///
+/// # Errors
+/// When it cannot be removed, with what it is.
+fn remove_leftover(policy: &Path) -> Result<()> {
+    // One that is there and cannot be read as text is not ours.
+    let text = fs::read_to_string(policy).unwrap_or_default();
+    let writer = text.lines().find_map(|line| line.strip_prefix(POLICY_MARK));
+    let Some(writer) = writer else { return Ok(()) };
+    if Path::new("/proc").join(writer).exists() {
+        return Ok(());
+    }
+    let name = policy.display();
+    println!("{name} is left of a run that was interrupted, and is removed");
+    fs::remove_file(policy)
+        .with_context(|| format!("cannot remove {name}, which forbids to start services"))
 }
 
 /// Where the Python of the tests lies.
@@ -250,6 +275,8 @@ const NEEDS: &[Need] = &[
 
 /// What Debian's packages ask before they start a service.
 const SERVICE_POLICY: &str = "/usr/sbin/policy-rc.d";
+/// Before the process id of the run that wrote one, by which a leftover is known.
+const POLICY_MARK: &str = "# For one run of `cargo xtask setup`, process ";
 /// Where the testkit looks for Python.
 const PYTHON_ENVIRONMENT: &str = "target/xtask/python";
 /// What is to be in it.
@@ -274,5 +301,29 @@ mod tests {
         fs::write(&policy, "own").unwrap();
         drop(NoServices::begin(&policy).unwrap());
         assert_eq!(fs::read_to_string(&policy).unwrap(), "own");
+    }
+
+    #[test]
+    fn a_policy_of_a_run_that_was_interrupted_is_removed_and_no_other() {
+        let folder = root().join("target/xtask/leftover");
+        fs::create_dir_all(&folder).unwrap();
+        let policy = folder.join("policy-rc.d");
+        let _ = fs::remove_file(&policy);
+        remove_leftover(&policy).unwrap();
+        // Written as above, by a process that has ended since.
+        let mut ended = Command::new("/bin/true").spawn().unwrap();
+        ended.wait().unwrap();
+        let forbidden = NoServices::begin(&policy).unwrap();
+        let own = fs::read_to_string(&policy).unwrap();
+        remove_leftover(&policy).unwrap();
+        assert!(policy.exists(), "its run has not ended");
+        drop(forbidden);
+        let left = own.replace(&std::process::id().to_string(), &ended.id().to_string());
+        fs::write(&policy, left).unwrap();
+        remove_leftover(&policy).unwrap();
+        assert!(!policy.exists());
+        fs::write(&policy, "#!/bin/sh\nexit 101\n").unwrap();
+        remove_leftover(&policy).unwrap();
+        assert!(policy.exists(), "somebody else's");
     }
 }

@@ -59,7 +59,7 @@ pub struct CertificateSpec {
     pub subject: String,
     /// Content octets of the serial number; None = the next free one.
     pub serial: Option<Vec<u8>>,
-    /// First second of validity.
+    /// First second of validity; a month ago, unless a test says otherwise.
     pub not_before: Time,
     /// Last second of validity.
     pub not_after: Time,
@@ -81,6 +81,9 @@ pub struct CertificateSpec {
     pub ocsp_url: Option<String>,
 }
 
+/// Age of a certificate that nothing else is said of: older than any answer that a test makes ([`crate::Lie::Expired`]), so
+/// that whoever signed was entitled to.
+const AGE_SECONDS: i64 = 30 * 86_400;
 /// keyUsage bits.
 const DIGITAL_SIGNATURE: u8 = 0x80;
 const KEY_CERT_SIGN: u8 = 0x04;
@@ -100,7 +103,7 @@ impl CertificateSpec {
         CertificateSpec {
             subject: subject.to_owned(),
             serial: None,
-            not_before: now().plus_seconds(-3600),
+            not_before: now().plus_seconds(-AGE_SECONDS),
             not_after: now().plus_seconds(3650 * 86_400),
             is_ca: true,
             key_usage: Some(DIGITAL_SIGNATURE | KEY_CERT_SIGN | CRL_SIGN),
@@ -118,7 +121,7 @@ impl CertificateSpec {
         CertificateSpec {
             subject: subject.to_owned(),
             serial: None,
-            not_before: now().plus_seconds(-3600),
+            not_before: now().plus_seconds(-AGE_SECONDS),
             not_after: now().plus_seconds(30 * 86_400),
             is_ca: false,
             key_usage: Some(DIGITAL_SIGNATURE),
@@ -136,7 +139,7 @@ impl CertificateSpec {
         CertificateSpec {
             subject: name.to_owned(),
             serial: None,
-            not_before: now().plus_seconds(-3600),
+            not_before: now().plus_seconds(-AGE_SECONDS),
             not_after: now().plus_seconds(365 * 86_400),
             is_ca: false,
             key_usage: Some(DIGITAL_SIGNATURE),

@@ -1,7 +1,7 @@
 //! Peers that serve in the foreground: ready by a line or a connection, gone when dropped, on a port that nobody else
 //! has.  From: tests.  To: `peer` names the program; `DaemonGuard` is for those that leave the foreground.
 
-use crate::process::Outputs;
+use crate::process::{Finished, Outputs};
 use std::fmt;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
@@ -30,6 +30,14 @@ impl ForegroundPeer {
     /// Waits for a line on stdout that contains `part`; None when the server ends or the time is over first.
     pub fn wait_for_line(&self, part: &str, wait_max: Duration) -> Option<String> {
         self.outputs.wait_for_line(part, wait_max)
+    }
+
+    /// Kills it; all that it has written until then.
+    pub fn stop(mut self) -> Finished {
+        let _ = self.child.kill();
+        self.outputs
+            .finish(&mut self.child, STOP_WAIT_MAX)
+            .unwrap_or_else(|| panic!("its pipes do not end:\n{}", self.outputs))
     }
 
     /// Has it ended by itself?
@@ -79,3 +87,5 @@ fn free_port(transport: Transport) -> u16 {
 }
 
 const TRIES_MAX: usize = 5;
+/// Longest wait for the pipes of a process that was killed to be read.
+const STOP_WAIT_MAX: Duration = Duration::from_secs(30);

@@ -28,7 +28,7 @@ pub enum Lie {
     None,
     /// One bit of the signature is turned.
     ForgedSignature,
-    /// Its window ended a day ago.
+    /// Its window ended a day ago.  Whoever signed it could then and can now: only the window is wrong.
     Expired,
     /// Signed by a delegate with OCSPSigning that a CA nobody knows has issued; its certificate is enclosed.
     ForeignDelegate,

@@ -5,9 +5,13 @@
 //! elsewhere.
 
 use crate::peer::{ChildGuard, Peer};
-use std::io::{BufRead as _, BufReader};
+use crate::process::Outputs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Longest wait for a namespace to be there, or for the program that may not make one to end.
+const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// A namespace with nothing in it but a loopback that is up.
 #[derive(Debug)]
@@ -29,20 +33,23 @@ impl Namespace {
         } else {
             &[true]
         };
-        let found = ways
-            .iter()
-            .find_map(|own_user| Some((hold(&unshare, &ip, *own_user)?, *own_user)));
-        let Some((holder, own_user)) = found else {
-            let advice = "no network namespace here: run as root, or allow user namespaces";
-            assert!(std::env::var_os("CI").is_none(), "{advice}");
-            eprintln!("skipped: {advice}");
-            return None;
-        };
-        Some(Namespace {
-            holder,
-            nsenter,
-            own_user,
-        })
+        let mut reasons = String::new();
+        for own_user in ways.iter().copied() {
+            match hold(&unshare, &ip, own_user) {
+                Ok(holder) => {
+                    return Some(Namespace {
+                        holder,
+                        nsenter,
+                        own_user,
+                    });
+                }
+                Err(reason) => reasons += &reason,
+            }
+        }
+        let advice = "no network namespace here: run as root, or allow user namespaces";
+        assert!(std::env::var_os("CI").is_none(), "{advice}\n{reasons}");
+        eprintln!("skipped: {advice}\n{reasons}");
+        None
     }
 
     /// A command that will run inside.
@@ -60,8 +67,11 @@ impl Namespace {
     }
 }
 
-/// Starts the process that keeps a namespace; None when the machine refuses, with the reason on stderr.
-fn hold(unshare: &Path, ip: &Path, own_user: bool) -> Option<ChildGuard> {
+/// Starts the process that keeps a namespace.
+///
+/// # Errors
+/// When the machine refuses, with what was said.
+fn hold(unshare: &Path, ip: &Path, own_user: bool) -> Result<ChildGuard, String> {
     let mut command = Command::new(unshare);
     command.arg("--net");
     if own_user {
@@ -78,12 +88,12 @@ fn hold(unshare: &Path, ip: &Path, own_user: bool) -> Option<ChildGuard> {
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::inherit());
+        .stderr(Stdio::piped());
     let mut holder = ChildGuard(command.spawn().expect("unshare runs"));
-    let mut line = String::new();
-    let pipe = holder.0.stdout.take().expect("stdout is piped");
-    BufReader::new(pipe)
-        .read_line(&mut line)
-        .expect("the pipe can be read");
-    (line.trim() == "ready").then_some(holder)
+    let mut outputs = Outputs::of(&mut holder.0);
+    if outputs.wait_for_line("ready", WAIT_MAX).is_some() {
+        return Ok(holder);
+    }
+    let finished = outputs.finish(&mut holder.0, WAIT_MAX);
+    Err(finished.map_or_else(|| outputs.to_string(), |finished| finished.stderr))
 }

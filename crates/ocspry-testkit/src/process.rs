@@ -332,6 +332,16 @@ impl Outputs {
         self.stdout.wait_for(part, 0, wait_max)
     }
 
+    /// As [`Outputs::wait_for_line`], not counting the first `seen` lines; with how many lines there are up to it.
+    pub(crate) fn next_line(
+        &self,
+        part: &str,
+        seen: usize,
+        wait_max: Duration,
+    ) -> Option<(String, usize)> {
+        self.stdout.next(part, seen, wait_max)
+    }
+
     /// Reads both pipes to their end and collects the child; None when that takes longer than `wait_max`.
     pub(crate) fn finish(&mut self, child: &mut Child, wait_max: Duration) -> Option<Finished> {
         let deadline = Instant::now() + wait_max;
@@ -410,14 +420,21 @@ impl Lines {
     }
 
     /// The first line with `part` in it, not counting the first `seen` lines.
-    fn wait_for(&self, part: &str, mut seen: usize, wait_max: Duration) -> Option<String> {
+    fn wait_for(&self, part: &str, seen: usize, wait_max: Duration) -> Option<String> {
+        self.next(part, seen, wait_max).map(|(line, _)| line)
+    }
+
+    /// The same with how many lines there are up to it.
+    fn next(&self, part: &str, mut seen: usize, wait_max: Duration) -> Option<(String, usize)> {
         let deadline = Instant::now() + wait_max;
         let mut state = self.state.lock().expect("no panic under this lock");
         loop {
-            if let Some(line) = state.lines[seen..].iter().find(|line| line.contains(part)) {
-                return Some(line.clone());
+            while let Some(line) = state.lines.get(seen) {
+                seen += 1;
+                if line.contains(part) {
+                    return Some((line.clone(), seen));
+                }
             }
-            seen = state.lines.len();
             let left = deadline.saturating_duration_since(Instant::now());
             if state.ended || left.is_zero() {
                 return None;

@@ -2,11 +2,10 @@
 //! read.  It prints the times and judges none, so the expired answer is put to `gnutls-cli --ocsp`, which asks about the
 //! certificate of the TLS server that it connects to.
 
-use crate::child::LineChild;
 use crate::matrix::{Client, Note, Row, Situation};
-use crate::scene::{Nonce, Nonces, Question, Said, Scene, Subject, battery, words};
+use crate::scene::{LieRefusals, Nonce, Nonces, Question, Said, Scene, Subject, battery, words};
 use crate::site::Site;
-use ocspry_testkit::{Impostor, Lie, Peer, Run, run_bounded};
+use ocspry_testkit::{Impostor, Lie, LineChild, Peer, Run, run_bounded};
 
 #[test]
 fn gnutls_tells_good_revoked_and_unknown_apart_and_refuses_every_lie() {
@@ -15,13 +14,15 @@ fn gnutls_tells_good_revoked_and_unknown_apart_and_refuses_every_lie() {
     };
     let scene = Scene::new();
     Row::of(Client::Ocsptool, &version, |row| {
-        battery(
-            row,
-            &scene,
-            Nonces::Both,
-            &[Situation::Expired],
-            |question| ask(&scene.site, question),
-        );
+        let refusals = LieRefusals {
+            forged_signature: "Failure, Signature failure",
+            expired: None,
+            stranger: "Failure, Signer cert is not trusted",
+            sibling: "Failure, Signer cert is not trusted",
+        };
+        battery(row, &scene, Nonces::Both, refusals, |question| {
+            ask(&scene.site, question)
+        });
         row.cell(Situation::Expired, || expired(&scene));
     });
 }

@@ -1,10 +1,9 @@
 //! The JDK's own checker, `PKIXRevocationChecker` under `CertPathValidator`, over a line protocol: Check.java beside this
 //! file reads questions on stdin and answers each with a line, so that one start of the machine serves all of them.
 
-use crate::child::LineChild;
 use crate::matrix::{Client, Row};
-use crate::scene::{Nonce, Nonces, Question, Said, Scene, Subject, battery};
-use ocspry_testkit::{Lie, Peer};
+use crate::scene::{LieRefusals, Nonce, Nonces, Question, Said, Scene, Subject, battery};
+use ocspry_testkit::{Lie, LineChild, Peer};
 use std::cell::RefCell;
 
 #[test]
@@ -24,7 +23,13 @@ fn row(client: Client, method: &str) {
     let scene = Scene::new();
     let checker = RefCell::new(checker(&scene, method));
     Row::of(client, &version, |row| {
-        battery(row, &scene, Nonces::Both, &[], |question| {
+        let refusals = LieRefusals {
+            forged_signature: "Error verifying OCSP Response's signature",
+            expired: Some("its validity interval is out-of-date"),
+            stranger: "certificate is not authorized to sign OCSP responses",
+            sibling: "certificate is not authorized to sign OCSP responses",
+        };
+        battery(row, &scene, Nonces::Both, refusals, |question| {
             ask(&mut checker.borrow_mut(), question)
         });
     });

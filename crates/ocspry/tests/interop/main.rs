@@ -5,7 +5,6 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without stops it")]
 
-mod child;
 mod eap;
 mod gnutls;
 mod java;

@@ -1,9 +1,9 @@
-//! NSS's `ocspclnt`: HTTP/1.0 POST, no nonce.  It asks where the certificate says, and its exit code is 0 for a revoked
-//! certificate, so its words are read.
+//! NSS's `ocspclnt`: HTTP/1.0 GET, then POST when that brought no answer that it likes; no nonce.  It asks where the
+//! certificate says, and its exit code is 0 for a revoked certificate, so its words are read.
 
 use crate::matrix::{Client, Row, package_version};
-use crate::scene::{Nonces, Question, Said, Scene, battery};
-use ocspry_testkit::{Peer, run_bounded};
+use crate::scene::{LieRefusals, Nonce, Nonces, Question, Said, Scene, Subject, battery};
+use ocspry_testkit::{Lie, Peer, run_bounded};
 
 #[test]
 fn nss_tells_good_revoked_and_unknown_apart_and_refuses_every_lie() {
@@ -12,10 +12,37 @@ fn nss_tells_good_revoked_and_unknown_apart_and_refuses_every_lie() {
     }
     let scene = Scene::new();
     Row::of(Client::Ocspclnt, &package_version("libnss3-tools"), |row| {
-        battery(row, &scene, Nonces::Never, &[], |question| {
+        let refusals = LieRefusals {
+            forged_signature: "OCSP response has an invalid signature",
+            expired: Some("The OCSP response contains out-of-date information"),
+            stranger: "Invalid OCSP signing certificate",
+            sibling: "Invalid OCSP signing certificate",
+        };
+        battery(row, &scene, Nonces::Never, refusals, |question| {
             ask(&scene, question)
         });
     });
+}
+
+#[test]
+fn nss_asks_by_get_and_by_post_only_when_that_brought_nothing() {
+    if Peer::Ocspclnt.find().is_none() || Peer::Certutil.find().is_none() {
+        return;
+    }
+    let scene = Scene::new();
+    for (lie, methods) in [
+        (Lie::None, &["GET"][..]),
+        (Lie::HttpStatus(503), &["GET", "POST"]),
+    ] {
+        let impostor = scene.impostor(lie);
+        let question = Question {
+            url: &impostor.url(),
+            subject: Subject::Server,
+            nonce: Nonce::Without,
+        };
+        ask(&scene, question);
+        assert_eq!(impostor.methods(), methods);
+    }
 }
 
 /// One question, with a database of its own: it may not hold two certificates of one serial number.

@@ -1,7 +1,7 @@
 //! `openssl ocsp`: HTTP/1.0 POST.  Its exit code is 0 for a revoked certificate, so its words are read.
 
 use crate::matrix::{Client, Row};
-use crate::scene::{Nonce, Nonces, Question, Said, Scene, battery};
+use crate::scene::{LieRefusals, Nonce, Nonces, Question, Said, Scene, battery, openssl_reason};
 use crate::site::Site;
 use ocspry_testkit::{Authority, KeyKind, Peer, Run, pem, run_bounded};
 
@@ -13,7 +13,13 @@ fn openssl_tells_good_revoked_and_unknown_apart_and_refuses_every_lie() {
     let version = version.split(" (").next().unwrap();
     let scene = Scene::new();
     Row::of(Client::OpensslOcsp, version, |row| {
-        battery(row, &scene, Nonces::Both, &[], |question| {
+        let refusals = LieRefusals {
+            forged_signature: "Response Verify Failure: signature failure",
+            expired: Some("Status times invalid.: status expired"),
+            stranger: "unable to get local issuer certificate",
+            sibling: "root ca not trusted",
+        };
+        battery(row, &scene, Nonces::Both, refusals, |question| {
             said(&ask(&scene.site, question, &["-sha256"]))
         });
     });
@@ -48,7 +54,9 @@ fn said(run: &Run) -> Said {
     .into_iter()
     .find_map(line);
     if let Some(words) = refused {
-        return Said::Refused(format!("exit {}: {words}", run.code.unwrap_or(-1)));
+        let reason = openssl_reason(run);
+        let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+        return Said::Refused(format!("exit {}: {words}{reason}", run.code.unwrap_or(-1)));
     }
     if !run.stderr.contains("Response verify OK") {
         let words = run.stderr.lines().next().unwrap_or_default();

@@ -2,7 +2,7 @@
 //! its users have to do themselves, with its keys and its parser.
 
 use crate::matrix::{Client, Row};
-use crate::scene::{Nonce, Nonces, Question, Said, Scene, battery};
+use crate::scene::{LieRefusals, Nonce, Nonces, Question, Said, Scene, battery};
 use ocspry_testkit::{Peer, run_bounded};
 
 #[test]
@@ -13,7 +13,13 @@ fn pyca_tells_good_revoked_and_unknown_apart_and_its_user_can_refuse_every_lie()
     };
     let scene = Scene::new();
     Row::of(Client::Pyca, &version, |row| {
-        battery(row, &scene, Nonces::Both, &[], |question| {
+        let refusals = LieRefusals {
+            forged_signature: "the signature is wrong",
+            expired: Some("the answer has expired"),
+            stranger: "the delegate is not of the issuer",
+            sibling: "the delegate is not of the issuer",
+        };
+        battery(row, &scene, Nonces::Both, refusals, |question| {
             ask(&scene, question)
         });
     });

@@ -179,13 +179,26 @@ pub(crate) enum Nonces {
     Never,
 }
 
-/// Every situation and every occasion, once or more, and what the client makes of them; `left_out` are cells that the
-/// caller fills by other means.
+/// How a client refuses each lie: a part of its words that names what is wrong with the answer, so that it is not refused
+/// for something else.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LieRefusals {
+    /// The signature.
+    pub(crate) forged_signature: &'static str,
+    /// The times; None = the caller fills this cell by other means.
+    pub(crate) expired: Option<&'static str>,
+    /// The signer, of a root that nobody knows.
+    pub(crate) stranger: &'static str,
+    /// The signer, of another CA below the trusted root.
+    pub(crate) sibling: &'static str,
+}
+
+/// Every situation and every occasion, once or more, and what the client makes of them.
 pub(crate) fn battery(
     row: &mut Row,
     scene: &Scene,
     nonces: Nonces,
-    left_out: &[Situation],
+    refusals: LieRefusals,
     ask: impl Fn(Question<'_>) -> Said,
 ) {
     let about = |url: &str, subject: Subject, nonce: Nonce| {
@@ -221,27 +234,33 @@ pub(crate) fn battery(
         assert!(matches!(said, Said::Unknown(_)), "{said:?}");
         PLAIN
     });
-    let lies = [
-        (Situation::ForgedSignature, vec![Lie::ForgedSignature]),
-        (Situation::Expired, vec![Lie::Expired]),
+    let mut lies = vec![
+        (
+            Situation::ForgedSignature,
+            vec![(Lie::ForgedSignature, refusals.forged_signature)],
+        ),
         (
             Situation::ForeignDelegate,
-            vec![Lie::ForeignDelegate, scene.sibling_delegate()],
+            vec![
+                (Lie::ForeignDelegate, refusals.stranger),
+                (scene.sibling_delegate(), refusals.sibling),
+            ],
         ),
     ];
-    let lies = lies
-        .into_iter()
-        .filter(|(situation, _)| !left_out.contains(situation));
+    if let Some(expired) = refusals.expired {
+        lies.push((Situation::Expired, vec![(Lie::Expired, expired)]));
+    }
     for (situation, lies) in lies {
         row.cell(situation, || {
             // Believed without the lie, so that a refusal is the lie's.
             let honest = scene.impostor(Lie::None);
             let said = about(&honest.url(), Subject::Server, first);
             assert!(matches!(said, Said::Good(_)), "no lie: {said:?}");
-            for lie in lies {
+            for (lie, part) in lies {
                 let impostor = scene.impostor(lie.clone());
                 let said = about(&impostor.url(), Subject::Server, first);
-                assert!(matches!(said, Said::Refused(_)), "{lie:?}: {said:?}");
+                let refusal = matches!(&said, Said::Refused(words) if words.contains(part));
+                assert!(refusal, "no {part:?} for {lie:?}: {said:?}");
                 assert!(!impostor.requests().is_empty(), "{lie:?}: never asked");
             }
             PLAIN
@@ -298,6 +317,20 @@ fn without_port(words: &str, url: &str) -> String {
     let authority = url.trim_start_matches("http://").trim_end_matches('/');
     let port = authority.rsplit(':').next().unwrap_or_default();
     words.replace(port, "PORT")
+}
+
+/// Why OpenSSL is not satisfied with an answer, if it says so: the first reason in its own form of a line
+/// (`error:CODE:LIBRARY:FUNCTION:REASON`, and perhaps `:FILE:LINE:MORE`).
+pub(crate) fn openssl_reason(run: &Run) -> Option<String> {
+    let mut lines = run.stdout.lines().chain(run.stderr.lines());
+    let line = lines.find(|line| line.contains(":OCSP routines:"))?;
+    let (_, line) = line.split_once("error:")?;
+    let mut fields = line.splitn(7, ':').skip(3);
+    let reason = fields.next()?;
+    match fields.nth(2) {
+        Some(more) if !more.is_empty() => Some(format!("{reason}: {more}")),
+        _ => Some(reason.to_owned()),
+    }
 }
 
 /// The first line, on stdout and then on stderr, that holds `part`, behind the exit code.

@@ -134,12 +134,13 @@ fn nginx_staples_nothing_after_http_503() {
     let impostor = tls.scene.impostor(Lie::HttpStatus(503));
     let line = format!("ssl_stapling_responder {};", impostor.url());
     let nginx = Nginx::start(&tls, Subject::Server, &line);
-    // nginx says nothing about it: that it has asked is all there is to wait for.
+    // That it has asked is all there is to wait for.
     wait_until("nginx asks", ASK_WAIT_MAX, || {
         assert_eq!(tls.curl(&nginx.address), Verdict::nothing_stapled());
         !impostor.requests().is_empty()
     });
     assert_eq!(tls.curl(&nginx.address), Verdict::nothing_stapled());
+    assert_eq!(log(&nginx.place), "", "the guide says that it logs nothing");
 }
 
 /// What is seen of the answer at `url`, stapled by nginx from a file.

@@ -2,7 +2,7 @@
 //! certificate says.
 
 use crate::matrix::{Client, Row};
-use crate::scene::{Nonces, Question, Said, Scene, battery};
+use crate::scene::{LieRefusals, Nonces, Question, Said, Scene, battery};
 use ocspry_testkit::{Peer, run_bounded};
 
 #[test]
@@ -15,7 +15,13 @@ fn strongswan_tells_good_revoked_and_unknown_apart_and_refuses_every_lie() {
     let version = version.lines().find(|line| line.contains("strongSwan"));
     let scene = Scene::new();
     Row::of(Client::StrongswanPki, version.unwrap_or_default(), |row| {
-        battery(row, &scene, Nonces::Always, &[], |question| {
+        let refusals = LieRefusals {
+            forged_signature: "verification failed, invalid signature",
+            expired: Some("ocsp response is stale"),
+            stranger: "verification failed, no signer certificate",
+            sibling: "verification failed, no signer certificate",
+        };
+        battery(row, &scene, Nonces::Always, refusals, |question| {
             ask(&scene, question)
         });
     });
