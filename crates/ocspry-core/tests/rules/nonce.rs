@@ -3,7 +3,7 @@
 use crate::encode::Parts;
 use crate::fixture::{Fixture, SERIAL_GOOD};
 use crate::{ask, ask_octets, assert_refused, strict};
-use ocspry_testkit::{KeyKind, cert_id, extension, nonce_extension};
+use ocspry_testkit::{KeyKind, cert_id, element, extension, nonce_extension};
 use ocspry_wire::der::{oid, tag};
 use ocspry_wire::ocsp::{ErrorStatus, HashAlgorithm};
 
