@@ -88,6 +88,8 @@ enum Step {
     Clock { seconds: i32 },
     /// A few seconds pass.
     Tick(u8),
+    /// The clock moves to a moment at which something kept changes, or one second beside it.
+    Edge { kept: u8, moment: u8, beside: u8 },
     /// A new configuration with the same issuers.
     Reload,
     /// A client asks.
@@ -338,6 +340,23 @@ impl World {
                 self.now = self.now.plus_seconds(i64::from(seconds) % CLOCK_STEP_MAX);
             }
             Step::Tick(seconds) => self.now = self.now.plus_seconds(i64::from(seconds)),
+            Step::Edge {
+                kept,
+                moment,
+                beside,
+            } => {
+                let kept = usize::from(kept) % self.model.shared.len().max(1);
+                if let Some(kept) = self.model.shared.values().nth(kept) {
+                    let life = kept.life;
+                    let moment = match moment % 4 {
+                        0 => life.send_before,
+                        1 => life.renew_at,
+                        2 => life.next_update,
+                        _ => life.produced_at.plus_seconds(-300),
+                    };
+                    self.now = moment.plus_seconds(i64::from(beside % 3) - 1);
+                }
+            }
             Step::Reload => {
                 self.responder = responder(&self.issuers);
                 self.model.configuration += 1;
@@ -605,7 +624,7 @@ impl Model {
         let Some(table) = &issuer.table else {
             return unable;
         };
-        let Some((signer, algorithm)) = issuer.who_signs(index, &request, table) else {
+        let Some((signer, algorithm)) = issuer.who_signs(index, &request, table, now) else {
             return unable;
         };
         let is_kept = nonce.is_none() && asked.len() == 1;
@@ -707,8 +726,12 @@ impl Model {
         }
     }
 
+    /// A worker remembers an answer by the octets of the request, unless a nonce makes these octets nobody else's.
     fn remember(&mut self, worker: usize, request: &[u8], kept: Kept) {
-        self.recent[worker].insert(request.to_vec(), kept);
+        let has_nonce = OcspRequest::from_der(request).is_ok_and(|request| request.nonce.is_some());
+        if !has_nonce {
+            self.recent[worker].insert(request.to_vec(), kept);
+        }
     }
 }
 
@@ -733,15 +756,19 @@ impl ModelIssuer {
         }
     }
 
-    /// The client's best that one of the signers has; else the first signer, as the list is signed if it can.
+    /// Of the signers that have not run out, or of all if all have: the client's best that one of them has; else the
+    /// first, as the list is signed if it can.
     fn who_signs(
         &self,
         index: usize,
         request: &OcspRequest<'_>,
         table: &ModelTable,
+        now: Time,
     ) -> Option<(usize, SignatureAlgorithm)> {
         let credentials = PKI.issuers[index].credentials(&self.policy);
-        let first = *self.signers.first()?;
+        let mut signers = self.signers.clone();
+        signers.retain(|signer| now <= credentials[*signer].not_after());
+        let first = *signers.first().or(self.signers.first())?;
         if let Some(preferred) = &request.preferred_signature_algorithms {
             for entry in preferred.iter().take(16) {
                 let fits = |signer: &&usize| {
@@ -750,7 +777,7 @@ impl ModelIssuer {
                     entry.signature_algorithm == Some(credential.algorithm())
                         && entry.admits_key(key.algorithm, key.curve)
                 };
-                if let Some(signer) = self.signers.iter().find(fits) {
+                if let Some(signer) = signers.iter().find(fits) {
                     return Some((*signer, credentials[*signer].algorithm()));
                 }
             }
