@@ -9,9 +9,10 @@ use crate::tls::{
     Asks, CURL_REVOKED, CURL_UNKNOWN, CURL_UNVERIFIED, Refusal, Refusals, Seen, TlsAddress,
     TlsScene, Verdict, chain, clients_are_here, example, key, stapling_battery,
 };
-use ocspry_testkit::{DaemonGuard, Lie, Peer, run_bounded, wait_for_some, wait_until};
+use ocspry_testkit::{
+    DaemonGuard, Lie, Peer, nginx_configuration, run_bounded, wait_for_some, wait_until,
+};
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -50,17 +51,8 @@ impl Nginx {
             ],
         );
         fs::write(place.join("www.conf"), www).unwrap();
-        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .iter()
-            .map(|name| format!("{name}_temp_path {directory}/{name};\n"))
-            .collect();
-        // Started by root, its workers would be somebody who may not enter the directory.
-        let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-        let user = if is_root { "user root;\n" } else { "" };
-        let all = format!(
-            "{user}pid {directory}/nginx.pid;\nworker_processes 1;\nevents {{}}\nhttp {{\n{temporary}\
-             access_log off;\ninclude {directory}/www.conf;\n}}\n"
-        );
+        let http = format!("access_log off;\ninclude {directory}/www.conf;");
+        let all = nginx_configuration(&place, "nginx.pid", &http);
         fs::write(place.join("nginx.conf"), all).unwrap();
         let mut command = Peer::Nginx.command().expect("looked for before");
         command

@@ -3,8 +3,8 @@
 
 use crate::site::{GOOD, REVOKED, SERVE_FLAGS, Site};
 use ocspry_testkit::{
-    DaemonGuard, Namespace, OcspryProcess, Peer, Reply, RequestSpec, base64_path, nonce_extension,
-    percent_encoded, run_bounded,
+    DaemonGuard, Namespace, OcspryProcess, Peer, Reply, RequestSpec, base64_path,
+    nginx_configuration, nonce_extension, percent_encoded, run_bounded,
 };
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus};
 use std::path::Path;
@@ -69,22 +69,9 @@ impl<'a> Front<'a> {
     /// nginx that hands requests on by these lines.
     fn nginx(site: &'a Site, namespace: &'a Namespace, lines: &str) -> Option<Front<'a>> {
         let nginx = Peer::Nginx.find()?;
-        let directory = site.path().display();
-        let user = match std::fs::metadata("/proc/self") {
-            Ok(own) if std::os::unix::fs::MetadataExt::uid(&own) == 0 => "user root;\n",
-            _ => "",
-        };
-        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .iter()
-            .map(|name| format!("{name}_temp_path {directory}/{name};\n"))
-            .collect();
-        site.write(
-            "nginx.conf",
-            format!(
-                "{user}pid {directory}/proxy.pid;\nworker_processes 1;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}\
-                 server {{\nlisten 80;\n{lines}\n}}\n}}\n"
-            ),
-        );
+        let http = format!("access_log off;\nserver {{\nlisten 80;\n{lines}\n}}");
+        let all = nginx_configuration(site.path(), "proxy.pid", &http);
+        site.write("nginx.conf", all);
         let mut command = namespace.command(&nginx);
         command
             .arg("-p")

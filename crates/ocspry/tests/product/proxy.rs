@@ -3,8 +3,8 @@
 use crate::clients::request_with_plus_slash_and_padding;
 use crate::site::{GOOD, REVOKED, SERVE_FLAGS, Site};
 use ocspry_testkit::{
-    DaemonGuard, Namespace, Peer, Reply, RequestSpec, base64_path, nonce_extension,
-    percent_encoded, run_bounded, wait_for_some,
+    DaemonGuard, Namespace, Peer, Reply, RequestSpec, base64_path, nginx_configuration,
+    nonce_extension, percent_encoded, run_bounded, wait_for_some,
 };
 use ocspry_wire::ocsp::CertStatus;
 use std::time::Duration;
@@ -36,20 +36,13 @@ impl<'a> Proxy<'a> {
             "ocsp.conf",
             example.replace(EXAMPLE_CACHE_DIRECTORY, &cache.display().to_string()),
         );
-        let user = if rustix_is_root() { "user root;\n" } else { "" };
-        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .iter()
-            .map(|name| format!("{name}_temp_path {directory}/{name};\n"))
-            .collect();
         // The cache's verdict is in the test's own log: the example adds no headers.
-        site.write(
-            "nginx.conf",
-            format!(
-                "{user}pid {directory}/nginx.pid;\nworker_processes 1;\nevents {{}}\nhttp {{\n{temporary}\
-                 log_format cache '$request_method $status $upstream_cache_status';\n\
-                 access_log {directory}/access.log cache;\ninclude {directory}/ocsp.conf;\n}}\n"
-            ),
+        let http = format!(
+            "log_format cache '$request_method $status $upstream_cache_status';\n\
+             access_log {directory}/access.log cache;\ninclude {directory}/ocsp.conf;"
         );
+        let all = nginx_configuration(site.path(), "nginx.pid", &http);
+        site.write("nginx.conf", all);
         let mut command = namespace.command(&nginx);
         command
             .arg("-p")
@@ -102,10 +95,6 @@ impl<'a> Proxy<'a> {
         .unwrap_or_else(|| panic!("no line {} in nginx's log", self.asked));
         line.rsplit(' ').next().unwrap_or_default().to_owned()
     }
-}
-
-fn rustix_is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 
 #[test]
