@@ -7,7 +7,8 @@ use ocspry_testkit::{
 };
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus, HashAlgorithm};
 
-fn check(site: &Site, text: &str) -> Finished {
+/// What `config check` says of this text.
+pub(crate) fn check(site: &Site, text: &str) -> Finished {
     site.write("ocspry.toml", text);
     site.ocspry()
         .args(["config", "check", "-c", "ocspry.toml"])

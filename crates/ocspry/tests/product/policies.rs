@@ -1,5 +1,6 @@
 //! The choices of an issuer in the configuration file, seen by a client: each word of each key, and what is refused.
 
+use crate::configuration::check;
 use crate::site::{CONFIGURATION, GOOD, REVOKED, Site, says_revoked};
 use ocspry_testkit::{
     Authority, CertificateSpec, CrlSpec, HttpClient, KeyKind, OcspryProcess, Reply, RequestSpec,
@@ -233,14 +234,10 @@ fn cid_14_a_ca_is_found_under_the_name_as_a_certificate_spells_it() {
         "stranger.pem",
         pem("CERTIFICATE", &stranger.server("x.example", GOOD)),
     );
-    site.write(
-        "ocspry.toml",
-        format!("{CONFIGURATION}also-named-in = [\"stranger.pem\"]\n"),
+    let checked = check(
+        &site,
+        &format!("{CONFIGURATION}also-named-in = [\"stranger.pem\"]\n"),
     );
-    let checked = site
-        .ocspry()
-        .args(["config", "check", "-c", "ocspry.toml"])
-        .run();
     assert_eq!(checked.code, Some(1), "{checked:?}");
     assert!(
         checked.stderr.contains("was not signed by this CA's key"),
@@ -287,14 +284,10 @@ fn cid_17_a_renamed_ca_is_an_issuer_of_its_own() {
         "of-renamed.pem",
         pem("CERTIFICATE", &renamed.server("x.example", GOOD)),
     );
-    site.write(
-        "ocspry.toml",
-        format!("{CONFIGURATION}also-named-in = [\"of-renamed.pem\"]\n"),
+    let checked = check(
+        &site,
+        &format!("{CONFIGURATION}also-named-in = [\"of-renamed.pem\"]\n"),
     );
-    let checked = site
-        .ocspry()
-        .args(["config", "check", "-c", "ocspry.toml"])
-        .run();
     assert_eq!(checked.code, Some(1), "{checked:?}");
     assert!(
         checked.stderr.contains("not CN=Site Intermediate"),
@@ -352,11 +345,7 @@ fn a_word_that_no_key_takes_is_refused_with_the_words_it_takes() {
         ("signature-hash-min = \"sha-1\"", "cannot be `sha-1`"),
         ("never-issued = \"unknown\"", "not available"),
     ] {
-        site.write("ocspry.toml", format!("{CONFIGURATION}{line}\n"));
-        let checked = site
-            .ocspry()
-            .args(["config", "check", "-c", "ocspry.toml"])
-            .run();
+        let checked = check(&site, &format!("{CONFIGURATION}{line}\n"));
         assert_eq!(checked.code, Some(1), "{line}: {checked:?}");
         assert!(checked.stderr.contains(message), "{line}: {checked:?}");
         assert!(checked.stderr.contains("ocspry.toml:10"), "{checked:?}");
