@@ -40,6 +40,102 @@ pub fn verify(
         .map_err(|_| VerifyError::BadSignature)
 }
 
+/// A message that arrives in pieces, to be named by its SHA-256 and to be held against a signature.
+///
+/// It is hashed as it comes.  Ed25519 alone wants the whole message in one piece: then it is kept.
+pub struct MessageHash {
+    sha256: digest::Context,
+    other: Option<digest::Context>,
+    whole: Option<Vec<u8>>,
+}
+
+impl MessageHash {
+    /// For a message that is signed in this way.
+    pub fn new(algorithm: Option<SignatureAlgorithm>) -> MessageHash {
+        let other = match algorithm {
+            Some(SignatureAlgorithm::RsaSha1) => Some(&digest::SHA1_FOR_LEGACY_USE_ONLY),
+            Some(SignatureAlgorithm::RsaSha384 | SignatureAlgorithm::EcdsaSha384) => {
+                Some(&digest::SHA384)
+            }
+            Some(SignatureAlgorithm::RsaSha512 | SignatureAlgorithm::EcdsaSha512) => {
+                Some(&digest::SHA512)
+            }
+            Some(
+                SignatureAlgorithm::RsaSha256
+                | SignatureAlgorithm::EcdsaSha256
+                | SignatureAlgorithm::Ed25519,
+            )
+            | None => None,
+        };
+        MessageHash {
+            sha256: digest::Context::new(&digest::SHA256),
+            other: other.map(digest::Context::new),
+            whole: (algorithm == Some(SignatureAlgorithm::Ed25519)).then(Vec::new),
+        }
+    }
+
+    /// The octets that come next.
+    pub fn update(&mut self, octets: &[u8]) {
+        self.sha256.update(octets);
+        if let Some(other) = &mut self.other {
+            other.update(octets);
+        }
+        if let Some(whole) = &mut self.whole {
+            whole.extend_from_slice(octets);
+        }
+    }
+
+    /// Octets of the message that are kept in memory.
+    pub fn kept_bytes(&self) -> usize {
+        self.whole.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Nothing more comes.
+    pub fn finish(self) -> HashedMessage {
+        HashedMessage {
+            sha256: self.sha256.finish(),
+            other: self.other.map(digest::Context::finish),
+            whole: self.whole,
+        }
+    }
+}
+
+/// A whole message, hashed.
+pub struct HashedMessage {
+    sha256: digest::Digest,
+    other: Option<digest::Digest>,
+    whole: Option<Vec<u8>>,
+}
+
+impl HashedMessage {
+    /// SHA-256 of the message.
+    pub fn sha256(&self) -> [u8; 32] {
+        let mut octets = [0; 32];
+        octets.copy_from_slice(self.sha256.as_ref());
+        octets
+    }
+
+    /// Verifies `signature` over the message with `key`, under the algorithm that the hash was made for.
+    ///
+    /// # Errors
+    /// Those of [`verify`].
+    pub fn verify(
+        &self,
+        algorithm: Option<SignatureAlgorithm>,
+        key: &SubjectPublicKeyInfo<'_>,
+        signature: &[u8],
+    ) -> Result<(), VerifyError> {
+        if let Some(whole) = &self.whole {
+            return verify(algorithm, key, whole, signature);
+        }
+        let algorithm = algorithm.ok_or(VerifyError::Unsupported)?;
+        let verification = verification_algorithm(algorithm, key).ok_or(VerifyError::Unsupported)?;
+        UnparsedPublicKey::new(verification, key.key_bits)
+            .verify_digest(self.other.as_ref().unwrap_or(&self.sha256), signature)
+            .map_err(|_| VerifyError::BadSignature)
+    }
+}
+
 fn verification_algorithm(
     algorithm: SignatureAlgorithm,
     key: &SubjectPublicKeyInfo<'_>,

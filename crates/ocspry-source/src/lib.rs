@@ -1,18 +1,43 @@
-//! Status from outside: CRL files, read, checked, kept and watched (layer 2).
+//! Status from outside: CRLs, lists of what was issued, overlays; read, checked, kept and watched (layer 2).
 //!
-//! Control plane only: no request ever waits for anything in here.  From: files that somebody else writes.
-//! To: `core::Issuer`, whose status table is replaced whole.  START HERE: `refresh.rs`, the story of one look at a file.
+//! Control plane only: no request ever waits for anything in here.  From: files and URLs that somebody else writes.
+//! To: `core::Issuer`, whose status table is replaced whole.  START HERE: `refresh.rs`, the story of one look.
 
-pub mod crl;
-pub mod crl_file;
+mod armour;
+mod beside;
+mod compose;
+mod copy;
+mod explain;
+mod feed;
+mod held;
+mod line;
+mod pace;
+mod scope;
+mod slot;
+
 pub mod error;
+pub mod fetch;
+pub mod fingerprint;
+pub mod issued;
+pub mod list;
+pub mod load;
+pub mod noted;
+pub mod overlay;
 pub mod refresh;
 pub mod state;
+mod text_file;
 pub mod watch;
 
-pub use crl::{CrlFacts, CrlFile, CrlNumber, CrlWarning, LoadedTable};
-pub use crl_file::{Fingerprint, SourceLimits};
+pub use beside::{IssuedRole, IssuedSource, Lag};
+pub use compose::Unproven;
 pub use error::SourceError;
-pub use refresh::{RefreshReport, Refresher, Served, Swapped};
+pub use feed::ListSource;
+pub use fingerprint::Fingerprint;
+pub use line::Served;
+pub use list::{CrlFacts, CrlNumber, CrlWarning, DeltaGap, LoadedList};
+pub use load::{CrlSigners, ListLoad, Progress, SourceLimits};
+pub use refresh::{Downloads, Event, Problem, Refresher, Report, Sources, StatusSource};
+pub use scope::Scope;
+pub use slot::{Guard, ListInUse, Vanished};
 pub use state::StateDirectory;
 pub use watch::{FileWatch, WatchEvent};

@@ -20,7 +20,8 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use crate::SourceError;
-use crate::crl::{CrlNumber, hex, unhex};
+use crate::copy;
+use crate::list::{CrlNumber, LoadedList, hex, unhex};
 
 /// The directory that `--state-dir` names.
 #[derive(Debug)]
@@ -53,17 +54,128 @@ impl StateDirectory {
         &self.path
     }
 
-    /// Where the last good list of an issuer lies, if there is one.
-    pub fn last_good_path(&self, identity: &str) -> PathBuf {
-        self.folder(identity).join(LAST_GOOD)
+    /// Where all that is kept of an issuer lies.
+    pub fn folder(&self, identity: &str) -> PathBuf {
+        self.path.join("issuers").join(identity)
     }
 
-    /// The marks of an issuer; None when nothing was ever kept for it.
+    /// The keys of the scopes of which something is kept, in no order.
+    ///
+    /// # Errors
+    /// `StateRead` when the folder is there and cannot be read.
+    pub(crate) fn scope_keys(&self, identity: &str) -> Result<Vec<String>, SourceError> {
+        let folder = self.folder(identity);
+        let mut keys = Vec::new();
+        let is_kept = |folder: &Path| {
+            let names = [LAST_GOOD, MARKS, LAST_GOOD_DELTA, DELTA_MARKS];
+            names.iter().any(|name| folder.join(name).symlink_metadata().is_ok())
+        };
+        if is_kept(&folder) {
+            keys.push(String::new());
+        }
+        let scopes = folder.join(SCOPES);
+        let unreadable = |source| SourceError::StateRead {
+            path: scopes.clone(),
+            source: Arc::new(source),
+        };
+        match std::fs::read_dir(&scopes) {
+            Ok(entries) => {
+                for entry in entries {
+                    let entry = entry.map_err(unreadable)?;
+                    if let Ok(key) = entry.file_name().into_string()
+                        && is_kept(&entry.path())
+                    {
+                        keys.push(key);
+                    }
+                }
+                Ok(keys)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(keys),
+            Err(error) => Err(unreadable(error)),
+        }
+    }
+
+    /// What is kept of one series of lists.
+    pub(crate) fn series(
+        self: &Arc<StateDirectory>,
+        identity: &str,
+        scope_key: &str,
+        kind: SeriesKind,
+    ) -> KeptSeries {
+        let folder = self.folder(identity);
+        KeptSeries {
+            directory: Arc::clone(self),
+            folder: if scope_key.is_empty() {
+                folder
+            } else {
+                folder.join(SCOPES).join(scope_key)
+            },
+            kind,
+        }
+    }
+
+    /// Makes what is missing, and makes it last.
+    fn make_folder(&self, folder: &Path) -> Result<(), SourceError> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        step(StateStep::MakeFolder, folder, || make_directory(folder))?;
+        let parents = folder.ancestors().skip(1);
+        for parent in parents.take_while(|parent| parent.starts_with(&self.path)) {
+            step(StateStep::SyncFolder, parent, || {
+                File::open(parent)?.sync_all()
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Complete lists or deltas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SeriesKind {
+    Complete,
+    Delta,
+}
+
+/// The last good list of a series, and its marks.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptSeries {
+    directory: Arc<StateDirectory>,
+    folder: PathBuf,
+    kind: SeriesKind,
+}
+
+impl KeptSeries {
+    /// Where both lie.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the last good list lies, if there is one.
+    pub(crate) fn list_path(&self) -> PathBuf {
+        self.folder.join(self.list_name())
+    }
+
+    fn list_name(&self) -> &'static str {
+        match self.kind {
+            SeriesKind::Complete => LAST_GOOD,
+            SeriesKind::Delta => LAST_GOOD_DELTA,
+        }
+    }
+
+    fn marks_name(&self) -> &'static str {
+        match self.kind {
+            SeriesKind::Complete => MARKS,
+            SeriesKind::Delta => DELTA_MARKS,
+        }
+    }
+
+    /// The marks; None when nothing was ever kept.
     ///
     /// # Errors
     /// `StateRead` or `StateCorrupt`: marks that are there but cannot be understood are never passed over.
-    pub fn marks(&self, identity: &str) -> Result<Option<Marks>, SourceError> {
-        let path = self.folder(identity).join(MARKS);
+    pub(crate) fn marks(&self) -> Result<Option<Marks>, SourceError> {
+        let path = self.folder.join(self.marks_name());
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -85,73 +197,93 @@ impl StateDirectory {
             .map_err(|problem| SourceError::StateCorrupt { path, problem })
     }
 
-    /// Keeps a list that was swapped in, and its marks; does nothing if the marks there are newer (another instance).
-    /// Damaged marks are replaced: whoever swapped a list in knows better.
+    /// The last good copy is that very list, as far as its length and its signature tell; the whole is not read.
+    pub(crate) fn holds(&self, list: &LoadedList) -> bool {
+        copy::is_copy(&self.list_path(), list)
+    }
+
+    /// Keeps a list that was swapped in, which is read once more at `source`, and its marks; does nothing if the marks
+    /// there are newer (another instance).  Damaged marks are replaced: whoever swapped a list in knows better.
     ///
     /// # Errors
-    /// `StateWrite` with the step that failed; each file is still whole then, and the marks are written even if the list
-    /// cannot be.
-    pub fn keep(&self, identity: &str, der: &[u8], marks: &Marks) -> Result<(), SourceError> {
-        self.write(identity, marks, |folder, locked| {
-            write_whole(folder, locked, LAST_GOOD, der)
+    /// `StateWrite` with the step that failed, or why the list cannot be read any more; each file is still whole then,
+    /// and the marks are written even if the list cannot be.
+    pub(crate) fn keep(&self, source: &Path, list: &LoadedList, marks: &Marks) -> Result<(), SourceError> {
+        self.write(marks, |folder, locked| {
+            write_whole(folder, locked, self.list_name(), |file, path| {
+                copy::write(source, list, file, path)
+            })
         })
+    }
+
+    /// Replaces another file of the folder, or makes it.
+    ///
+    /// # Errors
+    /// `StateWrite` with the step that failed; the file is the old one then.
+    pub(crate) fn write_beside(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<(), SourceError> {
+        self.directory.make_folder(&self.folder)?;
+        let locked = lock(&self.folder)?;
+        write_whole(&self.folder, &locked, name, |file, path| {
+            step(StateStep::Write, path, || write(file))
+        })
+    }
+
+    /// Removes list and marks.
+    ///
+    /// # Errors
+    /// `StateWrite` when one of them is there and cannot be removed.
+    pub(crate) fn forget(&self) -> Result<(), SourceError> {
+        for name in [self.marks_name(), self.list_name()] {
+            remove(&self.folder.join(name))?;
+        }
+        Ok(())
     }
 
     /// Keeps the marks alone, in the same way.
     ///
     /// # Errors
     /// `StateWrite` with the step that failed.
-    pub fn keep_marks(&self, identity: &str, marks: &Marks) -> Result<(), SourceError> {
-        self.write(identity, marks, |_, _| Ok(()))
+    pub(crate) fn keep_marks(&self, marks: &Marks) -> Result<(), SourceError> {
+        self.write(marks, |_, _| Ok(()))
     }
 
     fn write(
         &self,
-        identity: &str,
         marks: &Marks,
         write_list: impl FnOnce(&Path, &File) -> Result<(), SourceError>,
     ) -> Result<(), SourceError> {
-        let folder = self.folder(identity);
-        self.make_folder(&folder)?;
-        let locked = lock(&folder)?;
-        let kept = match self.marks(identity) {
+        let folder = &self.folder;
+        self.directory.make_folder(folder)?;
+        let locked = lock(folder)?;
+        let kept = match self.marks() {
             Err(SourceError::StateCorrupt { .. }) => None,
             kept => kept?,
         };
         if kept.as_ref().is_some_and(|kept| kept.is_newer_than(marks)) {
             return Ok(());
         }
-        let list = write_list(&folder, &locked);
+        let list = write_list(folder, &locked);
         if list.is_err() && kept.is_some_and(|kept| kept.is_tied_with(marks)) {
             // Its time and number do not show that the copy there is behind these marks.
-            let _ = std::fs::remove_file(folder.join(LAST_GOOD));
+            let _ = std::fs::remove_file(self.list_path());
         }
-        let written = write_whole(&folder, &locked, MARKS, marks.to_json().as_bytes());
+        let text = marks.to_json();
+        let written = write_whole(folder, &locked, self.marks_name(), |file, path| {
+            step(StateStep::Write, path, || file.write_all(text.as_bytes()))
+        });
         list.and(written)
-    }
-
-    /// Where all that is kept of an issuer lies.
-    pub fn folder(&self, identity: &str) -> PathBuf {
-        self.path.join("issuers").join(identity)
-    }
-
-    /// Makes what is missing, and makes it last.
-    fn make_folder(&self, folder: &Path) -> Result<(), SourceError> {
-        if folder.is_dir() {
-            return Ok(());
-        }
-        step(StateStep::MakeFolder, folder, || make_directory(folder))?;
-        for parent in [self.path.join("issuers"), self.path.clone()] {
-            step(StateStep::SyncFolder, &parent, || {
-                File::open(&parent)?.sync_all()
-            })?;
-        }
-        Ok(())
     }
 }
 
 const LAST_GOOD: &str = "last-good.crl";
 const MARKS: &str = "marks.json";
+const LAST_GOOD_DELTA: &str = "last-good-delta.crl";
+const DELTA_MARKS: &str = "delta-marks.json";
+const SCOPES: &str = "scopes";
 
 fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
@@ -171,11 +303,11 @@ fn write_whole(
     folder: &Path,
     locked: &File,
     name: &str,
-    content: &[u8],
+    write: impl FnOnce(&mut File, &Path) -> Result<(), SourceError>,
 ) -> Result<(), SourceError> {
     let path = folder.join(name);
     let temporary = folder.join(format!(".{name}.tmp"));
-    let written = write_synced(&temporary, &path, content).and_then(|()| {
+    let written = write_synced(&temporary, &path, write).and_then(|()| {
         step(StateStep::Rename, &path, || {
             std::fs::rename(&temporary, &path)
         })
@@ -188,17 +320,33 @@ fn write_whole(
     step(StateStep::SyncFolder, &path, || locked.sync_all())
 }
 
-fn write_synced(temporary: &Path, path: &Path, content: &[u8]) -> Result<(), SourceError> {
+fn write_synced(
+    temporary: &Path,
+    path: &Path,
+    write: impl FnOnce(&mut File, &Path) -> Result<(), SourceError>,
+) -> Result<(), SourceError> {
     let mut file = step(StateStep::Create, path, || {
         OpenOptions::new()
+            .read(true)
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
             .open(temporary)
     })?;
-    step(StateStep::Write, path, || file.write_all(content))?;
+    write(&mut file, path)?;
     step(StateStep::SyncFile, path, || file.sync_all())
+}
+
+/// Removes a file, if it is there.
+///
+/// # Errors
+/// `StateWrite`.
+pub(crate) fn remove(path: &Path) -> Result<(), SourceError> {
+    step(StateStep::Remove, path, || match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    })
 }
 
 /// What was being done when the state could not be kept.
@@ -218,6 +366,8 @@ pub enum StateStep {
     Rename,
     /// fsync of the folder.
     SyncFolder,
+    /// Removing it.
+    Remove,
 }
 
 impl fmt::Display for StateStep {
@@ -230,11 +380,12 @@ impl fmt::Display for StateStep {
             StateStep::SyncFile => "fsync",
             StateStep::Rename => "renaming to this name",
             StateStep::SyncFolder => "fsync of the folder",
+            StateStep::Remove => "removing",
         })
     }
 }
 
-fn step<T>(
+pub(crate) fn step<T>(
     step: StateStep,
     path: &Path,
     action: impl FnOnce() -> io::Result<T>,

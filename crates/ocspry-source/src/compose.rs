@@ -1,0 +1,220 @@
+//! All that an issuer's sources say, as one table (design.md §2).
+//!
+//! From: `refresh`, with the slots, the lists of what was issued, and the overlays.  To: `core::StatusTable`, made of parts
+//! that are not copied.  Among complete lists of one scope the newest is there already; between scopes and kinds revoked
+//! wins.  Here it is decided what absence means: only what is known whole can prove that a serial is not revoked, or was
+//! never issued.
+
+use std::sync::Arc;
+
+use ocspry_core::{Absence, IssuedSerials, ListPart, Overlay, RevokedSerials, SourceInfo, StatusParts, StatusTable, ValidityWindow};
+use ocspry_wire::Time;
+use ocspry_wire::ocsp::CrlReason;
+use ocspry_wire::x509::ReasonFlags;
+
+use crate::scope::Scope;
+use crate::slot::Slot;
+
+/// Everything that a table is made of.
+pub(crate) struct Composition {
+    lists: Vec<ListPart>,
+    issued: Vec<Arc<IssuedSerials>>,
+    overlays: Vec<Overlay>,
+    absence: Absence,
+    window: ValidityWindow,
+    sources: Vec<SourceInfo>,
+    /// Why absence proves nothing.
+    pub(crate) unproven: Option<Unproven>,
+}
+
+/// Why a serial that is not named cannot be called good.  Displays as a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unproven {
+    /// A configured source has no list, and the others are parts.
+    SourceMissing,
+    /// The lists are for some reasons only.
+    SomeReasons,
+    /// No source says what is revoked.
+    NoRevocations,
+    /// An overlay was never read.
+    OverlayMissing,
+    /// What was issued is not known any more, or not yet.
+    IssuedStale,
+}
+
+impl std::fmt::Display for Unproven {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Unproven::SourceMissing => {
+                "a source has no list yet, and the lists that are there are parts of a whole"
+            }
+            Unproven::SomeReasons => "the lists that are there are about some reasons for revocation only",
+            Unproven::NoRevocations => "no source says which certificates are revoked",
+            Unproven::OverlayMissing => "an overlay could not be read yet",
+            Unproven::IssuedStale => "the list of what was issued is missing, or too old",
+        })
+    }
+}
+
+/// What the sources beside the lists say.
+pub(crate) struct Beside {
+    /// Whether every list of what was issued is there, and fresh; None: there is none in the configuration.
+    pub(crate) is_issued_known: Option<bool>,
+    /// What is absent may be called good when it is not known.
+    pub(crate) lags_as_good: bool,
+    pub(crate) issued: Vec<Arc<IssuedSerials>>,
+    /// What an index says is revoked, from when to when, and where that stands.
+    pub(crate) indexes: Vec<(Arc<RevokedSerials>, ValidityWindow, SourceInfo)>,
+    /// None: one could not be read yet.
+    pub(crate) overlays: Option<Vec<Overlay>>,
+    /// Every configured source of lists has yielded one.
+    pub(crate) has_every_list: bool,
+}
+
+/// Puts it together; None when no list and no index is there.
+pub(crate) fn compose<'a>(slots: impl Iterator<Item = &'a Slot>, beside: Beside) -> Option<Composition> {
+    let used: Vec<&Slot> = slots.filter(|slot| slot.complete().is_some()).collect();
+    let mut sources: Vec<SourceInfo> = used.iter().flat_map(|slot| slot.source_infos()).collect();
+    let mut windows: Vec<ValidityWindow> = used.iter().filter_map(|slot| slot.window()).collect();
+    let mut lists: Vec<ListPart> = used.iter().filter_map(|slot| slot.part()).collect();
+    let held = used.iter().filter_map(|slot| slot.held_removals());
+    lists.extend(held.map(|held| only(Arc::clone(held))));
+    let has_lists = !used.is_empty();
+    for (revoked, window, source) in beside.indexes {
+        lists.push(only(revoked));
+        if !has_lists {
+            // A CRL's word has a window of its own; an index beside it adds to what is revoked.
+            windows.push(window);
+        }
+        sources.push(source);
+    }
+    if sources.is_empty() || windows.is_empty() {
+        return None;
+    }
+    let window = windows.into_iter().reduce(narrower)?;
+    let coverage = if has_lists {
+        coverage(&used, beside.has_every_list)
+    } else {
+        Ok(())
+    };
+    let unproven = match (coverage, &beside.overlays) {
+        (Err(unproven), _) => Some(unproven),
+        (Ok(()), None) => Some(Unproven::OverlayMissing),
+        (Ok(()), Some(_)) if beside.is_issued_known == Some(false) && !beside.lags_as_good => {
+            Some(Unproven::IssuedStale)
+        }
+        (Ok(()), Some(_)) => None,
+    };
+    let absence = match (unproven, beside.is_issued_known) {
+        (Some(_), _) => Absence::Unproven,
+        (None, Some(true)) => Absence::NeverIssued,
+        (None, Some(false) | None) => Absence::NotRevoked,
+    };
+    // To be on a list of issued serials proves nothing while revocations may be missing.
+    let proves_good = !matches!(unproven, Some(unproven) if unproven != Unproven::IssuedStale);
+    Some(Composition {
+        lists,
+        issued: if proves_good { beside.issued } else { Vec::new() },
+        overlays: beside.overlays.unwrap_or_default(),
+        absence,
+        window,
+        sources,
+        unproven,
+    })
+}
+
+fn only(base: Arc<RevokedSerials>) -> ListPart {
+    ListPart { base, delta: None }
+}
+
+/// A part that ages counts for the whole.
+fn narrower(left: ValidityWindow, right: ValidityWindow) -> ValidityWindow {
+    ValidityWindow {
+        this_update: left.this_update.min(right.this_update),
+        next_update: left.next_update.min(right.next_update),
+    }
+}
+
+/// Whether the lists speak of every certificate and every reason (RFC 5280 §5.2.5, §6.3.3).
+fn coverage(used: &[&Slot], has_every_list: bool) -> Result<(), Unproven> {
+    let scopes: Vec<&Scope> = used.iter().filter_map(|slot| slot.scope()).collect();
+    if scopes.iter().any(|scope| scope.is_whole()) {
+        return Ok(());
+    }
+    if !has_every_list {
+        return Err(Unproven::SourceMissing);
+    }
+    let covers_all_reasons = |scope: &&Scope| {
+        let same = scopes.iter().filter(|other| other.has_the_certificates_of(scope));
+        let reasons: Vec<Option<ReasonFlags>> = same.map(|other| other.reasons()).collect();
+        let has = |reason| reasons.iter().flatten().any(|some| some.contains(reason));
+        reasons.contains(&None) || REASONS.into_iter().all(has)
+    };
+    if scopes.iter().all(covers_all_reasons) {
+        Ok(())
+    } else {
+        Err(Unproven::SomeReasons)
+    }
+}
+
+/// Every reason that a list can be limited to (RFC 5280 §4.2.1.13).
+const REASONS: [CrlReason; 8] = [
+    CrlReason::KeyCompromise,
+    CrlReason::CaCompromise,
+    CrlReason::AffiliationChanged,
+    CrlReason::Superseded,
+    CrlReason::CessationOfOperation,
+    CrlReason::CertificateHold,
+    CrlReason::PrivilegeWithdrawn,
+    CrlReason::AaCompromise,
+];
+
+impl Composition {
+    /// The same parts mean the same.
+    pub(crate) fn is_same_as(&self, other: &Composition) -> bool {
+        let same_lists = self.lists.len() == other.lists.len()
+            && self.lists.iter().zip(&other.lists).all(|(left, right)| {
+                Arc::ptr_eq(&left.base, &right.base)
+                    && match (&left.delta, &right.delta) {
+                        (None, None) => true,
+                        (Some(left), Some(right)) => Arc::ptr_eq(left, right),
+                        (Some(_), None) | (None, Some(_)) => false,
+                    }
+            });
+        let same_issued = self.issued.len() == other.issued.len()
+            && self.issued.iter().zip(&other.issued).all(|(left, right)| Arc::ptr_eq(left, right));
+        let same_overlays = self.overlays.len() == other.overlays.len()
+            && self.overlays.iter().zip(&other.overlays).all(|pair| match pair {
+                (Overlay::All(left), Overlay::All(right)) => left == right,
+                (Overlay::Serials(left), Overlay::Serials(right)) => Arc::ptr_eq(left, right),
+                (Overlay::All(_), Overlay::Serials(_)) | (Overlay::Serials(_), Overlay::All(_)) => false,
+            });
+        same_lists
+            && same_issued
+            && same_overlays
+            && self.absence == other.absence
+            && self.window == other.window
+            && self.sources == other.sources
+    }
+
+    /// The table.
+    pub(crate) fn table(&self) -> StatusTable {
+        StatusTable::new(StatusParts {
+            lists: self.lists.clone(),
+            issued: self.issued.clone(),
+            overlays: self.overlays.clone(),
+            absence: self.absence,
+            window: self.window,
+            sources: self.sources.clone(),
+        })
+    }
+
+    pub(crate) fn window(&self) -> ValidityWindow {
+        self.window
+    }
+}
+
+/// nextUpdate is the time at which newer information is there: from then on the list is old.
+pub(crate) fn is_expired(next_update: Time, now: Time) -> bool {
+    now >= next_update
+}

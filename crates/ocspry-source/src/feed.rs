@@ -1,0 +1,365 @@
+//! Where an issuer's lists come from: a file, a directory of files, a URL; and what each place held at the last look.
+//!
+//! From: the configuration, and whoever writes there.  To: `refresh`, as lists judged by `load`.  A file that did not
+//! change is not read again, and what was found wrong with it is known without it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ocspry_wire::Time;
+
+use crate::SourceError;
+use crate::fetch::{CrlUrl, Fetched, Judged, SpoolFile, UrlFeed};
+use crate::fingerprint::{Fingerprint, unreadable};
+use crate::line::Offer;
+use crate::list::LoadedList;
+use crate::load::{CrlSigners, ListLoad, SourceLimits};
+use crate::pace::{self, Pace};
+use crate::refresh::Downloads;
+use crate::slot::Slot;
+
+/// Where lists come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListSource {
+    /// A CRL file.
+    File(PathBuf),
+    /// A directory: every list in it that fits the issuer.
+    Directory(PathBuf),
+    /// A URL.
+    Url(CrlUrl),
+}
+
+/// What is needed to look at one.
+pub(crate) struct Looking<'a> {
+    pub(crate) signers: &'a Arc<CrlSigners>,
+    pub(crate) limits: &'a SourceLimits,
+    pub(crate) pace: Pace,
+    pub(crate) now: Time,
+}
+
+/// One source of lists.
+pub(crate) struct Feed {
+    source: ListSource,
+    places: BTreeMap<PathBuf, Place>,
+    /// What is wrong with the directory, or with fetching.
+    problem: Option<SourceError>,
+    url: Option<Download>,
+}
+
+/// One file, as it was last seen.
+#[derive(Clone)]
+struct Place {
+    /// None when it must be read again in any case.
+    seen: Option<Fingerprint>,
+    verdict: Verdict,
+}
+
+/// What came of reading a file, for as long as it stays the same.
+#[derive(Clone, Debug)]
+pub(crate) enum Verdict {
+    /// It holds a list that is in use.
+    InUse,
+    /// Its list is from the future.
+    Waits,
+    /// Its list is good, and another place has a newer one, or it is a delta without its base.
+    Behind,
+    /// It is not for this issuer, or no list at all: other files of a directory are.
+    PassedOver,
+    /// Nothing that may be used.
+    Refused(SourceError),
+}
+
+/// A URL that is followed, and what was fetched there last.
+struct Download {
+    feed: UrlFeed,
+    file: Option<Arc<SpoolFile>>,
+    /// What it was worth.
+    worth: Option<Judged>,
+    /// It is known whether there is something.
+    is_first_outcome_there: bool,
+}
+
+/// A list that was read just now.
+pub(crate) struct Found {
+    pub(crate) path: PathBuf,
+    pub(crate) result: Result<Offer, SourceError>,
+    pub(crate) is_post_dated: bool,
+}
+
+impl Feed {
+    /// Follows a source; downloads are for URLs only.
+    pub(crate) fn new(source: ListSource, downloads: Option<&Downloads>) -> Feed {
+        let url = match (&source, downloads) {
+            (ListSource::Url(url), Some(downloads)) => {
+                let Downloads { fetcher, directory, wake } = downloads.clone();
+                Some(Download {
+                    feed: UrlFeed::start(&fetcher, url.clone(), &directory, None, move || wake()),
+                    file: None,
+                    worth: None,
+                    is_first_outcome_there: false,
+                })
+            }
+            (ListSource::Url(_) | ListSource::File(_) | ListSource::Directory(_), _) => None,
+        };
+        Feed {
+            source,
+            places: BTreeMap::new(),
+            problem: None,
+            url,
+        }
+    }
+
+    /// What it follows.
+    pub(crate) fn source(&self) -> &ListSource {
+        &self.source
+    }
+
+    /// What the operator calls a place of this source.
+    pub(crate) fn name(&self, path: &Path) -> String {
+        match &self.source {
+            ListSource::Url(url) => url.to_string(),
+            ListSource::File(_) | ListSource::Directory(_) => path.display().to_string(),
+        }
+    }
+
+    /// Whether a place of that name is, or was, one of this source.
+    pub(crate) fn has_place(&self, name: &str) -> bool {
+        match &self.source {
+            ListSource::File(path) => path.display().to_string() == name,
+            ListSource::Directory(path) => Path::new(name).parent() == Some(path),
+            ListSource::Url(url) => url.to_string() == name,
+        }
+    }
+
+    /// It has yielded a list that counts, or one that waits.
+    pub(crate) fn has_a_list(&self) -> bool {
+        self.places.values().any(|place| match place.verdict {
+            Verdict::InUse | Verdict::Waits | Verdict::Behind => true,
+            Verdict::PassedOver | Verdict::Refused(_) => false,
+        })
+    }
+
+    /// The first download is under way, and nothing is known of it.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.url.as_ref().is_some_and(|url| !url.is_first_outcome_there)
+    }
+
+    /// What is wrong, with the name of the place.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = (String, &SourceError)> {
+        let own = self.problem.as_ref().map(|problem| (self.own_name(), problem));
+        let of_places = self.places.iter().filter_map(|(path, place)| match &place.verdict {
+            Verdict::Refused(error) => Some((self.name(path), error)),
+            Verdict::InUse | Verdict::Waits | Verdict::Behind | Verdict::PassedOver => None,
+        });
+        own.into_iter().chain(of_places)
+    }
+
+    /// A slot counts for it whose list came from here: the last good copy makes up for what is not there.
+    pub(crate) fn is_made_up_for<'a>(&self, mut slots: impl Iterator<Item = &'a Slot>) -> bool {
+        slots.any(|slot| slot.complete().is_some() && slot.place().is_some_and(|place| self.has_place(place)))
+    }
+
+    fn own_name(&self) -> String {
+        match &self.source {
+            ListSource::File(path) | ListSource::Directory(path) => path.display().to_string(),
+            ListSource::Url(url) => url.to_string(),
+        }
+    }
+
+    /// Knows what the feed of the same source in the configuration before knew.
+    pub(crate) fn carry_over(&mut self, old: &Feed) {
+        self.places.clone_from(&old.places);
+        self.problem.clone_from(&old.problem);
+        if let (Some(new), Some(old)) = (&mut self.url, &old.url) {
+            new.file.clone_from(&old.file);
+            new.is_first_outcome_there = old.is_first_outcome_there;
+        }
+    }
+
+    /// Everything is to be read again.
+    pub(crate) fn forget_seen(&mut self) {
+        for place in self.places.values_mut() {
+            place.seen = None;
+        }
+    }
+
+    /// Fetches at once: a delta needs a newer base than there is.
+    pub(crate) fn fetch_now(&mut self) {
+        if let Some(url) = &mut self.url {
+            url.feed.fetch_now();
+        }
+    }
+
+    /// Reads what changed since the last look.
+    pub(crate) fn look(&mut self, looking: &Looking<'_>) -> Vec<Found> {
+        let paths = match &self.source {
+            ListSource::File(path) => vec![path.clone()],
+            ListSource::Directory(path) => match files_of(path) {
+                Ok(paths) => {
+                    self.problem = None;
+                    paths
+                }
+                Err(error) => {
+                    self.problem = Some(error);
+                    return Vec::new();
+                }
+            },
+            ListSource::Url(_) => self.fetched().into_iter().collect(),
+        };
+        if !matches!(self.source, ListSource::File(_)) {
+            self.places.retain(|path, _| paths.contains(path));
+        }
+        let found = paths.into_iter().filter_map(|path| self.look_at(path, looking));
+        found.collect()
+    }
+
+    /// What was fetched last, and takes note of how that went.
+    fn fetched(&mut self) -> Option<PathBuf> {
+        let url = self.url.as_mut()?;
+        match url.feed.take() {
+            None => {}
+            Some(Fetched::New { file, .. }) => {
+                url.file = Some(Arc::new(file));
+                url.is_first_outcome_there = true;
+                self.problem = None;
+            }
+            Some(Fetched::NotModified { at }) => {
+                url.is_first_outcome_there = true;
+                if let Some(worth) = url.worth {
+                    url.feed.judged(Judged { now: at, ..worth });
+                }
+                self.problem = None;
+            }
+            Some(Fetched::Failed { error, .. }) => {
+                url.is_first_outcome_there = true;
+                self.problem = Some(error);
+            }
+        }
+        url.file.as_ref().map(|file| file.path().to_owned())
+    }
+
+    fn look_at(&mut self, path: PathBuf, looking: &Looking<'_>) -> Option<Found> {
+        let fingerprint = match Fingerprint::of(&path) {
+            Ok(fingerprint) => fingerprint,
+            Err(error) => {
+                self.places.remove(&path);
+                return Some(Found {
+                    path,
+                    result: Err(error),
+                    is_post_dated: false,
+                });
+            }
+        };
+        if let Some(place) = self.places.get(&path)
+            && place.seen == Some(fingerprint)
+            && place.verdict.holds(looking.now)
+        {
+            return None;
+        }
+        let seen = fingerprint.is_settled(looking.now).then_some(fingerprint);
+        // What it was counts until it is judged.
+        let verdict = self.places.remove(&path).map_or(Verdict::PassedOver, |place| place.verdict);
+        self.places.insert(path.clone(), Place { seen, verdict });
+        let loaded = read(&path, looking);
+        let is_post_dated = fingerprint.modified() > looking.now || fingerprint.is_post_dated();
+        let place = self.name(&path);
+        let result = loaded.map(|list| Offer {
+            list: Arc::new(list),
+            path: path.clone(),
+            place,
+        });
+        Some(Found {
+            path,
+            result,
+            is_post_dated,
+        })
+    }
+
+    /// What the list in a place was worth.
+    pub(crate) fn judged(&mut self, path: &Path, verdict: Verdict, list: Option<&LoadedList>, now: Time) {
+        let verdict = match verdict {
+            Verdict::Refused(error) if self.passes_over(&error) => Verdict::PassedOver,
+            verdict => verdict,
+        };
+        if let Some(url) = &mut self.url {
+            let worth = Judged {
+                used: !matches!(verdict, Verdict::Refused(_) | Verdict::PassedOver),
+                next_update: list.map(LoadedList::next_update),
+                next_publish: list.and_then(|list| list.next_publish),
+                now,
+            };
+            url.worth = Some(worth);
+            url.feed.judged(worth);
+        }
+        let place = self.places.entry(path.to_owned()).or_insert(Place {
+            seen: None,
+            verdict: Verdict::PassedOver,
+        });
+        // What the system refused may be given at the next try.
+        if matches!(verdict, Verdict::Refused(SourceError::Read { .. })) {
+            place.seen = None;
+        }
+        place.verdict = verdict;
+    }
+
+    /// In a directory there may be anything.
+    fn passes_over(&self, error: &SourceError) -> bool {
+        matches!(self.source, ListSource::Directory(_)) && error.is_of_another_file()
+    }
+
+    /// When a list that is held may be used.
+    pub(crate) fn next_wake(&self) -> Option<Time> {
+        self.places.values().filter_map(|place| place.verdict.held_until()).min()
+    }
+}
+
+impl Verdict {
+    /// Whether it still holds for the same file.
+    fn holds(&self, now: Time) -> bool {
+        self.held_until().is_none_or(|until| now < until)
+    }
+
+    fn held_until(&self) -> Option<Time> {
+        match self {
+            Verdict::Refused(SourceError::LowerNumber { held_until, .. }) => *held_until,
+            Verdict::Refused(_)
+            | Verdict::InUse
+            | Verdict::Waits
+            | Verdict::Behind
+            | Verdict::PassedOver => None,
+        }
+    }
+}
+
+fn read(path: &Path, looking: &Looking<'_>) -> Result<LoadedList, SourceError> {
+    let load = ListLoad::open(path, looking.signers, looking.limits)?;
+    pace::load(load, looking.pace, looking.now)
+}
+
+/// The files of a directory, in the order of their names; hidden ones are none of ours, nor are directories in it.
+fn files_of(directory: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(unreadable(directory))? {
+        let entry = entry.map_err(unreadable(directory))?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let path = entry.path();
+        if path.is_dir() {
+            continue;
+        }
+        if paths.len() == DIRECTORY_FILES_MAX {
+            return Err(SourceError::TooManyFiles {
+                path: directory.to_owned(),
+                count_max: DIRECTORY_FILES_MAX,
+            });
+        }
+        paths.push(path);
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Most files of one directory of lists.
+const DIRECTORY_FILES_MAX: usize = 10_000;

@@ -1,0 +1,60 @@
+//! Removals that the guard holds back, as a file: one serial a line, in the format of an overlay.
+//!
+//! From: `slot`, when much has vanished from a list.  To: the state directory, and from there after a restart.
+
+use std::io::{BufWriter, Write as _};
+use std::sync::Arc;
+
+use ocspry_core::{Revocation, RevokedSerials, RevokedSerialsBuilder};
+use ocspry_wire::ocsp::CrlReason;
+
+use crate::SourceError;
+use crate::list::hex;
+use crate::overlay::{OverlayEntry, OverlayLimits, read_overlay};
+use crate::state::{self, KeptSeries};
+
+/// What was held; None when nothing was.
+///
+/// # Errors
+/// The file is there and cannot be understood.
+pub(crate) fn read(series: &KeptSeries) -> Result<Option<Arc<RevokedSerials>>, SourceError> {
+    let path = series.folder().join(HELD);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut held = RevokedSerialsBuilder::new();
+    read_overlay(&path, &LIMITS, |entry| match entry {
+        OverlayEntry::All(_) => {}
+        OverlayEntry::Serial(serial, info) => held.push(&serial, Revocation::Revoked(info)),
+    })?;
+    Ok(Some(Arc::new(held.build())))
+}
+
+/// Writes it; without anything held, removes it.
+///
+/// # Errors
+/// The state directory cannot be written.
+pub(crate) fn write(series: &KeptSeries, held: Option<&RevokedSerials>) -> Result<(), SourceError> {
+    let Some(held) = held else {
+        return state::remove(&series.folder().join(HELD));
+    };
+    series.write_beside(HELD, |file| {
+        let mut file = BufWriter::new(file);
+        for (serial, revocation) in held.iter() {
+            if let Revocation::Revoked(info) = revocation {
+                let time = info.revocation_time.to_generalized();
+                let reason = info.reason.map_or("", CrlReason::name);
+                writeln!(file, "{} {} {reason}", hex(serial.content()), String::from_utf8_lossy(&time))?;
+            }
+        }
+        file.flush()
+    })
+}
+
+const HELD: &str = "held-removals.txt";
+
+/// As much as a list may hold.
+const LIMITS: OverlayLimits = OverlayLimits {
+    bytes_max: 8 << 30,
+    ..OverlayLimits::DEFAULT
+};

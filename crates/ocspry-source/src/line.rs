@@ -1,0 +1,545 @@
+//! One series of lists, complete ones or deltas of one scope: which is in use, and what keeps a worse one out.
+//!
+//! From: `slot`, with lists that `load` judged.  To: `slot`, as the list in use; to the state directory; and to the
+//! operator, as reports.  The rules (design.md §3, §7):
+//!
+//! - A list that is older changes nothing and is refused (rule 3).  thisUpdate never goes back, nor does a number under
+//!   one thisUpdate; the marks remember both across a restart.  A lower number under a newer thisUpdate is held until
+//!   the list in use has run out, or the operator accepts it.  Of two lists that neither tells apart, the one that comes
+//!   second must revoke all that the first does.
+//! - A newer list takes over even when it has run out itself: the CA has spoken since, and a certificate that its newer
+//!   list calls revoked must not be called good from the older one (rule 1).
+//! - A list from the future waits and takes over when its time comes (rule 14); the list in use stays until then, and
+//!   after a restart the last good copy serves.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ocspry_wire::Time;
+
+use crate::SourceError;
+use crate::list::LoadedList;
+use crate::load::{CrlSigners, ListLoad, SourceLimits};
+use crate::state::{KeptSeries, Marks};
+
+/// A series of lists of one scope and kind.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    series: Option<KeptSeries>,
+    in_use: Option<Offer>,
+    /// The newest list ever used, by what the state directory and the list in use say; None before the first.
+    high_water: Option<Marks>,
+    /// The marks in the state directory; None before they are read, and when there are none.
+    kept_marks: Option<Marks>,
+    /// They were read, and are in `high_water`.
+    marks_are_read: bool,
+    /// The list in use is not in the state directory yet.
+    is_unkept: bool,
+    /// The last try to keep it, which failed.
+    failed_keep: Option<FailedKeep>,
+    /// Nothing is written before [`Line::keep_now`].
+    keeps_when_told: bool,
+    /// The list from the future.
+    waiting: Option<Offer>,
+    /// The list that the operator wants in spite of its number.
+    accepted: Option<[u8; 32]>,
+    /// The list that is held for its number, if one is.
+    held: Option<[u8; 32]>,
+}
+
+/// A list, and where it lies.
+#[derive(Clone, Debug)]
+pub(crate) struct Offer {
+    pub(crate) list: Arc<LoadedList>,
+    /// The file it was read from.
+    pub(crate) path: PathBuf,
+    /// What the operator calls that place.
+    pub(crate) place: String,
+}
+
+/// How long until a list that could not be kept is tried again: a full disk may get room, a lock may be released.  Twice
+/// as long after each failure, since the whole list is read for it.
+const KEEP_AGAIN_SECONDS: i64 = 5;
+
+/// The longest such wait.
+const KEEP_AGAIN_SECONDS_MAX: i64 = 300;
+
+#[derive(Clone, Debug)]
+struct FailedKeep {
+    at: Time,
+    wait_seconds: i64,
+}
+
+impl FailedKeep {
+    fn again(&self) -> Time {
+        self.at.plus_seconds(self.wait_seconds)
+    }
+
+    /// A clock that went back does not make the wait longer.
+    fn still_waits(&self, now: Time) -> bool {
+        (self.at..self.again()).contains(&now)
+    }
+}
+
+/// What decides when a list and the newest one used so far are of one thisUpdate and number.
+#[derive(Clone, Copy)]
+enum Tie<'a> {
+    /// It was in use itself: the marks are behind it.
+    WasInUse,
+    /// Nothing that this list revokes may be missing; it must be the newest used so far.
+    Compare(&'a LoadedList),
+    /// Only the marks are known.
+    Unknown,
+}
+
+/// Which copy of a list went into use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// What is in the configured place.
+    Source,
+    /// What was in the configured place and waited for its time to come.
+    Waited,
+    /// The last good copy of the state directory.
+    LastGood,
+}
+
+/// A list went into use.
+pub(crate) struct Swap {
+    pub(crate) served: Served,
+    /// That list.
+    pub(crate) list: Arc<LoadedList>,
+    /// The one that it took the place of.
+    pub(crate) before: Option<Arc<LoadedList>>,
+}
+
+/// What became of a list that was offered.
+pub(crate) enum Taken {
+    /// It is in use now.
+    Swapped(Swap),
+    /// It is the one in use.
+    InUse,
+    /// It is from the future.
+    Waits,
+}
+
+impl Line {
+    pub(crate) fn new(series: Option<KeptSeries>, keeps_when_told: bool) -> Line {
+        Line {
+            series,
+            in_use: None,
+            high_water: None,
+            kept_marks: None,
+            marks_are_read: false,
+            is_unkept: false,
+            failed_keep: None,
+            keeps_when_told,
+            waiting: None,
+            accepted: None,
+            held: None,
+        }
+    }
+
+    /// The list in use.
+    pub(crate) fn in_use(&self) -> Option<&Arc<LoadedList>> {
+        self.in_use.as_ref().map(|offer| &offer.list)
+    }
+
+    /// Where it came from.
+    pub(crate) fn place(&self) -> Option<&str> {
+        self.in_use.as_ref().map(|offer| offer.place.as_str())
+    }
+
+    /// Where the newest list ever used came from.
+    pub(crate) fn marked_place(&self) -> Option<&str> {
+        self.high_water.as_ref().map(|marks| marks.source.as_str())
+    }
+
+    /// When a list from the future begins, and where it lies.
+    pub(crate) fn waiting(&self) -> Option<(Time, &str)> {
+        let waiting = self.waiting.as_ref()?;
+        Some((waiting.list.this_update(), &waiting.place))
+    }
+
+    /// Nothing waits any more: the operator put something else in its place.
+    fn drop_waiting(&mut self, place: &str) {
+        self.drop_waiting_if(|waiting| waiting == place);
+    }
+
+    /// Nothing waits any more where that is so of its place.
+    pub(crate) fn drop_waiting_if(&mut self, is_so: impl Fn(&str) -> bool) {
+        self.waiting.take_if(|waiting| is_so(&waiting.place));
+    }
+
+    /// thisUpdate of the newest list ever used.
+    pub(crate) fn marked_this_update(&self) -> Option<Time> {
+        self.high_water.as_ref().map(|marks| marks.this_update)
+    }
+
+    /// The marks were read, or there are none: lists may be used.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.marks_are_read
+    }
+
+    /// In a new configuration: what the state directory holds is looked at again.
+    pub(crate) fn begin_anew(&mut self, keeps_when_told: bool) {
+        self.keeps_when_told = keeps_when_told;
+        self.marks_are_read = false;
+        self.kept_marks = None;
+        self.failed_keep = None;
+    }
+
+    /// Forgets which lists were used, here and in the state directory; what is in use stays until another list comes.
+    ///
+    /// # Errors
+    /// A file could not be removed.
+    pub(crate) fn forget_used(&mut self) -> Result<(), SourceError> {
+        if let Some(series) = &self.series {
+            series.forget()?;
+        }
+        self.high_water = None;
+        self.kept_marks = None;
+        self.is_unkept = false;
+        Ok(())
+    }
+
+    /// The list in use is of no use any more; what was used is remembered.
+    pub(crate) fn retire(&mut self) {
+        self.in_use = None;
+        self.is_unkept = false;
+    }
+
+    /// A list is held for its number.
+    pub(crate) fn is_holding(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// The list that is held may be used when it is offered again.
+    pub(crate) fn accept_held(&mut self) -> bool {
+        self.accepted = self.held.take().or(self.accepted);
+        self.accepted.is_some()
+    }
+
+    /// Reads what the state directory remembers, once.
+    ///
+    /// # Errors
+    /// Nothing is in use, and the marks cannot be read: nothing may be used then.
+    pub(crate) fn read_marks(&mut self) -> Result<Option<SourceError>, SourceError> {
+        if self.marks_are_read {
+            return Ok(None);
+        }
+        let mut problem = None;
+        if let Some(series) = &self.series {
+            match (series.marks(), &self.in_use) {
+                (Ok(marks), _) => self.kept_marks = marks,
+                (Err(error), None) => return Err(error),
+                // The list in use says what damaged marks said, and they are written anew.
+                (Err(SourceError::StateCorrupt { path, problem: what }), Some(_)) => {
+                    problem = Some(SourceError::StateReplaced { path, problem: what });
+                }
+                // Writing them meets the same obstacle, and reports it.
+                (Err(_), Some(_)) => {}
+            }
+        }
+        self.marks_are_read = true;
+        if let Some(marks) = self.kept_marks.clone() {
+            self.raise(marks);
+        }
+        if let Some(offer) = self.in_use.clone() {
+            self.is_unkept |= self.series.as_ref().is_some_and(|series| {
+                !series.holds(&offer.list)
+                    || self.kept_marks.as_ref().map(|marks| marks.digest) != Some(offer.list.digest())
+            });
+            if !self.is_marked(offer.list.digest()) {
+                self.raise(marks_of(&offer));
+            }
+        }
+        Ok(problem)
+    }
+
+    /// Takes a list, if it is better than the one in use; [`Line::read_marks`] and [`Line::start`] came before.
+    ///
+    /// # Errors
+    /// It is older than one used before, or held.
+    pub(crate) fn offer(&mut self, offer: Offer, now: Time) -> Result<Taken, SourceError> {
+        if let Some(in_use) = self.in_use()
+            && in_use.digest() == offer.list.digest()
+            && in_use.next_update() == offer.list.next_update()
+        {
+            self.drop_waiting(&offer.place);
+            if self.place() == Some(&offer.place) {
+                // Downloads come in a file of their own each time.
+                self.in_use = Some(offer);
+            }
+            return Ok(Taken::InUse);
+        }
+        if !offer.list.is_due(now) {
+            self.waiting = Some(offer);
+            return Ok(Taken::Waits);
+        }
+        let tie = self.in_use().map_or(Tie::Unknown, |list| Tie::Compare(list));
+        let order = self.check_order(&offer, tie, now);
+        self.note_held(&offer, order.as_ref().err());
+        order?;
+        self.drop_waiting(&offer.place);
+        Ok(Taken::Swapped(self.swap(offer, Served::Source)))
+    }
+
+    /// The list that waited, if its time has come.
+    ///
+    /// # Errors
+    /// It is held, or was overtaken.
+    pub(crate) fn take_over(&mut self, now: Time) -> Result<Option<Swap>, SourceError> {
+        let Some(offer) = self.waiting.take_if(|waiting| waiting.list.is_due(now)) else {
+            return Ok(None);
+        };
+        let tie = self.in_use().map_or(Tie::Unknown, |list| Tie::Compare(list));
+        self.check_order(&offer, tie, now)?;
+        Ok(Some(self.swap(offer, Served::Waited)))
+    }
+
+    /// Nothing is in use: the last good copy is considered, unless the best list offered is that very list.
+    ///
+    /// # Errors
+    /// There is a copy, and it is of no use.
+    pub(crate) fn start(
+        &mut self,
+        best: Option<&Offer>,
+        signers: &Arc<CrlSigners>,
+        limits: &SourceLimits,
+        now: Time,
+    ) -> Result<Option<Swap>, SourceError> {
+        let Some(series) = self.series.clone() else {
+            return Ok(None);
+        };
+        if let Some(best) = best
+            && best.list.is_due(now)
+            && series.holds(&best.list)
+        {
+            self.check_order(best, Tie::WasInUse, now)?;
+            return Ok(Some(self.swap(best.clone(), Served::Source)));
+        }
+        let path = series.list_path();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let load = ListLoad::open(&path, signers, limits)?;
+        let is_post_dated = load.fingerprint().modified() > now || load.fingerprint().is_post_dated();
+        let mut list = load.run(now)?;
+        self.settle_written(&mut list, true, is_post_dated);
+        let place = self.marked_place().map(ToOwned::to_owned);
+        let copy = Offer {
+            list: Arc::new(list),
+            place: place.unwrap_or_else(|| path.display().to_string()),
+            path: path.clone(),
+        };
+        self.check_order(&copy, Tie::WasInUse, now)?;
+        self.raise(marks_of(&copy));
+        if !copy.list.is_due(now) {
+            return Err(SourceError::FromTheFuture {
+                path,
+                this_update: copy.list.this_update(),
+                now,
+                state_folder: series.folder().to_owned(),
+            });
+        }
+        Ok(Some(self.swap(copy, Served::LastGood)))
+    }
+
+    /// From when a list without nextUpdate counts: one that is known does not count anew because the time of its file was
+    /// set ahead, or because it was copied.
+    pub(crate) fn settle_written(&self, list: &mut LoadedList, is_copy: bool, is_post_dated: bool) {
+        if let Some(marks) = self
+            .high_water
+            .as_ref()
+            .filter(|marks| (is_copy || is_post_dated) && marks.digest == list.digest())
+        {
+            list.count_from(marks.written.min(list.written));
+        }
+    }
+
+    /// Against the newest list used so far.
+    fn check_order(&self, offer: &Offer, tie: Tie<'_>, now: Time) -> Result<(), SourceError> {
+        let Some(high_water) = &self.high_water else {
+            return Ok(());
+        };
+        let facts = &offer.list.facts;
+        let this_update = offer.list.this_update();
+        let path = || offer.path.clone();
+        let state_folder = || self.series.as_ref().map(|series| series.folder().to_owned());
+        if facts.digest == high_water.digest {
+            return Ok(());
+        }
+        if this_update < high_water.this_update {
+            return Err(SourceError::Older {
+                path: path(),
+                this_update,
+                in_use: high_water.this_update,
+                state_folder: state_folder(),
+            });
+        }
+        if marks_of(offer).is_tied_with(high_water) {
+            let is_enough = match tie {
+                Tie::WasInUse => true,
+                Tie::Compare(used) => {
+                    used.digest() == high_water.digest && offer.list.revokes_all_of(used)
+                }
+                Tie::Unknown => false,
+            };
+            return if is_enough {
+                Ok(())
+            } else {
+                Err(SourceError::SameOrder {
+                    path: path(),
+                    digest: facts.digest,
+                    in_use: high_water.digest,
+                    state_folder: state_folder(),
+                })
+            };
+        }
+        let (Some(number), Some(in_use)) = (&facts.crl_number, &high_water.crl_number) else {
+            return Ok(());
+        };
+        let is_newer = this_update > high_water.this_update;
+        let has_run_out = now >= high_water.next_update;
+        let is_accepted = self.accepted == Some(facts.digest);
+        if number >= in_use || (is_newer && (has_run_out || is_accepted)) {
+            return Ok(());
+        }
+        Err(SourceError::LowerNumber {
+            path: path(),
+            this_update,
+            number: number.clone(),
+            in_use: in_use.clone(),
+            held_until: is_newer.then_some(high_water.next_update),
+        })
+    }
+
+    fn note_held(&mut self, offer: &Offer, refusal: Option<&SourceError>) {
+        match refusal {
+            Some(SourceError::LowerNumber {
+                held_until: Some(_),
+                ..
+            }) => self.held = Some(offer.list.digest()),
+            Some(_) => {}
+            None => self.held = None,
+        }
+    }
+
+    fn swap(&mut self, offer: Offer, served: Served) -> Swap {
+        let marks = marks_of(&offer);
+        let is_kept = self.kept_marks.as_ref() == Some(&marks)
+            && self.series.as_ref().is_some_and(|series| series.holds(&offer.list));
+        self.is_unkept = self.series.is_some() && !is_kept;
+        self.failed_keep = None;
+        self.accepted = None;
+        self.raise(marks);
+        let list = Arc::clone(&offer.list);
+        let before = self.in_use.replace(offer);
+        Swap {
+            served,
+            list,
+            before: before.map(|before| before.list),
+        }
+    }
+
+    /// Writes what came into use to the state directory, if that is not done: at once, and after a failure again and
+    /// again.  None: there was nothing to do, or it is not time yet.
+    pub(crate) fn keep(&mut self, now: Time) -> Option<Result<(), SourceError>> {
+        if !self.is_unkept || self.keeps_when_told {
+            return None;
+        }
+        if self.failed_keep.as_ref().is_some_and(|failed| failed.still_waits(now)) {
+            return None;
+        }
+        let (series, offer) = (self.series.clone()?, self.in_use.clone()?);
+        let marks = self.marks_in_use(&offer);
+        match series.keep(&offer.path, &offer.list, &marks) {
+            Ok(()) => {
+                let is_news = self.failed_keep.take().is_some();
+                self.is_unkept = false;
+                self.kept_marks = Some(marks);
+                is_news.then_some(Ok(()))
+            }
+            Err(error) => {
+                self.keep_marks_at_least(&series, marks);
+                let wait_seconds = self.failed_keep.as_ref().map_or(KEEP_AGAIN_SECONDS, |failed| {
+                    (failed.wait_seconds * 2).min(KEEP_AGAIN_SECONDS_MAX)
+                });
+                self.failed_keep = Some(FailedKeep {
+                    at: now,
+                    wait_seconds,
+                });
+                Some(Err(error))
+            }
+        }
+    }
+
+    /// From here on [`Line::keep`] writes.
+    pub(crate) fn keep_now(&mut self) {
+        self.keeps_when_told = false;
+    }
+
+    /// Nothing is to be written yet.
+    pub(crate) fn keeps_when_told(&self) -> bool {
+        self.keeps_when_told
+    }
+
+    /// The marks alone stop a rollback after a restart; a failure was reported as that of the list.
+    fn keep_marks_at_least(&mut self, series: &KeptSeries, marks: Marks) {
+        if self.kept_marks.as_ref().map(|kept| kept.digest) != Some(marks.digest)
+            && series.keep_marks(&marks).is_ok()
+        {
+            self.kept_marks = Some(marks);
+        }
+    }
+
+    fn marks_in_use(&self, offer: &Offer) -> Marks {
+        let mut marks = self
+            .high_water
+            .clone()
+            .filter(|marks| marks.digest == offer.list.digest())
+            .unwrap_or_else(|| marks_of(offer));
+        marks.source.clone_from(&offer.place);
+        marks
+    }
+
+    /// When to look again.
+    pub(crate) fn next_wake(&self, now: Time) -> Option<Time> {
+        let waiting = self.waiting.as_ref().map(|waiting| waiting.list.this_update());
+        let keeps = self.is_unkept && !self.keeps_when_told;
+        let keep_again = keeps.then(|| match &self.failed_keep {
+            Some(failed) if failed.still_waits(now) => failed.again(),
+            Some(_) | None => now.plus_seconds(KEEP_AGAIN_SECONDS),
+        });
+        waiting.into_iter().chain(keep_again).min()
+    }
+
+    fn raise(&mut self, marks: Marks) {
+        if self
+            .high_water
+            .as_ref()
+            .is_none_or(|high_water| !high_water.is_newer_than(&marks))
+        {
+            self.high_water = Some(marks);
+        }
+    }
+
+    fn is_marked(&self, digest: [u8; 32]) -> bool {
+        self.high_water
+            .as_ref()
+            .is_some_and(|marks| marks.digest == digest)
+    }
+}
+
+/// What is remembered of a list.
+fn marks_of(offer: &Offer) -> Marks {
+    let facts = &offer.list.facts;
+    Marks {
+        this_update: facts.window.this_update,
+        next_update: facts.window.next_update,
+        crl_number: facts.crl_number.clone(),
+        digest: facts.digest,
+        written: offer.list.written,
+        source: offer.place.clone(),
+    }
+}

@@ -1,0 +1,459 @@
+//! All lists of one scope of an issuer: the complete one in use, the delta over it, and what the guard holds back.
+//!
+//! From: `refresh`, with lists that `load` judged.  To: `compose`, as one part of the issuer's table.  A delta is laid over
+//! its base and never used without it (RFC 5280 §5.2.4); one that comes before its base waits for it.  What vanishes from
+//! one complete list to the next is counted, and looked at twice when it is much (design.md §7).
+
+use std::sync::Arc;
+
+use ocspry_core::{ListPart, Revocation, RevokedSerials, RevokedSerialsBuilder, SourceInfo, ValidityWindow};
+use ocspry_wire::Time;
+use ocspry_wire::x509::SerialNumber;
+
+use crate::line::{Line, Offer, Served, Swap, Taken};
+use crate::list::{DeltaGap, LoadedList};
+use crate::load::{CrlSigners, SourceLimits};
+use crate::scope::Scope;
+use crate::state::{KeptSeries, SeriesKind, StateDirectory};
+use crate::{SourceError, held};
+
+/// What is done with a list from which much has vanished.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Guard {
+    /// It is used, and an alarm is raised.
+    #[default]
+    Alarm,
+    /// What it adds is used, what it removes stays revoked until the operator accepts it.
+    Refuse,
+}
+
+/// The lists of one scope.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    scope: Option<Scope>,
+    complete: Line,
+    delta: Line,
+    /// A delta that does not fit the complete list, which may be behind it.
+    pending_delta: Option<(Offer, DeltaGap)>,
+    /// What vanished and is revoked all the same.
+    held_removals: Option<Arc<RevokedSerials>>,
+    /// What is held is to be written down.
+    is_held_unkept: bool,
+    series: Option<KeptSeries>,
+}
+
+/// A list that went into use, for the operator.
+#[derive(Clone, Debug)]
+pub struct ListInUse {
+    /// Which copy of it.
+    pub served: Served,
+    /// The list.
+    pub list: Arc<LoadedList>,
+    /// Revoked serials of the one before it.
+    pub entries_before: Option<usize>,
+    /// What the one before it revoked, and it does not; None for a delta, and for the first.
+    pub vanished: Option<Vanished>,
+}
+
+/// Entries of the list before that are not in the new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vanished {
+    /// How many.
+    pub count: usize,
+    /// Of how many.
+    pub of: usize,
+    /// How many of them belong to certificates that have not expired, as far as that is known.
+    pub unexpired: usize,
+    /// They stay revoked until the operator accepts that they vanished.
+    pub is_held: bool,
+}
+
+impl Vanished {
+    /// CAs drop entries of expired certificates: that alone is no alarm.
+    pub fn is_alarming(&self) -> bool {
+        self.unexpired > 0 || (self.count * 2 > self.of && self.of >= ALARM_ENTRIES_MIN)
+    }
+}
+
+/// From lists with fewer entries any number may vanish without an alarm: one lifted hold may be all there was.
+const ALARM_ENTRIES_MIN: usize = 10;
+
+/// What a slot is told by its issuer.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) signers: &'a Arc<CrlSigners>,
+    pub(crate) limits: &'a SourceLimits,
+    pub(crate) guard: Guard,
+    /// Whether a certificate is known not to have expired.
+    pub(crate) is_unexpired: &'a dyn Fn(&SerialNumber) -> bool,
+    pub(crate) now: Time,
+}
+
+/// What became of an offer.
+pub(crate) enum Outcome {
+    InUse(Box<ListInUse>),
+    /// It is in use already.
+    Same,
+    /// It is from the future.
+    Waits,
+    /// A delta that cannot be laid over what is there.
+    Gap(DeltaGap),
+    /// A delta that the complete list has overtaken.
+    Overtaken,
+}
+
+impl Slot {
+    pub(crate) fn new(
+        key: &str,
+        state: Option<(&Arc<StateDirectory>, &str)>,
+        keeps_when_told: bool,
+    ) -> Slot {
+        let series = |kind| state.map(|(state, identity)| state.series(identity, key, kind));
+        Slot {
+            scope: None,
+            complete: Line::new(series(SeriesKind::Complete), keeps_when_told),
+            delta: Line::new(series(SeriesKind::Delta), keeps_when_told),
+            pending_delta: None,
+            held_removals: None,
+            is_held_unkept: false,
+            series: series(SeriesKind::Complete),
+        }
+    }
+
+    /// The complete list in use.
+    pub(crate) fn complete(&self) -> Option<&Arc<LoadedList>> {
+        self.complete.in_use()
+    }
+
+    /// The delta over it.
+    pub(crate) fn delta(&self) -> Option<&Arc<LoadedList>> {
+        self.complete().and(self.delta.in_use())
+    }
+
+    /// About which certificates; None before the first list.
+    pub(crate) fn scope(&self) -> Option<&Scope> {
+        self.scope.as_ref()
+    }
+
+    /// Where its complete list comes from, or came from last.
+    pub(crate) fn place(&self) -> Option<&str> {
+        self.complete.place().or(self.complete.marked_place())
+    }
+
+    /// thisUpdate of the newest complete list ever used.
+    pub(crate) fn this_update(&self) -> Option<Time> {
+        self.complete.marked_this_update()
+    }
+
+    /// As the one of the configuration before; nothing is written before it is told, if that is so.
+    pub(crate) fn carried(&self, keeps_when_told: bool) -> Slot {
+        let mut slot = self.clone();
+        for line in slot.lines() {
+            line.begin_anew(keeps_when_told);
+        }
+        slot
+    }
+
+    /// Lists that wait in places that are none any more.
+    pub(crate) fn drop_waiting_unless(&mut self, is_configured: &dyn Fn(&str) -> bool) {
+        for line in self.lines() {
+            line.drop_waiting_if(|place| !is_configured(place));
+        }
+    }
+
+    /// From when lists without nextUpdate count.
+    pub(crate) fn settle_written(&self, offer: &mut Offer, is_post_dated: bool) {
+        if let Some(list) = Arc::get_mut(&mut offer.list) {
+            let line = if list.is_delta() { &self.delta } else { &self.complete };
+            line.settle_written(list, false, is_post_dated);
+        }
+    }
+
+    /// Its marks could be read, so that it may be used.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.complete.is_readable() && self.delta.is_readable()
+    }
+
+    /// The lists in use, with where they came from.
+    pub(crate) fn lists(&self) -> impl Iterator<Item = (&str, &LoadedList)> {
+        [&self.complete, &self.delta].into_iter().filter_map(|line| {
+            let list = line.in_use()?;
+            Some((line.place().unwrap_or_default(), list.as_ref()))
+        })
+    }
+
+    /// Lists from the future.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (Time, &str)> {
+        [&self.complete, &self.delta].into_iter().filter_map(Line::waiting)
+    }
+
+    /// Where the one that comes next lies.
+    pub(crate) fn waiting_place(&self) -> Option<&str> {
+        self.waiting().min_by_key(|(until, _)| *until).map(|(_, place)| place)
+    }
+
+    /// The guard holds something back.
+    pub(crate) fn is_holding(&self) -> bool {
+        self.held_removals.is_some() || self.complete.is_holding() || self.delta.is_holding()
+    }
+
+    /// When to look again.
+    pub(crate) fn next_wake(&self, now: Time) -> Option<Time> {
+        let wakes = [&self.complete, &self.delta].map(|line| line.next_wake(now));
+        wakes.into_iter().flatten().min()
+    }
+
+    /// Writes what is not in the state directory yet.
+    pub(crate) fn keep(&mut self, now: Time) -> Vec<Result<(), SourceError>> {
+        // Before the list without them: a restart in between holds too much rather than too little.
+        let held = self.keep_held();
+        let kept = self.lines().map(|line| line.keep(now));
+        held.into_iter().chain(kept.into_iter().flatten()).collect()
+    }
+
+    fn keep_held(&mut self) -> Option<Result<(), SourceError>> {
+        let series = self.series.as_ref().filter(|_| self.is_held_unkept)?;
+        if self.complete.keeps_when_told() {
+            return None;
+        }
+        let written = held::write(series, self.held_removals.as_deref());
+        self.is_held_unkept = written.is_err();
+        written.err().map(Err)
+    }
+
+    /// Both series, the complete one first.
+    pub(crate) fn lines(&mut self) -> [&mut Line; 2] {
+        [&mut self.complete, &mut self.delta]
+    }
+
+    /// Why the last delta cannot be used.
+    pub(crate) fn gap(&self) -> Option<(&str, &DeltaGap)> {
+        let (offer, gap) = self.pending_delta.as_ref()?;
+        Some((&offer.place, gap))
+    }
+
+    /// Its part of the table.
+    pub(crate) fn part(&self) -> Option<ListPart> {
+        Some(ListPart {
+            base: Arc::clone(&self.complete()?.serials),
+            delta: self.delta().map(|delta| Arc::clone(&delta.serials)),
+        })
+    }
+
+    /// What is revoked in spite of the complete list.
+    pub(crate) fn held_removals(&self) -> Option<&Arc<RevokedSerials>> {
+        self.held_removals.as_ref()
+    }
+
+    /// The window of both: the delta says how things stood later, and the first that ends is the end.
+    pub(crate) fn window(&self) -> Option<ValidityWindow> {
+        let window = self.complete()?.facts.window;
+        Some(match self.delta() {
+            None => window,
+            Some(delta) => ValidityWindow {
+                this_update: window.this_update.max(delta.this_update()),
+                next_update: window.next_update.min(delta.next_update()),
+            },
+        })
+    }
+
+    /// Where it came from.
+    pub(crate) fn source_infos(&self) -> impl Iterator<Item = SourceInfo> {
+        let line = |line: &Line| {
+            let origin = line.place().unwrap_or_default().to_owned();
+            line.in_use().map(|list| list.source_info(origin))
+        };
+        line(&self.complete)
+            .into_iter()
+            .chain(self.delta().and(line(&self.delta)))
+    }
+
+    /// Reads what the state directory remembers.
+    ///
+    /// # Errors
+    /// Nothing is in use, and the marks cannot be read.
+    pub(crate) fn read_marks(&mut self) -> Result<Option<SourceError>, SourceError> {
+        if self.held_removals.is_none()
+            && !self.complete.is_readable()
+            && let Some(series) = &self.series
+        {
+            self.held_removals = held::read(series)?;
+        }
+        let complete = self.complete.read_marks()?;
+        Ok(complete.or(self.delta.read_marks()?))
+    }
+
+    /// Nothing is in use: what was kept is considered beside the best lists that are offered.
+    ///
+    /// # Errors
+    /// There is a copy, and it is of no use.
+    pub(crate) fn start(
+        &mut self,
+        best: Option<&Offer>,
+        best_delta: Option<&Offer>,
+        around: &Surroundings<'_>,
+    ) -> Result<Vec<ListInUse>, SourceError> {
+        let mut in_use = Vec::new();
+        if self.complete.in_use().is_none() {
+            let swap = self.complete.start(best, around.signers, around.limits, around.now)?;
+            in_use.extend(swap.map(|swap| self.used(&swap, around)));
+        }
+        if self.complete.in_use().is_some() && self.delta.in_use().is_none() {
+            let swap = self.delta.start(best_delta, around.signers, around.limits, around.now);
+            let fits = self.delta.in_use().is_some_and(|delta| {
+                self.complete().is_some_and(|base| delta.applies_to(base).is_ok())
+            });
+            if fits {
+                in_use.extend(swap?.map(|swap| delta_in_use(&swap)));
+            } else {
+                self.delta.retire();
+            }
+        }
+        Ok(in_use)
+    }
+
+    /// Takes a list, if it is better than what is in use.
+    ///
+    /// # Errors
+    /// It is older than one used before, or held.
+    pub(crate) fn offer(&mut self, offer: Offer, around: &Surroundings<'_>) -> Result<Outcome, SourceError> {
+        if offer.list.is_delta() {
+            return self.offer_delta(offer, around);
+        }
+        if let Some(delta) = self.delta()
+            && delta.applies_to(&offer.list).is_err()
+            && offer.list.this_update() < delta.this_update()
+        {
+            return Err(SourceError::Older {
+                path: offer.path,
+                this_update: offer.list.this_update(),
+                in_use: delta.this_update(),
+                state_folder: None,
+            });
+        }
+        self.scope.get_or_insert_with(|| offer.list.scope.clone());
+        Ok(match self.complete.offer(offer, around.now)? {
+            Taken::Swapped(swap) => Outcome::InUse(Box::new(self.used(&swap, around))),
+            Taken::InUse => Outcome::Same,
+            Taken::Waits => Outcome::Waits,
+        })
+    }
+
+    fn offer_delta(&mut self, offer: Offer, around: &Surroundings<'_>) -> Result<Outcome, SourceError> {
+        let fits = match self.complete() {
+            None => Err(Some(DeltaGap::NoBase)),
+            Some(base) => offer.list.applies_to(base),
+        };
+        match fits {
+            Ok(()) => {
+                self.pending_delta = None;
+                Ok(match self.delta.offer(offer, around.now)? {
+                    Taken::Swapped(swap) => Outcome::InUse(Box::new(delta_in_use(&swap))),
+                    Taken::InUse => Outcome::Same,
+                    Taken::Waits => Outcome::Waits,
+                })
+            }
+            Err(None) => Ok(Outcome::Overtaken),
+            Err(Some(gap)) => {
+                self.pending_delta = Some((offer, gap.clone()));
+                Ok(Outcome::Gap(gap))
+            }
+        }
+    }
+
+    /// A delta came before its base, and the base has come.
+    pub(crate) fn offer_pending(&mut self, around: &Surroundings<'_>) -> Option<Result<Outcome, SourceError>> {
+        let (offer, gap) = self.pending_delta.take()?;
+        match self.complete().map(|base| offer.list.applies_to(base)) {
+            Some(Ok(())) => Some(self.offer_delta(offer, around)),
+            // The complete list knows all that it does.
+            Some(Err(None)) => None,
+            Some(Err(Some(_))) | None => {
+                self.pending_delta = Some((offer, gap));
+                None
+            }
+        }
+    }
+
+    /// Lists whose time has come.
+    pub(crate) fn take_over(&mut self, around: &Surroundings<'_>) -> Vec<Result<ListInUse, SourceError>> {
+        let mut taken = Vec::new();
+        match self.complete.take_over(around.now) {
+            Ok(None) => {}
+            Ok(Some(swap)) => taken.push(Ok(self.used(&swap, around))),
+            Err(error) => taken.push(Err(error)),
+        }
+        match self.delta.take_over(around.now) {
+            Ok(None) => {}
+            Ok(Some(swap)) => taken.push(Ok(delta_in_use(&swap))),
+            Err(error) => taken.push(Err(error)),
+        }
+        taken
+    }
+
+    /// A complete list went into use: what vanished with the one before it, and does the delta still fit?
+    fn used(&mut self, swap: &Swap, around: &Surroundings<'_>) -> ListInUse {
+        let list = Arc::clone(&swap.list);
+        self.scope.get_or_insert_with(|| list.scope.clone());
+        let vanished = swap.before.as_ref().map(|before| self.vanished(before, &list, around));
+        let fits = self.delta.in_use().is_some_and(|delta| delta.applies_to(&list).is_ok());
+        if !fits {
+            self.delta.retire();
+        }
+        ListInUse {
+            served: swap.served,
+            entries_before: swap.before.as_ref().map(|before| before.facts.entry_count),
+            vanished,
+            list,
+        }
+    }
+
+    fn vanished(&mut self, before: &LoadedList, list: &LoadedList, around: &Surroundings<'_>) -> Vanished {
+        let mut vanished = Vanished {
+            count: 0,
+            of: before.serials.revoked_count(),
+            unexpired: 0,
+            is_held: false,
+        };
+        for serial in before.serials.missing_from(&list.serials) {
+            vanished.count += 1;
+            vanished.unexpired += usize::from((around.is_unexpired)(&serial));
+        }
+        if around.guard == Guard::Refuse && vanished.is_alarming() {
+            vanished.is_held = true;
+            self.hold(before, list);
+        }
+        vanished
+    }
+
+    /// What was held before stays held.
+    fn hold(&mut self, before: &LoadedList, list: &LoadedList) {
+        let mut held = RevokedSerialsBuilder::new();
+        for serial in before.serials.missing_from(&list.serials) {
+            if let Some(revocation) = before.serials.lookup(&serial) {
+                held.push(&serial, revocation);
+            }
+        }
+        for (serial, revocation) in self.held_removals.iter().flat_map(|held| held.iter()) {
+            held.push(&serial, revocation);
+        }
+        self.held_removals = Some(Arc::new(held.build()));
+        self.is_held_unkept = true;
+    }
+
+    /// The operator accepts what the guard holds; whether anything was held.
+    pub(crate) fn accept_held(&mut self) -> bool {
+        let were_removals_held = self.held_removals.take().is_some();
+        self.is_held_unkept |= were_removals_held;
+        let lines = self.lines().map(Line::accept_held);
+        were_removals_held || lines.contains(&true)
+    }
+}
+
+fn delta_in_use(swap: &Swap) -> ListInUse {
+    ListInUse {
+        served: swap.served,
+        list: Arc::clone(&swap.list),
+        entries_before: swap.before.as_ref().map(|before| before.facts.entry_count),
+        vanished: None,
+    }
+}
