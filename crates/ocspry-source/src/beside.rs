@@ -42,6 +42,12 @@ pub enum IssuedRole {
     Record,
 }
 
+impl IssuedRole {
+    /// Each choice with its word.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("export", Self::Export), ("record", Self::Record)];
+}
+
 /// What is said of absent serials while it is not known what was issued.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lag {
@@ -50,6 +56,12 @@ pub enum Lag {
     TryLater,
     /// As if there were no list of what was issued.
     Good,
+}
+
+impl Lag {
+    /// Each choice with its word.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("try-later", Self::TryLater), ("good", Self::Good)];
 }
 
 /// A list of what was issued, followed.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ocspry_wire::Time;
 use ocspry_wire::der::DerErrorKind;
 
-use crate::crl::{CrlNumber, hex};
+use crate::list::{CrlNumber, hex};
 use crate::state::StateStep;
 
 /// Why a CRL, or what is kept of one, cannot be used.
@@ -69,12 +69,16 @@ pub enum SourceError {
         found: String,
     },
     /// More than one CRL.
-    #[error("CRL {path}: holds {count} CRLs; give each its own file")]
+    #[error("CRL {path}: holds several CRLs; give each its own file")]
     SeveralCrls {
         /// The CRL.
         path: PathBuf,
-        /// How many.
-        count: usize,
+    },
+    /// Neither DER nor PEM.
+    #[error("CRL {path}: is not a CRL, neither as DER nor as PEM; name the file with the CRL")]
+    NotACrl {
+        /// The CRL.
+        path: PathBuf,
     },
     /// A certificate where a CRL should be.
     #[error(
@@ -88,16 +92,13 @@ pub enum SourceError {
     },
     /// The list ends too early.
     #[error(
-        "CRL {path}: is cut off: the element at octet {offset} goes on past the end of the list ({der_bytes} octets); \
-         was the file copied completely?"
+        "CRL {path}: is cut off: the element at octet {offset} goes on past the end; was the file copied completely?"
     )]
     Truncated {
         /// The CRL.
         path: PathBuf,
         /// Octets from the start of the DER.
         offset: usize,
-        /// Octets that are there.
-        der_bytes: usize,
     },
     /// Not a CertificateList (RFC 5280 §5.1).
     #[error(
@@ -140,26 +141,70 @@ pub enum SourceError {
         /// Octets from the start of the DER.
         offset: usize,
     },
-    /// A delta CRL (RFC 5280 §5.2.4).
-    #[error("CRL {path}: is a delta CRL, not supported yet; name the complete CRL")]
-    Delta {
+    /// The list is about attribute certificates only (RFC 5280 §5.2.5).
+    #[error("CRL {path}: covers attribute certificates only, and says nothing about certificates; name another CRL")]
+    AttributeCertificatesOnly {
         /// The CRL.
         path: PathBuf,
     },
-    /// A list for some of the certificates only (RFC 5280 §5.2.5).
+    /// An issuingDistributionPoint that is not understood (RFC 5280 §5.2.5).
     #[error(
-        "CRL {path}: covers only some certificates of its issuer (issuingDistributionPoint), not supported yet; name a \
-         CRL that covers all"
+        "CRL {path}: its issuingDistributionPoint (octet {offset}) {problem}; such a list must not be used: ask the CA for \
+         a correct one"
     )]
-    Partitioned {
+    Scope {
         /// The CRL.
         path: PathBuf,
+        /// Octets from the start of the DER.
+        offset: usize,
+        /// What is wrong, as the end of the sentence.
+        problem: &'static str,
     },
-    /// Entries of other issuers (RFC 5280 §5.3.3).
+    /// Another CRL issuer's list that is not indirect (RFC 5280 §6.3.3 (b)).
     #[error(
-        "CRL {path}: is an indirect CRL, not supported yet; name the CRL that the CA signs itself"
+        "CRL {path}: was issued by {crl_issuer}, and does not say indirectCRL: it covers only that issuer's certificates"
     )]
-    Indirect {
+    NotIndirect {
+        /// The CRL.
+        path: PathBuf,
+        /// Who issued it.
+        crl_issuer: String,
+    },
+    /// Whose certificate an entry is about is not clear (RFC 5280 §5.3.3).
+    #[error(
+        "CRL {path}: the certificateIssuer at octet {offset} {problem}; such a list must not be used: ask the CA for a \
+         correct one"
+    )]
+    CertificateIssuer {
+        /// The CRL.
+        path: PathBuf,
+        /// Octets from the start of the DER.
+        offset: usize,
+        /// What is wrong, as the end of the sentence.
+        problem: &'static str,
+    },
+    /// An element larger than any that is read.
+    #[error("CRL {path}: the element at octet {offset} is larger than any that is read; is it a CRL?")]
+    PieceTooBig {
+        /// The CRL.
+        path: PathBuf,
+        /// Octets from the start of the DER.
+        offset: usize,
+    },
+    /// Ed25519 is verified in one piece.
+    #[error(
+        "CRL {path}: has more than {bytes_max} octets and is signed with Ed25519, which needs them all in memory; have so \
+         large a list signed with ECDSA or RSA"
+    )]
+    TooLargeForEd25519 {
+        /// The CRL.
+        path: PathBuf,
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// The file holds another list by now.
+    #[error("CRL {path}: was replaced before it could be copied; the one that is there now is looked at next")]
+    Replaced {
         /// The CRL.
         path: PathBuf,
     },
@@ -297,14 +342,6 @@ pub enum SourceError {
         /// The issuer's folder in the state directory, if there is one.
         state_folder: Option<PathBuf>,
     },
-    /// Neither the file nor the last good copy can be used.
-    #[error("{file}; and the last good copy is of no use either: {last_good}")]
-    NoGoodCopy {
-        /// What is wrong with the file.
-        file: Box<SourceError>,
-        /// What is wrong with the copy.
-        last_good: Box<SourceError>,
-    },
     /// The state directory cannot be made or opened.
     #[error(
         "state directory {path}: cannot be used: {source}; name one that this user may write with --state-dir"
@@ -371,12 +408,27 @@ pub enum SourceError {
     },
 }
 
+impl SourceError {
+    /// It is about a file that is not meant for this issuer, or is no list at all: in a directory there may be such.
+    pub(crate) fn is_of_another_file(&self) -> bool {
+        matches!(
+            self,
+            SourceError::WrongIssuer { .. }
+                | SourceError::NotACrl { .. }
+                | SourceError::NoCrlBlock { .. }
+                | SourceError::Certificate { .. }
+                | SourceError::NotAFile { .. }
+                | SourceError::Malformed { offset: 0, .. }
+        )
+    }
+}
+
 /// How to make an issuer forget which lists were used.
 fn forget_hint(state_folder: Option<&Path>) -> String {
     match state_folder {
         None => "restart the service, which forgets the lists used so far".to_owned(),
         Some(folder) => format!(
-            "stop the service, remove marks.json and last-good.crl from {}, and start it again",
+            "`ocspry state reset ISSUER` forgets the lists used so far ({})",
             folder.display()
         ),
     }
@@ -386,7 +438,8 @@ fn lower_number_hint(held_until: Option<Time>) -> String {
     match held_until {
         None => "put the newest list there".to_owned(),
         Some(until) => format!(
-            "the list in use stays until it runs out at {until}; if the CA began to count anew, nothing is to be done"
+            "the list in use stays until it runs out at {until}; if the CA began to count anew, wait, or say so with \
+             `ocspry crl accept ISSUER`"
         ),
     }
 }

@@ -43,6 +43,27 @@ pub(crate) fn explained(path: &Path, window: &[u8], first: u64, error: CrlError)
             offset,
         },
         CrlError::SerialTooLong { offset } => SourceError::SerialTooLong { path, offset },
+        CrlError::PieceTooBig { offset } => SourceError::PieceTooBig { path, offset },
+        CrlError::UnknownScope { offset } => SourceError::Scope {
+            path,
+            offset,
+            problem: "has a field that is not understood",
+        },
+        CrlError::ContradictoryScope { offset } => SourceError::Scope {
+            path,
+            offset,
+            problem: "limits the list to two kinds of certificates at once",
+        },
+        CrlError::CertificateIssuerUnclear { offset } => SourceError::CertificateIssuer {
+            path,
+            offset,
+            problem: "does not name one issuer",
+        },
+        CrlError::NotIndirect { offset } => SourceError::CertificateIssuer {
+            path,
+            offset,
+            problem: "names another issuer, but the list does not say indirectCRL",
+        },
     }
 }
 

@@ -35,7 +35,7 @@ pub use feed::ListSource;
 pub use fingerprint::Fingerprint;
 pub use line::Served;
 pub use list::{CrlFacts, CrlNumber, CrlWarning, DeltaGap, LoadedList};
-pub use load::{CrlSigners, ListLoad, Progress, SourceLimits};
+pub use load::{CrlSigners, ListLoad, Progress, SourceLimits, crl_issuer};
 pub use refresh::{Downloads, Event, Problem, Refresher, Report, Sources, StatusSource};
 pub use scope::Scope;
 pub use slot::{Guard, ListInUse, Vanished};

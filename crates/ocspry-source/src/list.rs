@@ -220,6 +220,11 @@ impl CrlNumber {
         Some(CrlNumber::from_content(&octets))
     }
 
+    /// Big-endian octets; none for zero.
+    pub fn octets(&self) -> &[u8] {
+        &self.0
+    }
+
     /// As hex digits, two for each octet.
     pub fn to_hex(&self) -> String {
         if self.0.is_empty() {

@@ -73,6 +73,39 @@ impl CrlSigners {
     }
 }
 
+/// The Name (DER) of who issued the list in a file; what stands behind it is not read.
+///
+/// # Errors
+/// The file does not begin as a list does.
+pub fn crl_issuer(path: &Path) -> Result<Vec<u8>, SourceError> {
+    let (file, _) = fingerprint::open(path)?;
+    let mut start = Vec::new();
+    file.take(WINDOW_BYTES as u64)
+        .read_to_end(&mut start)
+        .map_err(unreadable(path))?;
+    let der = match *start {
+        [] => return Err(SourceError::Empty { path: path.to_owned() }),
+        [tag::SEQUENCE, 0x80.., ..] => start,
+        _ => {
+            let (mut armour, mut der) = (Armour::new(), Vec::new());
+            armour.push(&start, &mut der).map_err(|error| armour_error(path, error))?;
+            if start.len() < WINDOW_BYTES {
+                armour.finish(&mut der).map_err(|error| armour_error(path, error))?;
+            }
+            der
+        }
+    };
+    let mut parser = CrlParser::new();
+    let pushed = parser.push(&der, |_| {});
+    if let Some(header) = parser.header() {
+        return Ok(header.issuer.clone());
+    }
+    match pushed.err().or_else(|| parser.finish().err()) {
+        Some(error) => Err(explained(path, &der, 0, error)),
+        None => Err(SourceError::NotACrl { path: path.to_owned() }),
+    }
+}
+
 /// A list on its way from its file to a table.
 pub struct ListLoad {
     path: PathBuf,
@@ -340,12 +373,18 @@ impl Reading {
         Ok(true)
     }
 
+    fn end_of_armour(&mut self) -> Result<(), SourceError> {
+        let Form::Pem { armour, .. } = std::mem::replace(&mut self.form, Form::Der) else {
+            return Ok(());
+        };
+        armour
+            .finish(&mut self.window)
+            .map_err(|error| armour_error(&self.path, error))
+    }
+
     /// The file is at its end: is this a list, and whose word is it?
     fn judge(mut self) -> Result<Sorting, SourceError> {
-        if let Form::Pem { armour, .. } = std::mem::replace(&mut self.form, Form::Unknown) {
-            let finished = armour.finish(&mut self.window);
-            finished.map_err(|error| armour_error(&self.path, error))?;
-        }
+        self.end_of_armour()?;
         self.is_at_end = true;
         self.take()?;
         let left = &self.window[self.taken..];

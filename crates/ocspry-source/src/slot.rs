@@ -27,6 +27,12 @@ pub enum Guard {
     Refuse,
 }
 
+impl Guard {
+    /// Each choice with its word.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("alarm", Self::Alarm), ("refuse", Self::Refuse)];
+}
+
 /// The lists of one scope.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot {

@@ -54,6 +54,16 @@ impl StateDirectory {
         &self.path
     }
 
+    /// Where downloads lie until they are judged; made if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn download_directory(&self) -> io::Result<PathBuf> {
+        let directory = self.path.join("downloads");
+        make_directory(&directory)?;
+        Ok(directory)
+    }
+
     /// Where all that is kept of an issuer lies.
     pub fn folder(&self, identity: &str) -> PathBuf {
         self.path.join("issuers").join(identity)
@@ -93,6 +103,16 @@ impl StateDirectory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(keys),
             Err(error) => Err(unreadable(error)),
         }
+    }
+
+    /// Where the lists came from that were used for an issuer last; none where nothing is kept, or cannot be read.
+    pub fn last_places(self: &Arc<StateDirectory>, identity: &str) -> Vec<String> {
+        let keys = self.scope_keys(identity).unwrap_or_default();
+        let marks = keys.iter().filter_map(|key| {
+            let series = self.series(identity, key, SeriesKind::Complete);
+            series.marks().ok().flatten()
+        });
+        marks.map(|marks| marks.source).collect()
     }
 
     /// What is kept of one series of lists.

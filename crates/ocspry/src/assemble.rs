@@ -6,11 +6,15 @@
 use std::io;
 use std::sync::Arc;
 
-use ocspry_core::{Issuer, IssuerSet, Responder, SigningPool};
-use ocspry_source::{RefreshReport, Refresher, SourceError, SourceLimits, StateDirectory, Swapped};
+use ocspry_core::{Clock, Issuer, IssuerSet, Responder, SigningPool};
+use ocspry_source::fetch::{FetchLimits, Fetcher};
+use ocspry_source::{
+    Downloads, ListSource, Refresher, Report, SourceError, StateDirectory, StatusSource,
+};
 use ocspry_wire::Time;
 
-use crate::config::{Config, ConfigError, IssuerConfig, Place, StateChoice};
+use crate::config::{Config, ConfigError, IssuerConfig, Place, SourceConfig, StateChoice};
+use crate::control::Bell;
 use crate::credential_files::{CredentialFiles, CredentialReport, PairError, PairWarning};
 use crate::issuer_report::Problems;
 use crate::stage::Stages;
@@ -31,7 +35,7 @@ pub(crate) struct RunningIssuer {
     pub(crate) config: IssuerConfig,
     /// What the data plane reads.
     pub(crate) issuer: Arc<Issuer>,
-    /// Follows the CRL.
+    /// Follows its sources.
     pub(crate) refresher: Refresher,
     /// Follows certificate and key.
     pub(crate) credentials: CredentialFiles,
@@ -59,23 +63,10 @@ impl RunningIssuer {
 /// What the first look at an issuer's files led to.
 #[derive(Debug)]
 pub(crate) struct FirstLook {
-    /// At the CRL.
-    pub(crate) list: ListLook,
+    /// At the sources.
+    pub(crate) reports: Vec<Report>,
     /// At certificate and key.
     pub(crate) pair: PairLook,
-}
-
-/// What became of the CRL.
-#[derive(Debug)]
-pub(crate) enum ListLook {
-    /// A list is in use.
-    InUse(Box<Swapped>),
-    /// The list of the running configuration stays, and nothing is to be said.
-    Carried,
-    /// None is, and the file's one begins later.
-    Waiting { until: Time },
-    /// The file cannot be used; a list carried over from before may still be.
-    Refused(SourceError),
 }
 
 /// What became of certificate and key.
@@ -88,18 +79,20 @@ pub(crate) enum PairLook {
 }
 
 impl FirstLook {
-    /// Nothing is wrong, at most its time has not come.
-    pub(crate) fn causes_nothing(&self) -> bool {
-        !matches!(self.list, ListLook::Refused(_)) && !matches!(self.pair, PairLook::Refused(_))
-    }
-
-    /// Why the issuer cannot answer, with the place of the cause; a list from the future is no cause, but a reason to wait.
-    pub(crate) fn causes(&self, config: &IssuerConfig) -> Vec<(Place, String)> {
-        let mut causes = Vec::new();
-        match &self.list {
-            ListLook::InUse(_) | ListLook::Carried | ListLook::Waiting { until: _ } => {}
-            ListLook::Refused(error) => causes.push((config.crl_place.clone(), error.to_string())),
-        }
+    /// Why the issuer cannot answer, with the place of the cause; a list from the future is no cause, but a reason to
+    /// wait, and so is one that is being fetched.
+    pub(crate) fn causes(&self, running: &RunningIssuer) -> Vec<(Place, String)> {
+        let config = &running.config;
+        let mut causes: Vec<(Place, String)> = running
+            .refresher
+            .problems()
+            .into_iter()
+            .map(|problem| {
+                let source = problem.source.and_then(|index| config.sources.get(index));
+                let place = source.map_or(&config.status_place, |source| &source.place);
+                (place.clone(), problem.error.to_string())
+            })
+            .collect();
         match &self.pair {
             PairLook::InUse(_) => {}
             PairLook::Refused(error) => {
@@ -126,13 +119,14 @@ pub(crate) enum Keeping {
 pub(crate) fn assemble(
     config: &Config,
     state: Option<&Arc<StateDirectory>>,
+    downloads: Option<&Downloads>,
     pool: &Arc<SigningPool>,
     now: Time,
 ) -> Result<Assembly, ConfigError> {
     let (issuers, first_looks): (Vec<RunningIssuer>, Vec<FirstLook>) = config
         .issuers
         .iter()
-        .map(|config| build(config, state, &[], Keeping::AtOnce, now))
+        .map(|config| build(config, state, downloads, &[], Keeping::AtOnce, now))
         .unzip();
     Ok(Assembly {
         responder: responder(issuers.iter(), pool)?,
@@ -146,6 +140,7 @@ pub(crate) fn assemble(
 pub(crate) fn build(
     config: &IssuerConfig,
     state: Option<&Arc<StateDirectory>>,
+    downloads: Option<&Downloads>,
     running: &[RunningIssuer],
     keeping: Keeping,
     now: Time,
@@ -166,10 +161,10 @@ pub(crate) fn build(
     }
     let issuer = Arc::new(issuer);
     let mut refresher = Refresher::new(
-        config.crl.clone(),
         Arc::clone(&issuer),
+        config.status_sources(),
         state.map(Arc::clone),
-        SourceLimits::DEFAULT,
+        downloads,
     );
     match keeping {
         Keeping::AtOnce => {}
@@ -185,15 +180,7 @@ pub(crate) fn build(
             issuer.set_credential(again.ok().map(Arc::new));
         }
     }
-    let list = match refresher.refresh(now) {
-        RefreshReport::Swapped(swapped) => ListLook::InUse(swapped),
-        RefreshReport::Unchanged
-        | RefreshReport::Recovered
-        | RefreshReport::StateKept
-        | RefreshReport::Expired { next_update: _ } => ListLook::Carried,
-        RefreshReport::Waiting { until, repeated: _ } => ListLook::Waiting { until },
-        RefreshReport::Kept { error, repeated: _ } => ListLook::Refused(error),
-    };
+    let reports = refresher.refresh(now);
     let mut credentials = CredentialFiles::new(config.responder.clone(), Arc::clone(&issuer));
     let pair = match credentials.refresh(now) {
         CredentialReport::Swapped { warnings } => PairLook::InUse(warnings),
@@ -208,7 +195,7 @@ pub(crate) fn build(
         told: Stages::UNTOLD,
         problems: Problems::default(),
     };
-    (running, FirstLook { list, pair })
+    (running, FirstLook { reports, pair })
 }
 
 /// Makes the responder that answers for these issuers.
@@ -221,6 +208,33 @@ pub(crate) fn responder<'a>(
 ) -> Result<Responder, ConfigError> {
     let set = IssuerSet::new(issuers.map(|running| Arc::clone(&running.issuer)).collect())?;
     Ok(Responder::new(set, Arc::clone(pool)))
+}
+
+/// Starts the thread that fetches lists, if the configuration names a URL; what is fetched lies in the state directory
+/// until it is judged, or, without one, among temporary files.
+///
+/// # Errors
+/// No thread, no sockets, or the directory cannot be made.
+pub(crate) fn start_downloads(
+    config: &Config,
+    state: Option<&StateDirectory>,
+    bell: &Bell,
+    clock: &Arc<dyn Clock>,
+) -> io::Result<Option<Downloads>> {
+    let is_url = |source: &SourceConfig| matches!(source.source, StatusSource::Lists(ListSource::Url(_)));
+    if !config.issuers.iter().flat_map(|issuer| &issuer.sources).any(is_url) {
+        return Ok(None);
+    }
+    let directory = match state {
+        Some(state) => state.download_directory()?,
+        None => std::env::temp_dir(),
+    };
+    let bell = bell.clone();
+    Ok(Some(Downloads {
+        fetcher: Arc::new(Fetcher::start(FetchLimits::DEFAULT, Arc::clone(clock))?),
+        directory,
+        wake: Arc::new(move || bell.ask_for_look()),
+    }))
 }
 
 /// Opens the state directory.  One that was found in the environment and cannot be used is a warning, not an end.

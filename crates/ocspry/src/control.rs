@@ -14,14 +14,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use ocspry_core::{Clock, Issuer, Responder, SigningPool};
 use ocspry_http::AdminState;
-use ocspry_source::{FileWatch, RefreshReport, StateDirectory};
+use ocspry_source::{Downloads, FileWatch, StateDirectory};
 use ocspry_wire::Time;
 use sd_notify::NotifyState;
 use tracing::{error, info, warn};
 
-use crate::assemble::{self, FirstLook, Keeping, ListLook, RunningIssuer};
+use crate::assemble::{self, FirstLook, Keeping, RunningIssuer};
 use crate::cmd::serve::notify;
-use crate::config::{Config, ConfigOrigin, Environment, IssuerConfig};
+use crate::config::{Config, ConfigOrigin, Environment, IssuerConfig, SourceConfig};
 use crate::credential_files::CredentialReport;
 use crate::file_stamp::FileStamps;
 use crate::log_output::LogOutput;
@@ -91,6 +91,8 @@ pub(crate) struct Control {
     pub(crate) log: Arc<LogOutput>,
     /// Where last good lists are kept.
     pub(crate) state: Option<Arc<StateDirectory>>,
+    /// Fetches lists; None when there is nowhere to put them.
+    pub(crate) downloads: Option<Downloads>,
     /// The threads for slow keys.
     pub(crate) pool: Arc<SigningPool>,
     /// What the workers answer with.
@@ -173,7 +175,7 @@ impl Control {
         }
         let now = self.clock.now();
         for running in &mut self.issuers {
-            look_at_list(running, now);
+            look_at_sources(running, now);
             look_at_pair(running, now);
         }
         self.tell_stages(now);
@@ -210,7 +212,7 @@ impl Control {
                 .any(|issuer| Arc::ptr_eq(issuer, &running.issuer))
         };
         for running in self.issuers.iter_mut().filter(stays) {
-            look_at_list(running, now);
+            look_at_sources(running, now);
             look_at_pair_afresh(running, now);
         }
         self.tell_stages(now);
@@ -247,6 +249,12 @@ impl Control {
                 return Err(problems.lines());
             }
         };
+        if self.downloads.is_none() {
+            match assemble::start_downloads(&config, self.state.as_deref(), &self.bell, &self.clock) {
+                Ok(downloads) => self.downloads = downloads,
+                Err(error) => return Err(vec![format!("downloads cannot be started: {error}")]),
+            }
+        }
         let watch = watch(&config, &self.bell);
         let mut files = config.structure.clone();
         for path in followed_paths(&config) {
@@ -316,9 +324,8 @@ impl Control {
         // Before anything is written: pages speak of the issuers that answer.
         self.publish(now);
         for running in &mut self.issuers {
-            if let Err(error) = running.refresher.keep_now(now) {
-                report::list_not_kept(&running.config.name, &error);
-            }
+            let reports = running.refresher.keep_now(now);
+            report::sources(running, &reports, now);
         }
         self.structure = config.structure.clone();
         self.config = config;
@@ -351,6 +358,7 @@ impl Control {
         let built = assemble::build(
             config,
             self.state.as_ref(),
+            self.downloads.as_ref(),
             &self.issuers,
             Keeping::WhenTold,
             now,
@@ -384,16 +392,16 @@ impl Control {
             });
             if !running.can_answer() && (answered || all_would_be_lost) {
                 let name = &running.config.name;
-                let causes = look.causes(&running.config).into_iter();
+                let causes = look.causes(running).into_iter();
                 let before = reasons.len();
                 reasons.extend(causes.map(|(_, cause)| format!("issuer {name}: {cause}")));
                 // To wait is no cause at a start, but it is a loss here.
-                if let ListLook::Waiting { until } = &look.list
-                    && reasons.len() == before
+                if reasons.len() == before
+                    && let Some(until) = running.refresher.waiting_until()
                 {
                     reasons.push(format!(
                         "issuer {name}: its list begins on {}",
-                        utc_and_distance(*until, now)
+                        utc_and_distance(until, now)
                     ));
                 }
             }
@@ -435,43 +443,9 @@ enum Part {
     Built(Box<(RunningIssuer, FirstLook)>),
 }
 
-fn look_at_list(running: &mut RunningIssuer, now: Time) {
-    let entries_before = running.issuer.table().map(|table| table.entry_count());
-    let report = running.refresher.refresh(now);
-    let issuer = running.config.name.as_str();
-    match report {
-        RefreshReport::Unchanged
-        | RefreshReport::Waiting {
-            until: _,
-            repeated: true,
-        }
-        | RefreshReport::Kept {
-            error: _,
-            repeated: true,
-        } => {}
-        RefreshReport::Swapped(swapped) => {
-            report::list_in_use(running, &swapped, entries_before, now)
-        }
-        RefreshReport::Waiting {
-            until,
-            repeated: false,
-        } => report::list_waiting(running, until, now),
-        RefreshReport::Kept {
-            error,
-            repeated: false,
-        } if entries_before.is_some() => {
-            error!(issuer, "{error}; the list in use stays");
-        }
-        RefreshReport::Kept {
-            error,
-            repeated: false,
-        } => error!(issuer, "{error}; answers are tryLater"),
-        RefreshReport::Recovered => info!(issuer, "the file holds the list in use again"),
-        RefreshReport::StateKept => {
-            info!(issuer, "the list in use is kept in the state directory now")
-        }
-        RefreshReport::Expired { next_update } => report::list_expired(running, next_update, now),
-    }
+fn look_at_sources(running: &mut RunningIssuer, now: Time) {
+    let reports = running.refresher.refresh(now);
+    report::sources(running, &reports, now);
 }
 
 fn look_at_pair(running: &mut RunningIssuer, now: Time) {
@@ -526,7 +500,7 @@ fn all_paths(config: &Config) -> Vec<PathBuf> {
 fn followed_paths(config: &Config) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     for issuer in &config.issuers {
-        paths.push(issuer.crl.clone());
+        paths.extend(issuer.sources.iter().filter_map(SourceConfig::path).cloned());
         paths.extend(issuer.responder.paths().into_iter().map(Path::to_owned));
     }
     paths

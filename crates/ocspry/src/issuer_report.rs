@@ -19,13 +19,14 @@ pub(crate) struct Problems {
 /// Takes note of what is wrong with each issuer's files now, and writes it down for the admin listener.
 pub(crate) fn take(issuers: &mut [RunningIssuer], now: Time) -> Vec<IssuerReport> {
     let report = |running: &mut RunningIssuer| {
-        let source = running.refresher.problem().map(ToString::to_string);
+        let source = running.refresher.problems().into_iter().next();
+        let source = source.map(|problem| problem.error.to_string());
         note(&mut running.problems.source, source, now);
         let signer = running.credentials.problem().map(ToOwned::to_owned);
         note(&mut running.problems.signer, signer, now);
         IssuerReport {
             issuer: Arc::clone(&running.issuer),
-            source_path: running.config.crl.display().to_string(),
+            source_path: running.config.source_names(),
             source_problem: running.problems.source.clone(),
             signer_problem: running.problems.signer.clone(),
         }

@@ -2,115 +2,128 @@
 //!
 //! error: an issuer cannot answer, or soon will not; warn: it answers, degraded; info: its state changed.
 
-use ocspry_source::{Served, SourceError, Swapped};
+use ocspry_source::{Event, ListInUse, Report, Served, Vanished};
 use ocspry_wire::Time;
 use ocspry_wire::x509::certificate::display_name;
 use tracing::{error, info, warn};
 
-use crate::assemble::{FirstLook, ListLook, PairLook, RunningIssuer};
+use crate::assemble::{FirstLook, PairLook, RunningIssuer};
 use crate::credential_files::{PairError, PairWarning};
-use crate::summary::crl_number;
 use crate::time_text::{utc, utc_and_distance};
 
 /// The first look at an issuer's files.
 pub(crate) fn first_look(running: &RunningIssuer, look: &FirstLook, now: Time) {
-    let issuer = running.config.name.as_str();
-    match &look.list {
-        ListLook::InUse(swapped) => list_in_use(running, swapped, None, now),
-        ListLook::Carried => {}
-        ListLook::Waiting { until } => list_waiting(running, *until, now),
-        ListLook::Refused(error) if running.issuer.table().is_some() => {
-            error!(issuer, "{error}; the list in use stays");
-        }
-        ListLook::Refused(error) => error!(issuer, "{error}; answers are tryLater"),
-    }
+    sources(running, &look.reports, now);
     match &look.pair {
         PairLook::InUse(warnings) => pair_in_use(running, warnings, now),
         PairLook::Refused(error) => pair_refused(running, error, 1, now),
     }
 }
 
-/// A list was swapped in; `entries_before` counts those of the one before it.
-pub(crate) fn list_in_use(
-    running: &RunningIssuer,
-    swapped: &Swapped,
-    entries_before: Option<usize>,
-    now: Time,
-) {
+/// What a look at an issuer's sources led to.
+pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
     let issuer = running.config.name.as_str();
-    let path = running.config.crl.display();
-    let facts = &swapped.facts;
-    let table = running.issuer.table();
-    let number = table
+    let is_answering = running.issuer.table().is_some();
+    let stays = if is_answering {
+        "what is in use stays"
+    } else {
+        "answers are tryLater"
+    };
+    for Report { place, event } in reports {
+        match event {
+            Event::ListInUse(list) => list_in_use(issuer, place, list, now),
+            Event::FactsInUse(sentence) => info!(issuer, place, "{sentence}"),
+            Event::Waiting { until } => warn!(
+                issuer,
+                place,
+                "the CRL is from the future and takes over on {}; until then {stays}",
+                utc_and_distance(*until, now),
+            ),
+            Event::Refused(error) => error!(issuer, "{error}; {stays}"),
+            Event::Recovered => info!(issuer, place, "there is nothing wrong any more"),
+            Event::Gap(gap) => warn!(
+                issuer,
+                place, "the delta CRL is not used yet: {gap}; a newer complete CRL is needed"
+            ),
+            Event::NotKept(error) => {
+                warn!(issuer, "{error}; after a restart this list may be missing")
+            }
+            Event::Kept => info!(issuer, place, "the list in use is kept in the state directory now"),
+            Event::Unproven(unproven) => error!(
+                issuer,
+                "certificates that no list names get tryLater: {unproven}"
+            ),
+            Event::Proven => info!(issuer, "certificates that no list names are answered for again"),
+            Event::Expired { next_update } => error!(
+                issuer,
+                "the CRL expired on {}; answers are tryLater until a newer one comes",
+                utc_and_distance(*next_update, now),
+            ),
+        }
+    }
+}
+
+fn list_in_use(issuer: &str, place: &str, in_use: &ListInUse, now: Time) {
+    let facts = &in_use.list.facts;
+    let kind = if in_use.list.is_delta() { "delta CRL" } else { "CRL" };
+    let number = facts
+        .crl_number
         .as_ref()
-        .and_then(|table| table.source().crl_number.as_deref());
-    let number = number
-        .map(|number| format!(" {}", crl_number(number)))
+        .map(|number| format!(" {number}"))
         .unwrap_or_default();
-    let before = entries_before
+    let before = in_use
+        .entries_before
         .map(|before| format!(" (before: {before})"))
         .unwrap_or_default();
-    let copy = match swapped.served {
-        Served::File => "",
+    let copy = match in_use.served {
+        Served::Source => "",
         Served::Waited => ", which waited for its time,",
         Served::LastGood => ", the last good copy,",
     };
     info!(
         issuer,
-        %path,
-        "CRL{number}{copy} in use: {} revoked{before}, thisUpdate {}, nextUpdate {}",
+        place,
+        scope = %in_use.list.scope,
+        "{kind}{number}{copy} in use: {} revoked{before}, thisUpdate {}, nextUpdate {}",
         facts.entry_count,
         utc(facts.window.this_update),
         utc_and_distance(facts.window.next_update, now),
     );
-    if let Some(refused) = &swapped.refused {
-        error!(issuer, "{refused}; the last good copy is in use");
-    }
-    if let Some(until) = swapped.waiting_until {
-        list_waiting(running, until, now);
-    }
-    if swapped.is_expired {
-        list_expired(running, facts.window.next_update, now);
-    }
     for warning in &facts.warnings {
-        warn!(issuer, %path, "{warning}");
+        warn!(issuer, place, "{warning}");
     }
     for (defect, count) in facts.defects.found() {
-        warn!(issuer, %path, "tolerated in the CRL: {defect} ({count})");
+        warn!(issuer, place, "tolerated in the CRL: {defect} ({count})");
     }
-    if let Some(state_error) = &swapped.state_error {
-        list_not_kept(issuer, state_error);
+    if let Some(vanished) = in_use.vanished.filter(|vanished| vanished.count > 0) {
+        list_shrank(issuer, place, vanished);
     }
 }
 
-/// The state directory could not take the list in use.
-pub(crate) fn list_not_kept(issuer: &str, error: &SourceError) {
-    warn!(issuer, "{error}; after a restart this list may be missing");
-}
-
-/// The list in use is over.
-pub(crate) fn list_expired(running: &RunningIssuer, next_update: Time, now: Time) {
-    error!(
-        issuer = running.config.name.as_str(),
-        path = %running.config.crl.display(),
-        "the CRL expired on {}; answers are tryLater until a newer one comes",
-        utc_and_distance(next_update, now),
-    );
-}
-
-/// The file's list begins later.
-pub(crate) fn list_waiting(running: &RunningIssuer, until: Time, now: Time) {
-    let stays = if running.issuer.table().is_some() {
-        "the list in use stays"
-    } else {
-        "answers are tryLater"
+/// CAs drop entries of expired certificates; more than that may be an accident, or worse.
+fn list_shrank(issuer: &str, place: &str, vanished: Vanished) {
+    let Vanished { count, of, unexpired, is_held } = vanished;
+    let unexpired = match unexpired {
+        0 => String::new(),
+        count => format!(", {count} of them of certificates that have not expired"),
     };
-    warn!(
-        issuer = running.config.name.as_str(),
-        path = %running.config.crl.display(),
-        "the CRL is from the future and takes over on {}; until then {stays}",
-        utc_and_distance(until, now),
-    );
+    if is_held {
+        error!(
+            issuer,
+            place,
+            "{count} of {of} entries are not in the new CRL any more{unexpired}: they stay revoked until \
+             `ocspry crl accept {issuer}`"
+        );
+    } else if vanished.is_alarming() {
+        error!(
+            issuer,
+            place,
+            "{count} of {of} entries are not in the new CRL any more{unexpired}: they are not revoked from now on; ask \
+             the CA whether that is meant"
+        );
+    } else {
+        info!(issuer, place, "{count} of {of} entries are not in the new CRL any more");
+    }
 }
 
 /// A pair was swapped in.

@@ -11,10 +11,11 @@ use std::thread;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueHint};
 use ocspry_core::{Clock, SystemClock};
+use ocspry_source::{Event, Report};
 use ocspry_wire::Time;
 use serde_json::{Value, json};
 
-use crate::assemble::{self, FirstLook, ListLook, PairLook, RunningIssuer};
+use crate::assemble::{self, FirstLook, PairLook, RunningIssuer};
 use crate::config::{ConfigOrigin, ConfigText, Environment, Place, Problems, ServeFlags};
 use crate::summary;
 use crate::time_text::utc_and_distance;
@@ -124,7 +125,7 @@ impl Verdict {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let pool = assemble::start_signing_pool(processors)
             .context("the signing threads cannot be started")?;
-        let assembly = assemble::assemble(&config, None, &pool, now)?;
+        let assembly = assemble::assemble(&config, None, None, &pool, now)?;
         for (running, look) in assembly.issuers.iter().zip(&assembly.first_looks) {
             verdict.judge(running, look);
         }
@@ -142,28 +143,47 @@ impl Verdict {
                 help: None,
             });
         };
-        for (place, cause) in look.causes(config) {
+        for (place, cause) in look.causes(running) {
             complain(place, cause);
         }
-        match &look.list {
-            ListLook::InUse(swapped) => {
-                if swapped.is_expired {
-                    let end = utc_and_distance(swapped.facts.window.next_update, self.now);
-                    complain(
-                        config.crl_place.clone(),
-                        format!("CRL {} expired on {end}", config.crl.display()),
-                    );
+        for Report { place, event } in &look.reports {
+            match event {
+                Event::ListInUse(in_use) => {
+                    let warnings = in_use.list.facts.warnings.iter();
+                    self.warnings
+                        .extend(warnings.map(|warning| format!("issuer {}: {place}: {warning}", config.name)));
                 }
-                let warnings = swapped.facts.warnings.iter();
-                self.warnings
-                    .extend(warnings.map(|warning| format!("issuer {}: {warning}", config.name)));
+                Event::Waiting { until } => self.warnings.push(format!(
+                    "issuer {}: the CRL {place} is from the future; it is not used until {}",
+                    config.name,
+                    utc_and_distance(*until, self.now)
+                )),
+                Event::Gap(gap) => self.warnings.push(format!(
+                    "issuer {}: the delta CRL {place} is not used: {gap}",
+                    config.name
+                )),
+                Event::Expired { next_update } => complain(
+                    config.status_place.clone(),
+                    format!("the CRL expired on {}", utc_and_distance(*next_update, self.now)),
+                ),
+                Event::Unproven(unproven) => complain(
+                    config.status_place.clone(),
+                    format!("certificates that no list names get tryLater: {unproven}"),
+                ),
+                // Problems are complained about with their place.
+                Event::Refused(_)
+                | Event::FactsInUse(_)
+                | Event::Recovered
+                | Event::NotKept(_)
+                | Event::Kept
+                | Event::Proven => {}
             }
-            ListLook::Waiting { until } => self.warnings.push(format!(
-                "issuer {}: the CRL is from the future; answers are tryLater until {}",
-                config.name,
-                utc_and_distance(*until, self.now)
-            )),
-            ListLook::Carried | ListLook::Refused(_) => {}
+        }
+        if running.refresher.is_pending() {
+            self.warnings.push(format!(
+                "issuer {}: what is fetched by URL is not looked at here",
+                config.name
+            ));
         }
         match &look.pair {
             PairLook::InUse(warnings) => {

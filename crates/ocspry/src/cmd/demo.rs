@@ -17,7 +17,7 @@ use ocspry_ca::{
     RevocationList, RevokedCertificate, Subject, certificate_to_pem, crl_to_pem, write_file,
 };
 use ocspry_core::{Clock, OwnedCertificate, SystemClock, crypto};
-use ocspry_source::{CrlFile, SourceLimits};
+use ocspry_source::{CrlSigners, ListLoad, SourceLimits};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use ocspry_wire::x509::{CertificateList, SubjectPublicKeyInfo};
@@ -281,26 +281,24 @@ impl DemoPki<'_> {
         // The list itself is backdated for slow clocks; what it says should not come after it.
         let backdated = self.now.plus_seconds(-600);
         let mut revocation_time = backdated;
-        let earlier = CrlFile::read(&self.path(CRL), &SourceLimits::DEFAULT).ok();
-        if let Some(der) = earlier
-            .filter(|list| list.is_signed_by(ca.certificate()))
-            .map(CrlFile::into_der)
-            && let Ok(list) = CertificateList::from_der(&der)
-        {
-            number = list.crl_number.map_or(0, last_eight_octets);
-            let mut found = None;
-            let readable = list.for_each_entry(|entry| {
-                if entry.serial_number == serial_number {
-                    found = Some(entry.revoked.revocation_time);
+        let signers = Arc::new(CrlSigners::new(ca.certificate().clone(), Vec::new()));
+        let earlier = ListLoad::open(&self.path(CRL), &signers, &SourceLimits::DEFAULT);
+        if let Ok(list) = earlier.and_then(|earlier| earlier.run(self.now)) {
+            number = list
+                .facts
+                .crl_number
+                .as_ref()
+                .map_or(0, |number| last_eight_octets(number.octets()));
+            let window = list.facts.window;
+            match list.serials.lookup(&serial_number) {
+                Some(Revocation::Revoked(_))
+                    if self.has_life_left(window.this_update, window.next_update) =>
+                {
+                    return Ok(());
                 }
-            });
-            let fresh = list
-                .next_update
-                .is_some_and(|end| self.has_life_left(list.this_update, end));
-            if readable.is_ok() && found.is_some() && fresh {
-                return Ok(());
+                Some(Revocation::Revoked(info)) => revocation_time = info.revocation_time,
+                Some(Revocation::Removed) | None => {}
             }
-            revocation_time = found.unwrap_or(backdated);
         }
         let list = RevocationList {
             number: number + 1,

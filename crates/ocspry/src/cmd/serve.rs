@@ -83,17 +83,18 @@ pub(crate) fn serve(
         .context("the signing threads cannot be started")?;
     // Lists and keys are watched before they are read; what was read above is compared at the first look.
     let watch = control::watch(&config, &bell);
+    let downloads = assemble::start_downloads(&config, state.as_deref(), &bell, &clock)
+        .context("the thread for downloads cannot be started")?;
     let now = clock.now();
     let Assembly {
         responder,
         mut issuers,
         first_looks,
-    } = assemble::assemble(&config, state.as_ref(), &pool, now)?;
-    let waits = |look: &assemble::FirstLook| look.causes_nothing();
+    } = assemble::assemble(&config, state.as_ref(), downloads.as_ref(), &pool, now)?;
     if !issuers
         .iter()
         .zip(&first_looks)
-        .any(|(running, look)| running.can_answer() || waits(look))
+        .any(|(running, look)| running.can_answer() || look.causes(running).is_empty())
     {
         // A warning may well name the cause.
         for warning in &config.warnings {
@@ -101,7 +102,7 @@ pub(crate) fn serve(
         }
         let mut lines = String::new();
         for (running, look) in issuers.iter().zip(&first_looks) {
-            for (_, cause) in look.causes(&running.config) {
+            for (_, cause) in look.causes(running) {
                 let _ = writeln!(lines, "error: issuer {}: {cause}", running.config.name);
             }
         }
@@ -158,6 +159,7 @@ pub(crate) fn serve(
         clock,
         log,
         state,
+        downloads,
         pool,
         responder,
         issuers,

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ocspry_core::{CertificatesPolicy, OwnedCertificate, Policy, UnknownIssuerPolicy};
+use ocspry_source::{Guard, SourceLimits, Sources};
 use ocspry_wire::x509::SignatureAlgorithm;
 use ocspry_wire::x509::certificate::display_name;
 use toml::Spanned;
@@ -19,7 +20,8 @@ use toml::Spanned;
 use super::Environment;
 use super::diagnostics::{Place, Problem};
 use super::error::{ConfigError, ConfigWarning, FileRole};
-use super::raw::{RawConfig, RawIssuer, RawListen, RawResponder, RawStatus};
+use super::raw::{RawConfig, RawIssuer, RawListen, RawResponder};
+use super::status::SourceConfig;
 use crate::certificate_file::CertificateFile;
 use crate::file_stamp::FileStamps;
 
@@ -68,10 +70,14 @@ pub(crate) struct IssuerConfig {
     pub(crate) chain: Vec<OwnedCertificate>,
     /// Other spellings of its name (DER), as they stand in certificates that it issued.
     pub(crate) other_names: Vec<Vec<u8>>,
-    /// Its CRL.
-    pub(crate) crl: PathBuf,
-    /// Where the CRL is named.
-    pub(crate) crl_place: Place,
+    /// Where the status of its certificates comes from.
+    pub(crate) sources: Vec<SourceConfig>,
+    /// Where they are named.
+    pub(crate) status_place: Place,
+    /// Certificates whose keys may sign its CRLs besides its own.
+    pub(crate) crl_issuers: Vec<OwnedCertificate>,
+    /// What is done with a CRL from which much has vanished.
+    pub(crate) guard: Guard,
     /// Who signs its answers.
     pub(crate) responder: ResponderConfig,
     /// Where the responder is named.
@@ -89,8 +95,10 @@ impl IssuerConfig {
             certificate,
             chain,
             other_names,
-            crl,
-            crl_place: _,
+            sources: _,
+            status_place: _,
+            crl_issuers: _,
+            guard: _,
             responder,
             responder_place: _,
             policy,
@@ -99,9 +107,27 @@ impl IssuerConfig {
             && *certificate == other.certificate
             && *chain == other.chain
             && *other_names == other.other_names
-            && *crl == other.crl
+            && self.status_sources() == other.status_sources()
             && *responder == other.responder
             && *policy == other.policy
+    }
+}
+
+impl IssuerConfig {
+    /// Where the status of its certificates comes from, whole.
+    pub(crate) fn status_sources(&self) -> Sources {
+        Sources {
+            sources: self.sources.iter().map(|source| source.source.clone()).collect(),
+            crl_issuers: self.crl_issuers.clone(),
+            guard: self.guard,
+            limits: SourceLimits::DEFAULT,
+        }
+    }
+
+    /// The sources as the operator named them.
+    pub(crate) fn source_names(&self) -> String {
+        let names: Vec<String> = self.sources.iter().map(SourceConfig::name).collect();
+        names.join(", ")
     }
 }
 
@@ -400,6 +426,8 @@ impl Checker<'_> {
             certificate,
             also_named_in,
             status,
+            crl_issuer,
+            guard,
             responder,
             validity: _,
             window_max: _,
@@ -435,7 +463,8 @@ impl Checker<'_> {
                 None
             }
         };
-        let crl = match status {
+        let status_place = status.as_ref().map_or(place.clone(), Spanned::span);
+        let sources = match status {
             Some(status) => self.status(status),
             None => {
                 self.problem(
@@ -464,8 +493,10 @@ impl Checker<'_> {
         };
         let ca = certificate.as_ref().map(|(_, file)| &file.certificate);
         let other_names = self.other_names(also_named_in, ca);
+        let crl_issuers = self.crl_issuers(crl_issuer);
+        let guard = self.guard(guard.as_ref());
         let (certificate_path, file) = certificate?;
-        let (crl_place, crl) = crl?;
+        let sources = sources?;
         let (responder_place, responder) = responder?;
         Some(IssuerConfig {
             name,
@@ -473,8 +504,10 @@ impl Checker<'_> {
             certificate: file.certificate,
             chain: file.others,
             other_names,
-            crl,
-            crl_place,
+            sources,
+            status_place,
+            crl_issuers,
+            guard,
             responder,
             responder_place,
             policy,
@@ -525,58 +558,6 @@ impl Checker<'_> {
                         source,
                     },
                 );
-                None
-            }
-        }
-    }
-
-    fn status(&mut self, status: Spanned<Vec<Spanned<RawStatus>>>) -> Option<(Place, PathBuf)> {
-        let place = status.span();
-        let mut sources = status.into_inner();
-        for source in &sources {
-            let RawStatus {
-                crl: _,
-                crl_url,
-                issued,
-                ledger,
-            } = source.get_ref();
-            self.not_available("crl-url", crl_url.as_ref());
-            self.not_available("issued", issued.as_ref());
-            self.not_available("ledger", ledger.as_ref());
-        }
-        if sources.len() != 1 {
-            self.problem(
-                place,
-                ConfigError::StatusCount {
-                    found: sources.len(),
-                },
-            );
-            return None;
-        }
-        let source = sources.pop()?;
-        let place = source.span();
-        let RawStatus {
-            crl,
-            crl_url,
-            issued,
-            ledger,
-        } = source.into_inner();
-        match crl {
-            Some(crl) => {
-                let place = crl.span();
-                self.path("crl", crl).map(|path| (place, path))
-            }
-            None => {
-                if crl_url.is_none() && issued.is_none() && ledger.is_none() {
-                    self.problem(
-                        place,
-                        ConfigError::MissingKey {
-                            table: "this source".to_owned(),
-                            key: "crl",
-                            example: "crl = \"crl.pem\"",
-                        },
-                    );
-                }
                 None
             }
         }

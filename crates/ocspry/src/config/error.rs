@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ocspry_core::IssuerError;
+use ocspry_source::fetch::CrlUrlError;
 
 use crate::certificate_file::CertificateFileError;
 
@@ -55,9 +56,28 @@ pub(crate) enum ConfigError {
     /// An empty path.
     #[error("the path of `{key}` is empty")]
     EmptyPath { key: &'static str },
-    /// A list with another length than one.
-    #[error("`status` must have exactly one source in this version, not {found}")]
-    StatusCount { found: usize },
+    /// Nothing that says what is revoked.
+    #[error("`status` names no source that says which certificates are revoked")]
+    NoSource,
+    /// A source that names nothing.
+    #[error("this source has none of `crl`, `crl-dir`, `crl-url`, `issued` and `overlay`")]
+    SourceWithoutKind,
+    /// Two sources in one.
+    #[error("this source has both `{one}` and `{other}`")]
+    TwoKinds {
+        one: &'static str,
+        other: &'static str,
+    },
+    /// A key that another kind of source has.
+    #[error("`{key}` belongs beside `{owner}`, not beside `{kind}`")]
+    KeyOfAnotherKind {
+        key: &'static str,
+        owner: &'static str,
+        kind: &'static str,
+    },
+    /// A URL that cannot be fetched.
+    #[error(transparent)]
+    CrlUrl(CrlUrlError),
     /// Not a span of time.
     #[error("`{text}` is not a duration")]
     Duration { text: String },
@@ -208,7 +228,14 @@ impl ConfigError {
                 "a delegate signs with `certificate` and `key`, the CA itself with `ca-key`".to_owned(),
             ),
             ConfigError::EmptyPath { key: _ } => Some("give the path of a file".to_owned()),
-            ConfigError::StatusCount { found: _ } => Some("write `status = [{ crl = \"FILE\" }]`".to_owned()),
+            ConfigError::NoSource | ConfigError::SourceWithoutKind => {
+                Some("write `status = [{ crl = \"FILE\" }]`".to_owned())
+            }
+            ConfigError::TwoKinds { one: _, other: _ } => {
+                Some("give each its own braces: `status = [{ … }, { … }]`".to_owned())
+            }
+            ConfigError::KeyOfAnotherKind { key: _, owner: _, kind: _ } => Some("remove it".to_owned()),
+            ConfigError::CrlUrl(_) => None,
             ConfigError::Duration { text: _ } => {
                 Some("write a whole number and a unit: 30s, 5m, 12h or 7d".to_owned())
             }
@@ -260,6 +287,7 @@ impl ConfigError {
                     FileRole::CaKey => "give the CA's certificate with --ca, or leave the key out",
                     FileRole::CaCertificate
                     | FileRole::IssuedCertificate
+                    | FileRole::CrlIssuer
                     | FileRole::PassphraseFile => "leave it out",
                 }
                 .to_owned(),
@@ -273,7 +301,9 @@ impl ConfigError {
                     }
                     FileRole::ResponderKey => "add --ocsp-key FILE",
                     FileRole::CaKey => "add --ca-key FILE",
-                    FileRole::CaCertificate | FileRole::IssuedCertificate => "add --ca FILE",
+                    FileRole::CaCertificate | FileRole::IssuedCertificate | FileRole::CrlIssuer => {
+                        "add --ca FILE"
+                    }
                     FileRole::PassphraseFile => "add --ocsp-key-passphrase-file FILE",
                 }
                 .to_owned(),
@@ -302,6 +332,8 @@ pub(crate) enum FileRole {
     CaCertificate,
     /// `also-named-in`.
     IssuedCertificate,
+    /// `crl-issuer`.
+    CrlIssuer,
     /// `crl`, `--crl`.
     Crl,
     /// `certificate` of a responder, `--ocsp-cert`.
@@ -319,6 +351,7 @@ impl fmt::Display for FileRole {
         formatter.write_str(match self {
             FileRole::CaCertificate => "CA certificate",
             FileRole::IssuedCertificate => "certificate",
+            FileRole::CrlIssuer => "CRL issuer certificate",
             FileRole::Crl => "CRL",
             FileRole::ResponderCertificate => "responder certificate",
             FileRole::ResponderKey => "responder key",

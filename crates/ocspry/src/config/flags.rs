@@ -9,11 +9,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::ValueHint;
 use ocspry_core::{Issuer, OwnedCertificate, Policy, Signer, crypto};
 use ocspry_signer::{FileSigner, Passphrase};
-use ocspry_source::{CrlFile, SourceLimits, StateDirectory};
+use ocspry_source::{CrlSigners, ListLoad, SourceLimits, StateDirectory, crl_issuer};
+use ocspry_wire::Time;
 use ocspry_wire::x509::SubjectPublicKeyInfo;
 use ocspry_wire::x509::certificate::display_name;
 use toml::Spanned;
@@ -159,9 +161,7 @@ impl ServeFlags {
                 certificate: Some(flagged(matched.ca)),
                 status: Some(flagged(vec![flagged(RawStatus {
                     crl: Some(flagged(matched.crl)),
-                    crl_url: None,
-                    issued: None,
-                    ledger: None,
+                    ..RawStatus::default()
                 })])),
                 responder: Some(flagged(RawResponder {
                     certificate: certificate.map(flagged),
@@ -301,10 +301,18 @@ impl Matching {
             &flags.crl,
             &ca_names,
             |path| {
-                let crl = CrlFile::read(path, &SourceLimits::DEFAULT)
+                let issuer = crl_issuer(path)
                     .map_err(|error| error.to_string())?;
-                let signer = cas.iter().position(|ca| crl.is_signed_by(ca.certificate()));
-                signer.ok_or_else(|| why_no_ca(&cas, crl.issuer_name()))
+                let named = |ca: &&Given| ca.certificate().view().subject == issuer;
+                match cas.iter().filter(named).count() {
+                    0 => Err(why_no_ca(&cas, &issuer)),
+                    1 => Ok(cas.iter().position(|ca| named(&ca)).unwrap_or_default()),
+                    // CAs of one name: only the signature tells whose it is.
+                    _ => cas
+                        .iter()
+                        .position(|ca| named(&ca) && is_list_of(path, ca))
+                        .ok_or_else(|| why_no_ca(&cas, &issuer)),
+                }
             },
             |path| {
                 let path = Some(path.display().to_string());
@@ -533,17 +541,24 @@ fn last_used_paths(
     let state = match &place {
         // Only looked at: it is made when the program serves.
         StateChoice::Named(path) | StateChoice::Default(path) if path.is_dir() => {
-            StateDirectory::open(path).ok()
+            StateDirectory::open(path).ok().map(Arc::new)
         }
         StateChoice::Named(_) | StateChoice::Default(_) | StateChoice::Nowhere => None,
     };
     cas.iter()
         .map(|ca| {
             let issuer = Issuer::new(String::new(), ca.certificate().clone(), Policy::DEFAULT);
-            let marks = state.as_ref()?.marks(issuer.identity());
-            marks.ok().flatten().map(|marks| marks.source)
+            let places = state.as_ref()?.last_places(issuer.identity());
+            places.into_iter().next()
         })
         .collect()
+}
+
+/// The list is this CA's: its signature holds.
+fn is_list_of(path: &Path, ca: &Given) -> bool {
+    let signers = Arc::new(CrlSigners::new(ca.certificate().clone(), Vec::new()));
+    let load = ListLoad::open(path, &signers, &SourceLimits::DEFAULT);
+    load.and_then(|load| load.run(Time::MAX)).is_ok()
 }
 
 /// Why none of the CAs issued something that names `issuer`.

@@ -10,6 +10,7 @@ mod error;
 mod flags;
 mod policy;
 mod raw;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ pub(crate) use checked::{Config, IssuerConfig, ResponderConfig, StateChoice};
 pub(crate) use diagnostics::{ConfigText, Place, Problems};
 pub(crate) use error::{ConfigError, FileRole};
 pub(crate) use flags::ServeFlags;
+pub(crate) use status::SourceConfig;
 
 /// Most octets of a configuration file: room for tens of thousands of issuers.
 const FILE_BYTES_MAX: u64 = 16 << 20;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ocspry_core::{
-    AbsentPolicy, ArchiveCutoff, CERT_IDS_LIMIT, CertIdHashes, CertificatesPolicy, NoncePolicy,
+    AbsentPolicy, ArchiveCutoff, CERT_IDS_LIMIT, CertIdHashes, CertificatesPolicy, NeverIssuedPolicy, NoncePolicy,
     OwnedCertificate, Policy, ResponderIdPolicy, SignatureHash, UnablePolicy, UnknownIssuerPolicy,
     crypto,
 };
@@ -26,6 +26,8 @@ impl Checker<'_> {
             certificate: _,
             also_named_in: _,
             status: _,
+            crl_issuer: _,
+            guard: _,
             responder: _,
             validity,
             window_max,
@@ -41,7 +43,6 @@ impl Checker<'_> {
             archive_cutoff,
             signature_hash_min,
         } = raw;
-        self.not_available("never-issued", never_issued.as_ref());
         let default = Policy::DEFAULT;
         Policy {
             validity: validity
@@ -69,7 +70,12 @@ impl Checker<'_> {
                 AbsentPolicy::WORDS,
                 default.absent,
             ),
-            never_issued: default.never_issued,
+            never_issued: self.choice(
+                "never-issued",
+                never_issued.as_ref(),
+                NeverIssuedPolicy::WORDS,
+                default.never_issued,
+            ),
             responder_id: self.choice(
                 "responder-id",
                 responder_id.as_ref(),
@@ -95,7 +101,7 @@ impl Checker<'_> {
     }
 
     /// One of a few words.
-    fn choice<T: Copy>(
+    pub(super) fn choice<T: Copy>(
         &mut self,
         key: &'static str,
         value: Option<&Spanned<String>>,

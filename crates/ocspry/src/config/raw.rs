@@ -57,6 +57,10 @@ pub(super) struct RawIssuer {
     pub(super) also_named_in: Option<Spanned<Vec<Spanned<PathBuf>>>>,
     /// Where its certificates' status comes from.
     pub(super) status: Option<Spanned<Vec<Spanned<RawStatus>>>>,
+    /// Certificates whose keys may sign its CRLs besides its own.
+    pub(super) crl_issuer: Option<Spanned<Vec<Spanned<PathBuf>>>>,
+    /// `alarm` or `refuse`.
+    pub(super) guard: Option<Spanned<String>>,
     /// Who signs the answers.
     pub(super) responder: Option<Spanned<RawResponder>>,
     /// Upper bound on an answer's life, from its signing.
@@ -71,8 +75,8 @@ pub(super) struct RawIssuer {
     pub(super) unknown_issuer: Option<Spanned<String>>,
     /// `good` or `unknown`.
     pub(super) absent: Option<Spanned<String>>,
-    /// Not available yet.
-    pub(super) never_issued: Option<Spanned<IgnoredAny>>,
+    /// `unknown`, `unauthorized` or `revoked`.
+    pub(super) never_issued: Option<Spanned<String>>,
     /// `by-key` or `by-name`.
     pub(super) responder_id: Option<Spanned<String>>,
     /// `none`, `signer` or `chain`.
@@ -93,12 +97,24 @@ pub(super) struct RawIssuer {
 pub(super) struct RawStatus {
     /// A CRL file.
     pub(super) crl: Option<Spanned<PathBuf>>,
-    /// Not available yet.
-    pub(super) crl_url: Option<Spanned<IgnoredAny>>,
-    /// Not available yet.
-    pub(super) issued: Option<Spanned<IgnoredAny>>,
+    /// A directory of CRL files.
+    pub(super) crl_dir: Option<Spanned<PathBuf>>,
+    /// Where a CRL is fetched.
+    pub(super) crl_url: Option<Spanned<String>>,
+    /// What was issued: serials, an OpenSSL index, or a directory of certificates.
+    pub(super) issued: Option<Spanned<PathBuf>>,
+    /// Serials that are revoked, whatever the rest says.
+    pub(super) overlay: Option<Spanned<PathBuf>>,
     /// Not available yet.
     pub(super) ledger: Option<Spanned<IgnoredAny>>,
+    /// Redirects of `crl-url` may lead to private addresses.
+    pub(super) allow_private_redirects: Option<Spanned<bool>>,
+    /// `export` or `record`.
+    pub(super) role: Option<Spanned<String>>,
+    /// How old the list of what was issued may get.
+    pub(super) max_age: Option<Spanned<String>>,
+    /// `try-later` or `good`.
+    pub(super) lag: Option<Spanned<String>>,
 }
 
 /// `responder`.
@@ -213,6 +229,8 @@ fn misplaced(key: &str, known: &[String]) -> Option<&'static str> {
         | "unknown-issuer"
         | "absent"
         | "never-issued"
+        | "crl-issuer"
+        | "guard"
         | "also-named-in"
         | "responder-id"
         | "embedded-certificates"
