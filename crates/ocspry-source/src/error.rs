@@ -10,12 +10,9 @@ use std::sync::Arc;
 use ocspry_wire::Time;
 use ocspry_wire::der::DerErrorKind;
 
-<<<<<<< ours
+use crate::fetch::FetchProblem;
 use crate::list::{CrlNumber, hex};
-=======
-use crate::crl::{CrlNumber, hex};
 use crate::noted::Notes;
->>>>>>> theirs
 use crate::state::StateStep;
 use crate::text_file::{LineProblem, StatusFile};
 
@@ -348,8 +345,6 @@ pub enum SourceError {
         /// The issuer's folder in the state directory, if there is one.
         state_folder: Option<PathBuf>,
     },
-<<<<<<< ours
-=======
     /// A list of issued certificates or an overlay cannot be opened or read.
     #[error("{list} {path}: cannot be read: {source}; check the path and its permissions")]
     ListUnreadable {
@@ -442,15 +437,6 @@ pub enum SourceError {
         /// The limit.
         files_max: u64,
     },
-    /// Neither the file nor the last good copy can be used.
-    #[error("{file}; and the last good copy is of no use either: {last_good}")]
-    NoGoodCopy {
-        /// What is wrong with the file.
-        file: Box<SourceError>,
-        /// What is wrong with the copy.
-        last_good: Box<SourceError>,
-    },
->>>>>>> theirs
     /// The state directory cannot be made or opened.
     #[error(
         "state directory {path}: cannot be used: {source}; name one that this user may write with --state-dir"
@@ -506,6 +492,14 @@ pub enum SourceError {
         step: StateStep,
         /// What the system said.
         source: Arc<io::Error>,
+    },
+    /// The CRL cannot be downloaded.
+    #[error("CRL {url}: {problem}")]
+    Fetch {
+        /// The URL as configured.
+        url: String,
+        /// What went wrong.
+        problem: FetchProblem,
     },
     /// No file events for this directory, or for any.
     #[error("watching {path}: {problem}; changes there are seen at the next poll only")]

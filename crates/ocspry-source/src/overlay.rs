@@ -12,7 +12,7 @@ use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use ocspry_wire::x509::SerialNumber;
 
 use crate::SourceError;
-use crate::crl_file::Fingerprint;
+use crate::fingerprint::Fingerprint;
 use crate::issued::{index::reason_named, serials};
 use crate::noted::{Notes, Oddity};
 use crate::text_file::{self, LineError, LineProblem, Lines, StatusFile, shown, without_comment};

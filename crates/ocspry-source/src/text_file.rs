@@ -16,7 +16,7 @@ use ocspry_core::crypto::Sha256;
 use ocspry_wire::Time;
 
 use crate::SourceError;
-use crate::crl_file::Fingerprint;
+use crate::fingerprint::Fingerprint;
 
 /// What a file is for, in the words of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

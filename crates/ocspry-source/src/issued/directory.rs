@@ -16,7 +16,7 @@ use ocspry_wire::x509::{Certificate, display_name, pem};
 use super::stamp::{self, Seen};
 use super::{IssuedEntry, IssuedFacts, IssuedKind, IssuedLimits, IssuedStamp};
 use crate::SourceError;
-use crate::crl_file::Fingerprint;
+use crate::fingerprint::Fingerprint;
 use crate::noted::{Notes, Oddity};
 use crate::text_file::{self, StatusFile};
 

@@ -15,7 +15,7 @@ use ocspry_wire::Time;
 
 use super::IssuedLimits;
 use crate::SourceError;
-use crate::crl_file::Fingerprint;
+use crate::fingerprint::Fingerprint;
 use crate::noted::Oddity;
 use crate::text_file::{self, StatusFile};
 
