@@ -6,6 +6,13 @@
 
 use std::fmt;
 
+use ocspry_wire::der::tag;
+
+/// A SEQUENCE with a length in the long form: no text begins so, and every signed CRL does.
+pub(crate) fn is_der(start: &[u8]) -> bool {
+    matches!(start, [tag::SEQUENCE, length, ..] if *length >= 0x80)
+}
+
 /// Takes a PEM file in pieces.
 #[derive(Debug)]
 pub(crate) struct Armour {
@@ -133,10 +140,11 @@ impl Armour {
             self.after_carriage_return = octet == b'\r';
             return Ok(());
         }
+        let is_in_list = self.is_in_list();
         match &mut self.at {
             At::Start if octet == b'-' => self.at = At::Dashes(vec![octet]),
             At::Dashes(line) if line.len() < DASHES_LINE_MAX => line.push(octet),
-            At::Start if !self.is_in_list() => self.at = At::Passed,
+            At::Start if !is_in_list => self.at = At::Passed,
             At::Passed => {}
             At::Blanks if octet.is_ascii_whitespace() => {}
             At::Start | At::Body if octet.is_ascii_whitespace() => self.at = At::Blanks,
@@ -144,7 +152,7 @@ impl Armour {
                 self.at = At::Body;
                 self.group.push(octet, out).ok_or(self.not_base64())?;
             }
-            At::Dashes(_) if !self.is_in_list() => self.at = At::Passed,
+            At::Dashes(_) if !is_in_list => self.at = At::Passed,
             At::Dashes(_) | At::Blanks => return Err(self.not_base64()),
         }
         Ok(())

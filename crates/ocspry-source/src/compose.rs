@@ -22,7 +22,8 @@ pub(crate) struct Composition {
     overlays: Vec<Overlay>,
     absence: Absence,
     window: ValidityWindow,
-    sources: Vec<SourceInfo>,
+    source: SourceInfo,
+    more_sources: Vec<SourceInfo>,
     /// Why absence proves nothing.
     pub(crate) unproven: Option<Unproven>,
 }
@@ -88,9 +89,8 @@ pub(crate) fn compose<'a>(slots: impl Iterator<Item = &'a Slot>, beside: Beside)
         }
         sources.push(source);
     }
-    if sources.is_empty() || windows.is_empty() {
-        return None;
-    }
+    let mut sources = sources.into_iter();
+    let source = sources.next()?;
     let window = windows.into_iter().reduce(narrower)?;
     let coverage = if has_lists {
         coverage(&used, beside.has_every_list)
@@ -106,19 +106,19 @@ pub(crate) fn compose<'a>(slots: impl Iterator<Item = &'a Slot>, beside: Beside)
         (Ok(()), Some(_)) => None,
     };
     let absence = match (unproven, beside.is_issued_known) {
+        (Some(Unproven::IssuedStale), _) => Absence::PerhapsIssued,
         (Some(_), _) => Absence::Unproven,
         (None, Some(true)) => Absence::NeverIssued,
         (None, Some(false) | None) => Absence::NotRevoked,
     };
-    // To be on a list of issued serials proves nothing while revocations may be missing.
-    let proves_good = !matches!(unproven, Some(unproven) if unproven != Unproven::IssuedStale);
     Some(Composition {
         lists,
-        issued: if proves_good { beside.issued } else { Vec::new() },
+        issued: beside.issued,
         overlays: beside.overlays.unwrap_or_default(),
         absence,
         window,
-        sources,
+        source,
+        more_sources: sources.collect(),
         unproven,
     })
 }
@@ -194,7 +194,8 @@ impl Composition {
             && same_overlays
             && self.absence == other.absence
             && self.window == other.window
-            && self.sources == other.sources
+            && self.source == other.source
+            && self.more_sources == other.more_sources
     }
 
     /// The table.
@@ -205,7 +206,8 @@ impl Composition {
             overlays: self.overlays.clone(),
             absence: self.absence,
             window: self.window,
-            sources: self.sources.clone(),
+            source: self.source.clone(),
+            more_sources: self.more_sources.clone(),
         })
     }
 

@@ -9,10 +9,8 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use ocspry_wire::der::tag;
-
 use crate::SourceError;
-use crate::armour::Armour;
+use crate::armour::{Armour, is_der};
 use crate::fingerprint::{self, unreadable};
 use crate::list::LoadedList;
 use crate::pace;
@@ -52,7 +50,7 @@ pub(crate) fn write(
             .take(PIECE_BYTES as u64)
             .read_to_end(&mut piece)
             .map_err(unreadable(source))?;
-        if is_first && !matches!(*piece, [tag::SEQUENCE, 0x80.., ..]) {
+        if is_first && !is_der(&piece) {
             armour = Some(Armour::new());
         }
         is_first = false;

@@ -205,6 +205,14 @@ pub enum SourceError {
         /// The limit.
         bytes_max: usize,
     },
+    /// More files in a directory of lists than are looked at.
+    #[error("CRL directory {path}: holds more than {count_max} files; keep nothing but this CA's lists there")]
+    TooManyLists {
+        /// The directory.
+        path: PathBuf,
+        /// The limit.
+        count_max: usize,
+    },
     /// The file holds another list by now.
     #[error("CRL {path}: was replaced before it could be copied; the one that is there now is looked at next")]
     Replaced {

@@ -350,7 +350,7 @@ fn files_of(directory: &Path) -> Result<Vec<PathBuf>, SourceError> {
             continue;
         }
         if paths.len() == DIRECTORY_FILES_MAX {
-            return Err(SourceError::TooManyFiles {
+            return Err(SourceError::TooManyLists {
                 path: directory.to_owned(),
                 count_max: DIRECTORY_FILES_MAX,
             });

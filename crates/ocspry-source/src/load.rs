@@ -14,13 +14,12 @@ use std::sync::Arc;
 use ocspry_core::crypto::{HashedMessage, MessageHash, VerifyError};
 use ocspry_core::{OwnedCertificate, Revocation, RevokedSerialsBuilder, TableSorting, ValidityWindow};
 use ocspry_wire::Time;
-use ocspry_wire::der::tag;
 use ocspry_wire::x509::{
     CertificateList, CrlEntry, CrlParser, SignatureAlgorithm, display_name,
 };
 
 use crate::SourceError;
-use crate::armour::{Armour, ArmourError};
+use crate::armour::{Armour, ArmourError, is_der};
 use crate::explain::explained;
 use crate::fingerprint::{self, Fingerprint, unreadable};
 use crate::list::{CrlFacts, CrlNumber, CrlWarning, LoadedList};
@@ -85,7 +84,7 @@ pub fn crl_issuer(path: &Path) -> Result<Vec<u8>, SourceError> {
         .map_err(unreadable(path))?;
     let der = match *start {
         [] => return Err(SourceError::Empty { path: path.to_owned() }),
-        [tag::SEQUENCE, 0x80.., ..] => start,
+        _ if is_der(&start) => start,
         _ => {
             let (mut armour, mut der) = (Armour::new(), Vec::new());
             armour.push(&start, &mut der).map_err(|error| armour_error(path, error))?;
@@ -311,7 +310,7 @@ impl Reading {
     fn form_of_file(&mut self) -> Result<Form, SourceError> {
         match *self.window {
             [] => Err(SourceError::Empty { path: self.path.clone() }),
-            [tag::SEQUENCE, 0x80.., ..] => Ok(Form::Der),
+            _ if is_der(&self.window) => Ok(Form::Der),
             _ => Ok(Form::Pem {
                 armour: Armour::new(),
                 text: std::mem::replace(&mut self.window, Vec::with_capacity(WINDOW_BYTES)),

@@ -66,8 +66,8 @@ where
     Step: FnMut() -> Result<bool, SourceError> + Send,
 {
     let rise = AtomicBool::new(false);
+    let (done, is_done) = sync_channel(1);
     thread::scope(|scope| {
-        let (done, is_done) = sync_channel(1);
         let idle = thread::Builder::new().name("list-load".to_owned());
         let worker = idle.spawn_scoped(scope, || {
             lower_this_thread();

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use ocspry_core::{ListPart, Revocation, RevokedSerials, RevokedSerialsBuilder, SourceInfo, ValidityWindow};
+use ocspry_core::{ListPart, RevokedSerials, RevokedSerialsBuilder, SourceInfo, ValidityWindow};
 use ocspry_wire::Time;
 use ocspry_wire::x509::SerialNumber;
 

@@ -24,8 +24,8 @@ impl Reach {
     /// The address, and what it is.
     pub(super) fn check(self, address: IpAddr) -> Result<(), RefusedAddress> {
         let kind = match (self, kind(address)) {
-            (_, AddressKind::Public) | (Reach::Inside, AddressKind::Inside(_)) => return Ok(()),
-            (Reach::Public, AddressKind::Inside(kind)) | (_, AddressKind::Never(kind)) => kind,
+            (_, Public) | (Reach::Inside, Inside(_)) => return Ok(()),
+            (Reach::Public, Inside(kind)) | (_, Never(kind)) => kind,
         };
         Err(RefusedAddress { address, kind })
     }

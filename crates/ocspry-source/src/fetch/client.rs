@@ -7,7 +7,6 @@
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -353,7 +352,9 @@ fn innermost(error: &reqwest::Error) -> String {
 }
 
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    std::iter::successors(error.source(), |cause| cause.source())
+    std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| {
+        (*cause).source()
+    })
 }
 
 #[cfg(test)]

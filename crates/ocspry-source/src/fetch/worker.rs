@@ -345,11 +345,9 @@ impl Follower {
 
     fn after_failure(&mut self, cost: FailureCost, now: Time) -> Duration {
         self.failure_count = self.failure_count.saturating_add(1);
-        let next_update = match self.in_use {
-            // A list without an end does not run out.
-            Some(verdict) => Some(verdict.next_update.unwrap_or(Time::MAX)),
-            None => None,
-        };
+        // A list without an end does not run out.
+        let end_of = |verdict: Judged| verdict.next_update.unwrap_or(Time::MAX);
+        let next_update = self.in_use.map(end_of);
         let limits = &self.shared.limits;
         schedule::after_failure(
             self.failure_count,
