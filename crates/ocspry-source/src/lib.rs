@@ -38,6 +38,6 @@ pub use list::{CrlFacts, CrlNumber, CrlWarning, DeltaGap, LoadedList};
 pub use load::{CrlSigners, ListLoad, Progress, SourceLimits, crl_issuer};
 pub use refresh::{Downloads, Event, Problem, Refresher, Report, Sources, StatusSource};
 pub use scope::Scope;
-pub use slot::{Guard, ListInUse, Vanished};
+pub use slot::{Guard, ListInUse, UsedList, Vanished};
 pub use state::StateDirectory;
 pub use watch::{FileWatch, WatchEvent};

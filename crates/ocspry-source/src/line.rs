@@ -149,6 +149,12 @@ impl Line {
         self.in_use.as_ref().map(|offer| offer.place.as_str())
     }
 
+    /// It is the last good copy.
+    pub(crate) fn is_last_good(&self) -> bool {
+        let copy = self.series.as_ref().map(KeptSeries::list_path);
+        self.in_use.as_ref().map(|offer| &offer.path) == copy.as_ref()
+    }
+
     /// Where the newest list ever used came from.
     pub(crate) fn marked_place(&self) -> Option<&str> {
         self.high_water.as_ref().map(|marks| marks.source.as_str())

@@ -19,10 +19,10 @@ use crate::compose::{Beside, Composition, Unproven, compose, is_expired};
 use crate::feed::{Feed, Found, ListSource, Looking, Verdict};
 use crate::fetch::Fetcher;
 use crate::line::Offer;
-use crate::list::{DeltaGap, LoadedList};
+use crate::list::DeltaGap;
 use crate::load::{CrlSigners, SourceLimits};
 use crate::pace::{self, Pace};
-use crate::slot::{Guard, ListInUse, Outcome, Slot, Surroundings};
+use crate::slot::{Guard, ListInUse, Outcome, Slot, Surroundings, UsedList};
 use crate::{SourceError, StateDirectory};
 
 /// Where the status of one issuer's certificates comes from.
@@ -244,7 +244,7 @@ impl Refresher {
     }
 
     /// The lists in use, complete ones each before its delta.
-    pub fn lists(&self) -> impl Iterator<Item = (&str, &LoadedList)> {
+    pub fn lists(&self) -> impl Iterator<Item = UsedList<'_>> {
         self.slots.values().flat_map(Slot::lists)
     }
 
@@ -533,7 +533,7 @@ impl Refresher {
             }
             Outcome::Same => Verdict::InUse,
             Outcome::Waits => Verdict::Waits,
-            Outcome::Gap(_) => {
+            Outcome::Gap => {
                 // A newer base may be there already.
                 for (_, feed) in &mut self.feeds {
                     feed.fetch_now();

@@ -61,6 +61,17 @@ pub struct ListInUse {
     pub vanished: Option<Vanished>,
 }
 
+/// A list in use, for people.
+#[derive(Clone, Copy, Debug)]
+pub struct UsedList<'a> {
+    /// The configured place that it comes from.
+    pub place: &'a str,
+    /// It is the last good copy of what was there.
+    pub is_last_good: bool,
+    /// The list.
+    pub list: &'a LoadedList,
+}
+
 /// Entries of the list before that are not in the new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vanished {
@@ -102,7 +113,7 @@ pub(crate) enum Outcome {
     /// It is from the future.
     Waits,
     /// A delta that cannot be laid over what is there.
-    Gap(DeltaGap),
+    Gap,
     /// A delta that the complete list has overtaken.
     Overtaken,
 }
@@ -179,11 +190,14 @@ impl Slot {
         self.complete.is_readable() && self.delta.is_readable()
     }
 
-    /// The lists in use, with where they came from.
-    pub(crate) fn lists(&self) -> impl Iterator<Item = (&str, &LoadedList)> {
+    /// The lists in use.
+    pub(crate) fn lists(&self) -> impl Iterator<Item = UsedList<'_>> {
         [&self.complete, &self.delta].into_iter().filter_map(|line| {
-            let list = line.in_use()?;
-            Some((line.place().unwrap_or_default(), list.as_ref()))
+            Some(UsedList {
+                place: line.place().unwrap_or_default(),
+                is_last_good: line.is_last_good(),
+                list: line.in_use()?,
+            })
         })
     }
 
@@ -360,8 +374,8 @@ impl Slot {
             }
             Err(None) => Ok(Outcome::Overtaken),
             Err(Some(gap)) => {
-                self.pending_delta = Some((offer, gap.clone()));
-                Ok(Outcome::Gap(gap))
+                self.pending_delta = Some((offer, gap));
+                Ok(Outcome::Gap)
             }
         }
     }

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use ocspry_core::CredentialKind;
-use ocspry_source::CrlNumber;
+use ocspry_source::{CrlNumber, StatusSource};
 use ocspry_wire::Time;
 use ocspry_wire::x509::certificate::display_name;
 use serde_json::{Value, json};
@@ -50,23 +50,39 @@ pub(crate) fn issuers_text(issuers: &[RunningIssuer], now: Time) -> String {
 }
 
 fn list_lines(running: &RunningIssuer, now: Time, paint: &Paint) -> Vec<(&'static str, String)> {
-    let path = running.config.crl.display();
-    let Some(table) = running.issuer.table() else {
-        return vec![(
-            "CRL",
-            paint.error(&format!("{path}: not in use, answers are tryLater")),
-        )];
-    };
-    // The last good copy has a path of its own.
-    let mut text = if table.source().origin == path.to_string() {
-        path.to_string()
-    } else {
-        paint.warning(&format!("last good copy of {path}"))
-    };
-    if let Some(number) = table.source().crl_number.as_deref() {
-        let _ = write!(text, ", number {}", crl_number(number));
+    let mut lines = Vec::new();
+    for used in running.refresher.lists() {
+        let facts = &used.list.facts;
+        let mut text = if used.is_last_good {
+            paint.warning(&format!("last good copy of {}", used.place))
+        } else {
+            used.place.to_owned()
+        };
+        if let Some(number) = &facts.crl_number {
+            let _ = write!(text, ", number {number}");
+        }
+        let _ = write!(text, ", {} revoked", facts.entry_count);
+        let label = if used.list.is_delta() { "delta CRL" } else { "CRL" };
+        lines.push((label, text));
     }
-    let _ = write!(text, ", {} revoked", table.entry_count());
+    for source in &running.config.sources {
+        if matches!(source.source, StatusSource::Issued(_) | StatusSource::Overlay(_)) {
+            lines.push((source.kind(), source.name()));
+        }
+    }
+    let Some(table) = running.issuer.table() else {
+        let waits = if running.refresher.is_pending() {
+            "is being fetched"
+        } else {
+            "not in use"
+        };
+        let names = running.config.source_names();
+        lines.push((
+            "CRL",
+            paint.error(&format!("{names}: {waits}, answers are tryLater")),
+        ));
+        return lines;
+    };
     let window = table.window();
     let end = utc_and_distance(window.next_update, now);
     let end = if now > window.next_update {
@@ -74,11 +90,12 @@ fn list_lines(running: &RunningIssuer, now: Time, paint: &Paint) -> Vec<(&'stati
     } else {
         end
     };
-    vec![
-        ("CRL", text),
-        ("thisUpdate", utc_and_distance(window.this_update, now)),
-        ("nextUpdate", end),
-    ]
+    lines.push(("thisUpdate", utc_and_distance(window.this_update, now)));
+    lines.push(("nextUpdate", end));
+    if let Some(unproven) = running.refresher.unproven() {
+        lines.push(("unnamed", paint.error(&format!("tryLater: {unproven}"))));
+    }
+    lines
 }
 
 fn signer_lines(running: &RunningIssuer, now: Time, paint: &Paint) -> Vec<(&'static str, String)> {
@@ -147,7 +164,9 @@ pub(crate) fn json(running: &RunningIssuer) -> Value {
         "name": running.config.name,
         "subject": display_name(running.issuer.certificate().view().subject),
         "certificate": running.config.certificate_path.display().to_string(),
-        "crl": running.config.crl.display().to_string(),
+        "sources": running.config.sources.iter().map(|source| {
+            json!({ "kind": source.kind(), "name": source.name() })
+        }).collect::<Vec<_>>(),
         "list": list,
         "responder_certificate": certificate.map(|path| path.display().to_string()),
         "responder_key": key.display().to_string(),

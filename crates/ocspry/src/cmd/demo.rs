@@ -20,7 +20,7 @@ use ocspry_core::{Clock, OwnedCertificate, SystemClock, crypto};
 use ocspry_source::{CrlSigners, ListLoad, SourceLimits};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
-use ocspry_wire::x509::{CertificateList, SubjectPublicKeyInfo};
+use ocspry_wire::x509::SubjectPublicKeyInfo;
 
 use crate::certificate_file::CertificateFile;
 use crate::cmd::serve;
