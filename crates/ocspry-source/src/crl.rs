@@ -23,31 +23,39 @@ use crate::crl_file::{self, Fingerprint, SourceLimits};
 /// How long a list without nextUpdate counts, from the time its file was written.
 pub const NO_NEXT_UPDATE_SECONDS: i64 = 24 * 60 * 60;
 
-/// One reading of a CRL file: one complete list, its frame checked, not yet tied to an issuer.
+/// One reading of a CRL file: one complete list that is understood, not yet tied to an issuer.
 #[derive(Debug)]
 pub struct CrlFile {
     path: PathBuf,
     der: Vec<u8>,
+    list: CertificateList,
     fingerprint: Fingerprint,
     digest: OnceLock<[u8; 32]>,
 }
 
 impl CrlFile {
-    /// Reads the file (PEM or DER, detected; text around the PEM block is skipped) and checks the list's frame.
+    /// Reads the file (PEM or DER, detected; text around the PEM block is skipped) and checks that the list is one.
     ///
     /// # Errors
     /// Every way in which the file is not one complete CRL that is understood here.
     pub fn read(path: &Path, limits: &SourceLimits) -> Result<CrlFile, SourceError> {
         let (der, fingerprint) = crl_file::read(path, limits)?;
-        match CertificateList::from_der(&der) {
-            Ok(_) => Ok(CrlFile {
-                path: path.to_owned(),
-                der,
-                fingerprint,
-                digest: OnceLock::new(),
-            }),
-            Err(error) => Err(explained(path, &der, error)),
+        let list = CertificateList::from_der(&der, |_| {})
+            .map_err(|error| explained(path, &der, error))?;
+        let path = path.to_owned();
+        if list.extensions.base_crl_number.is_some() {
+            return Err(SourceError::Delta { path });
         }
+        if list.extensions.issuing_distribution_point.is_some() {
+            return Err(SourceError::Partitioned { path });
+        }
+        Ok(CrlFile {
+            path,
+            der,
+            list,
+            fingerprint,
+            digest: OnceLock::new(),
+        })
     }
 
     /// Where it was read.
@@ -77,7 +85,7 @@ impl CrlFile {
 
     /// The issuer's Name, whole SEQUENCE.
     pub fn issuer_name(&self) -> &[u8] {
-        self.list().issuer
+        &self.list.header.issuer
     }
 
     /// Issued by this CA: its subject is the list's issuer, and its key verifies the signature.
@@ -92,13 +100,13 @@ impl CrlFile {
     /// # Errors
     /// `WrongIssuer`, `MayNotSignCrls`, `UnsupportedSignature` or `BadSignature`, in this order.
     pub fn verify_under(&self, ca: &OwnedCertificate) -> Result<(), SourceError> {
-        let (list, ca) = (self.list(), ca.view());
+        let (list, ca) = (&self.list, ca.view());
         let path = || self.path.clone();
         let issuer = || display_name(ca.subject);
-        if list.issuer != ca.subject {
+        if list.header.issuer != ca.subject {
             return Err(SourceError::WrongIssuer {
                 path: path(),
-                crl_issuer: display_name(list.issuer),
+                crl_issuer: display_name(&list.header.issuer),
                 issuer: issuer(),
             });
         }
@@ -109,16 +117,17 @@ impl CrlFile {
             });
         }
         crypto::verify(
-            list.signature_algorithm,
+            list.header.signature_algorithm,
             &ca.public_key,
-            list.tbs,
-            list.signature,
+            self.tbs(),
+            &list.signature,
         )
         .map_err(|error| match error {
             VerifyError::Unsupported => SourceError::UnsupportedSignature {
                 path: path(),
                 issuer: issuer(),
                 algorithm: list
+                    .header
                     .signature_algorithm
                     .map_or("unknown", SignatureAlgorithm::name),
             },
@@ -142,22 +151,21 @@ impl CrlFile {
         now: Time,
     ) -> Result<LoadedTable, SourceError> {
         self.verify_under(ca)?;
-        let list = self.list();
         let mut builder = StatusTableBuilder::revoked_only();
-        let defects = list
-            .for_each_entry(|entry| {
-                if !entry.remove_from_crl {
-                    builder.revoked(&entry.serial_number, entry.revoked);
-                }
-            })
-            .map_err(|error| explained(&self.path, &self.der, error))?;
+        let list = CertificateList::from_der(&self.der, |entry| {
+            if !entry.remove_from_crl {
+                builder.revoked(&entry.serial_number, entry.revoked);
+            }
+        })
+        .map_err(|error| explained(&self.path, &self.der, error))?;
         let window = self.window(written, now)?;
-        let crl_number = list.crl_number.map(CrlNumber::from_content);
+        let crl_number = list.extensions.crl_number.as_deref();
+        let crl_number = crl_number.map(CrlNumber::from_content);
         let mut warnings = Vec::new();
-        if list.signature_algorithm == Some(SignatureAlgorithm::RsaSha1) {
+        if list.header.signature_algorithm == Some(SignatureAlgorithm::RsaSha1) {
             warnings.push(CrlWarning::Sha1Signature);
         }
-        if list.next_update.is_none() {
+        if list.header.next_update.is_none() {
             warnings.push(CrlWarning::NoNextUpdate {
                 counts_until: window.next_update,
             });
@@ -166,7 +174,7 @@ impl CrlFile {
             origin: self.path.display().to_string(),
             crl_number: crl_number.as_ref().map(|number| number.0.clone()),
             digest: self.digest(),
-            signature_algorithm: list.signature_algorithm,
+            signature_algorithm: list.header.signature_algorithm,
         };
         let digest = source.digest;
         let table = builder.build(window, source);
@@ -177,14 +185,14 @@ impl CrlFile {
             entry_count: table.entry_count(),
             size_bytes: table.size_bytes(),
             der_bytes: self.der.len(),
-            defects,
+            defects: list.defects,
             warnings,
         };
         Ok(LoadedTable { table, facts })
     }
 
     fn window(&self, written: Time, now: Time) -> Result<ValidityWindow, SourceError> {
-        let this_update = self.list().this_update;
+        let this_update = self.list.header.this_update;
         let next_update = self.next_update(written, now);
         if next_update < this_update {
             return Err(SourceError::WindowReversed {
@@ -201,17 +209,20 @@ impl CrlFile {
 
     /// nextUpdate as it counts: see [`CrlFile::load`].
     pub(crate) fn next_update(&self, written: Time, now: Time) -> Time {
-        let list = self.list();
-        list.next_update.unwrap_or_else(|| {
+        let header = &self.list.header;
+        header.next_update.unwrap_or_else(|| {
             written
                 .min(now)
-                .max(list.this_update)
+                .max(header.this_update)
                 .plus_seconds(NO_NEXT_UPDATE_SECONDS)
         })
     }
 
-    fn list(&self) -> CertificateList<'_> {
-        CertificateList::from_der(&self.der).expect("`read` checked the same octets")
+    /// What the signature covers.
+    fn tbs(&self) -> &[u8] {
+        let tbs = &self.list.header.tbs;
+        // The list was read out of these octets, so both ends are inside.
+        &self.der[tbs.start as usize..tbs.end as usize]
     }
 }
 
@@ -376,9 +387,17 @@ fn explained(path: &Path, der: &[u8], error: CrlError) -> SourceError {
                 offset,
             }
         }
-        CrlError::Delta => SourceError::Delta { path },
-        CrlError::Partitioned => SourceError::Partitioned { path },
-        CrlError::Indirect => SourceError::Indirect { path },
+        CrlError::NotIndirect { .. } | CrlError::CertificateIssuerUnclear { .. } => {
+            SourceError::Indirect { path }
+        }
+        CrlError::UnknownScope { .. } | CrlError::ContradictoryScope { .. } => {
+            SourceError::Partitioned { path }
+        }
+        CrlError::PieceTooBig { offset } => SourceError::Malformed {
+            path,
+            offset,
+            kind: DerErrorKind::Length,
+        },
         CrlError::SerialTooLong { offset } => SourceError::SerialTooLong { path, offset },
     }
 }

@@ -13,7 +13,9 @@ use ocspry_wire::ocsp::{
     CertId, CertStatus, CrlReason, OcspRequest, OcspResponse, ResponderId, ResponseStatus,
 };
 use ocspry_wire::ocsp::{ErrorStatus, RevokedInfo};
-use ocspry_wire::x509::{Certificate, CertificateList, CrlEntry, CrlError, display_name};
+use ocspry_wire::x509::{
+    Certificate, CertificateList, CrlError, IssuingDistributionPoint, display_name,
+};
 use ocspry_wire::{DerError, Time};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -392,12 +394,25 @@ fn certificate_facts(certificate: &Certificate<'_>) -> BTreeMap<&'static str, St
 }
 
 fn crl_facts(der: &[u8]) -> Result<BTreeMap<&'static str, String>, CrlError> {
-    let list = CertificateList::from_der(der)?;
-    let mut entries: Vec<CrlEntry> = Vec::new();
-    let defects = list.for_each_entry(|entry| entries.push(entry))?;
+    let mut first = None;
+    let mut last_issuer = "none".to_owned();
+    let list = CertificateList::from_der(der, |entry| {
+        let removed = if entry.remove_from_crl {
+            " removeFromCRL"
+        } else {
+            ""
+        };
+        let revoked = revoked_words(&entry.revoked);
+        first.get_or_insert(format!("{} {revoked}{removed}", entry.serial_number));
+        if let Some(issuer) = entry.certificate_issuer {
+            last_issuer = display_name(issuer);
+        }
+    })?;
+    let defects = list.defects;
+    let tbs = list.header.tbs.start as usize..list.header.tbs.end as usize;
     let frame = whole(der, tag::SEQUENCE)?;
     assert!(
-        frame.value.starts_with(list.tbs),
+        frame.value.starts_with(&der[tbs.clone()]) && whole(&der[tbs], tag::SEQUENCE).is_ok(),
         "what is verified is what was signed"
     );
     // The Debug form has the fields' names: they are what the header lists.
@@ -413,25 +428,35 @@ fn crl_facts(der: &[u8]) -> Result<BTreeMap<&'static str, String>, CrlError> {
         defects.found().count(),
         "every defect has a name for logs"
     );
-    let first = entries.first().map(|entry| {
-        let removed = if entry.remove_from_crl {
-            " removeFromCRL"
-        } else {
-            ""
-        };
-        format!(
-            "{} {}{removed}",
-            entry.serial_number,
-            revoked_words(&entry.revoked)
-        )
-    });
+    let extensions = &list.extensions;
     Ok(BTreeMap::from([
-        ("entries", entries.len().to_string()),
+        ("entries", list.entry_count.to_string()),
         ("entry", first.unwrap_or("none".to_owned())),
-        ("this-update", list.this_update.to_string()),
-        ("next-update", time_or_none(list.next_update)),
-        ("crl-number", hex_or_none(list.crl_number)),
-        ("authority-key-id", hex_or_none(list.authority_key_id)),
+        ("certificate-issuer", last_issuer),
+        ("this-update", list.header.this_update.to_string()),
+        ("next-update", time_or_none(list.header.next_update)),
+        ("crl-number", hex_or_none(extensions.crl_number.as_deref())),
+        (
+            "base-crl-number",
+            hex_or_none(extensions.base_crl_number.as_deref()),
+        ),
+        (
+            "authority-key-id",
+            hex_or_none(extensions.authority_key_id.as_deref()),
+        ),
+        (
+            "scope",
+            extensions
+                .issuing_distribution_point
+                .as_ref()
+                .map_or("none".to_owned(), scope_words),
+        ),
+        ("freshest-crl", words_or_none(&extensions.freshest_crl)),
+        ("next-publish", time_or_none(extensions.next_publish)),
+        (
+            "expired-certs-on-crl",
+            time_or_none(extensions.expired_certs_on_crl),
+        ),
         (
             "defects",
             if found.is_empty() {
@@ -443,16 +468,44 @@ fn crl_facts(der: &[u8]) -> Result<BTreeMap<&'static str, String>, CrlError> {
     ]))
 }
 
+/// The fields that are there, by the standard's names; the URIs as they stand.
+fn scope_words(scope: &IssuingDistributionPoint) -> String {
+    let fields = [
+        (scope.only_contains_user_certs, "onlyContainsUserCerts"),
+        (scope.only_contains_ca_certs, "onlyContainsCACerts"),
+        (scope.only_some_reasons.is_some(), "onlySomeReasons"),
+        (scope.indirect_crl, "indirectCRL"),
+        (
+            scope.only_contains_attribute_certs,
+            "onlyContainsAttributeCerts",
+        ),
+    ];
+    let mut words = scope.uris.clone();
+    let there = fields.into_iter().filter(|(is_there, _)| *is_there);
+    words.extend(there.map(|(_, name)| name.to_owned()));
+    words.join(" ")
+}
+
+fn words_or_none(words: &[String]) -> String {
+    if words.is_empty() {
+        "none".to_owned()
+    } else {
+        words.join(" ")
+    }
+}
+
 fn crl_error_word(error: CrlError) -> &'static str {
     match error {
         CrlError::Der(DerError { .. }) => "notACrl",
         CrlError::AlgorithmMismatch => "algorithmMismatch",
         CrlError::UnknownCriticalExtension { .. } => "unknownCriticalExtension",
         CrlError::UnknownCriticalEntryExtension { .. } => "unknownCriticalEntryExtension",
-        CrlError::Delta => "delta",
-        CrlError::Partitioned => "partitioned",
-        CrlError::Indirect => "indirect",
         CrlError::SerialTooLong { .. } => "serialTooLong",
+        CrlError::PieceTooBig { .. } => "pieceTooBig",
+        CrlError::UnknownScope { .. } => "unknownScope",
+        CrlError::ContradictoryScope { .. } => "contradictoryScope",
+        CrlError::CertificateIssuerUnclear { .. } => "certificateIssuerUnclear",
+        CrlError::NotIndirect { .. } => "notIndirect",
     }
 }
 

@@ -57,6 +57,12 @@ pub const CERTIFICATE_ISSUER: &[u8] = &[0x55, 0x1d, 0x1d];
 pub const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 0x1f];
 /// id-ce-authorityKeyIdentifier.
 pub const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x23];
+/// id-ce-freshestCRL.
+pub const FRESHEST_CRL: &[u8] = &[0x55, 0x1d, 0x2e];
+/// id-ce-expiredCertsOnCRL (X.509 §9.5.2.8).
+pub const EXPIRED_CERTS_ON_CRL: &[u8] = &[0x55, 0x1d, 0x3c];
+/// Next CRL Publish (Microsoft: 1.3.6.1.4.1.311.21.4).
+pub const MICROSOFT_NEXT_PUBLISH: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x15, 0x04];
 /// id-ce-extKeyUsage.
 pub const EXT_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 

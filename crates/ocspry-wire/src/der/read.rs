@@ -168,15 +168,33 @@ impl<'a> Reader<'a> {
 /// and by value, so that readers of short elements stay in registers.
 #[inline(never)]
 fn long_header(rest: &[u8], offset: usize) -> Result<(usize, usize), DerError> {
+    let (header_length, length) = any_header(rest, offset, 4)?;
+    match usize::try_from(length) {
+        Ok(length) => Ok((header_length, length)),
+        Err(_) => Err(length_error(offset)),
+    }
+}
+
+/// Header and content length of the element at the start of `input` (which starts at `offset` of the outermost input),
+/// of which no more than the header need be there: for elements that are longer than any slice, up to what a `u64`
+/// counts.
+///
+/// # Errors
+/// `Truncated` while the header is not whole, `Length` or `MultiOctetTag`.
+pub fn announced(input: &[u8], offset: usize) -> Result<(usize, u64), DerError> {
+    match *input {
+        [tag, length, ..] if length < 0x80 && tag & 0x1f != 0x1f => Ok((2, u64::from(length))),
+        _ => any_header(input, offset, 8),
+    }
+}
+
+/// The long form of a length (X.690 §8.1.3.5), in so many octets at most.
+fn any_header(rest: &[u8], offset: usize, octets_max: u8) -> Result<(usize, u64), DerError> {
     let error = |kind| Err(DerError { offset, kind });
-    let length_error = Err(DerError {
-        offset: offset + 1,
-        kind: DerErrorKind::Length,
-    });
     let octets_count = match *rest {
         [identifier, ..] if identifier & 0x1f == 0x1f => return error(DerErrorKind::MultiOctetTag),
-        [_, first @ 0x81..=0x84, ..] => usize::from(first & 0x7f),
-        [_, _, ..] => return length_error,
+        [_, first @ 0x81..=0xff, ..] if first & 0x7f <= octets_max => usize::from(first & 0x7f),
+        [_, _, ..] => return Err(length_error(offset)),
         [] | [_] => return error(DerErrorKind::Truncated),
     };
     let Some(octets) = rest.get(2..2 + octets_count) else {
@@ -184,13 +202,17 @@ fn long_header(rest: &[u8], offset: usize) -> Result<(usize, usize), DerError> {
     };
     let length = octets
         .iter()
-        .fold(0_u32, |length, &octet| length << 8 | u32::from(octet));
+        .fold(0_u64, |length, &octet| length << 8 | u64::from(octet));
     if octets[0] == 0 || length < 0x80 {
-        return length_error;
+        return Err(length_error(offset));
     }
-    match usize::try_from(length) {
-        Ok(length) => Ok((2 + octets_count, length)),
-        Err(_) => length_error,
+    Ok((2 + octets_count, length))
+}
+
+fn length_error(offset: usize) -> DerError {
+    DerError {
+        offset: offset + 1,
+        kind: DerErrorKind::Length,
     }
 }
 

@@ -9,7 +9,10 @@ pub mod serial;
 pub mod signature;
 
 pub use certificate::{Certificate, KeyUsage, ProfileFacts, SubjectPublicKeyInfo};
-pub use crl::{CertificateList, CrlDefects, CrlEntry, CrlError};
+pub use crl::{
+    CertificateList, CrlDefects, CrlEntry, CrlError, CrlExtensions, CrlHeader, CrlParser,
+    IssuingDistributionPoint, ReasonFlags,
+};
 pub use extension::{Extension, Extensions};
 pub use name::{display_name, dotted};
 pub use serial::SerialNumber;

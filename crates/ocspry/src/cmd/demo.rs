@@ -285,19 +285,20 @@ impl DemoPki<'_> {
         if let Some(der) = earlier
             .filter(|list| list.is_signed_by(ca.certificate()))
             .map(CrlFile::into_der)
-            && let Ok(list) = CertificateList::from_der(&der)
-        {
-            number = list.crl_number.map_or(0, last_eight_octets);
-            let mut found = None;
-            let readable = list.for_each_entry(|entry| {
+            && let mut found = None
+            && let Ok(list) = CertificateList::from_der(&der, |entry| {
                 if entry.serial_number == serial_number {
                     found = Some(entry.revoked.revocation_time);
                 }
-            });
-            let fresh = list
+            })
+        {
+            let crl_number = list.extensions.crl_number;
+            number = crl_number.as_deref().map_or(0, last_eight_octets);
+            let header = list.header;
+            let fresh = header
                 .next_update
-                .is_some_and(|end| self.has_life_left(list.this_update, end));
-            if readable.is_ok() && found.is_some() && fresh {
+                .is_some_and(|end| self.has_life_left(header.this_update, end));
+            if found.is_some() && fresh {
                 return Ok(());
             }
             revocation_time = found.unwrap_or(backdated);
@@ -438,15 +439,18 @@ mod tests {
             let der = CrlFile::read(&directory.path().join(CRL), &SourceLimits::DEFAULT)
                 .unwrap()
                 .into_der();
-            let list = CertificateList::from_der(&der).unwrap();
             let mut entries = Vec::new();
-            list.for_each_entry(|entry| entries.push(entry)).unwrap();
-            (last_eight_octets(list.crl_number.unwrap()), entries)
+            let list = CertificateList::from_der(&der, |entry| {
+                entries.push((entry.serial_number, entry.revoked));
+            })
+            .unwrap();
+            let number = list.extensions.crl_number.unwrap();
+            (last_eight_octets(&number), entries)
         };
         bring_up_to_date(directory.path(), NOW).unwrap();
         let (number, entries) = list();
         assert_eq!((number, entries.len()), (1, 1));
-        assert_eq!(entries[0].revoked.reason, Some(CrlReason::KeyCompromise));
+        assert_eq!(entries[0].1.reason, Some(CrlReason::KeyCompromise));
         bring_up_to_date(directory.path(), NOW.plus_seconds(6 * DAY_SECONDS)).unwrap();
         assert_eq!(list(), (2, entries));
     }
