@@ -481,11 +481,8 @@ fn scope_words(scope: &IssuingDistributionPoint) -> String {
         ),
     ];
     let mut words = scope.uris.clone();
-    words.extend(
-        fields
-            .into_iter()
-            .filter_map(|(set, name)| set.then(|| name.to_owned())),
-    );
+    let there = fields.into_iter().filter(|(is_there, _)| *is_there);
+    words.extend(there.map(|(_, name)| name.to_owned()));
     words.join(" ")
 }
 

@@ -8,6 +8,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -16,7 +17,7 @@ use ocspry_ca::{
     CaKey, CertificateAuthority, CertificateRequest, FileAccess, KeyAlgorithm, Profile,
     RevocationList, RevokedCertificate, Subject, certificate_to_pem, crl_to_pem, write_file,
 };
-use ocspry_core::{Clock, OwnedCertificate, SystemClock, crypto};
+use ocspry_core::{Clock, OwnedCertificate, Revocation, SystemClock, crypto};
 use ocspry_source::{CrlSigners, ListLoad, SourceLimits};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};

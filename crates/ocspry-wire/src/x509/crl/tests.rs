@@ -259,8 +259,8 @@ mod entries {
         let unspecified = reason(0);
         let der = list(
             &[
-                entry(&[0xff], &[unspecified.clone()]),
-                entry(&[0x80; 21], &[unspecified]),
+                entry(&[0xff], std::slice::from_ref(&unspecified)),
+                entry(&[0x80; 21], std::slice::from_ref(&unspecified)),
                 entry(&[0x00, 0x01], &[]),
             ],
             &[],
