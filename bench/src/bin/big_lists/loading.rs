@@ -19,8 +19,8 @@ use crate::options::Options;
 
 /// In the JSON of `ocspry crl check --json`: octets of the finished table.
 const TABLE_BYTES: &str = "table_bytes";
-/// The peak may be the file and so many times the table.
-const TABLE_SHARE: f64 = 1.2;
+/// The peak may be the file and so many times the table, and, where another table is in use, that one.
+pub(crate) const TABLE_SHARE: f64 = 1.2;
 
 pub(crate) fn measure(options: &Options) -> Result<Value> {
     let verb = CheckVerb::of(options);
@@ -202,6 +202,14 @@ impl CheckVerb {
             ended.stdout
         );
         Ok(ended)
+    }
+}
+
+/// Octets of the list's table, where `ocspry crl check --json` says it.
+pub(crate) fn table_bytes(options: &Options, made: &MadeList) -> Result<Option<u64>> {
+    match CheckVerb::of(options) {
+        CheckVerb::Missing | CheckVerb::TextOnly => Ok(None),
+        verb => Ok(table_bytes_of(&verb.run(options, made)?.stdout)),
     }
 }
 

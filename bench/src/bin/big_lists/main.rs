@@ -4,7 +4,7 @@
 //! [--rounds N] [--seconds N] [--parts loading,totals,reload] [--issuers N] [--issuer-entries N] [--directory DIR]
 //! [--ocspry PATH] [--out FILE]`
 //!
-//! Lists are made from seeds into `--directory` (gigabytes) and stay there for the next run.  Times say little about a machine,
+//! Lists are made from a seed into `--directory` (gigabytes), and stay there.  Times say little about a machine,
 //! so each has a ratio: loading to `openssl dgst -sha256` of the same file in the same round, latencies during a reload to
 //! those of a quiet server just before.
 
@@ -34,6 +34,7 @@ fn main() -> Result<()> {
     let mut report = Map::new();
     report.insert("machine".to_owned(), json!(server::machine()));
     report.insert("commit".to_owned(), json!(server::commit()));
+    report.insert("load_average_before".to_owned(), json!(load_average()));
     for part in &options.parts {
         let (name, found) = match part {
             Part::Loading => ("loading", loading::measure(&options)?),
@@ -48,6 +49,13 @@ fn main() -> Result<()> {
         std::fs::write(out, text + "\n")?;
     }
     Ok(())
+}
+
+/// What else the machine had to do: one, five and fifteen minutes.
+fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let numbers: Vec<&str> = text.split_ascii_whitespace().take(3).collect();
+    numbers.join(" ")
 }
 
 /// A list on the disk, number 1 of its CA.

@@ -17,6 +17,7 @@ use ocspry_testkit::{KeyKind, Reply};
 use serde_json::{Value, json};
 
 use crate::MadeList;
+use crate::loading::{TABLE_SHARE, table_bytes};
 use crate::options::Options;
 
 /// Connections, kept alive.
@@ -69,6 +70,10 @@ pub(crate) fn measure(options: &Options) -> Result<Value> {
             file: third_path?,
         },
     ];
+    let growth = Growth {
+        file_bytes: made.bytes,
+        table_bytes: table_bytes(options, &made)?,
+    };
     // The core of whoever runs this program is left as it is.
     std::thread::scope(|scope| {
         let run = || -> Result<Value> {
@@ -78,7 +83,7 @@ pub(crate) fn measure(options: &Options) -> Result<Value> {
             println!("\nreload of {} entries under load", made.list.entries);
             let found = steps
                 .iter()
-                .map(|step| step.run(options, &made, &server))
+                .map(|step| step.run(options, &made, &server, &growth))
                 .collect::<Result<Vec<_>>>()?;
             Ok(Value::Array(found))
         };
@@ -98,7 +103,13 @@ struct Step {
 }
 
 impl Step {
-    fn run(&self, options: &Options, made: &MadeList, server: &Server) -> Result<Value> {
+    fn run(
+        &self,
+        options: &Options,
+        made: &MadeList,
+        server: &Server,
+        growth: &Growth,
+    ) -> Result<Value> {
         let ca = &made.files.ca;
         let questions = Question::about(&self.before, ca);
         let mut tally = Tally::default();
@@ -159,7 +170,39 @@ impl Step {
             "resident_kib_before": before_kib,
             "resident_kib_peak": peak_kib,
             "resident_kib_after": after_kib,
+            "growth": growth.to_json(peak_kib.saturating_sub(before_kib)),
         }))
+    }
+}
+
+/// How much memory a reload may take beside the table in use.
+struct Growth {
+    file_bytes: u64,
+    /// None where `ocspry crl check` does not say it.
+    table_bytes: Option<u64>,
+}
+
+impl Growth {
+    fn to_json(&self, grown_kib: u64) -> Value {
+        let grown = grown_kib as f64 * 1024.0;
+        let file = self.file_bytes as f64;
+        let allowed = self
+            .table_bytes
+            .map(|table| file + TABLE_SHARE * table as f64);
+        println!(
+            "    it grew by {:.2} x the file{}",
+            grown / file,
+            allowed.map_or(String::new(), |allowed| format!(
+                ", {:.2} x what it may",
+                grown / allowed
+            ))
+        );
+        json!({
+            "file_bytes": self.file_bytes,
+            "table_bytes": self.table_bytes,
+            "to_file": grown / file,
+            "to_allowed": allowed.map(|allowed| grown / allowed),
+        })
     }
 }
 
@@ -253,7 +296,7 @@ impl Traffic for Asking<'_> {
             self.seen_s[question] = Some(seen_s);
             self.first_seen_s.get_or_insert(seen_s);
         }
-        if self.judged % KEPT == 0 {
+        if self.judged.is_multiple_of(KEPT) {
             self.kept.push(body.to_vec());
         }
         self.judged += 1;
