@@ -189,7 +189,8 @@ pub fn known_answers(list: &ListSpec, questions: &[Question]) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use ocspry_testkit::{KeyKind, now};
+    use ocspry_testkit::{KeyKind, Lie, crafted_response, now};
+    use ocspry_wire::ocsp::ErrorStatus;
 
     use super::*;
 
@@ -215,5 +216,46 @@ mod tests {
         );
         let released = count(&|question| revoked(question, &first) && !revoked(question, &second));
         assert!(released >= 1);
+    }
+
+    #[test]
+    fn an_answer_is_right_only_if_all_of_it_is() {
+        let ca = Authority::root("Question CA", KeyKind::P256);
+        let any = ListSpec::new(Shape::Random, 3, 1000, 1, now());
+        let [first, second] = [0, 1].map(|position| Question::about(&any, &ca).remove(position));
+        let answer = |lie: Lie| {
+            let cert_ids = [first.cert_id.clone()];
+            crafted_response(&ca, &ca.credential(), &cert_ids, Some(&[7; NONCE]), &lie)
+        };
+        let right = answer(Lie::Status(first.expected(&any)));
+        // The list of that answer's thisUpdate.
+        let this_update = OcspResponse::from_der(&right)
+            .unwrap()
+            .basic
+            .unwrap()
+            .responses[0]
+            .this_update;
+        let lists = [this_update.plus_seconds(-9), this_update]
+            .map(|time| ListSpec::new(Shape::Random, 3, 1000, 1, time));
+        let judge = |question: &Question, nonce, body: &[u8], lists: &[ListSpec]| {
+            question.judge(body, nonce, lists)
+        };
+        let nonce: Option<&[u8]> = Some(&[7; NONCE]);
+        assert_eq!(judge(&first, nonce, &right, &lists), Ok(1));
+        assert_eq!(judge(&first, None, &right, &lists), Ok(1));
+        let wrong = |case: &str, found: Result<usize, String>| assert!(found.is_err(), "{case}");
+        wrong("serial", judge(&second, nonce, &right, &lists));
+        wrong("nonce", judge(&first, Some(&[8; NONCE]), &right, &lists));
+        wrong("thisUpdate", judge(&first, nonce, &right, &lists[..1]));
+        for lie in [
+            Lie::Status(CertStatus::Good),
+            Lie::Status(second.expected(&any)),
+            Lie::Status(CertStatus::Unknown),
+            Lie::ErrorStatus(ErrorStatus::TryLater),
+            Lie::WithoutNonce,
+        ] {
+            let case = format!("{lie:?}");
+            wrong(&case, judge(&first, nonce, &answer(lie), &lists));
+        }
     }
 }
