@@ -6,25 +6,23 @@
 //!
 //! `cargo run --release --manifest-path bench/Cargo.toml -- [--seconds N] [--rounds N] [--ocspry PATH] [--out FILE]`
 
-mod load;
-mod nginx;
-mod server;
-
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use load::{Load, Measured};
-use nginx::Nginx;
+use ocspry_bench::load::{self, Measured, Nonce, Same, Traffic};
+use ocspry_bench::nginx::{self, Nginx};
+use ocspry_bench::server::{self, Server};
 use ocspry_testkit::{
     Authority, CrlSpec, HttpClient, KeyKind, Reply, RequestSpec, base64_path, cert_id, now, pem,
 };
 use ocspry_wire::ocsp::{CrlReason, HashAlgorithm};
 use serde_json::{Value, json};
-use server::Server;
 
 /// Connections of every load, kept alive.
 const CONNECTIONS: usize = 32;
+/// The load whose every request has a nonce of its own.
+const NONCE_LOAD: &str = "post-nonce";
 
 fn main() -> Result<()> {
     let options = Options::from_arguments()?;
@@ -55,21 +53,29 @@ fn main() -> Result<()> {
     let mut rounds = Vec::new();
     for round in 0..options.rounds {
         // nginx serves no file for a POST.
-        for (load, name, servers) in [
+        for (request, name, servers) in [
             (
-                Load::Same(&get),
+                &get,
                 "get",
                 &[&ocspry, &nginx.returning, &nginx.serving][..],
             ),
-            (Load::Same(&post), "post", &[&ocspry, &nginx.returning]),
-            (
-                Load::Nonce(&post_nonce),
-                "post-nonce",
-                &[&ocspry, &nginx.returning],
-            ),
+            (&post, "post", &[&ocspry, &nginx.returning]),
+            (&post_nonce, NONCE_LOAD, &[&ocspry, &nginx.returning]),
         ] {
             for server in servers {
-                let measured = load::run(server, &load, CONNECTIONS, options.seconds)?;
+                let wanted = Duration::from_secs(options.seconds);
+                let mut same = Same { request, wanted };
+                let mut nonce = Nonce {
+                    request,
+                    wanted,
+                    echoed: server.name == ocspry.name,
+                    counter: 0,
+                };
+                let traffic: &mut dyn Traffic = match name {
+                    NONCE_LOAD => &mut nonce,
+                    _ => &mut same,
+                };
+                let measured = load::run(server, traffic, CONNECTIONS)?.without_failures()?;
                 println!("round {round} {name:<10} {:<12} {measured}", server.name);
                 rounds.push((name, server.name, measured));
             }

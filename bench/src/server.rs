@@ -19,18 +19,32 @@ pub struct Server {
 }
 
 impl Server {
-    /// ocspry on core 0; its first summary line that names an address gives the port.
+    /// ocspry on core 0.
     pub fn ocspry(binary: &Path, arguments: &[String], directory: &Path) -> Result<Server> {
-        let mut child = Command::new("taskset")
-            .args(["-c", "0"])
-            .arg(binary)
+        let mut pinned = Command::new("taskset");
+        pinned.args(["-c", "0"]).arg(binary);
+        Server::start(pinned, arguments, directory)
+    }
+
+    /// ocspry on all cores.
+    pub fn ocspry_everywhere(
+        binary: &Path,
+        arguments: &[String],
+        directory: &Path,
+    ) -> Result<Server> {
+        Server::start(Command::new(binary), arguments, directory)
+    }
+
+    /// Its first summary line that names an address gives the port.
+    fn start(mut command: Command, arguments: &[String], directory: &Path) -> Result<Server> {
+        let mut child = command
             .args(arguments)
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .context("taskset and ocspry")?;
+            .with_context(|| format!("{command:?}"))?;
         let mut lines = BufReader::new(child.stdout.take().context("piped")?);
         let mut line = String::new();
         let port = loop {
@@ -88,11 +102,25 @@ impl Server {
 
     /// Resident memory.
     pub fn resident_kib(&self) -> Result<u64> {
+        self.status_kib("VmRSS:")
+    }
+
+    /// Most resident memory since it started, or since [`Server::forget_peak`].
+    pub fn peak_kib(&self) -> Result<u64> {
+        self.status_kib("VmHWM:")
+    }
+
+    /// Lets the peak begin again at what is resident now.
+    pub fn forget_peak(&self) -> Result<()> {
+        std::fs::write(format!("/proc/{}/clear_refs", self.pid), "5").context("clear_refs")
+    }
+
+    fn status_kib(&self, name: &'static str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
         let line = status
             .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .context("VmRSS")?;
+            .find(|line| line.starts_with(name))
+            .context(name)?;
         Ok(line
             .split_ascii_whitespace()
             .nth(1)
