@@ -121,3 +121,30 @@ pub fn sha256(data: &[u8]) -> [u8; 32] {
     octets.copy_from_slice(digest(HashAlgorithm::Sha256, data).as_ref());
     octets
 }
+
+/// SHA-256 of what comes piece by piece.
+#[derive(Clone)]
+pub struct Sha256(digest::Context);
+
+impl Sha256 {
+    /// Of nothing yet.
+    #[expect(
+        clippy::new_without_default,
+        reason = "a hash without data is no default for anything"
+    )]
+    pub fn new() -> Sha256 {
+        Sha256(digest::Context::new(&digest::SHA256))
+    }
+
+    /// Takes the next piece.
+    pub fn update(&mut self, data: &[u8]) {
+        self.0.update(data);
+    }
+
+    /// Of everything that was taken.
+    pub fn finish(self) -> [u8; 32] {
+        let mut octets = [0; 32];
+        octets.copy_from_slice(self.0.finish().as_ref());
+        octets
+    }
+}
