@@ -11,7 +11,9 @@ use ocspry_wire::Time;
 use ocspry_wire::der::DerErrorKind;
 
 use crate::crl::{CrlNumber, hex};
+use crate::noted::Notes;
 use crate::state::StateStep;
+use crate::text_file::{LineProblem, StatusFile};
 
 /// Why a CRL, or what is kept of one, cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -297,6 +299,98 @@ pub enum SourceError {
         /// The issuer's folder in the state directory, if there is one.
         state_folder: Option<PathBuf>,
     },
+    /// A list of issued certificates or an overlay cannot be opened or read.
+    #[error("{list} {path}: cannot be read: {source}; check the path and its permissions")]
+    ListUnreadable {
+        /// What it is for.
+        list: StatusFile,
+        /// The file or directory, or a file in it.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// A pipe, a device; for an overlay also a directory.
+    #[error("{list} {path}: is {found}, not a file; name the file itself")]
+    ListNotAFile {
+        /// What it is for.
+        list: StatusFile,
+        /// Where it is.
+        path: PathBuf,
+        /// What it is, with its article.
+        found: &'static str,
+    },
+    /// More octets than are read.
+    #[error(
+        "{list} {path}: has {bytes} octets, more than the limit of {bytes_max}; is it the right file?"
+    )]
+    ListTooLarge {
+        /// What it is for.
+        list: StatusFile,
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        bytes_max: u64,
+    },
+    /// Somebody wrote into the file while it was read.
+    #[error(
+        "{list} {path}: was changed while it was read, so it is not used; write to another name, then rename it to this \
+         one"
+    )]
+    ListChanged {
+        /// What it is for.
+        list: StatusFile,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line that is not understood.
+    #[error(
+        "{list} {path}: line {line}: {problem}; nothing of the file is used until it is mended"
+    )]
+    ListLine {
+        /// What it is for.
+        list: StatusFile,
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// What is wrong there.
+        problem: LineProblem,
+    },
+    /// A list of issued certificates without one.
+    #[error(
+        "issued list {path}: names no certificate, which would make every one unknown; write the whole list to another \
+         name, then rename it to this one"
+    )]
+    NothingIssued {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A directory without a certificate of this CA.
+    #[error(
+        "issued list {path}: the directory holds no certificate signed by {issuer}, which would make every one unknown{}; \
+         name the directory that this CA fills",
+        in_brackets(passed_over)
+    )]
+    NoIssuedCertificate {
+        /// The directory.
+        path: PathBuf,
+        /// The CA.
+        issuer: String,
+        /// What is in it instead.
+        passed_over: Notes,
+    },
+    /// More files in a directory than are looked at.
+    #[error(
+        "issued list {path}: the directory holds more than {files_max} files; write their serials to a file, and name that"
+    )]
+    TooManyFiles {
+        /// The directory.
+        path: PathBuf,
+        /// The limit.
+        files_max: u64,
+    },
     /// Neither the file nor the last good copy can be used.
     #[error("{file}; and the last good copy is of no use either: {last_good}")]
     NoGoodCopy {
@@ -379,6 +473,14 @@ fn forget_hint(state_folder: Option<&Path>) -> String {
             "stop the service, remove marks.json and last-good.crl from {}, and start it again",
             folder.display()
         ),
+    }
+}
+
+fn in_brackets(notes: &Notes) -> String {
+    if notes.found().is_empty() {
+        String::new()
+    } else {
+        format!(" ({notes})")
     }
 }
 
