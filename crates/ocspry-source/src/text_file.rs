@@ -384,7 +384,7 @@ mod tests {
             b"one\n\nthree",
             b"\xef\xbb\xbfone\n\r\nthree",
         ] {
-            assert_eq!(lines(text, 5).unwrap(), expected, "{}", text.escape_ascii());
+            assert_eq!(lines(text, 8).unwrap(), expected, "{}", text.escape_ascii());
         }
         assert!(lines(b"", 5).unwrap().is_empty());
     }

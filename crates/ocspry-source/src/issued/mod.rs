@@ -212,7 +212,7 @@ pub struct IssuedLimits {
 
 impl IssuedLimits {
     /// 1 GiB: 25 million serials, or some 8 million lines of an index.  A million files, since each is opened and its
-    /// signature checked, which takes about a minute; who has more writes a list.
+    /// signature checked at every reading; who has more writes a list.
     pub const DEFAULT: IssuedLimits = IssuedLimits {
         bytes_max: 1 << 30,
         line_bytes_max: 64 * 1024,

@@ -6,6 +6,9 @@
 )]
 
 mod crl_files;
+mod issued;
+mod openssl_ca;
+mod overlay;
 mod refresh;
 mod site;
 mod watch;
