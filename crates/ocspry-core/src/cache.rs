@@ -169,7 +169,7 @@ impl Basis {
             && table.as_ref().is_some_and(|table| {
                 let found = table.lookup(&serial_number);
                 table.window() == self.source
-                    && issuer.policy().verdict(found, table.absence()) == Some(verdict)
+                    && issuer.policy().verdict(found, table.absence()) == Ok(verdict)
             });
         if says_the_same {
             generation.fetch_max(newest, Ordering::AcqRel);

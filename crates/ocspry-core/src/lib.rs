@@ -31,5 +31,9 @@ pub use policy::{
 pub use responder::{Answer, Responder, SignedResponse};
 pub use response::{CLOCK_BEHIND_SECONDS_MAX, Limit};
 pub use signing::{SignError, Signer, SigningCounts, SigningPool, SigningSpeed};
-pub use status::{Absence, Lookup, SourceInfo, StatusTable, StatusTableBuilder, ValidityWindow};
+pub use status::{
+    Absence, IssuedSerials, IssuedSerialsBuilder, IssuedSorting, ListPart, Lookup, Overlay,
+    Revocation, RevokedSerials, RevokedSerialsBuilder, SourceInfo, StatusParts, StatusTable,
+    StatusTableBuilder, TableSorting, ValidityWindow,
+};
 pub use verify::{ResponseCheck, ResponseDefect, VerifiedResponse};

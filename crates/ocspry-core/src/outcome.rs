@@ -65,6 +65,11 @@ pub enum Refusal {
     /// No usable list has been loaded yet.
     #[error("no usable list has been loaded yet")]
     SourceMissing,
+    /// A part of what the issuer's sources tell is missing or too old, and nothing else calls the certificate revoked.
+    #[error(
+        "a list is missing or too old, and only with it could the certificate be called good or never issued"
+    )]
+    AbsenceUnproven,
     /// No key and certificate that may answer.
     #[error("there is no key with a certificate that may answer")]
     SignerMissing,
@@ -146,6 +151,8 @@ outcome_kinds! {
     IssuerExpired => "issuer-expired",
     /// [`Refusal::SourceMissing`].
     SourceMissing => "source-missing",
+    /// [`Refusal::AbsenceUnproven`].
+    AbsenceUnproven => "absence-unproven",
     /// [`Refusal::SignerMissing`].
     SignerMissing => "signer-missing",
     /// [`Refusal::WindowNotBegun`].
@@ -204,6 +211,7 @@ impl Refusal {
             | Refusal::NonceMissing
             | Refusal::IssuerExpired { .. } => ErrorStatus::Unauthorized,
             Refusal::SourceMissing
+            | Refusal::AbsenceUnproven
             | Refusal::SignerMissing
             | Refusal::WindowNotBegun { .. }
             | Refusal::WindowOver { .. }
@@ -223,6 +231,7 @@ impl Refusal {
             Refusal::NonceMissing => OutcomeKind::NonceMissing,
             Refusal::IssuerExpired { .. } => OutcomeKind::IssuerExpired,
             Refusal::SourceMissing => OutcomeKind::SourceMissing,
+            Refusal::AbsenceUnproven => OutcomeKind::AbsenceUnproven,
             Refusal::SignerMissing => OutcomeKind::SignerMissing,
             Refusal::WindowNotBegun { .. } => OutcomeKind::ClockBehind,
             Refusal::WindowOver { limit, .. } => match limit {

@@ -7,7 +7,7 @@ use ocspry_wire::ocsp::{CertStatus, CrlReason, HashAlgorithm, RevokedInfo};
 use ocspry_wire::x509::SignatureAlgorithm;
 use ocspry_wire::{Time, ocsp};
 
-use crate::{Absence, Lookup, ValidityWindow};
+use crate::{Absence, Lookup, Refusal, ValidityWindow};
 
 /// The choices for one issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,29 +71,37 @@ impl Policy {
         Some(source.this_update.plus_seconds(seconds.saturating_sub(1)))
     }
 
-    /// What is said of a serial; None: nothing at all, the request is `unauthorized`.
-    pub(crate) fn verdict(&self, found: Lookup, absence: Absence) -> Option<Verdict> {
+    /// What is said of a serial.
+    ///
+    /// # Errors
+    /// Why nothing is said: it was never issued and the operator says nothing of such, or a part of the table is missing.
+    pub(crate) fn verdict(&self, found: Lookup, absence: Absence) -> Result<Verdict, Refusal> {
         let cert_status = match (found, absence) {
-            (Lookup::Revoked(info), Absence::NotRevoked | Absence::NeverIssued) => {
-                CertStatus::Revoked(info)
-            }
-            (Lookup::Issued, Absence::NotRevoked | Absence::NeverIssued) => CertStatus::Good,
+            (Lookup::Revoked(info), _) => CertStatus::Revoked(info),
+            (
+                Lookup::Issued,
+                Absence::NotRevoked | Absence::NeverIssued | Absence::PerhapsIssued,
+            ) => CertStatus::Good,
             (Lookup::Absent, Absence::NotRevoked) => match self.absent {
                 AbsentPolicy::Good => CertStatus::Good,
                 AbsentPolicy::Unknown => CertStatus::Unknown,
             },
             (Lookup::Absent, Absence::NeverIssued) => match self.never_issued {
                 NeverIssuedPolicy::Unknown => CertStatus::Unknown,
-                NeverIssuedPolicy::Unauthorized => return None,
+                NeverIssuedPolicy::Unauthorized => return Err(Refusal::NeverIssued),
                 NeverIssuedPolicy::Revoked => {
-                    return Some(Verdict {
+                    return Ok(Verdict {
                         cert_status: CertStatus::Revoked(EXTENDED_REVOKE),
                         definition: RevokedDefinition::Extended,
                     });
                 }
             },
+            (Lookup::Absent, Absence::PerhapsIssued)
+            | (Lookup::Issued | Lookup::Absent, Absence::Unproven) => {
+                return Err(Refusal::AbsenceUnproven);
+            }
         };
-        Some(Verdict {
+        Ok(Verdict {
             cert_status,
             definition: RevokedDefinition::Plain,
         })

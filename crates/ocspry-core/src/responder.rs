@@ -247,8 +247,7 @@ impl Responder {
             let is_ours = self.issuers.find(&cert_id) == Some(issuer_id);
             let verdict = if is_ours {
                 let found = table.lookup(&cert_id.serial_number);
-                let verdict = policy.verdict(found, table.absence());
-                verdict.ok_or(Refusal::NeverIssued)?
+                policy.verdict(found, table.absence())?
             } else {
                 FOREIGN
             };

@@ -281,6 +281,7 @@ fn refusals() -> Vec<(Refusal, ErrorStatus)> {
             ErrorStatus::Unauthorized,
         ),
         (Refusal::SourceMissing, ErrorStatus::TryLater),
+        (Refusal::AbsenceUnproven, ErrorStatus::TryLater),
         (Refusal::SignerMissing, ErrorStatus::TryLater),
         (Refusal::WindowNotBegun { limit, at }, ErrorStatus::TryLater),
         (Refusal::WindowOver { limit, at }, ErrorStatus::TryLater),

@@ -1,0 +1,296 @@
+//! Everything known of one issuer's serials, put together from its parts and asked in the right order.
+//!
+//! From: a status source.  To: `responder`.  An overlay wins over everything; among lists, and between a list and what was
+//! issued, revoked wins; a delta speaks for its own base only (DESIGN §2).
+
+use std::sync::Arc;
+
+use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
+use ocspry_wire::x509::SerialNumber;
+
+use super::{
+    Absence, IssuedSerials, IssuedSerialsBuilder, Lookup, Revocation, RevokedSerials,
+    RevokedSerialsBuilder, SourceInfo, ValidityWindow, minimal,
+};
+
+/// All serials of one issuer that its sources name, what it means not to be named, and from when to when that is known.
+#[derive(Debug)]
+pub struct StatusTable {
+    lists: Vec<ListPart>,
+    issued: Vec<Arc<IssuedSerials>>,
+    overlays: Vec<Overlay>,
+    absence: Absence,
+    window: ValidityWindow,
+    /// Never empty.
+    sources: Vec<SourceInfo>,
+}
+
+/// What a [`StatusTable`] is made of.
+#[derive(Clone, Debug)]
+pub struct StatusParts {
+    /// Lists of different scopes or kinds: a serial is revoked when one of them says so.
+    pub lists: Vec<ListPart>,
+    /// What is known to be issued.
+    pub issued: Vec<Arc<IssuedSerials>>,
+    /// What is revoked whatever the lists say.
+    pub overlays: Vec<Overlay>,
+    /// What it means to be in none of them.
+    pub absence: Absence,
+    /// From when to when all parts hold.
+    pub window: ValidityWindow,
+    /// Where the main part came from.
+    pub source: SourceInfo,
+    /// Where the others came from.
+    pub more_sources: Vec<SourceInfo>,
+}
+
+/// One list, and the delta over it.
+#[derive(Clone, Debug)]
+pub struct ListPart {
+    /// A complete list.
+    pub base: Arc<RevokedSerials>,
+    /// What has changed since; asked first.
+    pub delta: Option<Arc<RevokedSerials>>,
+}
+
+/// Serials that an operator revokes.
+#[derive(Clone, Debug)]
+pub enum Overlay {
+    /// Every serial of the issuer.
+    All(RevokedInfo),
+    /// Those of a file.
+    Serials(Arc<RevokedSerials>),
+}
+
+impl StatusTable {
+    /// Of its parts, which are shared and not copied.
+    pub fn new(parts: StatusParts) -> StatusTable {
+        let StatusParts {
+            lists,
+            issued,
+            overlays,
+            absence,
+            window,
+            source,
+            more_sources,
+        } = parts;
+        let mut sources = vec![source];
+        sources.extend(more_sources);
+        StatusTable {
+            lists,
+            issued,
+            overlays,
+            absence,
+            window,
+            sources,
+        }
+    }
+
+    /// What is known of a serial; whole serials are compared, sign and length included (CONFORMANCE CID-03, CID-06).
+    pub fn lookup(&self, serial: &SerialNumber) -> Lookup {
+        let serial = minimal(serial.content());
+        let overlaid = self.overlays.iter().filter_map(|part| part.find(serial));
+        if let Some(info) = overlaid.reduce(graver) {
+            return Lookup::Revoked(info);
+        }
+        let listed = self.lists.iter().filter_map(|part| part.find(serial));
+        if let Some(info) = listed.reduce(graver) {
+            return Lookup::Revoked(info);
+        }
+        match self.issued.iter().any(|part| part.has(serial)) {
+            true => Lookup::Issued,
+            false => Lookup::Absent,
+        }
+    }
+
+    /// What [`Lookup::Absent`] means.
+    pub fn absence(&self) -> Absence {
+        self.absence
+    }
+
+    /// From when to when the sources say it holds.
+    pub fn window(&self) -> ValidityWindow {
+        self.window
+    }
+
+    /// Where its main part came from.
+    pub fn source(&self) -> &SourceInfo {
+        &self.sources[0]
+    }
+
+    /// Where its parts came from, the main one first.
+    pub fn sources(&self) -> &[SourceInfo] {
+        &self.sources
+    }
+
+    /// The lists and their deltas.
+    pub fn lists(&self) -> &[ListPart] {
+        &self.lists
+    }
+
+    /// What is known to be issued.
+    pub fn issued(&self) -> &[Arc<IssuedSerials>] {
+        &self.issued
+    }
+
+    /// What is revoked whatever the lists say.
+    pub fn overlays(&self) -> &[Overlay] {
+        &self.overlays
+    }
+
+    /// How many serials are revoked, by all lists, deltas and overlays together: one that several name counts with each.
+    pub fn entry_count(&self) -> usize {
+        self.revoked_parts()
+            .map(RevokedSerials::revoked_count)
+            .sum()
+    }
+
+    /// How many entries named a serial that another entry of the same list, delta or overlay named as well.
+    pub fn duplicate_count(&self) -> usize {
+        self.revoked_parts()
+            .map(RevokedSerials::duplicate_count)
+            .sum()
+    }
+
+    /// Octets it takes in memory; a part that other tables hold as well counts with each.
+    pub fn size_bytes(&self) -> usize {
+        let revoked: usize = self.revoked_parts().map(RevokedSerials::size_bytes).sum();
+        let issued: usize = self.issued.iter().map(|part| part.size_bytes()).sum();
+        revoked + issued
+    }
+
+    /// Every serial that is revoked in `other` is revoked here too; times and reasons are not compared.
+    pub fn revokes_all_of(&self, other: &StatusTable) -> bool {
+        if let (Some(ours), Some(theirs)) = (self.only_list(), other.only_list()) {
+            return theirs.missing_from(ours).next().is_none();
+        }
+        let is_all = |overlay: &Overlay| matches!(overlay, Overlay::All(_));
+        if self.overlays.iter().any(is_all) {
+            return true;
+        }
+        if other.overlays.iter().any(is_all) {
+            return false;
+        }
+        other
+            .revoked_parts()
+            .flat_map(RevokedSerials::iter)
+            .all(|(serial, _)| self.is_revoked(&serial) || !other.is_revoked(&serial))
+    }
+
+    fn is_revoked(&self, serial: &SerialNumber) -> bool {
+        matches!(self.lookup(serial), Lookup::Revoked(_))
+    }
+
+    /// The list that says all that is said of revoked serials, if there is one.
+    fn only_list(&self) -> Option<&RevokedSerials> {
+        match (&self.lists[..], &self.overlays[..]) {
+            ([ListPart { base, delta: None }], []) => Some(base),
+            _ => None,
+        }
+    }
+
+    fn revoked_parts(&self) -> impl Iterator<Item = &RevokedSerials> {
+        let listed = self
+            .lists
+            .iter()
+            .flat_map(|part| std::iter::once(&part.base).chain(&part.delta));
+        let overlaid = self.overlays.iter().filter_map(|overlay| match overlay {
+            Overlay::All(_) => None,
+            Overlay::Serials(serials) => Some(serials),
+        });
+        listed.chain(overlaid).map(Arc::as_ref)
+    }
+}
+
+impl ListPart {
+    #[inline]
+    fn find(&self, serial: &[u8]) -> Option<RevokedInfo> {
+        let of_delta = self.delta.as_ref().and_then(|delta| delta.find(serial));
+        match of_delta.or_else(|| self.base.find(serial))? {
+            Revocation::Revoked(info) => Some(info),
+            Revocation::Removed => None,
+        }
+    }
+}
+
+impl Overlay {
+    fn find(&self, serial: &[u8]) -> Option<RevokedInfo> {
+        match self {
+            Overlay::All(info) => Some(*info),
+            Overlay::Serials(serials) => match serials.find(serial)? {
+                Revocation::Revoked(info) => Some(info),
+                Revocation::Removed => None,
+            },
+        }
+    }
+}
+
+/// What is said when two parts call a serial revoked: for good rather than on hold, then the earlier time.
+fn graver(one: RevokedInfo, other: RevokedInfo) -> RevokedInfo {
+    let rank = |info: &RevokedInfo| {
+        (
+            info.reason == Some(CrlReason::CertificateHold),
+            info.revocation_time,
+        )
+    };
+    match rank(&other) < rank(&one) {
+        true => other,
+        false => one,
+    }
+}
+
+/// Collects entries in any order, then sorts them into a table of one list.
+#[derive(Debug)]
+pub struct StatusTableBuilder {
+    revoked: RevokedSerialsBuilder,
+    issued: IssuedSerialsBuilder,
+    absence: Absence,
+}
+
+impl StatusTableBuilder {
+    /// Empty: what is not added is not revoked.
+    pub fn revoked_only() -> Self {
+        Self::with_absence(Absence::NotRevoked)
+    }
+
+    /// Empty: what is not added was never issued.
+    pub fn issued() -> Self {
+        Self::with_absence(Absence::NeverIssued)
+    }
+
+    fn with_absence(absence: Absence) -> Self {
+        Self {
+            revoked: RevokedSerialsBuilder::new(),
+            issued: IssuedSerialsBuilder::new(),
+            absence,
+        }
+    }
+
+    /// One revoked serial.
+    pub fn revoked(&mut self, serial: &SerialNumber, info: RevokedInfo) {
+        self.revoked.push(serial, Revocation::Revoked(info));
+    }
+
+    /// One serial that was issued; it may be revoked besides.
+    pub fn issued_serial(&mut self, serial: &SerialNumber) {
+        self.issued.push(serial);
+    }
+
+    /// Sorts and compacts.  Of several entries for one serial the earliest revocation wins.
+    pub fn build(self, window: ValidityWindow, source: SourceInfo) -> StatusTable {
+        let base = Arc::new(self.revoked.build());
+        let issued = self.issued.build();
+        StatusTable::new(StatusParts {
+            lists: vec![ListPart { base, delta: None }],
+            issued: match issued.is_empty() {
+                true => Vec::new(),
+                false => vec![Arc::new(issued)],
+            },
+            overlays: Vec::new(),
+            absence: self.absence,
+            window,
+            source,
+            more_sources: Vec::new(),
+        })
+    }
+}
