@@ -3,21 +3,18 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use ocspry_source::{RefreshReport, Served, SourceError, StateDirectory};
+use ocspry_source::{Event, Served, SourceError, StateDirectory};
 use ocspry_testkit::CrlSpec;
 
-use crate::site::{Site, assert_in_use, issuer_of, refresher, refused, swapped};
+use crate::site::{Site, assert_in_use, assert_quiet, issuer_of, only, refresher, refused, swapped};
 
 #[test]
 fn a_newer_list_takes_over_and_the_same_one_changes_nothing() {
     let site = Site::new();
     site.put_list(&site.list(1, 10));
     let mut refresher = site.stateless();
-    assert_eq!(swapped(refresher.refresh(site.now)).served, Served::File);
-    assert!(matches!(
-        refresher.refresh(site.now),
-        RefreshReport::Unchanged
-    ));
+    assert_eq!(swapped(refresher.refresh(site.now)).served, Served::Source);
+    assert_quiet(refresher.refresh(site.now));
     site.put_list(&site.list(2, 5));
     swapped(refresher.refresh(site.now));
     assert_in_use(&refresher, 2);
@@ -37,18 +34,13 @@ fn an_older_list_is_refused_and_said_once_and_its_going_is_said_too() {
         site.now.plus_seconds(300),
         site.now.plus_seconds(600),
     ] {
-        let report = refresher.refresh(later);
-        assert!(
-            matches!(report, RefreshReport::Kept { repeated: true, .. }),
-            "{report:?}"
-        );
+        assert_quiet(refresher.refresh(later));
     }
-    assert!(refresher.problem().is_some());
+    assert!(!refresher.problems().is_empty());
     assert_in_use(&refresher, 2);
     site.put(&good);
-    let report = refresher.refresh(site.now.plus_seconds(900));
-    assert!(matches!(report, RefreshReport::Recovered), "{report:?}");
-    assert!(refresher.problem().is_none());
+    assert!(matches!(only(refresher.refresh(site.now.plus_seconds(900))), Event::Recovered));
+    assert!(refresher.problems().is_empty());
 }
 
 #[test]
@@ -74,10 +66,7 @@ fn a_lower_number_under_a_newer_this_update_is_held_until_the_list_in_use_has_ru
     site.put_list(&site.list(1, 5));
     assert!(refused(refresher.refresh(site.now)).contains("stays until it runs out"));
     let later = site.now.plus_seconds(300);
-    assert!(matches!(
-        refresher.refresh(later),
-        RefreshReport::Kept { repeated: true, .. }
-    ));
+    assert_quiet(refresher.refresh(later));
     assert_eq!(refresher.next_wake(later), Some(end));
     swapped(refresher.refresh(end));
     assert_in_use(&refresher, 1);
@@ -105,10 +94,7 @@ fn a_file_that_vanishes_changes_nothing() {
     swapped(refresher.refresh(site.now));
     std::fs::remove_file(site.crl_path()).unwrap();
     assert!(refused(refresher.refresh(site.now)).contains("No such file"));
-    assert!(matches!(
-        refresher.refresh(site.now),
-        RefreshReport::Kept { repeated: true, .. }
-    ));
+    assert_quiet(refresher.refresh(site.now));
     assert_in_use(&refresher, 1);
 }
 
@@ -131,14 +117,11 @@ fn a_list_from_the_future_waits_and_takes_over_when_its_time_comes() {
     assert_eq!(until, start);
     assert_eq!(refresher.next_wake(site.now), Some(start));
     let almost = start.plus_seconds(-1);
-    assert!(matches!(
-        refresher.refresh(almost),
-        RefreshReport::Waiting { repeated: true, .. }
-    ));
+    assert_quiet(refresher.refresh(almost));
     assert_in_use(&refresher, 1);
     swapped(refresher.refresh(start));
     assert_in_use(&refresher, 2);
-    assert!(matches!(refresher.refresh(start), RefreshReport::Unchanged));
+    assert_quiet(refresher.refresh(start));
 }
 
 #[test]
@@ -168,7 +151,7 @@ fn a_list_that_waits_gives_way_to_what_the_operator_put_in_its_place() {
     site.put_list(&site.list(2, 5));
     swapped(refresher.refresh(site.now));
     let later = site.now.plus_seconds(600);
-    assert!(matches!(refresher.refresh(later), RefreshReport::Unchanged));
+    assert_quiet(refresher.refresh(later));
     assert_in_use(&refresher, 2);
 }
 
@@ -181,10 +164,7 @@ fn a_list_that_has_run_out_is_loaded_at_start_and_said_to_have_run_out() {
     let report = swapped(refresher.refresh(site.now));
     assert!(report.is_expired);
     assert_eq!(report.facts.window.next_update, end);
-    assert!(matches!(
-        refresher.refresh(site.now),
-        RefreshReport::Unchanged
-    ));
+    assert_quiet(refresher.refresh(site.now));
     assert_eq!(refresher.next_wake(site.now), None);
 }
 
@@ -201,7 +181,7 @@ fn a_list_that_runs_out_in_use_is_said_once() {
         matches!(report, RefreshReport::Expired { next_update } if next_update == end),
         "{report:?}"
     );
-    assert!(matches!(refresher.refresh(end), RefreshReport::Unchanged));
+    assert_quiet(refresher.refresh(end));
     assert_eq!(refresher.next_wake(end), None);
 }
 
@@ -230,10 +210,7 @@ fn after_a_restart_a_bad_file_is_refused_and_the_last_good_copy_serves() {
         "{report:?}"
     );
     assert_in_use(&refresher, 1);
-    assert!(matches!(
-        refresher.refresh(site.now),
-        RefreshReport::Kept { repeated: true, .. }
-    ));
+    assert_quiet(refresher.refresh(site.now));
     site.put_list(&site.list(2, 5));
     swapped(refresher.refresh(site.now));
     assert_in_use(&refresher, 2);
@@ -253,10 +230,7 @@ fn after_a_restart_an_older_file_is_refused_and_the_last_good_copy_serves() {
         "{report:?}"
     );
     assert_in_use(&refresher, 2);
-    assert!(matches!(
-        refresher.refresh(site.now),
-        RefreshReport::Kept { repeated: true, .. }
-    ));
+    assert_quiet(refresher.refresh(site.now));
 }
 
 #[test]
@@ -409,13 +383,13 @@ fn after_a_restart_a_list_of_the_same_time_and_number_is_compared_with_the_last_
     let old_marks = std::fs::read(site.state_file("marks.json")).unwrap();
     site.put(&tied(&site, Some(1), &[1, 2, 3]));
     let mut refresher = site.restarted();
-    assert_eq!(swapped(refresher.refresh(site.now)).served, Served::File);
+    assert_eq!(swapped(refresher.refresh(site.now)).served, Served::Source);
     assert_revoked(&refresher, &[1, 2, 3]);
 
     // Cut off before the marks were written: the copy is what was in use.
     std::fs::write(site.state_file("marks.json"), &old_marks).unwrap();
     let mut refresher = site.restarted();
-    assert_eq!(swapped(refresher.refresh(site.now)).served, Served::File);
+    assert_eq!(swapped(refresher.refresh(site.now)).served, Served::Source);
     std::fs::write(site.state_file("marks.json"), &old_marks).unwrap();
     site.put(b"");
     let mut refresher = site.restarted();
@@ -468,11 +442,7 @@ fn a_file_that_did_not_change_is_not_judged_again() {
     swapped(fresh.refresh(settled));
     refresher.issuer().set_table(fresh.issuer().table());
     // Judged anew it would be the list in use.
-    let report = refresher.refresh(settled);
-    assert!(
-        matches!(report, RefreshReport::Kept { repeated: true, .. }),
-        "{report:?}"
-    );
+    assert_quiet(refresher.refresh(settled));
 }
 
 #[test]
@@ -514,7 +484,7 @@ fn numbers_of_any_length_survive_a_restart() {
         });
         assert_eq!(
             swapped(site.restarted().refresh(site.now)).served,
-            Served::File,
+            Served::Source,
             "{number}"
         );
     }
@@ -611,10 +581,7 @@ fn marks_that_cannot_be_read_stop_the_start_and_name_the_file() {
             "{name}: {sentence}"
         );
         assert!(refresher.issuer().table().is_none(), "{name}");
-        assert!(matches!(
-            refresher.refresh(site.now),
-            RefreshReport::Kept { repeated: true, .. }
-        ));
+        assert_quiet(refresher.refresh(site.now));
         // As the sentence says.
         std::fs::remove_file(&marks).unwrap();
         swapped(refresher.refresh(site.now));
@@ -670,29 +637,20 @@ fn a_state_directory_that_cannot_be_written_is_reported_and_does_not_stop_the_sw
         Some(site.now.plus_seconds(5)),
         "tried again soon"
     );
-    assert!(matches!(
-        refresher.refresh(site.now),
-        RefreshReport::Kept { repeated: true, .. }
-    ));
+    assert_quiet(refresher.refresh(site.now));
 
     // Each failure doubles the wait, up to five minutes; in between nothing is tried.
     let mut now = site.now;
     for wait in [10, 20, 40, 80, 160, 300, 300] {
         now = refresher.next_wake(now).expect("another try");
-        assert!(matches!(
-            refresher.refresh(now),
-            RefreshReport::Kept { repeated: true, .. }
-        ));
+        assert_quiet(refresher.refresh(now));
         assert_eq!(refresher.next_wake(now), Some(now.plus_seconds(wait)));
     }
     std::fs::remove_dir(folder.join(".last-good.crl.tmp")).unwrap();
-    assert!(matches!(
-        refresher.refresh(now),
-        RefreshReport::Kept { repeated: true, .. }
-    ));
+    assert_quiet(refresher.refresh(now));
     let now = now.plus_seconds(300);
-    assert!(matches!(refresher.refresh(now), RefreshReport::StateKept));
-    assert!(matches!(refresher.refresh(now), RefreshReport::Unchanged));
+    assert!(matches!(only(refresher.refresh(now)), Event::Kept));
+    assert_quiet(refresher.refresh(now));
     assert_eq!(
         refresher.next_wake(site.now),
         Some(site.now.plus_seconds(86_400))
@@ -711,10 +669,7 @@ fn a_refresher_that_keeps_when_told_writes_nothing_before() {
     let mut refresher = site.restarted();
     refresher.keep_when_told();
     swapped(refresher.refresh(site.now));
-    assert!(matches!(
-        refresher.refresh(site.now),
-        RefreshReport::Unchanged
-    ));
+    assert_quiet(refresher.refresh(site.now));
     assert_in_use(&refresher, 1);
     assert!(!site.state_folder().exists());
     refresher.keep_now(site.now).unwrap();
@@ -754,7 +709,7 @@ fn a_table_handed_over_at_a_reload_counts_as_the_one_in_use() {
     swapped(before.refresh(site.now));
     let mut after = site.stateless();
     after.issuer().set_table(before.issuer().table());
-    assert!(matches!(after.refresh(site.now), RefreshReport::Unchanged));
+    assert_quiet(after.refresh(site.now));
     site.put_list(&site.list(1, 10));
     assert!(refused(after.refresh(site.now)).contains("that of a list already used"));
     assert_in_use(&after, 2);
@@ -773,11 +728,7 @@ fn a_list_that_waits_is_carried_over_at_a_reload() {
 
     let mut after = site.restarted();
     after.carry_over(&before);
-    let report = after.refresh(site.now);
-    assert!(
-        matches!(report, RefreshReport::Kept { repeated: true, .. }),
-        "{report:?}"
-    );
+    assert_quiet(after.refresh(site.now));
     assert_in_use(&after, 1);
     let start = site.now.plus_seconds(600);
     assert_eq!(after.next_wake(site.now), Some(start));
@@ -826,7 +777,7 @@ fn damaged_marks_are_replaced_at_a_reload_and_the_refreshes_go_on() {
         let sentence = refused(after.refresh(site.now));
         let start = format!("state file {}: was damaged (", marks.display());
         assert!(sentence.starts_with(&start), "{sentence}");
-        assert!(matches!(after.refresh(site.now), RefreshReport::Recovered));
+        assert!(matches!(only(after.refresh(site.now)), Event::Recovered));
         assert_in_use(&after, 2);
     }
     // The marks are whole again, and remember.

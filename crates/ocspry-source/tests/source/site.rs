@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ocspry_core::{Issuer, Lookup, NoncePolicy, OwnedCertificate, Policy};
-use ocspry_source::{RefreshReport, Refresher, SourceLimits, StateDirectory, Swapped};
+use ocspry_source::{
+    CrlFacts, Event, Guard, ListSource, Refresher, Report, Served, SourceError, SourceLimits, Sources,
+    StateDirectory, StatusSource,
+};
 use ocspry_testkit::{Authority, CrlSpec, KeyKind};
 use ocspry_wire::Time;
 use ocspry_wire::x509::SerialNumber;
@@ -92,12 +95,13 @@ pub(crate) fn refresher(
     path: &Path,
     state: Option<Arc<StateDirectory>>,
 ) -> Refresher {
-    Refresher::new(
-        path.to_owned(),
-        Arc::new(issuer_of(ca)),
-        state,
-        SourceLimits::DEFAULT,
-    )
+    let sources = Sources {
+        sources: vec![StatusSource::Lists(ListSource::File(path.to_owned()))],
+        crl_issuers: Vec::new(),
+        guard: Guard::Alarm,
+        limits: SourceLimits::DEFAULT,
+    };
+    Refresher::new(Arc::new(issuer_of(ca)), sources, state, None)
 }
 
 /// Whether the list with this number is in use: it revokes the serial of its own number, and no other does.
@@ -113,22 +117,66 @@ pub(crate) fn assert_in_use(refresher: &Refresher, number: u8) {
     assert_eq!(revoked, [number]);
 }
 
-#[track_caller]
-pub(crate) fn swapped(report: RefreshReport) -> Swapped {
-    match report {
-        RefreshReport::Swapped(swapped) => *swapped,
-        other => panic!("not swapped: {other:?}"),
-    }
+/// What a look led to that put a list into use.
+#[derive(Debug)]
+pub(crate) struct Swapped {
+    pub(crate) served: Served,
+    pub(crate) facts: CrlFacts,
+    pub(crate) is_expired: bool,
+    pub(crate) refused: Option<SourceError>,
+    pub(crate) waiting_until: Option<Time>,
+    pub(crate) state_error: Option<SourceError>,
 }
 
-/// The sentence of a refusal that is reported for the first time.
 #[track_caller]
-pub(crate) fn refused(report: RefreshReport) -> String {
-    match report {
-        RefreshReport::Kept {
-            error,
-            repeated: false,
-        } => error.to_string(),
-        other => panic!("not refused: {other:?}"),
+pub(crate) fn swapped(reports: Vec<Report>) -> Swapped {
+    let list = reports.iter().find_map(|report| match &report.event {
+        Event::ListInUse(list) => Some(list),
+        _ => None,
+    });
+    let Some(list) = list else {
+        panic!("not swapped: {reports:?}")
+    };
+    let mut swapped = Swapped {
+        served: list.served,
+        facts: list.list.facts.clone(),
+        is_expired: false,
+        refused: None,
+        waiting_until: None,
+        state_error: None,
+    };
+    for report in reports {
+        match report.event {
+            Event::Expired { .. } => swapped.is_expired = true,
+            Event::Refused(error) => swapped.refused = Some(error),
+            Event::Waiting { until } => swapped.waiting_until = Some(until),
+            Event::NotKept(error) => swapped.state_error = Some(error),
+            _ => {}
+        }
     }
+    swapped
+}
+
+/// The sentences of refusals that are reported for the first time; nothing else is.
+#[track_caller]
+pub(crate) fn refused(reports: Vec<Report>) -> String {
+    assert!(!reports.is_empty(), "nothing is said");
+    let sentences = reports.into_iter().map(|report| match report.event {
+        Event::Refused(error) => error.to_string(),
+        other => panic!("not refused: {other:?}"),
+    });
+    sentences.collect::<Vec<_>>().join("\n")
+}
+
+/// Nothing that was not said before.
+#[track_caller]
+pub(crate) fn assert_quiet(reports: Vec<Report>) {
+    assert!(reports.is_empty(), "{reports:?}");
+}
+
+/// The one thing that is said.
+#[track_caller]
+pub(crate) fn only(mut reports: Vec<Report>) -> Event {
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    reports.remove(0).event
 }
