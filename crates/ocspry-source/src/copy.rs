@@ -12,34 +12,40 @@ use std::time::Duration;
 use crate::SourceError;
 use crate::armour::{Armour, is_der};
 use crate::fingerprint::{self, unreadable};
-use crate::list::LoadedList;
 use crate::pace;
 use crate::state::{StateStep, step};
 
+/// A list that was read, by what tells it from others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Original<'a> {
+    /// The file that it was read from.
+    pub(crate) path: &'a Path,
+    /// Octets of its DER.
+    pub(crate) der_bytes: u64,
+    /// Its signature.
+    pub(crate) signature: &'a [u8],
+}
+
 /// Whether the DER file at `path` is that list, by its length and its signature.
-pub(crate) fn is_copy(path: &Path, list: &LoadedList) -> bool {
+pub(crate) fn is_copy(path: &Path, list: Original<'_>) -> bool {
     File::open(path).is_ok_and(|mut file| ends_as(&mut file, list))
 }
 
-fn ends_as(file: &mut File, list: &LoadedList) -> bool {
-    let signature = &list.signature;
+fn ends_as(file: &mut File, list: Original<'_>) -> bool {
+    let signature = list.signature;
     let mut end = Vec::with_capacity(signature.len());
     let is_as_long = file
         .seek(SeekFrom::End(-(signature.len() as i64)))
-        .is_ok_and(|before| before + signature.len() as u64 == list.facts.der_bytes);
-    is_as_long && file.read_to_end(&mut end).is_ok() && end == *signature
+        .is_ok_and(|before| before + signature.len() as u64 == list.der_bytes);
+    is_as_long && file.read_to_end(&mut end).is_ok() && end == signature
 }
 
-/// Writes the list in the file `source` into `target`, as DER; `path` names it in errors.
+/// Writes the list into `target`, as DER; `path` names that in errors.
 ///
 /// # Errors
-/// `source` cannot be read, or holds another list by now; or `target` cannot be written.
-pub(crate) fn write(
-    source: &Path,
-    list: &LoadedList,
-    target: &mut File,
-    path: &Path,
-) -> Result<(), SourceError> {
+/// Its file cannot be read, or holds another list by now; or `target` cannot be written.
+pub(crate) fn write(list: Original<'_>, target: &mut File, path: &Path) -> Result<(), SourceError> {
+    let source = list.path;
     let (mut file, metadata) = fingerprint::open(source)?;
     let mut armour: Option<Armour> = None;
     let (mut piece, mut der) = (Vec::with_capacity(PIECE_BYTES), Vec::new());
@@ -50,6 +56,9 @@ pub(crate) fn write(
             .take(PIECE_BYTES as u64)
             .read_to_end(&mut piece)
             .map_err(unreadable(source))?;
+        if read == 0 {
+            return Ok(false);
+        }
         if is_first && !is_der(&piece) {
             armour = Some(Armour::new());
         }
@@ -63,7 +72,7 @@ pub(crate) fn write(
             }
         };
         step(StateStep::Write, path, || target.write_all(octets))?;
-        Ok(read > 0)
+        Ok(true)
     })?;
     if let Some(armour) = armour {
         der.clear();

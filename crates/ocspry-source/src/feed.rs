@@ -363,3 +363,36 @@ fn files_of(directory: &Path) -> Result<Vec<PathBuf>, SourceError> {
 
 /// Most files of one directory of lists.
 const DIRECTORY_FILES_MAX: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ocspry_core::OwnedCertificate;
+    use ocspry_testkit::{Authority, CrlSpec, KeyKind};
+    use tempfile::TempDir;
+
+    #[test]
+    fn a_file_that_did_not_change_is_not_read_again() {
+        let directory = TempDir::new().unwrap();
+        let ca = Authority::root("Example CA", KeyKind::P256);
+        let path = directory.path().join("ca.crl");
+        std::fs::write(&path, ca.crl(&CrlSpec::new(1))).unwrap();
+        let certificate = OwnedCertificate::from_der(ca.certificate).unwrap();
+        let signers = Arc::new(CrlSigners::new(certificate, Vec::new()));
+        // File times are coarse: a file is known again once it has settled.
+        let now = ocspry_testkit::now().plus_seconds(3600);
+        let looking = Looking {
+            signers: &signers,
+            limits: &SourceLimits::DEFAULT,
+            pace: Pace::AtOnce,
+            now,
+        };
+        let mut feed = Feed::new(ListSource::File(path.clone()), None);
+        let found = feed.look(&looking);
+        assert_eq!(found.len(), 1);
+        feed.judged(&path, Verdict::InUse, None, now);
+        assert!(feed.look(&looking).is_empty());
+        feed.forget_seen();
+        assert_eq!(feed.look(&looking).len(), 1);
+    }
+}

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use ocspry_wire::Time;
 
 use crate::SourceError;
+use crate::copy::Original;
 use crate::list::LoadedList;
 use crate::load::{CrlSigners, ListLoad, SourceLimits};
 use crate::state::{KeptSeries, Marks};
@@ -55,6 +56,16 @@ pub(crate) struct Offer {
     pub(crate) path: PathBuf,
     /// What the operator calls that place.
     pub(crate) place: String,
+}
+
+impl Offer {
+    fn original(&self) -> Original<'_> {
+        Original {
+            path: &self.path,
+            der_bytes: self.list.facts.der_bytes,
+            signature: &self.list.signature,
+        }
+    }
 }
 
 /// How long until a list that could not be kept is tried again: a full disk may get room, a lock may be released.  Twice
@@ -252,7 +263,7 @@ impl Line {
         }
         if let Some(offer) = self.in_use.clone() {
             self.is_unkept |= self.series.as_ref().is_some_and(|series| {
-                !series.holds(&offer.list)
+                !series.holds(offer.original())
                     || self.kept_marks.as_ref().map(|marks| marks.digest) != Some(offer.list.digest())
             });
             if !self.is_marked(offer.list.digest()) {
@@ -319,7 +330,7 @@ impl Line {
         };
         if let Some(best) = best
             && best.list.is_due(now)
-            && series.holds(&best.list)
+            && series.holds(best.original())
         {
             self.check_order(best, Tie::WasInUse, now)?;
             return Ok(Some(self.swap(best.clone(), Served::Source)));
@@ -434,7 +445,7 @@ impl Line {
     fn swap(&mut self, offer: Offer, served: Served) -> Swap {
         let marks = marks_of(&offer);
         let is_kept = self.kept_marks.as_ref() == Some(&marks)
-            && self.series.as_ref().is_some_and(|series| series.holds(&offer.list));
+            && self.series.as_ref().is_some_and(|series| series.holds(offer.original()));
         self.is_unkept = self.series.is_some() && !is_kept;
         self.failed_keep = None;
         self.accepted = None;
@@ -459,7 +470,7 @@ impl Line {
         }
         let (series, offer) = (self.series.clone()?, self.in_use.clone()?);
         let marks = self.marks_in_use(&offer);
-        match series.keep(&offer.path, &offer.list, &marks) {
+        match series.keep(offer.original(), &marks) {
             Ok(()) => {
                 let is_news = self.failed_keep.take().is_some();
                 self.is_unkept = false;

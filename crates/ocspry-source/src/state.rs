@@ -20,8 +20,8 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use crate::SourceError;
-use crate::copy;
-use crate::list::{CrlNumber, LoadedList, hex, unhex};
+use crate::copy::{self, Original};
+use crate::list::{CrlNumber, hex, unhex};
 
 /// The directory that `--state-dir` names.
 #[derive(Debug)]
@@ -218,20 +218,19 @@ impl KeptSeries {
     }
 
     /// The last good copy is that very list, as far as its length and its signature tell; the whole is not read.
-    pub(crate) fn holds(&self, list: &LoadedList) -> bool {
+    pub(crate) fn holds(&self, list: Original<'_>) -> bool {
         copy::is_copy(&self.list_path(), list)
     }
 
-    /// Keeps a list that was swapped in, which is read once more at `source`, and its marks; does nothing if the marks
-    /// there are newer (another instance).  Damaged marks are replaced: whoever swapped a list in knows better.
+    /// Keeps a list that was swapped in, which is read once more, and its marks; does nothing if the marks there are newer (another instance).  Damaged marks are replaced: whoever swapped a list in knows better.
     ///
     /// # Errors
     /// `StateWrite` with the step that failed, or why the list cannot be read any more; each file is still whole then,
     /// and the marks are written even if the list cannot be.
-    pub(crate) fn keep(&self, source: &Path, list: &LoadedList, marks: &Marks) -> Result<(), SourceError> {
+    pub(crate) fn keep(&self, list: Original<'_>, marks: &Marks) -> Result<(), SourceError> {
         self.write(marks, |folder, locked| {
             write_whole(folder, locked, self.list_name(), |file, path| {
-                copy::write(source, list, file, path)
+                copy::write(list, file, path)
             })
         })
     }
@@ -578,46 +577,65 @@ mod tests {
     }
 
     fn list(number: u8) -> Vec<u8> {
-        vec![number; 10_000]
+        [&[0x30, 0x82][..], &[number; 10_000]].concat()
     }
 
-    fn last_good(state: &StateDirectory) -> Option<Vec<u8>> {
-        std::fs::read(state.last_good_path(IDENTITY)).ok()
+    /// The series of one issuer.
+    fn series(directory: &Path) -> KeptSeries {
+        let state = Arc::new(StateDirectory::open(directory).unwrap());
+        state.series(IDENTITY, "", SeriesKind::Complete)
+    }
+
+    /// Keeps a list that lies in a file beside.
+    fn keep(series: &KeptSeries, list: &[u8], marks: &Marks) -> Result<(), SourceError> {
+        let source = TempDir::new().unwrap();
+        let path = source.path().join("list");
+        std::fs::write(&path, list).unwrap();
+        let original = Original {
+            path: &path,
+            der_bytes: list.len() as u64,
+            signature: &list[list.len() - 64..],
+        };
+        series.keep(original, marks)
+    }
+
+    fn last_good(series: &KeptSeries) -> Option<Vec<u8>> {
+        std::fs::read(series.list_path()).ok()
     }
 
     #[test]
     fn what_was_kept_is_read_again() {
         let directory = TempDir::new().unwrap();
-        let state = StateDirectory::open(&directory.path().join("a/b")).unwrap();
-        assert_eq!(state.marks(IDENTITY).unwrap(), None);
+        let state = series(&directory.path().join("a/b"));
+        assert_eq!(state.marks().unwrap(), None);
         let without_number = Marks {
             crl_number: None,
             ..marks(3)
         };
         for kept in [marks(1), marks(2), without_number] {
-            state.keep(IDENTITY, &list(1), &kept).unwrap();
-            assert_eq!(state.marks(IDENTITY).unwrap(), Some(kept));
+            keep(&state, &list(1), &kept).unwrap();
+            assert_eq!(state.marks().unwrap(), Some(kept));
         }
     }
 
     #[test]
     fn marks_never_go_back_whoever_writes_them() {
         let directory = TempDir::new().unwrap();
-        let state = StateDirectory::open(directory.path()).unwrap();
-        state.keep(IDENTITY, &list(2), &marks(2)).unwrap();
-        let another = StateDirectory::open(directory.path()).unwrap();
-        another.keep(IDENTITY, &list(1), &marks(1)).unwrap();
-        assert_eq!(state.marks(IDENTITY).unwrap(), Some(marks(2)));
+        let state = series(directory.path());
+        keep(&state, &list(2), &marks(2)).unwrap();
+        let another = series(directory.path());
+        keep(&another, &list(1), &marks(1)).unwrap();
+        assert_eq!(state.marks().unwrap(), Some(marks(2)));
         assert_eq!(last_good(&state), Some(list(2)));
     }
 
     #[test]
     fn a_folder_that_another_process_writes_is_not_waited_for() {
         let directory = TempDir::new().unwrap();
-        let state = StateDirectory::open(directory.path()).unwrap();
-        state.keep(IDENTITY, &list(1), &marks(1)).unwrap();
-        let held = lock(&state.folder(IDENTITY)).unwrap();
-        let error = state.keep(IDENTITY, &list(2), &marks(2)).unwrap_err();
+        let state = series(directory.path());
+        keep(&state, &list(1), &marks(1)).unwrap();
+        let held = lock(state.folder()).unwrap();
+        let error = keep(&state, &list(2), &marks(2)).unwrap_err();
         assert!(
             matches!(
                 error,
@@ -629,7 +647,7 @@ mod tests {
             "{error}"
         );
         drop(held);
-        state.keep(IDENTITY, &list(2), &marks(2)).unwrap();
+        keep(&state, &list(2), &marks(2)).unwrap();
     }
 
     /// Each step of a write fails, or is done and then reported as failed.  What must hold: the failure is reported; the
@@ -649,12 +667,12 @@ mod tests {
     /// Whether the fault came at all.
     fn a_write_fails_after(steps: usize, fault: Fault, is_first: bool) -> bool {
         let directory = TempDir::new().unwrap();
-        let state = StateDirectory::open(directory.path()).unwrap();
+        let state = series(directory.path());
         if !is_first {
-            state.keep(IDENTITY, &list(1), &marks(1)).unwrap();
+            keep(&state, &list(1), &marks(1)).unwrap();
         }
         faults::plan(steps, fault);
-        let result = state.keep(IDENTITY, &list(2), &marks(2));
+        let result = keep(&state, &list(2), &marks(2));
         if faults::clear() {
             result.unwrap();
             return false;
@@ -674,7 +692,7 @@ mod tests {
         } else {
             (Some(marks(1)), Some(list(1)))
         };
-        let now_there = (state.marks(IDENTITY).unwrap(), last_good(&state));
+        let now_there = (state.marks().unwrap(), last_good(&state));
         let (new_marks, new_list) = (Some(marks(2)), Some(list(2)));
         let allowed = [
             (old_marks.clone(), old_list.clone()),
@@ -687,17 +705,17 @@ mod tests {
         assert!(
             !temporary
                 .iter()
-                .any(|name| state.folder(IDENTITY).join(name).exists()),
+                .any(|name| state.folder().join(name).exists()),
             "{case}"
         );
 
-        state.keep(IDENTITY, &list(2), &marks(2)).unwrap();
+        keep(&state, &list(2), &marks(2)).unwrap();
         assert_eq!(
-            (state.marks(IDENTITY).unwrap(), last_good(&state)),
+            (state.marks().unwrap(), last_good(&state)),
             (new_marks, new_list),
             "{case}"
         );
-        let count = std::fs::read_dir(state.folder(IDENTITY)).unwrap().count();
+        let count = std::fs::read_dir(state.folder()).unwrap().count();
         assert_eq!(count, 2, "{case}");
         true
     }
@@ -707,34 +725,34 @@ mod tests {
         // After lock, the list's temporary file cannot be created.
         const BEFORE_CREATE: usize = 1;
         let directory = TempDir::new().unwrap();
-        let state = StateDirectory::open(directory.path()).unwrap();
-        state.keep(IDENTITY, &list(1), &marks(1)).unwrap();
+        let state = series(directory.path());
+        keep(&state, &list(1), &marks(1)).unwrap();
         faults::plan(BEFORE_CREATE, Fault::Fails);
-        state.keep(IDENTITY, &list(2), &marks(2)).unwrap_err();
+        keep(&state, &list(2), &marks(2)).unwrap_err();
         assert!(!faults::clear());
-        assert_eq!(state.marks(IDENTITY).unwrap(), Some(marks(2)));
+        assert_eq!(state.marks().unwrap(), Some(marks(2)));
         assert_eq!(last_good(&state), Some(list(1)), "older than its marks");
 
         let tied = Marks {
             digest: [9; 32],
             ..marks(2)
         };
-        state.keep(IDENTITY, &list(2), &marks(2)).unwrap();
+        keep(&state, &list(2), &marks(2)).unwrap();
         faults::plan(BEFORE_CREATE, Fault::Fails);
-        state.keep(IDENTITY, &list(9), &tied).unwrap_err();
+        keep(&state, &list(9), &tied).unwrap_err();
         assert!(!faults::clear());
-        assert_eq!(state.marks(IDENTITY).unwrap(), Some(tied));
+        assert_eq!(state.marks().unwrap(), Some(tied));
         assert_eq!(last_good(&state), None, "not known to be older");
     }
 
     #[test]
     fn damaged_marks_are_replaced_when_a_list_is_kept() {
         let directory = TempDir::new().unwrap();
-        let state = StateDirectory::open(directory.path()).unwrap();
-        state.keep(IDENTITY, &list(1), &marks(1)).unwrap();
-        std::fs::write(state.folder(IDENTITY).join(MARKS), "{").unwrap();
-        state.keep_marks(IDENTITY, &marks(2)).unwrap();
-        assert_eq!(state.marks(IDENTITY).unwrap(), Some(marks(2)));
+        let state = series(directory.path());
+        keep(&state, &list(1), &marks(1)).unwrap();
+        std::fs::write(state.folder().join(MARKS), "{").unwrap();
+        state.keep_marks(&marks(2)).unwrap();
+        assert_eq!(state.marks().unwrap(), Some(marks(2)));
     }
 
     #[test]
