@@ -11,6 +11,7 @@ use ocspry_wire::Time;
 use ocspry_wire::der::DerErrorKind;
 
 use crate::crl::{CrlNumber, hex};
+use crate::fetch::FetchProblem;
 use crate::state::StateStep;
 
 /// Why a CRL, or what is kept of one, cannot be used.
@@ -360,6 +361,14 @@ pub enum SourceError {
         step: StateStep,
         /// What the system said.
         source: Arc<io::Error>,
+    },
+    /// The CRL cannot be downloaded.
+    #[error("CRL {url}: {problem}")]
+    Fetch {
+        /// The URL as configured.
+        url: String,
+        /// What went wrong.
+        problem: FetchProblem,
     },
     /// No file events for this directory, or for any.
     #[error("watching {path}: {problem}; changes there are seen at the next poll only")]

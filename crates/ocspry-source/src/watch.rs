@@ -102,7 +102,7 @@ impl Drop for FileWatch {
 }
 
 /// A program that no longer sees changes must not go on as if it did.  The message of the panic is out by then.
-struct EndProcessOnPanic;
+pub(crate) struct EndProcessOnPanic;
 
 impl Drop for EndProcessOnPanic {
     fn drop(&mut self) {
