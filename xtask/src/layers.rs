@@ -78,7 +78,15 @@ const CRATES: &[CrateRule] = &[
     CrateRule {
         name: "ocspry-source",
         ours: &["ocspry-wire", "ocspry-core"],
-        outside: &["notify", "rustix", "serde", "serde_json", "thiserror"],
+        outside: &[
+            "notify",
+            "reqwest",
+            "rustix",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "tokio",
+        ],
         tests: &["ocspry-testkit", "tempfile"],
     },
     CrateRule {

@@ -32,6 +32,9 @@ pub use beside::{IssuedRole, IssuedSource, Lag};
 pub use compose::Unproven;
 pub use error::SourceError;
 pub use feed::ListSource;
+pub use fetch::{
+    CrlUrl, FetchLimits, FetchProblem, Fetched, Fetcher, Judged, SpoolFile, UrlFeed, Validators,
+};
 pub use fingerprint::Fingerprint;
 pub use issued::{IssuedEntry, IssuedFacts, IssuedKind, IssuedLimits, IssuedStamp, read_issued};
 pub use line::Served;

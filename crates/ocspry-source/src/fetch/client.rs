@@ -34,44 +34,21 @@ pub(super) enum Downloaded {
     },
 }
 
-/// One HTTP client for each reach; they keep nothing between requests.
-#[derive(Debug)]
-pub(super) struct Clients {
-    public: Client,
-    inside: Client,
-    /// Why https cannot be used: this system has no certificates to trust.
-    without_trust: Option<String>,
-}
-
-impl Clients {
-    /// # Errors
-    /// The HTTP library cannot be set up at all.
-    pub(super) fn new(limits: &FetchLimits) -> reqwest::Result<Clients> {
-        let both = |trust: fn(ClientBuilder) -> ClientBuilder| {
-            let build = |reach| trust(builder(limits, reach)).build();
-            Ok((build(Reach::Public)?, build(Reach::Inside)?))
-        };
-        let (clients, without_trust) = match both(|builder| builder) {
-            Ok(clients) => (clients, None),
-            // A container without ca-certificates can still fetch by http.
-            Err(error) => {
-                let trusting_nobody = both(|builder| builder.tls_certs_only([]))?;
-                (trusting_nobody, Some(innermost(&error)))
-            }
-        };
-        let (public, inside) = clients;
-        Ok(Clients {
-            public,
-            inside,
-            without_trust,
+/// The HTTP client of one hop.  It keeps nothing, so a new one costs little; one for https reads the system's CA
+/// certificates, which may have changed since the last time.  One for http trusts nobody, and works in a container
+/// without any.
+fn client(limits: &FetchLimits, reach: Reach, hop: &Url) -> Result<Client, FetchProblem> {
+    let builder = builder(limits, reach);
+    if hop.scheme() == "https" {
+        let built = builder.build();
+        built.map_err(|error| FetchProblem::NoTrustStore {
+            problem: innermost(&error),
         })
-    }
-
-    fn to(&self, reach: Reach) -> &Client {
-        match reach {
-            Reach::Public => &self.public,
-            Reach::Inside => &self.inside,
-        }
+    } else {
+        let built = builder.tls_certs_only([]).build();
+        built.map_err(|error| FetchProblem::Connect {
+            problem: innermost(&error),
+        })
     }
 }
 
@@ -97,14 +74,12 @@ fn builder(limits: &FetchLimits, reach: Reach) -> ClientBuilder {
 /// # Errors
 /// [`FetchProblem`]; no file is left then.
 pub(super) async fn download(
-    clients: &Clients,
     limits: &FetchLimits,
     url: &CrlUrl,
     known: &Validators,
     directory: &Path,
 ) -> Result<Downloaded, FetchProblem> {
     let mut download = Download {
-        clients,
         limits,
         url,
         known,
@@ -133,7 +108,6 @@ pub(super) async fn download(
 }
 
 struct Download<'a> {
-    clients: &'a Clients,
     limits: &'a FetchLimits,
     url: &'a CrlUrl,
     known: &'a Validators,
@@ -174,16 +148,7 @@ impl Download<'_> {
                 .check(address)
                 .map_err(|refused| FetchProblem::Address { refused })?;
         }
-        if let Some(problem) = &self.clients.without_trust
-            && hop.scheme() == "https"
-        {
-            return Err(FetchProblem::NoTrustStore {
-                problem: problem.clone(),
-            });
-        }
-        let request = self
-            .clients
-            .to(reach)
+        let request = client(self.limits, reach, hop)?
             .get(hop.clone())
             .headers(self.known.conditions());
         // Connecting has a limit of its own, within this one.

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::client::{Clients, Downloaded, download};
+use super::client::{Downloaded, download};
 use super::schedule::{self, FailureCost, Jitter};
 use super::{CrlUrl, FetchLimits, FetchProblem, Fetched, Judged, Validators, spool};
 use crate::SourceError;
@@ -35,7 +35,7 @@ impl Fetcher {
     /// Starts the thread.  The clock is asked when something happened, and whether it is time.
     ///
     /// # Errors
-    /// No thread, or no sockets.  A system without CA certificates is none: then https fails, and says why.
+    /// No thread, or no sockets.
     pub fn start(limits: FetchLimits, clock: Arc<dyn Clock>) -> io::Result<Fetcher> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_io()
@@ -46,7 +46,6 @@ impl Fetcher {
         let shared = Arc::new(Shared {
             limits,
             clock,
-            clients: Clients::new(&limits).map_err(io::Error::other)?,
             turns: Semaphore::new(limits.at_once_max.max(1)),
             runtime: runtime.handle().clone(),
         });
@@ -83,7 +82,6 @@ impl Drop for Fetcher {
 struct Shared {
     limits: FetchLimits,
     clock: Arc<dyn Clock>,
-    clients: Clients,
     turns: Semaphore,
     runtime: Handle,
 }
@@ -285,14 +283,7 @@ impl Follower {
         let shared = &self.shared;
         // Never closed; it is a bound, not a gate.
         let _turn = shared.turns.acquire().await;
-        download(
-            &shared.clients,
-            &shared.limits,
-            &self.url,
-            &self.known,
-            &self.directory,
-        )
-        .await
+        download(&shared.limits, &self.url, &self.known, &self.directory).await
     }
 
     /// Hands the outcome over; what is left are the validators that count if it is used.
