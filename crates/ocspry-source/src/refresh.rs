@@ -53,6 +53,8 @@ pub struct Refresher {
     seen: Option<Seen>,
     /// The list from the future.
     waiting: Option<Candidate>,
+    /// The operator says to use the list that is held.
+    takes_held: bool,
     told: Told,
 }
 
@@ -204,6 +206,7 @@ impl Refresher {
             marks_problem: None,
             seen: None,
             waiting: None,
+            takes_held: false,
             told: Told::default(),
         }
     }
@@ -274,6 +277,25 @@ impl Refresher {
         self.keep_marks_at_least();
         let report = self.with_marks_problem(report);
         self.tell_once(report, now)
+    }
+
+    /// Uses the list that is held for its lower number now, as if the list in use had run out: the operator knows that the
+    /// CA counts anew.  `Unchanged` when none is held.  The file is read and checked again like any other.
+    pub fn accept_held(&mut self, now: Time) -> RefreshReport {
+        if !matches!(
+            self.problem(),
+            Some(SourceError::LowerNumber {
+                held_until: Some(_),
+                ..
+            })
+        ) {
+            return RefreshReport::Unchanged;
+        }
+        self.seen = None;
+        self.takes_held = true;
+        let report = self.refresh(now);
+        self.takes_held = false;
+        report
     }
 
     /// When to call `refresh` again at the latest, besides polls and file events.
@@ -756,7 +778,7 @@ impl Refresher {
             return Ok(());
         };
         let is_newer = this_update > high_water.this_update;
-        let has_run_out = is_expired(high_water.next_update, now);
+        let has_run_out = is_expired(high_water.next_update, now) || self.takes_held;
         if number >= in_use || (is_newer && has_run_out) {
             return Ok(());
         }

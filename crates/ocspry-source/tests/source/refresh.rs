@@ -84,6 +84,34 @@ fn a_lower_number_under_a_newer_this_update_is_held_until_the_list_in_use_has_ru
 }
 
 #[test]
+fn a_held_list_is_used_at_once_when_the_operator_accepts_it_and_only_a_held_one() {
+    let site = Site::new();
+    let mut refresher = site.stateless();
+    site.put_list(&site.list(5, 10));
+    swapped(refresher.refresh(site.now));
+    assert!(matches!(
+        refresher.accept_held(site.now),
+        RefreshReport::Unchanged
+    ));
+    // A lower number under an older thisUpdate is never held.
+    site.put_list(&site.list(4, 20));
+    refused(refresher.refresh(site.now));
+    assert!(matches!(
+        refresher.accept_held(site.now),
+        RefreshReport::Unchanged
+    ));
+    assert_in_use(&refresher, 5);
+    site.put_list(&site.list(1, 5));
+    refused(refresher.refresh(site.now));
+    swapped(refresher.accept_held(site.now));
+    assert_in_use(&refresher, 1);
+    // What is accepted once opens no door: the next lower number is held again.
+    site.put_list(&site.list(0, 1));
+    assert!(refused(refresher.refresh(site.now)).contains("stays until it runs out"));
+    assert_in_use(&refresher, 1);
+}
+
+#[test]
 fn a_list_without_a_number_is_not_compared_by_number() {
     let site = Site::new();
     site.put_list(&site.list(5, 10));

@@ -36,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) check_interval: Duration,
     /// Log here instead of to standard error.
     pub(crate) log_file: Option<PathBuf>,
+    /// Where the operator wants the control socket.
+    pub(crate) control_socket: Option<PathBuf>,
     /// At least one, each another CA, in the order of the configuration.
     pub(crate) issuers: Vec<IssuerConfig>,
     /// Not refused, but worth saying.
@@ -206,6 +208,9 @@ pub(super) fn check(
         .check_interval
         .and_then(|text| checker.duration("check-interval", &text, CHECK_INTERVAL_BOUNDS));
     let log_file = raw.log_file.and_then(|path| checker.path("log-file", path));
+    let control_socket = raw
+        .control_socket
+        .and_then(|path| checker.path("control-socket", path));
     let mut raw_issuers: Vec<(Spanned<String>, Spanned<RawIssuer>)> =
         raw.issuer.into_iter().collect();
     raw_issuers.sort_by_key(|(name, _)| name.span().start);
@@ -230,6 +235,7 @@ pub(super) fn check(
         state,
         check_interval: check_interval.unwrap_or(DEFAULT_CHECK_INTERVAL),
         log_file,
+        control_socket,
         issuers: issuers.into_iter().map(|(_, issuer)| issuer).collect(),
         warnings: checker.warnings,
         structure: checker.structure,
