@@ -71,11 +71,11 @@ enum Command {
 
 /// What the exit code says.
 const RELOAD_AFTER_HELP: &str = "\
-Does what SIGHUP does, by the control socket of `serve`, and waits for the end of it.  What is printed is
-what the log of `serve` gets.
+Does what SIGHUP does, by the control socket of `serve`, and waits for the end of it. What is printed
+is what the log of `serve` gets.
 
-Exit codes: 0 everything was read and taken, 1 it was not (refused, or in part), or no `serve` is reached,
-2 wrong usage.";
+Exit codes: 0 everything was read and taken, 1 it was not (refused, or in part) or no `serve` is
+reached, 2 wrong usage.";
 
 /// Two ways to serve, and what belongs together.
 const SERVE_AFTER_HELP: &str = "\

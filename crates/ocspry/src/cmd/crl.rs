@@ -18,11 +18,12 @@ pub(crate) enum CrlCommand {
 
 /// When that is needed.
 const ACCEPT_AFTER_HELP: &str = "\
-A CRL is held back when its number is lower than that of the list in use although it is newer: mostly
-the CA began to count anew, but it may also be a list from a restored backup. The log and /status say
-so. Without `accept` it is used when the list in use ends.
+A CRL is held back when its number is lower than that of the list in use although it is newer:
+mostly the CA began to count anew, but it may also be a list from a restored backup. The log and
+/status say so. Without `accept` it is used when the list in use ends.
 
-Exit codes: 0 it is in use now, 1 nothing is held, it was refused, or no `serve` is reached, 2 wrong usage.";
+Exit codes: 0 it is in use now, 1 nothing is held, it was refused, or no `serve` is reached,
+2 wrong usage.";
 
 /// What `crl accept` can be told.
 #[derive(Debug, Args)]
