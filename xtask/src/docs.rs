@@ -282,11 +282,15 @@ fn report(wrong: Vec<String>, what: &str) -> Result<()> {
 const RAW_CONFIG: &str = "crates/ocspry/src/config/raw.rs";
 /// Where they are explained.
 const CONFIGURATION: &str = "docs/reference/configuration.md";
+/// Where the verbs on a running `serve` are explained.
+const CONTROL: &str = "docs/reference/control.md";
 /// Which verb's flags are explained by the first table under which heading of which document.
 const FLAG_TABLES: &[(&str, &str, &str)] = &[
     ("serve", CONFIGURATION, "\n## Flags of `serve`\n"),
     ("serve", "README.md", "\n## A CRL file\n"),
     ("demo", "README.md", "\n## The demo\n"),
+    ("reload", CONTROL, "\n## Flags\n"),
+    ("crl accept", CONTROL, "\n## Flags\n"),
 ];
 /// What clap gives to every verb.
 const FLAGS_OF_EVERY_VERB: &[&str] = &["--help", "--version"];

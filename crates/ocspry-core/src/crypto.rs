@@ -129,7 +129,8 @@ impl HashedMessage {
             return verify(algorithm, key, whole, signature);
         }
         let algorithm = algorithm.ok_or(VerifyError::Unsupported)?;
-        let verification = verification_algorithm(algorithm, key).ok_or(VerifyError::Unsupported)?;
+        let verification =
+            verification_algorithm(algorithm, key).ok_or(VerifyError::Unsupported)?;
         UnparsedPublicKey::new(verification, key.key_bits)
             .verify_digest(self.other.as_ref().unwrap_or(&self.sha256), signature)
             .map_err(|_| VerifyError::BadSignature)

@@ -273,8 +273,12 @@ impl Group {
     fn finish(self, out: &mut Vec<u8>) -> Option<()> {
         match (self.digit_count, self.padding_count) {
             (0, 0) => {}
-            (2, 2) if self.bits & 0xf == 0 => out.extend_from_slice(&(self.bits >> 4).to_be_bytes()[3..]),
-            (3, 1) if self.bits & 0x3 == 0 => out.extend_from_slice(&(self.bits >> 2).to_be_bytes()[2..]),
+            (2, 2) if self.bits & 0xf == 0 => {
+                out.extend_from_slice(&(self.bits >> 4).to_be_bytes()[3..])
+            }
+            (3, 1) if self.bits & 0x3 == 0 => {
+                out.extend_from_slice(&(self.bits >> 2).to_be_bytes()[2..])
+            }
             _ => return None,
         }
         Some(())
@@ -357,7 +361,11 @@ mod tests {
     #[test]
     fn pieces_of_any_size_give_the_same_octets() {
         for piece in 1..=TEXT.len() {
-            assert_eq!(decode(TEXT.as_bytes(), piece).unwrap(), [0x30, 1, 1, 2, 3, 4, 5], "{piece}");
+            assert_eq!(
+                decode(TEXT.as_bytes(), piece).unwrap(),
+                [0x30, 1, 1, 2, 3, 4, 5],
+                "{piece}"
+            );
         }
     }
 
@@ -367,27 +375,44 @@ mod tests {
             ("no block\n", ArmourError::NoBlock),
             (
                 "-----BEGIN CERTIFICATE-----\nMAE=\n-----END CERTIFICATE-----\n",
-                ArmourError::NoList { found: "\"CERTIFICATE\"".to_owned() },
+                ArmourError::NoList {
+                    found: "\"CERTIFICATE\"".to_owned(),
+                },
             ),
             (
                 "x\n-----BEGIN X509 CRL-----\nMAEB\n",
-                ArmourError::Line { line: 2, problem: "the PEM block that begins here has no end" },
+                ArmourError::Line {
+                    line: 2,
+                    problem: "the PEM block that begins here has no end",
+                },
             ),
             (
                 "-----BEGIN X509 CRL-----\nMA!B\n-----END X509 CRL-----\n",
-                ArmourError::Line { line: 2, problem: "not the base64 of a PEM block" },
+                ArmourError::Line {
+                    line: 2,
+                    problem: "not the base64 of a PEM block",
+                },
             ),
             (
                 "-----BEGIN X509 CRL-----\nMAE\n-----END X509 CRL-----\n",
-                ArmourError::Line { line: 3, problem: "not the base64 of a PEM block" },
+                ArmourError::Line {
+                    line: 3,
+                    problem: "not the base64 of a PEM block",
+                },
             ),
             (
                 "-----BEGIN X509 CRL-----\nMA EB\n-----END X509 CRL-----\n",
-                ArmourError::Line { line: 2, problem: "not the base64 of a PEM block" },
+                ArmourError::Line {
+                    line: 2,
+                    problem: "not the base64 of a PEM block",
+                },
             ),
             (
                 "-----BEGIN X509 CRL-----\rMAEB\r-----END CRL-----\r",
-                ArmourError::Line { line: 3, problem: "not the base64 of a PEM block" },
+                ArmourError::Line {
+                    line: 3,
+                    problem: "not the base64 of a PEM block",
+                },
             ),
             (
                 "-----BEGIN CRL-----\nMAEB\n-----END CRL-----\n-----BEGIN CRL-----\nMAEB\n-----END CRL-----\n",
@@ -396,7 +421,11 @@ mod tests {
         ];
         for (text, expected) in cases {
             for piece in [1, 2, 3, 5, 1000] {
-                assert_eq!(decode(text.as_bytes(), piece), Err(expected.clone()), "{text} in pieces of {piece}");
+                assert_eq!(
+                    decode(text.as_bytes(), piece),
+                    Err(expected.clone()),
+                    "{text} in pieces of {piece}"
+                );
             }
         }
     }

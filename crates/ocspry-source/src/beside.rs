@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ocspry_core::{
-    IssuedSerials, IssuedSerialsBuilder, Overlay, OwnedCertificate, Revocation, RevokedSerials, RevokedSerialsBuilder,
-    SourceInfo, ValidityWindow,
+    IssuedSerials, IssuedSerialsBuilder, Overlay, OwnedCertificate, Revocation, RevokedSerials,
+    RevokedSerialsBuilder, SourceInfo, ValidityWindow,
 };
 use ocspry_wire::Time;
 use ocspry_wire::x509::SerialNumber;
@@ -126,7 +126,10 @@ impl IssuedFeed {
             Ok(known) => {
                 self.seen = stamp.is_settled(now).then_some(stamp);
                 self.problem = None;
-                let is_news = self.known.as_ref().is_none_or(|before| before.facts.digest != known.facts.digest);
+                let is_news = self
+                    .known
+                    .as_ref()
+                    .is_none_or(|before| before.facts.digest != known.facts.digest);
                 if is_news {
                     let sentence = known.sentence();
                     self.known = Some(known);
@@ -191,7 +194,10 @@ impl IssuedFeed {
 
     /// What an index says of revocations.
     pub(crate) fn index(&self) -> Option<(Arc<RevokedSerials>, ValidityWindow, SourceInfo)> {
-        let known = self.known.as_ref().filter(|known| known.facts.kind == IssuedKind::Index)?;
+        let known = self
+            .known
+            .as_ref()
+            .filter(|known| known.facts.kind == IssuedKind::Index)?;
         let source = SourceInfo {
             origin: self.source.path.display().to_string(),
             crl_number: None,
@@ -203,7 +209,9 @@ impl IssuedFeed {
 
     /// A certificate with this serial is known not to have expired.
     pub(crate) fn is_unexpired(&self, serial: &SerialNumber) -> bool {
-        self.known.as_ref().is_some_and(|known| known.unexpired.contains(serial))
+        self.known
+            .as_ref()
+            .is_some_and(|known| known.unexpired.contains(serial))
     }
 
     /// When it gets too old.
@@ -214,11 +222,16 @@ impl IssuedFeed {
 
 impl Known {
     fn read(path: &Path, issuer: &OwnedCertificate, now: Time) -> Result<Known, SourceError> {
-        let (mut unexpired, mut others) = (IssuedSerialsBuilder::new(), IssuedSerialsBuilder::new());
+        let (mut unexpired, mut others) =
+            (IssuedSerialsBuilder::new(), IssuedSerialsBuilder::new());
         let mut revoked = RevokedSerialsBuilder::new();
         let facts = read_issued(path, issuer, &IssuedLimits::DEFAULT, |entry| {
             let is_unexpired = entry.not_after.is_some_and(|not_after| not_after >= now);
-            let serials = if is_unexpired { &mut unexpired } else { &mut others };
+            let serials = if is_unexpired {
+                &mut unexpired
+            } else {
+                &mut others
+            };
             serials.push(&entry.serial_number);
             if let Some(info) = entry.revoked {
                 revoked.push(&entry.serial_number, Revocation::Revoked(info));
@@ -310,7 +323,11 @@ impl OverlayFeed {
         match KnownOverlay::read(&self.path) {
             Ok((known, sentence)) => {
                 self.problem = None;
-                if self.known.as_ref().is_some_and(|before| before.digest == known.digest) {
+                if self
+                    .known
+                    .as_ref()
+                    .is_some_and(|before| before.digest == known.digest)
+                {
                     return None;
                 }
                 self.known = Some(known);

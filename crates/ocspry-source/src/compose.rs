@@ -7,7 +7,10 @@
 
 use std::sync::Arc;
 
-use ocspry_core::{Absence, IssuedSerials, ListPart, Overlay, RevokedSerials, SourceInfo, StatusParts, StatusTable, ValidityWindow};
+use ocspry_core::{
+    Absence, IssuedSerials, ListPart, Overlay, RevokedSerials, SourceInfo, StatusParts,
+    StatusTable, ValidityWindow,
+};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::CrlReason;
 use ocspry_wire::x509::ReasonFlags;
@@ -49,7 +52,9 @@ impl std::fmt::Display for Unproven {
             Unproven::SourceMissing => {
                 "a source has no list yet, and the lists that are there are parts of a whole"
             }
-            Unproven::SomeReasons => "the lists that are there are about some reasons for revocation only",
+            Unproven::SomeReasons => {
+                "the lists that are there are about some reasons for revocation only"
+            }
             Unproven::NoRevocations => "no source says which certificates are revoked",
             Unproven::OverlayMissing => "an overlay could not be read yet",
             Unproven::IssuedStale => "the list of what was issued is missing, or too old",
@@ -73,7 +78,10 @@ pub(crate) struct Beside {
 }
 
 /// Puts it together; None when no list and no index is there.
-pub(crate) fn compose<'a>(slots: impl Iterator<Item = &'a Slot>, beside: Beside) -> Option<Composition> {
+pub(crate) fn compose<'a>(
+    slots: impl Iterator<Item = &'a Slot>,
+    beside: Beside,
+) -> Option<Composition> {
     let used: Vec<&Slot> = slots.filter(|slot| slot.complete().is_some()).collect();
     let mut sources: Vec<SourceInfo> = used.iter().flat_map(|slot| slot.source_infos()).collect();
     let mut windows: Vec<ValidityWindow> = used.iter().filter_map(|slot| slot.window()).collect();
@@ -145,7 +153,9 @@ fn coverage(used: &[&Slot], has_every_list: bool) -> Result<(), Unproven> {
         return Err(Unproven::SourceMissing);
     }
     let covers_all_reasons = |scope: &&Scope| {
-        let same = scopes.iter().filter(|other| other.has_the_certificates_of(scope));
+        let same = scopes
+            .iter()
+            .filter(|other| other.has_the_certificates_of(scope));
         let reasons: Vec<Option<ReasonFlags>> = same.map(|other| other.reasons()).collect();
         let has = |reason| reasons.iter().flatten().any(|some| some.contains(reason));
         reasons.contains(&None) || REASONS.into_iter().all(has)
@@ -182,13 +192,22 @@ impl Composition {
                     }
             });
         let same_issued = self.issued.len() == other.issued.len()
-            && self.issued.iter().zip(&other.issued).all(|(left, right)| Arc::ptr_eq(left, right));
+            && self
+                .issued
+                .iter()
+                .zip(&other.issued)
+                .all(|(left, right)| Arc::ptr_eq(left, right));
         let same_overlays = self.overlays.len() == other.overlays.len()
-            && self.overlays.iter().zip(&other.overlays).all(|pair| match pair {
-                (Overlay::All(left), Overlay::All(right)) => left == right,
-                (Overlay::Serials(left), Overlay::Serials(right)) => Arc::ptr_eq(left, right),
-                (Overlay::All(_), Overlay::Serials(_)) | (Overlay::Serials(_), Overlay::All(_)) => false,
-            });
+            && self
+                .overlays
+                .iter()
+                .zip(&other.overlays)
+                .all(|pair| match pair {
+                    (Overlay::All(left), Overlay::All(right)) => left == right,
+                    (Overlay::Serials(left), Overlay::Serials(right)) => Arc::ptr_eq(left, right),
+                    (Overlay::All(_), Overlay::Serials(_))
+                    | (Overlay::Serials(_), Overlay::All(_)) => false,
+                });
         same_lists
             && same_issued
             && same_overlays

@@ -67,7 +67,9 @@ pub(crate) fn write(list: Original<'_>, target: &mut File, path: &Path) -> Resul
             None => &piece,
             Some(armour) => {
                 der.clear();
-                armour.push(&piece, &mut der).map_err(|_| replaced(source))?;
+                armour
+                    .push(&piece, &mut der)
+                    .map_err(|_| replaced(source))?;
                 &der
             }
         };

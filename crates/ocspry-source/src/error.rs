@@ -145,7 +145,9 @@ pub enum SourceError {
         offset: usize,
     },
     /// The list is about attribute certificates only (RFC 5280 §5.2.5).
-    #[error("CRL {path}: covers attribute certificates only, and says nothing about certificates; name another CRL")]
+    #[error(
+        "CRL {path}: covers attribute certificates only, and says nothing about certificates; name another CRL"
+    )]
     AttributeCertificatesOnly {
         /// The CRL.
         path: PathBuf,
@@ -187,7 +189,9 @@ pub enum SourceError {
         problem: &'static str,
     },
     /// An element larger than any that is read.
-    #[error("CRL {path}: the element at octet {offset} is larger than any that is read; is it a CRL?")]
+    #[error(
+        "CRL {path}: the element at octet {offset} is larger than any that is read; is it a CRL?"
+    )]
     PieceTooBig {
         /// The CRL.
         path: PathBuf,
@@ -206,7 +210,9 @@ pub enum SourceError {
         bytes_max: usize,
     },
     /// More files in a directory of lists than are looked at.
-    #[error("CRL directory {path}: holds more than {count_max} files; keep nothing but this CA's lists there")]
+    #[error(
+        "CRL directory {path}: holds more than {count_max} files; keep nothing but this CA's lists there"
+    )]
     TooManyLists {
         /// The directory.
         path: PathBuf,
@@ -214,7 +220,9 @@ pub enum SourceError {
         count_max: usize,
     },
     /// The file holds another list by now.
-    #[error("CRL {path}: was replaced before it could be copied; the one that is there now is looked at next")]
+    #[error(
+        "CRL {path}: was replaced before it could be copied; the one that is there now is looked at next"
+    )]
     Replaced {
         /// The CRL.
         path: PathBuf,

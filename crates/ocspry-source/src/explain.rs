@@ -37,11 +37,13 @@ pub(crate) fn explained(path: &Path, window: &[u8], first: u64, error: CrlError)
             path,
             oid: oid_at(offset),
         },
-        CrlError::UnknownCriticalEntryExtension { offset } => SourceError::UnknownCriticalEntryExtension {
-            path,
-            oid: oid_at(offset),
-            offset,
-        },
+        CrlError::UnknownCriticalEntryExtension { offset } => {
+            SourceError::UnknownCriticalEntryExtension {
+                path,
+                oid: oid_at(offset),
+                offset,
+            }
+        }
         CrlError::SerialTooLong { offset } => SourceError::SerialTooLong { path, offset },
         CrlError::PieceTooBig { offset } => SourceError::PieceTooBig { path, offset },
         CrlError::UnknownScope { offset } => SourceError::Scope {

@@ -92,7 +92,11 @@ impl Feed {
     pub(crate) fn new(source: ListSource, downloads: Option<&Downloads>) -> Feed {
         let url = match (&source, downloads) {
             (ListSource::Url(url), Some(downloads)) => {
-                let Downloads { fetcher, directory, wake } = downloads.clone();
+                let Downloads {
+                    fetcher,
+                    directory,
+                    wake,
+                } = downloads.clone();
                 Some(Download {
                     feed: UrlFeed::start(&fetcher, url.clone(), &directory, None, move || wake()),
                     file: None,
@@ -142,22 +146,32 @@ impl Feed {
 
     /// The first download is under way, and nothing is known of it.
     pub(crate) fn is_pending(&self) -> bool {
-        self.url.as_ref().is_some_and(|url| !url.is_first_outcome_there)
+        self.url
+            .as_ref()
+            .is_some_and(|url| !url.is_first_outcome_there)
     }
 
     /// What is wrong, with the name of the place.
     pub(crate) fn problems(&self) -> impl Iterator<Item = (String, &SourceError)> {
-        let own = self.problem.as_ref().map(|problem| (self.own_name(), problem));
-        let of_places = self.places.iter().filter_map(|(path, place)| match &place.verdict {
-            Verdict::Refused(error) => Some((self.name(path), error)),
-            Verdict::InUse | Verdict::Waits | Verdict::Behind | Verdict::PassedOver => None,
-        });
+        let own = self
+            .problem
+            .as_ref()
+            .map(|problem| (self.own_name(), problem));
+        let of_places = self
+            .places
+            .iter()
+            .filter_map(|(path, place)| match &place.verdict {
+                Verdict::Refused(error) => Some((self.name(path), error)),
+                Verdict::InUse | Verdict::Waits | Verdict::Behind | Verdict::PassedOver => None,
+            });
         own.into_iter().chain(of_places)
     }
 
     /// A slot counts for it whose list came from here: the last good copy makes up for what is not there.
     pub(crate) fn is_made_up_for<'a>(&self, mut slots: impl Iterator<Item = &'a Slot>) -> bool {
-        slots.any(|slot| slot.complete().is_some() && slot.place().is_some_and(|place| self.has_place(place)))
+        slots.any(|slot| {
+            slot.complete().is_some() && slot.place().is_some_and(|place| self.has_place(place))
+        })
     }
 
     fn own_name(&self) -> String {
@@ -210,7 +224,9 @@ impl Feed {
         if !matches!(self.source, ListSource::File(_)) {
             self.places.retain(|path, _| paths.contains(path));
         }
-        let found = paths.into_iter().filter_map(|path| self.look_at(path, looking));
+        let found = paths
+            .into_iter()
+            .filter_map(|path| self.look_at(path, looking));
         found.collect()
     }
 
@@ -259,7 +275,10 @@ impl Feed {
         }
         let seen = fingerprint.is_settled(looking.now).then_some(fingerprint);
         // What it was counts until it is judged.
-        let verdict = self.places.remove(&path).map_or(Verdict::PassedOver, |place| place.verdict);
+        let verdict = self
+            .places
+            .remove(&path)
+            .map_or(Verdict::PassedOver, |place| place.verdict);
         self.places.insert(path.clone(), Place { seen, verdict });
         let loaded = read(&path, looking);
         let is_post_dated = fingerprint.modified() > looking.now || fingerprint.is_post_dated();
@@ -277,7 +296,13 @@ impl Feed {
     }
 
     /// What the list in a place was worth.
-    pub(crate) fn judged(&mut self, path: &Path, verdict: Verdict, list: Option<&LoadedList>, now: Time) {
+    pub(crate) fn judged(
+        &mut self,
+        path: &Path,
+        verdict: Verdict,
+        list: Option<&LoadedList>,
+        now: Time,
+    ) {
         let verdict = match verdict {
             Verdict::Refused(error) if self.passes_over(&error) => Verdict::PassedOver,
             verdict => verdict,
@@ -310,7 +335,10 @@ impl Feed {
 
     /// When a list that is held may be used.
     pub(crate) fn next_wake(&self) -> Option<Time> {
-        self.places.values().filter_map(|place| place.verdict.held_until()).min()
+        self.places
+            .values()
+            .filter_map(|place| place.verdict.held_until())
+            .min()
     }
 }
 

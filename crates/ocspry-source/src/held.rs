@@ -44,7 +44,12 @@ pub(crate) fn write(series: &KeptSeries, held: Option<&RevokedSerials>) -> Resul
             if let Revocation::Revoked(info) = revocation {
                 let time = info.revocation_time.to_generalized();
                 let reason = info.reason.map_or("", CrlReason::name);
-                writeln!(file, "{} {} {reason}", hex(serial.content()), String::from_utf8_lossy(&time))?;
+                writeln!(
+                    file,
+                    "{} {} {reason}",
+                    hex(serial.content()),
+                    String::from_utf8_lossy(&time)
+                )?;
             }
         }
         file.flush()

@@ -250,8 +250,17 @@ impl Line {
                 (Ok(marks), _) => self.kept_marks = marks,
                 (Err(error), None) => return Err(error),
                 // The list in use says what damaged marks said, and they are written anew.
-                (Err(SourceError::StateCorrupt { path, problem: what }), Some(_)) => {
-                    problem = Some(SourceError::StateReplaced { path, problem: what });
+                (
+                    Err(SourceError::StateCorrupt {
+                        path,
+                        problem: what,
+                    }),
+                    Some(_),
+                ) => {
+                    problem = Some(SourceError::StateReplaced {
+                        path,
+                        problem: what,
+                    });
                 }
                 // Writing them meets the same obstacle, and reports it.
                 (Err(_), Some(_)) => {}
@@ -264,7 +273,8 @@ impl Line {
         if let Some(offer) = self.in_use.clone() {
             self.is_unkept |= self.series.as_ref().is_some_and(|series| {
                 !series.holds(offer.original())
-                    || self.kept_marks.as_ref().map(|marks| marks.digest) != Some(offer.list.digest())
+                    || self.kept_marks.as_ref().map(|marks| marks.digest)
+                        != Some(offer.list.digest())
             });
             if !self.is_marked(offer.list.digest()) {
                 self.raise(marks_of(&offer));
@@ -293,7 +303,9 @@ impl Line {
             self.waiting = Some(offer);
             return Ok(Taken::Waits);
         }
-        let tie = self.in_use().map_or(Tie::Unknown, |list| Tie::Compare(list));
+        let tie = self
+            .in_use()
+            .map_or(Tie::Unknown, |list| Tie::Compare(list));
         let order = self.check_order(&offer, tie, now);
         self.note_held(&offer, order.as_ref().err());
         order?;
@@ -309,7 +321,9 @@ impl Line {
         let Some(offer) = self.waiting.take_if(|waiting| waiting.list.is_due(now)) else {
             return Ok(None);
         };
-        let tie = self.in_use().map_or(Tie::Unknown, |list| Tie::Compare(list));
+        let tie = self
+            .in_use()
+            .map_or(Tie::Unknown, |list| Tie::Compare(list));
         self.check_order(&offer, tie, now)?;
         Ok(Some(self.swap(offer, Served::Waited)))
     }
@@ -340,7 +354,8 @@ impl Line {
             return Ok(None);
         }
         let load = ListLoad::open(&path, signers, limits)?;
-        let is_post_dated = load.fingerprint().modified() > now || load.fingerprint().is_post_dated();
+        let is_post_dated =
+            load.fingerprint().modified() > now || load.fingerprint().is_post_dated();
         let mut list = load.run(now)?;
         self.settle_written(&mut list, true, is_post_dated);
         let place = self.marked_place().map(ToOwned::to_owned);
@@ -382,7 +397,11 @@ impl Line {
         let facts = &offer.list.facts;
         let this_update = offer.list.this_update();
         let path = || offer.path.clone();
-        let state_folder = || self.series.as_ref().map(|series| series.folder().to_owned());
+        let state_folder = || {
+            self.series
+                .as_ref()
+                .map(|series| series.folder().to_owned())
+        };
         if facts.digest == high_water.digest {
             return Ok(());
         }
@@ -445,7 +464,10 @@ impl Line {
     fn swap(&mut self, offer: Offer, served: Served) -> Swap {
         let marks = marks_of(&offer);
         let is_kept = self.kept_marks.as_ref() == Some(&marks)
-            && self.series.as_ref().is_some_and(|series| series.holds(offer.original()));
+            && self
+                .series
+                .as_ref()
+                .is_some_and(|series| series.holds(offer.original()));
         self.is_unkept = self.series.is_some() && !is_kept;
         self.failed_keep = None;
         self.accepted = None;
@@ -465,7 +487,11 @@ impl Line {
         if !self.is_unkept || self.keeps_when_told {
             return None;
         }
-        if self.failed_keep.as_ref().is_some_and(|failed| failed.still_waits(now)) {
+        if self
+            .failed_keep
+            .as_ref()
+            .is_some_and(|failed| failed.still_waits(now))
+        {
             return None;
         }
         let (series, offer) = (self.series.clone()?, self.in_use.clone()?);
@@ -479,9 +505,12 @@ impl Line {
             }
             Err(error) => {
                 self.keep_marks_at_least(&series, marks);
-                let wait_seconds = self.failed_keep.as_ref().map_or(KEEP_AGAIN_SECONDS, |failed| {
-                    (failed.wait_seconds * 2).min(KEEP_AGAIN_SECONDS_MAX)
-                });
+                let wait_seconds = self
+                    .failed_keep
+                    .as_ref()
+                    .map_or(KEEP_AGAIN_SECONDS, |failed| {
+                        (failed.wait_seconds * 2).min(KEEP_AGAIN_SECONDS_MAX)
+                    });
                 self.failed_keep = Some(FailedKeep {
                     at: now,
                     wait_seconds,
@@ -522,7 +551,10 @@ impl Line {
 
     /// When to look again.
     pub(crate) fn next_wake(&self, now: Time) -> Option<Time> {
-        let waiting = self.waiting.as_ref().map(|waiting| waiting.list.this_update());
+        let waiting = self
+            .waiting
+            .as_ref()
+            .map(|waiting| waiting.list.this_update());
         let keeps = self.is_unkept && !self.keeps_when_told;
         let keep_again = keeps.then(|| match &self.failed_keep {
             Some(failed) if failed.still_waits(now) => failed.again(),

@@ -70,8 +70,12 @@ impl LoadedList {
             let begin = written.max(self.this_update());
             let until = begin.plus_seconds(NO_NEXT_UPDATE_SECONDS);
             self.facts.window.next_update = until;
-            self.facts.warnings.retain(|warning| !matches!(warning, CrlWarning::NoNextUpdate { .. }));
-            self.facts.warnings.push(CrlWarning::NoNextUpdate { counts_until: until });
+            self.facts
+                .warnings
+                .retain(|warning| !matches!(warning, CrlWarning::NoNextUpdate { .. }));
+            self.facts.warnings.push(CrlWarning::NoNextUpdate {
+                counts_until: until,
+            });
         }
     }
 
@@ -79,7 +83,11 @@ impl LoadedList {
     pub(crate) fn source_info(&self, origin: String) -> SourceInfo {
         SourceInfo {
             origin,
-            crl_number: self.facts.crl_number.as_ref().map(|number| number.0.clone()),
+            crl_number: self
+                .facts
+                .crl_number
+                .as_ref()
+                .map(|number| number.0.clone()),
             digest: self.facts.digest,
             signature_algorithm: self.facts.signature_algorithm,
         }
@@ -141,7 +149,9 @@ impl fmt::Display for DeltaGap {
         match self {
             DeltaGap::NoBase => f.write_str("no complete CRL of its scope is in use"),
             DeltaGap::NoNumber => f.write_str("it or the complete CRL in use has no cRLNumber"),
-            DeltaGap::OtherKey => f.write_str("its authorityKeyIdentifier is not that of the complete CRL in use"),
+            DeltaGap::OtherKey => {
+                f.write_str("its authorityKeyIdentifier is not that of the complete CRL in use")
+            }
             DeltaGap::BaseTooOld { needed, complete } => write!(
                 f,
                 "it builds on number {needed}, and the complete CRL in use has number {complete}"

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ocspry_core::crypto::{HashedMessage, MessageHash, VerifyError};
-use ocspry_core::{OwnedCertificate, Revocation, RevokedSerialsBuilder, TableSorting, ValidityWindow};
-use ocspry_wire::Time;
-use ocspry_wire::x509::{
-    CertificateList, CrlEntry, CrlParser, SignatureAlgorithm, display_name,
+use ocspry_core::{
+    OwnedCertificate, Revocation, RevokedSerialsBuilder, TableSorting, ValidityWindow,
 };
+use ocspry_wire::Time;
+use ocspry_wire::x509::{CertificateList, CrlEntry, CrlParser, SignatureAlgorithm, display_name};
 
 use crate::SourceError;
 use crate::armour::{Armour, ArmourError, is_der};
@@ -83,13 +83,21 @@ pub fn crl_issuer(path: &Path) -> Result<Vec<u8>, SourceError> {
         .read_to_end(&mut start)
         .map_err(unreadable(path))?;
     let der = match *start {
-        [] => return Err(SourceError::Empty { path: path.to_owned() }),
+        [] => {
+            return Err(SourceError::Empty {
+                path: path.to_owned(),
+            });
+        }
         _ if is_der(&start) => start,
         _ => {
             let (mut armour, mut der) = (Armour::new(), Vec::new());
-            armour.push(&start, &mut der).map_err(|error| armour_error(path, error))?;
+            armour
+                .push(&start, &mut der)
+                .map_err(|error| armour_error(path, error))?;
             if start.len() < WINDOW_BYTES {
-                armour.finish(&mut der).map_err(|error| armour_error(path, error))?;
+                armour
+                    .finish(&mut der)
+                    .map_err(|error| armour_error(path, error))?;
             }
             der
         }
@@ -101,7 +109,9 @@ pub fn crl_issuer(path: &Path) -> Result<Vec<u8>, SourceError> {
     }
     match pushed.err().or_else(|| parser.finish().err()) {
         Some(error) => Err(explained(path, &der, 0, error)),
-        None => Err(SourceError::NotACrl { path: path.to_owned() }),
+        None => Err(SourceError::NotACrl {
+            path: path.to_owned(),
+        }),
     }
 }
 
@@ -141,7 +151,11 @@ impl ListLoad {
     ///
     /// # Errors
     /// It cannot be opened, is something else than a file, or is too large.
-    pub fn open(path: &Path, signers: &Arc<CrlSigners>, limits: &SourceLimits) -> Result<ListLoad, SourceError> {
+    pub fn open(
+        path: &Path,
+        signers: &Arc<CrlSigners>,
+        limits: &SourceLimits,
+    ) -> Result<ListLoad, SourceError> {
         let (file, metadata) = fingerprint::open(path)?;
         if metadata.len() > limits.crl_bytes_max {
             return Err(too_large(path, metadata.len(), limits));
@@ -151,7 +165,12 @@ impl ListLoad {
             // Taken before the octets: what changes in between is seen as a change at the next look.
             fingerprint: Fingerprint::from(&metadata),
             file_bytes: metadata.len(),
-            stage: Stage::Reading(Box::new(Reading::new(path, file, Arc::clone(signers), *limits))),
+            stage: Stage::Reading(Box::new(Reading::new(
+                path,
+                file,
+                Arc::clone(signers),
+                *limits,
+            ))),
         })
     }
 
@@ -195,7 +214,11 @@ impl ListLoad {
             Stage::Sorting(mut sorting) => {
                 let is_done = sorting.sorting.step();
                 self.stage = Stage::Sorting(sorting);
-                Ok(if is_done { Progress::Done } else { Progress::Sorting })
+                Ok(if is_done {
+                    Progress::Done
+                } else {
+                    Progress::Sorting
+                })
             }
             Stage::Over => Ok(Progress::Done),
         }
@@ -206,7 +229,11 @@ impl ListLoad {
     /// # Errors
     /// It ends before it begins, or [`ListLoad::step`] has not come to its end.
     pub fn finish(self, now: Time) -> Result<LoadedList, SourceError> {
-        let written = self.fingerprint.modified().min(self.fingerprint.changed()).min(now);
+        let written = self
+            .fingerprint
+            .modified()
+            .min(self.fingerprint.changed())
+            .min(now);
         match self.stage {
             Stage::Sorting(sorting) => sorting.into_list(&self.path, written),
             Stage::Reading(_) | Stage::Over => Err(SourceError::Empty { path: self.path }),
@@ -283,7 +310,9 @@ impl Reading {
     fn fill(&mut self) -> Result<bool, SourceError> {
         self.window.drain(..self.taken);
         self.before_window += std::mem::take(&mut self.taken) as u64;
-        let room = WINDOW_BYTES.saturating_sub(self.window.len()).max(WINDOW_BYTES / 4) as u64;
+        let room = WINDOW_BYTES
+            .saturating_sub(self.window.len())
+            .max(WINDOW_BYTES / 4) as u64;
         let target = match &mut self.form {
             Form::Unknown | Form::Der => &mut self.window,
             Form::Pem { text, .. } => {
@@ -301,7 +330,9 @@ impl Reading {
             self.form = self.form_of_file()?;
         }
         if let Form::Pem { armour, text } = &mut self.form {
-            armour.push(text, &mut self.window).map_err(|error| armour_error(&self.path, error))?;
+            armour
+                .push(text, &mut self.window)
+                .map_err(|error| armour_error(&self.path, error))?;
         }
         Ok(read > 0)
     }
@@ -309,7 +340,9 @@ impl Reading {
     /// DER, or text with PEM in it; the first octets tell.
     fn form_of_file(&mut self) -> Result<Form, SourceError> {
         match *self.window {
-            [] => Err(SourceError::Empty { path: self.path.clone() }),
+            [] => Err(SourceError::Empty {
+                path: self.path.clone(),
+            }),
             _ if is_der(&self.window) => Ok(Form::Der),
             _ => Ok(Form::Pem {
                 armour: Armour::new(),
@@ -334,7 +367,9 @@ impl Reading {
         let first = self.before_window + self.taken as u64;
         let window = &self.window[self.taken..];
         let taken = parser
-            .push(window, |entry| entries.add(&entry, *is_issued_by_another, issuer_name))
+            .push(window, |entry| {
+                entries.add(&entry, *is_issued_by_another, issuer_name)
+            })
             .map_err(|error| explained(&self.path, window, first, error))?;
         if let (Some(hash), Some(tbs)) = (&mut self.hash, &self.tbs) {
             hash.update(part_within(&window[..taken], first, tbs));
@@ -392,10 +427,7 @@ impl Reading {
             .parser
             .finish()
             .map_err(|error| explained(&self.path, left, first, error))?;
-        let message = self
-            .hash
-            .unwrap_or_else(|| MessageHash::new(None))
-            .finish();
+        let message = self.hash.unwrap_or_else(|| MessageHash::new(None)).finish();
         verified(&self.path, &self.signers, &list, &message)?;
         let scope = scope_of(&self.path, &list, self.is_issued_by_another)?;
         let mut warnings = Vec::new();
@@ -497,7 +529,11 @@ fn verified_by(
 }
 
 /// What the list is about, if that is certificates of the issuer at all.
-fn scope_of(path: &Path, list: &CertificateList, is_issued_by_another: bool) -> Result<Scope, SourceError> {
+fn scope_of(
+    path: &Path,
+    list: &CertificateList,
+    is_issued_by_another: bool,
+) -> Result<Scope, SourceError> {
     let point = list.extensions.issuing_distribution_point.as_ref();
     if point.is_some_and(|point| point.only_contains_attribute_certs) {
         return Err(SourceError::AttributeCertificatesOnly {
@@ -549,7 +585,10 @@ impl Sorting {
                 this_update,
                 next_update: header.next_update.unwrap_or(this_update),
             },
-            crl_number: extensions.crl_number.as_deref().map(CrlNumber::from_content),
+            crl_number: extensions
+                .crl_number
+                .as_deref()
+                .map(CrlNumber::from_content),
             digest: self.digest,
             signature_algorithm: header.signature_algorithm,
             entry_count: serials.revoked_count(),
@@ -562,7 +601,10 @@ impl Sorting {
         let mut list = LoadedList {
             serials,
             scope: self.scope,
-            base_number: extensions.base_crl_number.as_deref().map(CrlNumber::from_content),
+            base_number: extensions
+                .base_crl_number
+                .as_deref()
+                .map(CrlNumber::from_content),
             authority_key_id: extensions.authority_key_id_der,
             freshest_crl: extensions.freshest_crl,
             next_publish: extensions.next_publish,
@@ -587,7 +629,11 @@ fn too_large(path: &Path, bytes: u64, limits: &SourceLimits) -> SourceError {
 fn armour_error(path: &Path, error: ArmourError) -> SourceError {
     let path = path.to_owned();
     match error {
-        ArmourError::Line { line, problem } => SourceError::Pem { path, line, problem },
+        ArmourError::Line { line, problem } => SourceError::Pem {
+            path,
+            line,
+            problem,
+        },
         ArmourError::Several => SourceError::SeveralCrls { path },
         ArmourError::NoList { found } => SourceError::NoCrlBlock { path, found },
         ArmourError::NoBlock => SourceError::NotACrl { path },

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use ocspry_wire::Time;
 use thread_priority::{
-    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
-    thread_native_id,
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
 };
 
 use crate::SourceError;
@@ -138,6 +138,10 @@ mod tests {
         assert_eq!(patience(460_000_000, hour), Duration::from_millis(9200));
         assert_eq!(patience(1_000_000, hour), PATIENCE_MIN);
         assert_eq!(patience(460_000_000, 10), Duration::from_secs(2));
-        assert_eq!(patience(460_000_000, -5), Duration::ZERO, "the news is old already");
+        assert_eq!(
+            patience(460_000_000, -5),
+            Duration::ZERO,
+            "the news is old already"
+        );
     }
 }

@@ -157,9 +157,15 @@ impl Refresher {
         let (mut feeds, mut issued, mut overlays) = (Vec::new(), Vec::new(), Vec::new());
         for (index, source) in sources.sources.iter().enumerate() {
             match source {
-                StatusSource::Lists(source) => feeds.push((index, Feed::new(source.clone(), downloads))),
-                StatusSource::Issued(source) => issued.push((index, IssuedFeed::new(source.clone()))),
-                StatusSource::Overlay(path) => overlays.push((index, OverlayFeed::new(path.clone()))),
+                StatusSource::Lists(source) => {
+                    feeds.push((index, Feed::new(source.clone(), downloads)))
+                }
+                StatusSource::Issued(source) => {
+                    issued.push((index, IssuedFeed::new(source.clone())))
+                }
+                StatusSource::Overlay(path) => {
+                    overlays.push((index, OverlayFeed::new(path.clone())))
+                }
             }
         }
         Refresher {
@@ -189,22 +195,35 @@ impl Refresher {
             return;
         }
         self.retire(self.issuer.set_table(old.issuer.table()));
-        let carried = |(key, slot): (&String, &Slot)| (key.clone(), slot.carried(self.keeps_when_told));
+        let carried =
+            |(key, slot): (&String, &Slot)| (key.clone(), slot.carried(self.keeps_when_told));
         self.slots = old.slots.iter().map(carried).collect();
         self.kept_scopes_are_known = old.kept_scopes_are_known;
         self.told.clone_from(&old.told);
         for (_, feed) in &mut self.feeds {
-            if let Some((_, old)) = old.feeds.iter().find(|(_, old)| old.source() == feed.source()) {
+            if let Some((_, old)) = old
+                .feeds
+                .iter()
+                .find(|(_, old)| old.source() == feed.source())
+            {
                 feed.carry_over(old);
             }
         }
         for (_, feed) in &mut self.issued {
-            if let Some((_, old)) = old.issued.iter().find(|(_, old)| old.source() == feed.source()) {
+            if let Some((_, old)) = old
+                .issued
+                .iter()
+                .find(|(_, old)| old.source() == feed.source())
+            {
                 feed.carry_over(old);
             }
         }
         for (_, feed) in &mut self.overlays {
-            if let Some((_, old)) = old.overlays.iter().find(|(_, old)| old.path() == feed.path()) {
+            if let Some((_, old)) = old
+                .overlays
+                .iter()
+                .find(|(_, old)| old.path() == feed.path())
+            {
                 feed.carry_over(old);
             }
         }
@@ -282,10 +301,14 @@ impl Refresher {
             feed.problems().for_each(|problem| add(*index, problem));
         }
         for (index, feed) in &self.issued {
-            feed.problem().into_iter().for_each(|problem| add(*index, problem));
+            feed.problem()
+                .into_iter()
+                .for_each(|problem| add(*index, problem));
         }
         for (index, feed) in &self.overlays {
-            feed.problem().into_iter().for_each(|problem| add(*index, problem));
+            feed.problem()
+                .into_iter()
+                .for_each(|problem| add(*index, problem));
         }
         problems.extend(self.slot_problems.iter().map(|(place, error)| Problem {
             source: None,
@@ -351,7 +374,10 @@ impl Refresher {
         let slots = self.slots.values().filter_map(|slot| slot.next_wake(now));
         let feeds = self.feeds.iter().filter_map(|(_, feed)| feed.next_wake());
         let issued = self.issued.iter().filter_map(|(_, feed)| feed.next_wake());
-        let end = self.composed.as_ref().map(|composed| composed.window().next_update);
+        let end = self
+            .composed
+            .as_ref()
+            .map(|composed| composed.window().next_update);
         let end = end.filter(|_| !self.told.expired);
         let wake = slots.chain(feeds).chain(issued).chain(end).min()?;
         Some(wake.max(now))
@@ -415,7 +441,11 @@ impl Refresher {
         };
         let mut found = Vec::new();
         for (position, (_, feed)) in self.feeds.iter_mut().enumerate() {
-            found.extend(feed.look(&looking).into_iter().map(|found| (position, found)));
+            found.extend(
+                feed.look(&looking)
+                    .into_iter()
+                    .map(|found| (position, found)),
+            );
         }
         found
     }
@@ -423,19 +453,25 @@ impl Refresher {
     /// A place that holds a newer list of another scope than before has left the old scope; and scopes that no configured
     /// place feeds any more do not count beside those that one does.
     fn leave_scopes(&mut self, found: &[(usize, Found)]) {
-        let offers = || found.iter().filter_map(|(_, found)| found.result.as_ref().ok());
+        let offers = || {
+            found
+                .iter()
+                .filter_map(|(_, found)| found.result.as_ref().ok())
+        };
         for offer in offers() {
             self.slots.retain(|key, slot| {
                 key == offer.list.scope.key()
                     || slot.place() != Some(&offer.place)
-                    || slot.this_update().is_some_and(|used| used > offer.list.this_update())
+                    || slot
+                        .this_update()
+                        .is_some_and(|used| used > offer.list.this_update())
             });
         }
         let is_fed = |key: &str, slot: &Slot| {
             offers().any(|offer| offer.list.scope.key() == key)
-                || slot.place().is_some_and(|place| {
-                    self.feeds.iter().any(|(_, feed)| feed.has_place(place))
-                })
+                || slot
+                    .place()
+                    .is_some_and(|place| self.feeds.iter().any(|(_, feed)| feed.has_place(place)))
         };
         if self.slots.iter().any(|(key, slot)| is_fed(key, slot)) || offers().next().is_some() {
             self.slots.retain(|key, slot| is_fed(key, slot));
@@ -450,7 +486,8 @@ impl Refresher {
                 Ok(offer) => {
                     let key = offer.list.scope.key().to_owned();
                     let mut offer = offer;
-                    self.slot(&key).settle_written(&mut offer, found.is_post_dated);
+                    self.slot(&key)
+                        .settle_written(&mut offer, found.is_post_dated);
                     offers.entry(key).or_default().push((position, offer));
                 }
                 Err(error) => {
@@ -465,10 +502,18 @@ impl Refresher {
             let mut offers = offers.remove(&key).unwrap_or_default();
             // Complete lists before deltas, the newest of each first.
             offers.sort_by(|(_, left), (_, right)| {
-                left.list.is_delta().cmp(&right.list.is_delta()).then_with(|| {
-                    let order = |offer: &Offer| (offer.list.this_update(), offer.list.facts.crl_number.clone());
-                    order(right).cmp(&order(left))
-                })
+                left.list
+                    .is_delta()
+                    .cmp(&right.list.is_delta())
+                    .then_with(|| {
+                        let order = |offer: &Offer| {
+                            (
+                                offer.list.this_update(),
+                                offer.list.facts.crl_number.clone(),
+                            )
+                        };
+                        order(right).cmp(&order(left))
+                    })
             });
             self.start_slot(&key, &offers, now, reports);
             for (position, offer) in offers {
@@ -479,12 +524,20 @@ impl Refresher {
     }
 
     /// What was kept comes into use where nothing is.
-    fn start_slot(&mut self, key: &str, offers: &[(usize, Offer)], now: Time, reports: &mut Vec<Report>) {
+    fn start_slot(
+        &mut self,
+        key: &str,
+        offers: &[(usize, Offer)],
+        now: Time,
+        reports: &mut Vec<Report>,
+    ) {
         let best = |is_delta: bool| {
             let mut offers = offers.iter().map(|(_, offer)| offer);
             offers.find(|offer| offer.list.is_delta() == is_delta)
         };
-        let started = self.with_slot(key, now, |slot, around| slot.start(best(false), best(true), around));
+        let started = self.with_slot(key, now, |slot, around| {
+            slot.start(best(false), best(true), around)
+        });
         let name = copy_name(key);
         match started {
             None | Some(Ok(_)) => self.slot_problems.remove(&name),
@@ -500,26 +553,41 @@ impl Refresher {
         }
     }
 
-    fn take_list(&mut self, key: &str, position: usize, offer: Offer, now: Time, reports: &mut Vec<Report>) {
-        let (path, place, list) = (offer.path.clone(), offer.place.clone(), Arc::clone(&offer.list));
-        let Some(outcome) = self.with_slot(key, now, |slot, around| slot.offer(offer, around)) else {
+    fn take_list(
+        &mut self,
+        key: &str,
+        position: usize,
+        offer: Offer,
+        now: Time,
+        reports: &mut Vec<Report>,
+    ) {
+        let (path, place, list) = (
+            offer.path.clone(),
+            offer.place.clone(),
+            Arc::clone(&offer.list),
+        );
+        let Some(outcome) = self.with_slot(key, now, |slot, around| slot.offer(offer, around))
+        else {
             // Its marks cannot be read: another try when they can.
             self.feeds[position].1.forget_seen();
             return;
         };
         let verdict = match outcome {
             Ok(outcome) => self.outcome(outcome, &place, reports),
-            Err(SourceError::Older { .. } | SourceError::LowerNumber { held_until: None, .. })
-                if self.is_fed_elsewhere(key, &place) =>
-            {
-                Verdict::Behind
-            }
+            Err(
+                SourceError::Older { .. }
+                | SourceError::LowerNumber {
+                    held_until: None, ..
+                },
+            ) if self.is_fed_elsewhere(key, &place) => Verdict::Behind,
             Err(error) => Verdict::Refused(error),
         };
         if matches!(verdict, Verdict::InUse) {
             self.slot_problems.remove(&copy_name(key));
         }
-        self.feeds[position].1.judged(&path, verdict, Some(&list), now);
+        self.feeds[position]
+            .1
+            .judged(&path, verdict, Some(&list), now);
     }
 
     fn outcome(&mut self, outcome: Outcome, place: &str, reports: &mut Vec<Report>) -> Verdict {
@@ -546,13 +614,20 @@ impl Refresher {
 
     /// The newest list of that scope comes from another configured place.
     fn is_fed_elsewhere(&self, key: &str, place: &str) -> bool {
-        self.slots.get(key).and_then(Slot::place).is_some_and(|used| {
-            used != place && self.feeds.iter().any(|(_, feed)| feed.has_place(used))
-        })
+        self.slots
+            .get(key)
+            .and_then(Slot::place)
+            .is_some_and(|used| {
+                used != place && self.feeds.iter().any(|(_, feed)| feed.has_place(used))
+            })
     }
 
     fn take_pending(&mut self, key: &str, now: Time, reports: &mut Vec<Report>) {
-        let place = self.slots.get(key).and_then(Slot::gap).map(|(place, _)| place.to_owned());
+        let place = self
+            .slots
+            .get(key)
+            .and_then(Slot::gap)
+            .map(|(place, _)| place.to_owned());
         let Some(place) = place else {
             return;
         };
@@ -591,13 +666,19 @@ impl Refresher {
     }
 
     /// None when the slot may not be touched.
-    fn with_slot<T>(&mut self, key: &str, now: Time, act: impl FnOnce(&mut Slot, &Surroundings<'_>) -> T) -> Option<T> {
+    fn with_slot<T>(
+        &mut self,
+        key: &str,
+        now: Time,
+        act: impl FnOnce(&mut Slot, &Surroundings<'_>) -> T,
+    ) -> Option<T> {
         let slot = self.slots.get_mut(key)?;
         if !slot.is_readable() {
             return None;
         }
         let issued = &self.issued;
-        let is_unexpired = |serial: &SerialNumber| issued.iter().any(|(_, feed)| feed.is_unexpired(serial));
+        let is_unexpired =
+            |serial: &SerialNumber| issued.iter().any(|(_, feed)| feed.is_unexpired(serial));
         let around = Surroundings {
             signers: &self.signers,
             limits: &self.sources.limits,
@@ -614,7 +695,11 @@ impl Refresher {
         let Some(composition) = compose(self.slots.values(), beside) else {
             return;
         };
-        if self.composed.as_ref().is_some_and(|composed| composed.is_same_as(&composition)) {
+        if self
+            .composed
+            .as_ref()
+            .is_some_and(|composed| composed.is_same_as(&composition))
+        {
             self.free_retired();
             return;
         }
@@ -631,10 +716,21 @@ impl Refresher {
             is_issued_known: (!self.issued.is_empty())
                 .then(|| self.issued.iter().all(|(_, feed)| feed.is_fresh(now))),
             lags_as_good: self.issued.iter().all(|(_, feed)| feed.lags_as_good()),
-            issued: self.issued.iter().flat_map(|(_, feed)| feed.issued()).collect(),
-            indexes: self.issued.iter().filter_map(|(_, feed)| feed.index()).collect(),
+            issued: self
+                .issued
+                .iter()
+                .flat_map(|(_, feed)| feed.issued())
+                .collect(),
+            indexes: self
+                .issued
+                .iter()
+                .filter_map(|(_, feed)| feed.index())
+                .collect(),
             overlays: overlays.map(|overlays| overlays.into_iter().flatten().collect()),
-            has_every_list: self.feeds.iter().all(|(_, feed)| feed.has_a_list() || feed.is_made_up_for(self.slots.values())),
+            has_every_list: self
+                .feeds
+                .iter()
+                .all(|(_, feed)| feed.has_a_list() || feed.is_made_up_for(self.slots.values())),
         }
     }
 
@@ -664,7 +760,9 @@ impl Refresher {
                     }
                     Err(error) => {
                         let sentence = error.to_string();
-                        if self.told.unkept.insert(place.clone(), sentence.clone()) != Some(sentence) {
+                        if self.told.unkept.insert(place.clone(), sentence.clone())
+                            != Some(sentence)
+                        {
                             reports.push(Report {
                                 place: place.clone(),
                                 event: Event::NotKept(error),
@@ -689,9 +787,15 @@ impl Refresher {
             }
             refused.insert(problem.place, sentence);
         }
-        for place in self.told.refused.keys().filter(|place| !refused.contains_key(*place)) {
+        for place in self
+            .told
+            .refused
+            .keys()
+            .filter(|place| !refused.contains_key(*place))
+        {
             let is_said = reports.iter().any(|report| {
-                report.place == *place && matches!(report.event, Event::ListInUse(_) | Event::FactsInUse(_))
+                report.place == *place
+                    && matches!(report.event, Event::ListInUse(_) | Event::FactsInUse(_))
             });
             if !is_said {
                 reports.push(Report {
@@ -703,8 +807,13 @@ impl Refresher {
         self.told.refused = refused;
 
         let waiting = self.slots.values().flat_map(Slot::waiting);
-        let waiting: BTreeMap<String, Time> = waiting.map(|(until, place)| (place.to_owned(), until)).collect();
-        for (place, until) in waiting.iter().filter(|(place, until)| self.told.waiting.get(*place) != Some(until)) {
+        let waiting: BTreeMap<String, Time> = waiting
+            .map(|(until, place)| (place.to_owned(), until))
+            .collect();
+        for (place, until) in waiting
+            .iter()
+            .filter(|(place, until)| self.told.waiting.get(*place) != Some(until))
+        {
             reports.push(Report {
                 place: place.clone(),
                 event: Event::Waiting { until: *until },
@@ -713,8 +822,13 @@ impl Refresher {
         self.told.waiting = waiting;
 
         let gaps = self.slots.values().filter_map(Slot::gap);
-        let gaps: BTreeMap<String, DeltaGap> = gaps.map(|(place, gap)| (place.to_owned(), gap.clone())).collect();
-        for (place, gap) in gaps.iter().filter(|(place, gap)| self.told.gaps.get(*place) != Some(gap)) {
+        let gaps: BTreeMap<String, DeltaGap> = gaps
+            .map(|(place, gap)| (place.to_owned(), gap.clone()))
+            .collect();
+        for (place, gap) in gaps
+            .iter()
+            .filter(|(place, gap)| self.told.gaps.get(*place) != Some(gap))
+        {
             reports.push(Report {
                 place: place.clone(),
                 event: Event::Gap(gap.clone()),

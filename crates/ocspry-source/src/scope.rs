@@ -31,7 +31,10 @@ enum Kind {
 impl Scope {
     /// Of a list with this issuingDistributionPoint; `crl_issuer` (DER) is whoever issued it, if that is another than
     /// the issuer of the certificates.
-    pub(crate) fn new(point: Option<&IssuingDistributionPoint>, crl_issuer: Option<&[u8]>) -> Scope {
+    pub(crate) fn new(
+        point: Option<&IssuingDistributionPoint>,
+        crl_issuer: Option<&[u8]>,
+    ) -> Scope {
         let mut description = match point.and_then(|point| point.uris.first()) {
             Some(uri) => format!("the part at {uri}"),
             None if point.is_some_and(|point| point.distribution_point.is_some()) => {

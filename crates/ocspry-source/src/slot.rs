@@ -180,7 +180,11 @@ impl Slot {
     /// From when lists without nextUpdate count.
     pub(crate) fn settle_written(&self, offer: &mut Offer, is_post_dated: bool) {
         if let Some(list) = Arc::get_mut(&mut offer.list) {
-            let line = if list.is_delta() { &self.delta } else { &self.complete };
+            let line = if list.is_delta() {
+                &self.delta
+            } else {
+                &self.complete
+            };
             line.settle_written(list, false, is_post_dated);
         }
     }
@@ -192,23 +196,29 @@ impl Slot {
 
     /// The lists in use.
     pub(crate) fn lists(&self) -> impl Iterator<Item = UsedList<'_>> {
-        [&self.complete, &self.delta].into_iter().filter_map(|line| {
-            Some(UsedList {
-                place: line.place().unwrap_or_default(),
-                is_last_good: line.is_last_good(),
-                list: line.in_use()?,
+        [&self.complete, &self.delta]
+            .into_iter()
+            .filter_map(|line| {
+                Some(UsedList {
+                    place: line.place().unwrap_or_default(),
+                    is_last_good: line.is_last_good(),
+                    list: line.in_use()?,
+                })
             })
-        })
     }
 
     /// Lists from the future.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = (Time, &str)> {
-        [&self.complete, &self.delta].into_iter().filter_map(Line::waiting)
+        [&self.complete, &self.delta]
+            .into_iter()
+            .filter_map(Line::waiting)
     }
 
     /// Where the one that comes next lies.
     pub(crate) fn waiting_place(&self) -> Option<&str> {
-        self.waiting().min_by_key(|(until, _)| *until).map(|(_, place)| place)
+        self.waiting()
+            .min_by_key(|(until, _)| *until)
+            .map(|(_, place)| place)
     }
 
     /// The guard holds something back.
@@ -314,13 +324,18 @@ impl Slot {
     ) -> Result<Vec<ListInUse>, SourceError> {
         let mut in_use = Vec::new();
         if self.complete.in_use().is_none() {
-            let swap = self.complete.start(best, around.signers, around.limits, around.now)?;
+            let swap = self
+                .complete
+                .start(best, around.signers, around.limits, around.now)?;
             in_use.extend(swap.map(|swap| self.used(&swap, around)));
         }
         if self.complete.in_use().is_some() && self.delta.in_use().is_none() {
-            let swap = self.delta.start(best_delta, around.signers, around.limits, around.now);
+            let swap = self
+                .delta
+                .start(best_delta, around.signers, around.limits, around.now);
             let fits = self.delta.in_use().is_some_and(|delta| {
-                self.complete().is_some_and(|base| delta.applies_to(base).is_ok())
+                self.complete()
+                    .is_some_and(|base| delta.applies_to(base).is_ok())
             });
             if fits {
                 in_use.extend(swap?.map(|swap| delta_in_use(&swap)));
@@ -335,7 +350,11 @@ impl Slot {
     ///
     /// # Errors
     /// It is older than one used before, or held.
-    pub(crate) fn offer(&mut self, offer: Offer, around: &Surroundings<'_>) -> Result<Outcome, SourceError> {
+    pub(crate) fn offer(
+        &mut self,
+        offer: Offer,
+        around: &Surroundings<'_>,
+    ) -> Result<Outcome, SourceError> {
         if offer.list.is_delta() {
             return self.offer_delta(offer, around);
         }
@@ -358,7 +377,11 @@ impl Slot {
         })
     }
 
-    fn offer_delta(&mut self, offer: Offer, around: &Surroundings<'_>) -> Result<Outcome, SourceError> {
+    fn offer_delta(
+        &mut self,
+        offer: Offer,
+        around: &Surroundings<'_>,
+    ) -> Result<Outcome, SourceError> {
         let fits = match self.complete() {
             None => Err(Some(DeltaGap::NoBase)),
             Some(base) => offer.list.applies_to(base),
@@ -381,7 +404,10 @@ impl Slot {
     }
 
     /// A delta came before its base, and the base has come.
-    pub(crate) fn offer_pending(&mut self, around: &Surroundings<'_>) -> Option<Result<Outcome, SourceError>> {
+    pub(crate) fn offer_pending(
+        &mut self,
+        around: &Surroundings<'_>,
+    ) -> Option<Result<Outcome, SourceError>> {
         let (offer, gap) = self.pending_delta.take()?;
         match self.complete().map(|base| offer.list.applies_to(base)) {
             Some(Ok(())) => Some(self.offer_delta(offer, around)),
@@ -395,7 +421,10 @@ impl Slot {
     }
 
     /// Lists whose time has come.
-    pub(crate) fn take_over(&mut self, around: &Surroundings<'_>) -> Vec<Result<ListInUse, SourceError>> {
+    pub(crate) fn take_over(
+        &mut self,
+        around: &Surroundings<'_>,
+    ) -> Vec<Result<ListInUse, SourceError>> {
         let mut taken = Vec::new();
         match self.complete.take_over(around.now) {
             Ok(None) => {}
@@ -414,8 +443,14 @@ impl Slot {
     fn used(&mut self, swap: &Swap, around: &Surroundings<'_>) -> ListInUse {
         let list = Arc::clone(&swap.list);
         self.scope.get_or_insert_with(|| list.scope.clone());
-        let vanished = swap.before.as_ref().map(|before| self.vanished(before, &list, around));
-        let fits = self.delta.in_use().is_some_and(|delta| delta.applies_to(&list).is_ok());
+        let vanished = swap
+            .before
+            .as_ref()
+            .map(|before| self.vanished(before, &list, around));
+        let fits = self
+            .delta
+            .in_use()
+            .is_some_and(|delta| delta.applies_to(&list).is_ok());
         if !fits {
             self.delta.retire();
         }
@@ -427,7 +462,12 @@ impl Slot {
         }
     }
 
-    fn vanished(&mut self, before: &LoadedList, list: &LoadedList, around: &Surroundings<'_>) -> Vanished {
+    fn vanished(
+        &mut self,
+        before: &LoadedList,
+        list: &LoadedList,
+        around: &Surroundings<'_>,
+    ) -> Vanished {
         let mut vanished = Vanished {
             count: 0,
             of: before.serials.revoked_count(),

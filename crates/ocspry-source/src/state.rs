@@ -78,7 +78,9 @@ impl StateDirectory {
         let mut keys = Vec::new();
         let is_kept = |folder: &Path| {
             let names = [LAST_GOOD, MARKS, LAST_GOOD_DELTA, DELTA_MARKS];
-            names.iter().any(|name| folder.join(name).symlink_metadata().is_ok())
+            names
+                .iter()
+                .any(|name| folder.join(name).symlink_metadata().is_ok())
         };
         if is_kept(&folder) {
             keys.push(String::new());
@@ -362,9 +364,11 @@ fn write_synced(
 /// # Errors
 /// `StateWrite`.
 pub(crate) fn remove(path: &Path) -> Result<(), SourceError> {
-    step(StateStep::Remove, path, || match std::fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
+    step(StateStep::Remove, path, || {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     })
 }
 

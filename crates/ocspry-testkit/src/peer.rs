@@ -54,6 +54,8 @@ pub enum Peer {
     EapolTest,
     /// Joins a pipe and a socket.
     Socat,
+    /// Runs a program as another user.
+    Setpriv,
 }
 
 /// Where a peer is and how one gets it.
@@ -137,6 +139,7 @@ impl Peer {
             Peer::Freeradius => ("freeradius", "freeradius", "OCSPRY_TEST_FREERADIUS"),
             Peer::EapolTest => ("eapol_test", "eapoltest", "OCSPRY_TEST_EAPOL_TEST"),
             Peer::Socat => ("socat", "socat", "OCSPRY_TEST_SOCAT"),
+            Peer::Setpriv => ("setpriv", "util-linux", "OCSPRY_TEST_SETPRIV"),
         };
         Source {
             program,

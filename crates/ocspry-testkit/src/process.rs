@@ -137,6 +137,7 @@ impl<'a> Ocspry<'a> {
         command.args(&self.arguments);
         for name in [
             "STATE_DIRECTORY",
+            "RUNTIME_DIRECTORY",
             "XDG_STATE_HOME",
             "HOME",
             "OCSPRY_LOG",

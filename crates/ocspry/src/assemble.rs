@@ -221,8 +221,14 @@ pub(crate) fn start_downloads(
     bell: &Bell,
     clock: &Arc<dyn Clock>,
 ) -> io::Result<Option<Downloads>> {
-    let is_url = |source: &SourceConfig| matches!(source.source, StatusSource::Lists(ListSource::Url(_)));
-    if !config.issuers.iter().flat_map(|issuer| &issuer.sources).any(is_url) {
+    let is_url =
+        |source: &SourceConfig| matches!(source.source, StatusSource::Lists(ListSource::Url(_)));
+    if !config
+        .issuers
+        .iter()
+        .flat_map(|issuer| &issuer.sources)
+        .any(is_url)
+    {
         return Ok(None);
     }
     let directory = match state {

@@ -1,7 +1,10 @@
 //! What happens while the responder runs: files change, time passes, signals come.  From: `signals`, the file watch, the
-//! clock.  To: the issuers' slots and, on a reload, the responder as a whole.
+//! clock, and what the control socket asks for (`control/commands.rs`).  To: the issuers' slots and, on a reload, the
+//! responder as a whole.
 //!
 //! One thread.  It may be slow and it may fail; the end of the process does not wait for it; requests read what was swapped in last and never wait for it.
+
+mod commands;
 
 use std::mem;
 use std::net::SocketAddr;
@@ -22,6 +25,7 @@ use tracing::{error, info, warn};
 use crate::assemble::{self, FirstLook, Keeping, RunningIssuer};
 use crate::cmd::serve::notify;
 use crate::config::{Config, ConfigOrigin, Environment, IssuerConfig, SourceConfig};
+use crate::control_command::{QueuedCommand, Verdict};
 use crate::credential_files::CredentialReport;
 use crate::file_stamp::FileStamps;
 use crate::log_output::LogOutput;
@@ -101,6 +105,8 @@ pub(crate) struct Control {
     pub(crate) issuers: Vec<RunningIssuer>,
     /// For the file watch.
     pub(crate) bell: Bell,
+    /// What the control socket asks for; the bell rings for each.
+    pub(crate) commands: Receiver<QueuedCommand>,
     /// Rings until it is replaced.
     pub(crate) watch: FileWatch,
     /// The files whose change is a reload, as they were before they were read: the configuration and the CAs'
@@ -125,14 +131,23 @@ impl Control {
                 // Nobody can call any more: nothing is left to wait for.
                 Err(RecvTimeoutError::Disconnected) => return,
                 _ if self.bell.end.load(Ordering::SeqCst) => return,
-                Ok(()) | Err(RecvTimeoutError::Timeout) if self.bell.takes_reload() => {
-                    self.reload_and_tell();
-                }
-                Ok(()) | Err(RecvTimeoutError::Timeout) => self.look(),
+                Ok(()) | Err(RecvTimeoutError::Timeout) => self.work(),
             }
             self.publish(self.clock.now());
             self.retired
                 .retain(|responder| Arc::strong_count(responder) > 1);
+        }
+    }
+
+    /// What a call may be about; any number of them may have become one.
+    fn work(&mut self) {
+        let mut is_reread = self.bell.takes_reload();
+        if is_reread {
+            self.reload_and_tell();
+        }
+        is_reread |= self.carry_out_commands();
+        if !is_reread {
+            self.look();
         }
     }
 
@@ -189,7 +204,7 @@ impl Control {
     }
 
     /// Reloads between the words that systemd waits for.
-    fn reload_and_tell(&mut self) {
+    fn reload_and_tell(&mut self) -> Verdict {
         match NotifyState::monotonic_usec_now() {
             Ok(monotonic) => notify(&[NotifyState::Reloading, monotonic]),
             Err(error) => warn!("the monotonic clock cannot be read: {error}"),
@@ -221,18 +236,28 @@ impl Control {
             .iter()
             .filter(|running| running.credentials.is_refused() || !running.can_answer())
             .count();
-        match reloaded {
-            Ok(()) if refused_count == 0 => info!("reloaded: {} issuer(s)", self.issuers.len()),
-            Ok(()) => warn!(
-                "reloaded in part: {refused_count} of {} issuer(s) could not take their files",
-                self.issuers.len()
-            ),
-            Err(reasons) => error!(
-                "not reloaded, the configuration stays as it is: {}",
-                reasons.join("; ")
-            ),
-        }
+        let verdict = match reloaded {
+            Ok(()) if refused_count == 0 => {
+                info!("reloaded: {} issuer(s)", self.issuers.len());
+                Verdict::Ok
+            }
+            Ok(()) => {
+                warn!(
+                    "reloaded in part: {refused_count} of {} issuer(s) could not take their files",
+                    self.issuers.len()
+                );
+                Verdict::InPart
+            }
+            Err(reasons) => {
+                error!(
+                    "not reloaded, the configuration stays as it is: {}",
+                    reasons.join("; ")
+                );
+                Verdict::Refused
+            }
+        };
         notify(&[NotifyState::Ready]);
+        verdict
     }
 
     /// Builds what changed, and swaps it in or leaves all as it is.  An issuer whose configuration did not change stays
@@ -250,7 +275,8 @@ impl Control {
             }
         };
         if self.downloads.is_none() {
-            match assemble::start_downloads(&config, self.state.as_deref(), &self.bell, &self.clock) {
+            match assemble::start_downloads(&config, self.state.as_deref(), &self.bell, &self.clock)
+            {
                 Ok(downloads) => self.downloads = downloads,
                 Err(error) => return Err(vec![format!("downloads cannot be started: {error}")]),
             }
@@ -432,6 +458,9 @@ impl Control {
         if config.state != self.config_at_start.state {
             warn!("the state directory is another one now: that needs a restart");
         }
+        if config.control_socket != self.config_at_start.control_socket {
+            warn!("the control socket is another one now: that needs a restart");
+        }
     }
 }
 
@@ -500,7 +529,13 @@ fn all_paths(config: &Config) -> Vec<PathBuf> {
 fn followed_paths(config: &Config) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     for issuer in &config.issuers {
-        paths.extend(issuer.sources.iter().filter_map(SourceConfig::path).cloned());
+        paths.extend(
+            issuer
+                .sources
+                .iter()
+                .filter_map(SourceConfig::path)
+                .cloned(),
+        );
         paths.extend(issuer.responder.paths().into_iter().map(Path::to_owned));
     }
     paths

@@ -10,8 +10,13 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use arc_swap::ArcSwap;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt, registry};
+
+use crate::log_capture::CaptureLayer;
 
 /// Names the level of the log, for all or by part.
 const LEVEL_VARIABLE: &str = "OCSPRY_LOG";
@@ -45,13 +50,17 @@ impl LogOutput {
         let filter = EnvFilter::builder().parse(level).map_err(|_| {
             anyhow!("{LEVEL_VARIABLE}={level} is not a log level: give error, warn, info, debug or trace")
         })?;
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        let lines = fmt::layer()
             .with_target(false)
             .with_ansi(path.is_none() && io::stderr().is_terminal())
             // A line that cannot be written is lost: saying so on a closed standard error would be a panic.
             .log_internal_errors(false)
             .with_writer(SharedOutput(Arc::clone(&output)))
+            .with_filter(filter);
+        registry()
+            .with(lines)
+            // With a filter of its own, so that no debug line costs anything because of it.
+            .with(CaptureLayer.with_filter(LevelFilter::INFO))
             .try_init()
             .map_err(|error| anyhow!("the log cannot be set up: {error}"))?;
         Ok(output)

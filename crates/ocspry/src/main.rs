@@ -10,9 +10,13 @@ mod certificate_file;
 mod cmd;
 mod config;
 mod control;
+mod control_client;
+mod control_command;
+mod control_socket;
 mod credential_files;
 mod file_stamp;
 mod issuer_report;
+mod log_capture;
 mod log_output;
 mod report;
 mod shell;
@@ -28,8 +32,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use cmd::config::ConfigCommand;
+use cmd::crl::CrlCommand;
 use cmd::demo::DemoFlags;
 use config::ServeFlags;
+use control_client::ControlFlags;
 
 /// Answers whether certificates are revoked (OCSP, RFC 6960), and signs the answers.
 #[derive(Debug, Parser)]
@@ -55,7 +61,21 @@ enum Command {
     /// Work with configuration files
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Let a running `serve` read configuration, certificates, keys and CRLs again, and print the verdict
+    #[command(after_help = RELOAD_AFTER_HELP)]
+    Reload(ControlFlags),
+    /// Work with certificate revocation lists
+    #[command(subcommand)]
+    Crl(CrlCommand),
 }
+
+/// What the exit code says.
+const RELOAD_AFTER_HELP: &str = "\
+Does what SIGHUP does, by the control socket of `serve`, and waits for the end of it. What is printed
+is what the log of `serve` gets.
+
+Exit codes: 0 everything was read and taken, 1 it was not (refused, or in part) or no `serve` is
+reached, 2 wrong usage.";
 
 /// Two ways to serve, and what belongs together.
 const SERVE_AFTER_HELP: &str = "\
@@ -66,7 +86,7 @@ Examples:
 
 Repeated files are matched by what is in them: a CRL to its CA by name and signature, a responder
 certificate to the CA that issued it, a key to its certificate.  Changed files are picked up by
-themselves; SIGHUP reads everything again, SIGTERM finishes open requests (5 s at most) and stops.";
+themselves; `ocspry reload` or SIGHUP reads everything again, SIGTERM finishes open requests (5 s at most) and stops.";
 
 fn main() -> ExitCode {
     // Every secret is in this process: no core dump, and no other process may look into it.
@@ -78,6 +98,8 @@ fn main() -> ExitCode {
         Command::Serve(flags) => cmd::serve::run(*flags),
         Command::Demo(flags) => cmd::demo::run(&flags),
         Command::Config(command) => cmd::config::run(command),
+        Command::Reload(flags) => cmd::reload::run(&flags),
+        Command::Crl(command) => cmd::crl::run(command),
     };
     result.unwrap_or_else(|error| {
         // Nobody may be reading.

@@ -32,28 +32,36 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
     for Report { place, event } in reports {
         match event {
             Event::ListInUse(list) => list_in_use(issuer, place, list, now),
-            Event::FactsInUse(sentence) => info!(issuer, place, "{sentence}"),
+            Event::FactsInUse(sentence) => info!(issuer, path = place, "{sentence}"),
             Event::Waiting { until } => warn!(
                 issuer,
-                place,
+                path = place,
                 "the CRL is from the future and takes over on {}; until then {stays}",
                 utc_and_distance(*until, now),
             ),
             Event::Refused(error) => error!(issuer, "{error}; {stays}"),
-            Event::Recovered => info!(issuer, place, "there is nothing wrong any more"),
+            Event::Recovered => info!(issuer, path = place, "there is nothing wrong any more"),
             Event::Gap(gap) => warn!(
                 issuer,
-                place, "the delta CRL is not used yet: {gap}; a newer complete CRL is needed"
+                path = place,
+                "the delta CRL is not used yet: {gap}; a newer complete CRL is needed"
             ),
             Event::NotKept(error) => {
                 warn!(issuer, "{error}; after a restart this list may be missing")
             }
-            Event::Kept => info!(issuer, place, "the list in use is kept in the state directory now"),
+            Event::Kept => info!(
+                issuer,
+                path = place,
+                "the list in use is kept in the state directory now"
+            ),
             Event::Unproven(unproven) => error!(
                 issuer,
                 "certificates that no list names get tryLater: {unproven}"
             ),
-            Event::Proven => info!(issuer, "certificates that no list names are answered for again"),
+            Event::Proven => info!(
+                issuer,
+                "certificates that no list names are answered for again"
+            ),
             Event::Expired { next_update } => error!(
                 issuer,
                 "the CRL expired on {}; answers are tryLater until a newer one comes",
@@ -65,7 +73,11 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
 
 fn list_in_use(issuer: &str, place: &str, in_use: &ListInUse, now: Time) {
     let facts = &in_use.list.facts;
-    let kind = if in_use.list.is_delta() { "delta CRL" } else { "CRL" };
+    let kind = if in_use.list.is_delta() {
+        "delta CRL"
+    } else {
+        "CRL"
+    };
     let number = facts
         .crl_number
         .as_ref()
@@ -82,7 +94,7 @@ fn list_in_use(issuer: &str, place: &str, in_use: &ListInUse, now: Time) {
     };
     info!(
         issuer,
-        place,
+        path = place,
         scope = %in_use.list.scope,
         "{kind}{number}{copy} in use: {} revoked{before}, thisUpdate {}, nextUpdate {}",
         facts.entry_count,
@@ -90,10 +102,14 @@ fn list_in_use(issuer: &str, place: &str, in_use: &ListInUse, now: Time) {
         utc_and_distance(facts.window.next_update, now),
     );
     for warning in &facts.warnings {
-        warn!(issuer, place, "{warning}");
+        warn!(issuer, path = place, "{warning}");
     }
     for (defect, count) in facts.defects.found() {
-        warn!(issuer, place, "tolerated in the CRL: {defect} ({count})");
+        warn!(
+            issuer,
+            path = place,
+            "tolerated in the CRL: {defect} ({count})"
+        );
     }
     if let Some(vanished) = in_use.vanished.filter(|vanished| vanished.count > 0) {
         list_shrank(issuer, place, vanished);
@@ -102,7 +118,12 @@ fn list_in_use(issuer: &str, place: &str, in_use: &ListInUse, now: Time) {
 
 /// CAs drop entries of expired certificates; more than that may be an accident, or worse.
 fn list_shrank(issuer: &str, place: &str, vanished: Vanished) {
-    let Vanished { count, of, unexpired, is_held } = vanished;
+    let Vanished {
+        count,
+        of,
+        unexpired,
+        is_held,
+    } = vanished;
     let unexpired = match unexpired {
         0 => String::new(),
         count => format!(", {count} of them of certificates that have not expired"),
@@ -110,19 +131,23 @@ fn list_shrank(issuer: &str, place: &str, vanished: Vanished) {
     if is_held {
         error!(
             issuer,
-            place,
+            path = place,
             "{count} of {of} entries are not in the new CRL any more{unexpired}: they stay revoked until \
              `ocspry crl accept {issuer}`"
         );
     } else if vanished.is_alarming() {
         error!(
             issuer,
-            place,
+            path = place,
             "{count} of {of} entries are not in the new CRL any more{unexpired}: they are not revoked from now on; ask \
              the CA whether that is meant"
         );
     } else {
-        info!(issuer, place, "{count} of {of} entries are not in the new CRL any more");
+        info!(
+            issuer,
+            path = place,
+            "{count} of {of} entries are not in the new CRL any more"
+        );
     }
 }
 

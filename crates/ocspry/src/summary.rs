@@ -62,11 +62,18 @@ fn list_lines(running: &RunningIssuer, now: Time, paint: &Paint) -> Vec<(&'stati
             let _ = write!(text, ", number {number}");
         }
         let _ = write!(text, ", {} revoked", facts.entry_count);
-        let label = if used.list.is_delta() { "delta CRL" } else { "CRL" };
+        let label = if used.list.is_delta() {
+            "delta CRL"
+        } else {
+            "CRL"
+        };
         lines.push((label, text));
     }
     for source in &running.config.sources {
-        if matches!(source.source, StatusSource::Issued(_) | StatusSource::Overlay(_)) {
+        if matches!(
+            source.source,
+            StatusSource::Issued(_) | StatusSource::Overlay(_)
+        ) {
             lines.push((source.kind(), source.name()));
         }
     }

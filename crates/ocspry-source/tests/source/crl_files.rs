@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ocspry_core::{Lookup, OwnedCertificate, Revocation};
-use ocspry_source::{CrlSigners, CrlWarning, ListLoad, LoadedList, SourceError, SourceLimits, crl_issuer};
+use ocspry_source::{
+    CrlSigners, CrlWarning, ListLoad, LoadedList, SourceError, SourceLimits, crl_issuer,
+};
 use ocspry_testkit::{Authority, CrlEntrySpec, KeyKind, TestKey, forge, pem};
 use ocspry_testkit::{CertificateSpec, CrlSpec};
 use ocspry_wire::Time;
@@ -391,10 +393,7 @@ fn a_file_of_many_other_blocks_is_refused_in_a_short_line() {
         + &"-----BEGIN A-----\n-----END A-----\n".repeat(5000);
     site.put(text.as_bytes());
     let sentence = refused(site.stateless().refresh(site.now));
-    assert!(
-        sentence.contains("\"A\", \"A\" and 499"),
-        "{sentence}"
-    );
+    assert!(sentence.contains("\"A\", \"A\" and 499"), "{sentence}");
     assert!(
         sentence.len() < 300 && !sentence.contains('\u{1b}'),
         "{sentence}"
@@ -429,7 +428,10 @@ fn the_lists_of_openssl_are_read_as_openssl_means_them() {
     let now = Time::from_generalized(b"20270101000000Z").unwrap();
 
     let with_text = load(&data.join("crl-with-text.pem"), &ca, now).unwrap();
-    assert_eq!(with_text.facts.crl_number.as_ref().unwrap().to_string(), "4096");
+    assert_eq!(
+        with_text.facts.crl_number.as_ref().unwrap().to_string(),
+        "4096"
+    );
     assert_eq!(with_text.facts.warnings, []);
     let lookup = |serial: &[u8]| {
         with_text
@@ -455,7 +457,11 @@ fn the_lists_of_openssl_are_read_as_openssl_means_them() {
 
     let partitioned = load(&data.join("crl-partitioned.pem"), &ca, now).unwrap();
     assert_ne!(partitioned.scope.to_string(), with_text.scope.to_string());
-    assert!(load(&data.join("crl-delta.pem"), &ca, now).unwrap().is_delta());
+    assert!(
+        load(&data.join("crl-delta.pem"), &ca, now)
+            .unwrap()
+            .is_delta()
+    );
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use ocspry_source::{Event, Served, SourceError, StateDirectory};
 use ocspry_testkit::CrlSpec;
 
-use crate::site::{Site, assert_in_use, assert_quiet, issuer_of, only, refresher, refused, swapped};
+use crate::site::{
+    Site, assert_in_use, assert_quiet, issuer_of, only, refresher, refused, swapped,
+};
 
 #[test]
 fn a_newer_list_takes_over_and_the_same_one_changes_nothing() {
@@ -39,7 +41,10 @@ fn an_older_list_is_refused_and_said_once_and_its_going_is_said_too() {
     assert!(!refresher.problems().is_empty());
     assert_in_use(&refresher, 2);
     site.put(&good);
-    assert!(matches!(only(refresher.refresh(site.now.plus_seconds(900))), Event::Recovered));
+    assert!(matches!(
+        only(refresher.refresh(site.now.plus_seconds(900))),
+        Event::Recovered
+    ));
     assert!(refresher.problems().is_empty());
 }
 
@@ -69,6 +74,28 @@ fn a_lower_number_under_a_newer_this_update_is_held_until_the_list_in_use_has_ru
     assert_quiet(refresher.refresh(later));
     assert_eq!(refresher.next_wake(later), Some(end));
     swapped(refresher.refresh(end));
+    assert_in_use(&refresher, 1);
+}
+
+#[test]
+fn a_held_list_is_used_at_once_when_the_operator_accepts_it_and_only_a_held_one() {
+    let site = Site::new();
+    let mut refresher = site.stateless();
+    site.put_list(&site.list(5, 10));
+    swapped(refresher.refresh(site.now));
+    assert_quiet(refresher.accept_held(site.now));
+    // A lower number under an older thisUpdate is never held.
+    site.put_list(&site.list(4, 20));
+    refused(refresher.refresh(site.now));
+    assert_quiet(refresher.accept_held(site.now));
+    assert_in_use(&refresher, 5);
+    site.put_list(&site.list(1, 5));
+    refused(refresher.refresh(site.now));
+    swapped(refresher.accept_held(site.now));
+    assert_in_use(&refresher, 1);
+    // What is accepted once opens no door: the next lower number is held again.
+    site.put_list(&site.list(0, 1));
+    assert!(refused(refresher.refresh(site.now)).contains("stays until it runs out"));
     assert_in_use(&refresher, 1);
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ocspry_core::{Issuer, Lookup, NoncePolicy, OwnedCertificate, Policy};
 use ocspry_source::{
-    CrlFacts, Event, Guard, ListSource, Refresher, Report, Served, SourceError, SourceLimits, Sources,
-    StateDirectory, StatusSource,
+    CrlFacts, Event, Guard, ListSource, Refresher, Report, Served, SourceError, SourceLimits,
+    Sources, StateDirectory, StatusSource,
 };
 use ocspry_testkit::{Authority, CrlSpec, KeyKind};
 use ocspry_wire::Time;

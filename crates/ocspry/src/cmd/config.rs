@@ -150,8 +150,10 @@ impl Verdict {
             match event {
                 Event::ListInUse(in_use) => {
                     let warnings = in_use.list.facts.warnings.iter();
-                    self.warnings
-                        .extend(warnings.map(|warning| format!("issuer {}: {place}: {warning}", config.name)));
+                    self.warnings.extend(
+                        warnings
+                            .map(|warning| format!("issuer {}: {place}: {warning}", config.name)),
+                    );
                 }
                 Event::Waiting { until } => self.warnings.push(format!(
                     "issuer {}: the CRL {place} is from the future; it is not used until {}",
@@ -164,7 +166,10 @@ impl Verdict {
                 )),
                 Event::Expired { next_update } => complain(
                     config.status_place.clone(),
-                    format!("the CRL expired on {}", utc_and_distance(*next_update, self.now)),
+                    format!(
+                        "the CRL expired on {}",
+                        utc_and_distance(*next_update, self.now)
+                    ),
                 ),
                 Event::Unproven(unproven) => complain(
                     config.status_place.clone(),

@@ -59,6 +59,7 @@ pub(crate) fn run(flags: &DemoFlags) -> Result<ExitCode> {
         ocsp_cert: vec![path(RESPONDER.certificate)],
         ocsp_key: vec![path(RESPONDER.key)],
         state_dir: Some(path("state")),
+        control_socket: None,
         config: None,
         host: None,
         admin: None,

@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -23,8 +24,10 @@ use tracing::{info, warn};
 
 use crate::aside::Aside;
 use crate::assemble::{self, Assembly};
-use crate::config::{ConfigOrigin, Environment, ServeFlags};
+use crate::config::{Config, ConfigOrigin, Environment, ServeFlags, SocketChoice};
 use crate::control::{self, Bell, Control};
+use crate::control_command::CommandQueue;
+use crate::control_socket::ControlSocket;
 use crate::file_stamp::FileStamps;
 use crate::log_output::LogOutput;
 use crate::signals::EndProcessOnPanic;
@@ -112,6 +115,10 @@ pub(crate) fn serve(
     let listeners = Listeners::bind(&config.listen, processors)?;
     let responder = Arc::new(ArcSwap::from_pointee(responder));
     stop.will_be_awaited();
+    let (queue, commands) = CommandQueue::new(bell.clone());
+    // From here on a signal does not end the process by itself, so that the file goes at the end.
+    let state_path = state.as_ref().map(|state| state.path());
+    let control_socket = open_control_socket(&config, &environment, state_path, queue)?;
     let server = Server::start(
         listeners,
         Arc::clone(&responder),
@@ -137,7 +144,6 @@ pub(crate) fn serve(
         issuers.len(),
         control::join(&addresses)
     );
-    let state_path = state.as_ref().map(|state| state.path());
     let text = start_text(
         &summary::text(&issuers, state_path, now),
         &addresses,
@@ -164,6 +170,7 @@ pub(crate) fn serve(
         responder,
         issuers,
         bell,
+        commands,
         watch,
         structure,
         refused: FileStamps::default(),
@@ -181,6 +188,7 @@ pub(crate) fn serve(
     stop.wait();
 
     admin_state.stopping();
+    drop(control_socket);
     // Nothing that is said may hold up the end.
     aside.say(|| {
         notify(&[NotifyState::Stopping]);
@@ -208,6 +216,33 @@ pub(crate) fn serve(
         cut => warn!("stopped: {cut} connections were still busy and were cut"),
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the control socket, if there is to be one.  One that was found in the environment and cannot be made is a
+/// warning, not an end.
+fn open_control_socket(
+    config: &Config,
+    environment: &Environment,
+    state: Option<&Path>,
+    queue: CommandQueue,
+) -> Result<Option<ControlSocket>> {
+    let bound = match SocketChoice::of(config, environment, state) {
+        SocketChoice::Named(path) => ControlSocket::bind(&path)?,
+        SocketChoice::Default(path) => match ControlSocket::bind(&path) {
+            Ok(bound) => bound,
+            Err(error) => {
+                warn!(
+                    "no control socket: {error}; `ocspry reload` does not reach this process, SIGHUP does"
+                );
+                return Ok(None);
+            }
+        },
+        SocketChoice::Nowhere => return Ok(None),
+    };
+    let (socket, listener) = bound;
+    ControlSocket::serve(listener, queue).context("the control socket cannot be served")?;
+    info!("control socket at {}", socket.path().display());
+    Ok(Some(socket))
 }
 
 /// Starts the admin listener, if there is to be one.

@@ -38,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) check_interval: Duration,
     /// Log here instead of to standard error.
     pub(crate) log_file: Option<PathBuf>,
+    /// Where the operator wants the control socket.
+    pub(crate) control_socket: Option<PathBuf>,
     /// At least one, each another CA, in the order of the configuration.
     pub(crate) issuers: Vec<IssuerConfig>,
     /// Not refused, but worth saying.
@@ -117,7 +119,11 @@ impl IssuerConfig {
     /// Where the status of its certificates comes from, whole.
     pub(crate) fn status_sources(&self) -> Sources {
         Sources {
-            sources: self.sources.iter().map(|source| source.source.clone()).collect(),
+            sources: self
+                .sources
+                .iter()
+                .map(|source| source.source.clone())
+                .collect(),
             crl_issuers: self.crl_issuers.clone(),
             guard: self.guard,
             limits: SourceLimits::DEFAULT,
@@ -232,6 +238,9 @@ pub(super) fn check(
         .check_interval
         .and_then(|text| checker.duration("check-interval", &text, CHECK_INTERVAL_BOUNDS));
     let log_file = raw.log_file.and_then(|path| checker.path("log-file", path));
+    let control_socket = raw
+        .control_socket
+        .and_then(|path| checker.path("control-socket", path));
     let mut raw_issuers: Vec<(Spanned<String>, Spanned<RawIssuer>)> =
         raw.issuer.into_iter().collect();
     raw_issuers.sort_by_key(|(name, _)| name.span().start);
@@ -256,6 +265,7 @@ pub(super) fn check(
         state,
         check_interval: check_interval.unwrap_or(DEFAULT_CHECK_INTERVAL),
         log_file,
+        control_socket,
         issuers: issuers.into_iter().map(|(_, issuer)| issuer).collect(),
         warnings: checker.warnings,
         structure: checker.structure,

@@ -92,6 +92,12 @@ pub(crate) struct ServeFlags {
     /// [default: $STATE_DIRECTORY, else $XDG_STATE_HOME/ocspry, else ~/.local/state/ocspry]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) state_dir: Option<PathBuf>,
+
+    /// Socket for `ocspry reload` and other verbs on the running `serve`, for this user and root alone
+    /// [default: $RUNTIME_DIRECTORY/control.sock, else control.sock in the state directory, else none, since no
+    /// other place belongs to this user alone]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(crate) control_socket: Option<PathBuf>,
 }
 
 impl ServeFlags {
@@ -117,6 +123,9 @@ impl ServeFlags {
         }
         if let Some(path) = &self.state_dir {
             raw.state_dir = Some(flagged(from_here(path)));
+        }
+        if let Some(path) = &self.control_socket {
+            raw.control_socket = Some(flagged(from_here(path)));
         }
     }
 
@@ -181,6 +190,7 @@ impl ServeFlags {
             state_dir: self.state_dir.clone().map(flagged),
             check_interval: self.check_interval(),
             log_file: self.log_file.clone().map(flagged),
+            control_socket: self.control_socket.clone().map(flagged),
             listen: Some(flagged(RawListen {
                 ocsp: Some(self.listen()),
                 admin: self.admin.clone().map(flagged),
@@ -301,8 +311,7 @@ impl Matching {
             &flags.crl,
             &ca_names,
             |path| {
-                let issuer = crl_issuer(path)
-                    .map_err(|error| error.to_string())?;
+                let issuer = crl_issuer(path).map_err(|error| error.to_string())?;
                 let named = |ca: &&Given| ca.certificate().view().subject == issuer;
                 match cas.iter().filter(named).count() {
                     0 => Err(why_no_ca(&cas, &issuer)),

@@ -5,6 +5,7 @@
 //! `diagnostics` turns what is wrong into text for people and for programs.
 
 mod checked;
+mod control_socket;
 mod diagnostics;
 mod error;
 mod flags;
@@ -25,6 +26,7 @@ use ocspry_signer::read_regular_file;
 use crate::file_stamp::FileStamps;
 
 pub(crate) use checked::{Config, IssuerConfig, ResponderConfig, StateChoice};
+pub(crate) use control_socket::{SocketChoice, sockets_of, usual_sockets};
 pub(crate) use diagnostics::{ConfigText, Place, Problems};
 pub(crate) use error::{ConfigError, FileRole};
 pub(crate) use flags::ServeFlags;
@@ -137,11 +139,13 @@ impl ConfigOrigin {
     }
 }
 
-/// What the environment says about where state may live.
+/// What the environment says about where state and control socket may live.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment {
     /// `STATE_DIRECTORY`: set by systemd; of several, separated by colons, the first counts.
     pub(crate) state_directory: Option<OsString>,
+    /// `RUNTIME_DIRECTORY`: set by systemd, in the same form.
+    pub(crate) runtime_directory: Option<OsString>,
     /// `XDG_STATE_HOME`.
     pub(crate) xdg_state_home: Option<OsString>,
     /// `HOME`.
@@ -153,6 +157,7 @@ impl Environment {
     pub(crate) fn of_process() -> Environment {
         Environment {
             state_directory: env::var_os("STATE_DIRECTORY"),
+            runtime_directory: env::var_os("RUNTIME_DIRECTORY"),
             xdg_state_home: env::var_os("XDG_STATE_HOME"),
             home: env::var_os("HOME"),
         }

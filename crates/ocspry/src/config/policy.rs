@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ocspry_core::{
-    AbsentPolicy, ArchiveCutoff, CERT_IDS_LIMIT, CertIdHashes, CertificatesPolicy, NeverIssuedPolicy, NoncePolicy,
-    OwnedCertificate, Policy, ResponderIdPolicy, SignatureHash, UnablePolicy, UnknownIssuerPolicy,
-    crypto,
+    AbsentPolicy, ArchiveCutoff, CERT_IDS_LIMIT, CertIdHashes, CertificatesPolicy,
+    NeverIssuedPolicy, NoncePolicy, OwnedCertificate, Policy, ResponderIdPolicy, SignatureHash,
+    UnablePolicy, UnknownIssuerPolicy, crypto,
 };
 use ocspry_wire::ocsp::HashAlgorithm;
 use ocspry_wire::x509::certificate::display_name;

@@ -28,6 +28,8 @@ pub(super) struct RawConfig {
     pub(super) check_interval: Option<Spanned<String>>,
     /// Log here instead of to standard error.
     pub(super) log_file: Option<Spanned<PathBuf>>,
+    /// Where the control socket is.
+    pub(super) control_socket: Option<Spanned<PathBuf>>,
     /// `[listen]`.
     pub(super) listen: Option<Spanned<RawListen>>,
     /// `[issuer.NAME]`.
@@ -243,7 +245,7 @@ fn misplaced(key: &str, known: &[String]) -> Option<&'static str> {
             Some("it belongs under `[issuer.NAME]`")
         }
         "cache-ttl" => Some("the key is `check-interval`, at the top of the file"),
-        "state-dir" | "check-interval" | "log-file" | "version" => {
+        "state-dir" | "check-interval" | "log-file" | "control-socket" | "version" => {
             Some("it belongs at the top of the file, before the first table")
         }
         _ => None,

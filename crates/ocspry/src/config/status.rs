@@ -63,11 +63,17 @@ impl SourceConfig {
 
 impl Checker<'_> {
     /// At least one source, and one among them that says what is revoked.
-    pub(super) fn status(&mut self, status: Spanned<Vec<Spanned<RawStatus>>>) -> Option<Vec<SourceConfig>> {
+    pub(super) fn status(
+        &mut self,
+        status: Spanned<Vec<Spanned<RawStatus>>>,
+    ) -> Option<Vec<SourceConfig>> {
         let place = status.span();
         let raw = status.into_inner();
         let count = raw.len();
-        let sources: Vec<SourceConfig> = raw.into_iter().filter_map(|source| self.source(source)).collect();
+        let sources: Vec<SourceConfig> = raw
+            .into_iter()
+            .filter_map(|source| self.source(source))
+            .collect();
         let says_what_is_revoked = sources
             .iter()
             .any(|source| !matches!(source.source, StatusSource::Overlay(_)));
@@ -101,7 +107,10 @@ impl Checker<'_> {
             ("overlay", overlay.is_some()),
             ("ledger", ledger.is_some()),
         ];
-        let mut named = kinds.iter().filter(|(_, is_named)| *is_named).map(|(kind, _)| *kind);
+        let mut named = kinds
+            .iter()
+            .filter(|(_, is_named)| *is_named)
+            .map(|(kind, _)| *kind);
         let Some(kind) = named.next() else {
             self.problem(place, ConfigError::SourceWithoutKind);
             return None;
@@ -115,7 +124,11 @@ impl Checker<'_> {
                 self.problem(span, ConfigError::KeyOfAnotherKind { key, owner, kind });
             }
         };
-        only_beside("crl-url", "allow-private-redirects", allow_private_redirects.as_ref().map(Spanned::span));
+        only_beside(
+            "crl-url",
+            "allow-private-redirects",
+            allow_private_redirects.as_ref().map(Spanned::span),
+        );
         only_beside("issued", "role", role.as_ref().map(Spanned::span));
         only_beside("issued", "max-age", max_age.as_ref().map(Spanned::span));
         only_beside("issued", "lag", lag.as_ref().map(Spanned::span));
@@ -132,7 +145,12 @@ impl Checker<'_> {
             let max_age = max_age.unwrap_or(MAX_AGE_DEFAULT).as_secs();
             StatusSource::Issued(IssuedSource {
                 path: self.path("issued", path)?,
-                role: self.choice("role", role.as_ref(), IssuedRole::WORDS, IssuedRole::default()),
+                role: self.choice(
+                    "role",
+                    role.as_ref(),
+                    IssuedRole::WORDS,
+                    IssuedRole::default(),
+                ),
                 max_age_seconds: i64::try_from(max_age).unwrap_or(i64::MAX),
                 lag: self.choice("lag", lag.as_ref(), Lag::WORDS, Lag::default()),
             })
@@ -154,7 +172,10 @@ impl Checker<'_> {
     }
 
     /// The certificates whose keys may sign the issuer's lists besides its own.
-    pub(super) fn crl_issuers(&mut self, paths: Option<Spanned<Vec<Spanned<PathBuf>>>>) -> Vec<OwnedCertificate> {
+    pub(super) fn crl_issuers(
+        &mut self,
+        paths: Option<Spanned<Vec<Spanned<PathBuf>>>>,
+    ) -> Vec<OwnedCertificate> {
         let mut certificates = Vec::new();
         for path in paths.map(Spanned::into_inner).unwrap_or_default() {
             let place = path.span();

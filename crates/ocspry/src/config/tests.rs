@@ -360,6 +360,7 @@ fn state_is_kept_where_the_environment_says() {
     let files = Files::new();
     let environment = |state: &str, xdg: &str, home: &str| Environment {
         state_directory: Some(state.into()).filter(|path: &OsString| !path.is_empty()),
+        runtime_directory: None,
         xdg_state_home: Some(xdg.into()).filter(|path: &OsString| !path.is_empty()),
         home: Some(home.into()).filter(|path: &OsString| !path.is_empty()),
     };

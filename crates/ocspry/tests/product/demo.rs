@@ -65,7 +65,7 @@ fn paste(lines: &[PrintedLine], directory: &Path, namespace: Option<&Namespace>)
     );
 }
 
-/// Every file of a directory, by its path, with its content.
+/// Every regular file of a directory (the control socket is none), by its path, with its content.
 fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut left = vec![directory.to_owned()];
@@ -74,7 +74,7 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 left.push(path);
-            } else {
+            } else if path.is_file() {
                 found.insert(path.display().to_string(), std::fs::read(&path).unwrap());
             }
         }

@@ -1,0 +1,187 @@
+//! Where the control socket is: for `serve`, which makes it, and for the verbs that look for it.
+//!
+//! From: the `control-socket` key or flag, the environment, the state directory.  To: `cmd/serve` and `control_client`.
+//! A verb reads no more of a configuration than these two keys: what else is wrong in the file is for the running `serve`
+//! to say, which is asked to read it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::checked::{StateChoice, default_state};
+use super::{Config, Environment};
+
+/// Its name in the runtime or state directory.
+const FILE_NAME: &str = "control.sock";
+
+/// Where the unit file of the documentation puts it.
+const SYSTEM_SOCKET: &str = "/run/ocspry/control.sock";
+
+/// Where `serve` is to make its control socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SocketChoice {
+    /// Named by the operator: it must work.
+    Named(PathBuf),
+    /// Found in the environment: it should work.
+    Default(PathBuf),
+    /// Nowhere.
+    Nowhere,
+}
+
+impl SocketChoice {
+    /// By the configuration, else `$RUNTIME_DIRECTORY`, else the state directory that is in use.
+    pub(crate) fn of(
+        config: &Config,
+        environment: &Environment,
+        state: Option<&Path>,
+    ) -> SocketChoice {
+        if let Some(path) = &config.control_socket {
+            return SocketChoice::Named(path.clone());
+        }
+        in_runtime_directory(environment)
+            .or_else(|| state.map(|state| state.join(FILE_NAME)))
+            .map_or(SocketChoice::Nowhere, SocketChoice::Default)
+    }
+}
+
+/// Where a verb without any hint looks, in this order.
+pub(crate) fn usual_sockets(environment: &Environment) -> Vec<PathBuf> {
+    let mut sockets: Vec<PathBuf> = in_runtime_directory(environment).into_iter().collect();
+    sockets.push(SYSTEM_SOCKET.into());
+    sockets.extend(in_state(default_state(environment)));
+    sockets.dedup();
+    sockets
+}
+
+/// Where the `serve` of this configuration file has its socket, in this order.
+///
+/// # Errors
+/// The file cannot be read, or is no TOML.
+pub(crate) fn sockets_of(config: &Path, environment: &Environment) -> Result<Vec<PathBuf>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct Keys {
+        control_socket: Option<PathBuf>,
+        state_dir: Option<PathBuf>,
+    }
+    let unreadable = || {
+        format!(
+            "the control socket cannot be found by {}: name it with --control-socket PATH",
+            config.display()
+        )
+    };
+    let text = fs::read_to_string(config).with_context(unreadable)?;
+    let keys: Keys = toml::from_str(&text)
+        .map_err(|error| anyhow::anyhow!("{}", error.message()))
+        .with_context(unreadable)?;
+    let base = config.parent().unwrap_or(Path::new(""));
+    if let Some(socket) = keys.control_socket {
+        return Ok(vec![base.join(socket)]);
+    }
+    let state = keys.state_dir.map_or_else(
+        || default_state(environment),
+        |path| StateChoice::Named(base.join(path)),
+    );
+    Ok(in_runtime_directory(environment)
+        .into_iter()
+        .chain(in_state(state))
+        .collect())
+}
+
+/// systemd sets the variable for all commands of a unit; of several directories the first counts.
+fn in_runtime_directory(environment: &Environment) -> Option<PathBuf> {
+    let first = environment
+        .runtime_directory
+        .as_deref()?
+        .as_bytes()
+        .split(|octet| *octet == b':')
+        .next()?;
+    let directory = Path::new(OsStr::from_bytes(first));
+    directory.is_absolute().then(|| directory.join(FILE_NAME))
+}
+
+fn in_state(state: StateChoice) -> Option<PathBuf> {
+    match state {
+        StateChoice::Named(path) | StateChoice::Default(path) => Some(path.join(FILE_NAME)),
+        StateChoice::Nowhere => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(runtime: Option<&str>, state: Option<&str>) -> Environment {
+        Environment {
+            state_directory: state.map(Into::into),
+            runtime_directory: runtime.map(Into::into),
+            xdg_state_home: None,
+            home: None,
+        }
+    }
+
+    fn found(text: &str, environment: &Environment) -> Vec<String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.toml");
+        fs::write(&path, text).unwrap();
+        let sockets = sockets_of(&path, environment).unwrap();
+        let base = directory.path().display().to_string();
+        sockets
+            .iter()
+            .map(|socket| socket.display().to_string().replace(&base, "BASE"))
+            .collect()
+    }
+
+    #[test]
+    fn a_verb_looks_where_the_configuration_says_even_if_the_rest_of_it_is_wrong() {
+        let systemd = environment(Some("/run/o:/run/p"), Some("/var/lib/o"));
+        let named = "control-socket = \"c.sock\"\nstate-dir = \"s\"\nnonsense = 1\n";
+        assert_eq!(found(named, &systemd), ["BASE/c.sock"]);
+        assert_eq!(
+            found("state-dir = \"s\"", &systemd),
+            ["/run/o/control.sock", "BASE/s/control.sock"]
+        );
+        assert_eq!(
+            found("", &systemd),
+            ["/run/o/control.sock", "/var/lib/o/control.sock"]
+        );
+        assert!(found("", &environment(None, None)).is_empty());
+    }
+
+    #[test]
+    fn a_verb_without_a_hint_looks_where_systemd_and_the_state_directory_are() {
+        let shown = |environment: &Environment| {
+            let sockets = usual_sockets(environment).into_iter();
+            sockets
+                .map(|socket| socket.display().to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&environment(None, None)), [SYSTEM_SOCKET]);
+        assert_eq!(
+            shown(&environment(Some("/run/ocspry"), Some("/s"))),
+            [SYSTEM_SOCKET, "/s/control.sock"]
+        );
+        assert_eq!(shown(&environment(Some("relative"), None)), [SYSTEM_SOCKET]);
+    }
+
+    #[test]
+    fn a_configuration_that_is_no_toml_is_told_with_what_to_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.toml");
+        for text in [None, Some("control-socket = ")] {
+            if let Some(text) = text {
+                fs::write(&path, text).unwrap();
+            }
+            let error = sockets_of(&path, &environment(None, None)).unwrap_err();
+            let error = format!("{error:#}");
+            assert!(
+                error.contains("c.toml") && error.contains("--control-socket"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What the control socket asks for, carried out on the control thread.  From: `control_command`, through its queue.
+//! To: the running parts, the audit line in the log, and the reply.
+
+use ocspry_source::{Event, Report, Served};
+use tracing::info;
+
+use super::Control;
+use crate::assemble::RunningIssuer;
+use crate::control_command::{AcceptedList, ControlCommand, ControlReply, QueuedCommand, Verdict};
+use crate::{log_capture, report};
+
+impl Control {
+    /// Carries out what waits.  True if everything was read again, so that no look is needed.
+    pub(super) fn carry_out_commands(&mut self) -> bool {
+        let mut is_reread = false;
+        while let Ok(queued) = self.commands.try_recv() {
+            is_reread |= matches!(queued.command, ControlCommand::Reload {});
+            self.carry_out(queued);
+        }
+        is_reread
+    }
+
+    fn carry_out(&mut self, queued: QueuedCommand) {
+        let QueuedCommand {
+            command,
+            peer,
+            reply,
+        } = queued;
+        let (mut answer, lines) = log_capture::lines_of(|| match &command {
+            ControlCommand::Reload {} => ControlReply {
+                verdict: self.reload_and_tell(),
+                lines: Vec::new(),
+                accepted: Vec::new(),
+            },
+            ControlCommand::CrlAccept { issuer } => self.accept(issuer),
+            ControlCommand::StateReset { issuer } => self.reset_state(issuer),
+        });
+        answer.lines.splice(..0, lines);
+        info!(
+            target: "audit",
+            uid = peer.uid,
+            pid = peer.pid,
+            command = command.name(),
+            issuer = command.issuer(),
+            verdict = answer.verdict.name(),
+            "asked for by the control socket"
+        );
+        // Whoever has the reply may look at the pages next.
+        self.publish(self.clock.now());
+        // Nobody may be waiting any more.
+        let _ = reply.send(answer);
+    }
+
+    /// The operator takes what the guard holds back for this issuer.
+    fn accept(&mut self, issuer: &str) -> ControlReply {
+        let now = self.clock.now();
+        let Some(running) = self.named(issuer) else {
+            return self.unknown_issuer(issuer);
+        };
+        if !running.refresher.is_holding() {
+            return ControlReply::nothing(format!("nothing is held for issuer {issuer}"));
+        }
+        let reports = running.refresher.accept_held(now);
+        report::sources(running, &reports, now);
+        let still_holds = running.refresher.is_holding();
+        let accepted = reports.iter().filter_map(accepted).collect();
+        self.tell_stages(now);
+        ControlReply {
+            verdict: if still_holds {
+                Verdict::Refused
+            } else {
+                Verdict::Ok
+            },
+            lines: Vec::new(),
+            accepted,
+        }
+    }
+
+    /// The operator lets an issuer's memory of the lists that were used go.
+    fn reset_state(&mut self, issuer: &str) -> ControlReply {
+        let now = self.clock.now();
+        let Some(running) = self.named(issuer) else {
+            return self.unknown_issuer(issuer);
+        };
+        if let Err(error) = running.refresher.forget_used() {
+            return ControlReply::refused(error.to_string());
+        }
+        info!(
+            issuer,
+            "the lists that were used are forgotten; the sources are looked at anew"
+        );
+        let reports = running.refresher.refresh(now);
+        report::sources(running, &reports, now);
+        self.tell_stages(now);
+        ControlReply {
+            verdict: Verdict::Ok,
+            lines: Vec::new(),
+            accepted: Vec::new(),
+        }
+    }
+
+    fn named(&mut self, issuer: &str) -> Option<&mut RunningIssuer> {
+        self.issuers
+            .iter_mut()
+            .find(|running| running.config.name == issuer)
+    }
+
+    fn unknown_issuer(&self, issuer: &str) -> ControlReply {
+        let names: Vec<&str> = self
+            .issuers
+            .iter()
+            .map(|running| running.config.name.as_str())
+            .collect();
+        ControlReply::refused(format!(
+            "no issuer is named {issuer:?}: there is {}",
+            names.join(", ")
+        ))
+    }
+}
+
+/// A list that was held and came into use; the last good copy is none.
+fn accepted(report: &Report) -> Option<AcceptedList> {
+    let Event::ListInUse(in_use) = &report.event else {
+        return None;
+    };
+    let facts = &in_use.list.facts;
+    match in_use.served {
+        Served::Source | Served::Waited => Some(AcceptedList {
+            path: report.place.clone(),
+            crl_number: facts.crl_number.as_ref().map(ToString::to_string),
+            this_update: facts.window.this_update.to_string(),
+            sha256: facts
+                .digest
+                .iter()
+                .map(|octet| format!("{octet:02x}"))
+                .collect(),
+        }),
+        Served::LastGood => None,
+    }
+}
