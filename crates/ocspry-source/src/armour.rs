@@ -141,6 +141,9 @@ impl Armour {
             return Ok(());
         }
         let is_in_list = self.is_in_list();
+        if self.line == 1 && matches!(self.at, At::Start) && BYTE_ORDER_MARK.contains(&octet) {
+            return Ok(());
+        }
         match &mut self.at {
             At::Start if octet == b'-' => self.at = At::Dashes(vec![octet]),
             At::Dashes(line) if line.len() < DASHES_LINE_MAX => line.push(octet),
@@ -316,6 +319,7 @@ impl fmt::Display for Labels {
     }
 }
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";

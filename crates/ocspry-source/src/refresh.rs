@@ -18,7 +18,7 @@ use crate::beside::{IssuedFeed, IssuedSource, OverlayFeed};
 use crate::compose::{Beside, Composition, Unproven, compose, is_expired};
 use crate::feed::{Feed, Found, ListSource, Looking, Verdict};
 use crate::fetch::Fetcher;
-use crate::line::Offer;
+use crate::line::{Offer, Served};
 use crate::list::DeltaGap;
 use crate::load::{CrlSigners, SourceLimits};
 use crate::pace::{self, Pace};
@@ -352,10 +352,13 @@ impl Refresher {
     pub fn refresh(&mut self, now: Time) -> Vec<Report> {
         let mut reports = Vec::new();
         self.find_kept_scopes();
+        self.slot_problems.retain(|place, _| !is_about_marks(place));
         self.read_marks();
-        let found = self.look(now);
-        self.leave_scopes(&found);
-        self.take_lists(found, now, &mut reports);
+        if self.state.is_none() || self.kept_scopes_are_known {
+            let found = self.look(now);
+            self.leave_scopes(&found);
+            self.take_lists(found, now, &mut reports);
+        }
         self.take_over(now, &mut reports);
         for (_, feed) in &mut self.issued {
             reports.extend(feed.look(self.issuer.certificate(), now));
@@ -413,14 +416,15 @@ impl Refresher {
 
     /// Slots whose marks cannot be read are not touched until they can.
     fn read_marks(&mut self) {
-        for (key, slot) in &mut self.slots {
-            let name = slot_name(key);
+        for (key, slot) in self
+            .slots
+            .iter_mut()
+            .filter(|(_, slot)| !slot.is_readable())
+        {
             match slot.read_marks() {
-                Ok(None) => {
-                    self.slot_problems.remove(&name);
-                }
+                Ok(None) => {}
                 Ok(Some(error)) | Err(error) => {
-                    self.slot_problems.insert(name, error);
+                    self.slot_problems.insert(slot_name(key), error);
                 }
             }
         }
@@ -515,11 +519,13 @@ impl Refresher {
                         order(right).cmp(&order(left))
                     })
             });
-            self.start_slot(&key, &offers, now, reports);
+            let mut of_slot = Vec::new();
+            self.start_slot(&key, &offers, now, &mut of_slot);
             for (position, offer) in offers {
-                self.take_list(&key, position, offer, now, reports);
+                self.take_list(&key, position, offer, now, &mut of_slot);
             }
-            self.take_pending(&key, now, reports);
+            self.take_pending(&key, now, &mut of_slot);
+            reports.extend(without_what_was_replaced(of_slot));
         }
     }
 
@@ -865,13 +871,39 @@ impl Refresher {
     }
 }
 
+/// A last good copy that a better list took the place of at once was never answered from.
+fn without_what_was_replaced(mut reports: Vec<Report>) -> Vec<Report> {
+    let in_use = |report: &Report| match &report.event {
+        Event::ListInUse(in_use) => Some((in_use.list.is_delta(), in_use.served)),
+        _ => None,
+    };
+    let better: Vec<bool> = reports
+        .iter()
+        .filter_map(in_use)
+        .filter(|(_, served)| *served == Served::Source)
+        .map(|(is_delta, _)| is_delta)
+        .collect();
+    reports.retain(|report| {
+        in_use(report).is_none_or(|(is_delta, served)| {
+            served != Served::LastGood || !better.contains(&is_delta)
+        })
+    });
+    reports
+}
+
 /// A slot whose marks cannot be read, for people.
 fn slot_name(key: &str) -> String {
     match key {
-        "" => "marks of the lists used".to_owned(),
-        key => format!("marks of the lists used, scope {key}"),
+        "" => MARKS.to_owned(),
+        key => format!("{MARKS}, scope {key}"),
     }
 }
+
+fn is_about_marks(place: &str) -> bool {
+    place.starts_with(MARKS)
+}
+
+const MARKS: &str = "marks of the lists used";
 
 /// The last good copy of a slot, for people.
 fn copy_name(key: &str) -> String {

@@ -108,11 +108,15 @@ fn what_is_not_a_usable_list_is_refused_by_name() {
 
     let cases: Vec<(&str, Vec<u8>, &str)> = vec![
         ("empty", vec![], "is empty"),
-        ("one octet", vec![0x30], "cut off"),
+        (
+            "one octet",
+            vec![0x30],
+            "is not a CRL, neither as DER nor as PEM",
+        ),
         (
             "text",
             b"<html>404</html>".to_vec(),
-            "is not a CRL: at octet 0",
+            "is not a CRL, neither as DER nor as PEM",
         ),
         ("half of it", good[..good.len() / 2].to_vec(), "is cut off"),
         (
