@@ -22,6 +22,8 @@ use serde::{Deserialize, Serialize};
 use crate::SourceError;
 use crate::crl::{CrlNumber, hex, unhex};
 
+mod produced;
+
 /// The directory that `--state-dir` names.
 #[derive(Debug)]
 pub struct StateDirectory {
@@ -218,6 +220,8 @@ pub enum StateStep {
     Rename,
     /// fsync of the folder.
     SyncFolder,
+    /// Removing it.
+    Remove,
 }
 
 impl fmt::Display for StateStep {
@@ -230,6 +234,7 @@ impl fmt::Display for StateStep {
             StateStep::SyncFile => "fsync",
             StateStep::Rename => "renaming to this name",
             StateStep::SyncFolder => "fsync of the folder",
+            StateStep::Remove => "removing",
         })
     }
 }

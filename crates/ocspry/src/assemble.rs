@@ -10,6 +10,7 @@ use ocspry_core::{Issuer, IssuerSet, Responder, SigningPool};
 use ocspry_source::{RefreshReport, Refresher, SourceError, SourceLimits, StateDirectory, Swapped};
 use ocspry_wire::Time;
 
+use crate::clock_watch;
 use crate::config::{Config, ConfigError, IssuerConfig, Place, StateChoice};
 use crate::credential_files::{CredentialFiles, CredentialReport, PairError, PairWarning};
 use crate::issuer_report::Problems;
@@ -165,6 +166,9 @@ pub(crate) fn build(
         issuer.continue_from(&before.issuer);
     }
     let issuer = Arc::new(issuer);
+    if let Some(state) = state {
+        clock_watch::remember(state, &issuer);
+    }
     let mut refresher = Refresher::new(
         config.crl.clone(),
         Arc::clone(&issuer),

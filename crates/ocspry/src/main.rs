@@ -7,6 +7,7 @@
 mod aside;
 mod assemble;
 mod certificate_file;
+mod clock_watch;
 mod cmd;
 mod config;
 mod control;
@@ -29,6 +30,7 @@ use clap::{Parser, Subcommand};
 
 use cmd::config::ConfigCommand;
 use cmd::demo::DemoFlags;
+use cmd::state::StateCommand;
 use config::ServeFlags;
 
 /// Answers whether certificates are revoked (OCSP, RFC 6960), and signs the answers.
@@ -55,6 +57,9 @@ enum Command {
     /// Work with configuration files
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Work with what is remembered across restarts
+    #[command(subcommand)]
+    State(StateCommand),
 }
 
 /// Two ways to serve, and what belongs together.
@@ -78,6 +83,7 @@ fn main() -> ExitCode {
         Command::Serve(flags) => cmd::serve::run(*flags),
         Command::Demo(flags) => cmd::demo::run(&flags),
         Command::Config(command) => cmd::config::run(command),
+        Command::State(command) => cmd::state::run(command),
     };
     result.unwrap_or_else(|error| {
         // Nobody may be reading.

@@ -2,6 +2,7 @@
 //!
 //! error: an issuer cannot answer, or soon will not; warn: it answers, degraded; info: its state changed.
 
+use ocspry_core::Stale;
 use ocspry_source::{Served, SourceError, Swapped};
 use ocspry_wire::Time;
 use ocspry_wire::x509::certificate::display_name;
@@ -90,12 +91,24 @@ pub(crate) fn list_not_kept(issuer: &str, error: &SourceError) {
 
 /// The list in use is over.
 pub(crate) fn list_expired(running: &RunningIssuer, next_update: Time, now: Time) {
+    let then = running.issuer.stale(now).map_or_else(
+        || "answers are tryLater until a newer one comes".to_owned(),
+        goes_on,
+    );
     error!(
         issuer = running.config.name.as_str(),
         path = %running.config.crl.display(),
-        "the CRL expired on {}; answers are tryLater until a newer one comes",
+        "the CRL expired on {}; {then}",
         utc_and_distance(next_update, now),
     );
+}
+
+/// What `stale-until` means for answers.
+pub(crate) fn goes_on(stale: Stale) -> String {
+    format!(
+        "answers go on from it until {} by stale-until",
+        utc(stale.until)
+    )
 }
 
 /// The file's list begins later.

@@ -11,7 +11,7 @@ use ocspry_wire::Time;
 use tracing::{error, info, warn};
 
 use crate::assemble::RunningIssuer;
-use crate::time_text::utc_and_distance;
+use crate::time_text::{utc, utc_and_distance};
 
 /// How far something is through its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,13 +33,29 @@ enum Stage {
 pub(crate) struct Stages {
     list: Stage,
     signer: Stage,
+    /// Answers come from an expired list: since which word, to be said again every hour.
+    stale: Option<StaleWord>,
+    /// The clock is far behind answers that were made then.
+    behind: Option<Time>,
 }
+
+/// That answers come from an expired list, as last said.
+#[derive(Clone, Copy, Debug)]
+struct StaleWord {
+    until: Time,
+    said: Time,
+}
+
+/// How often it is said again that answers come from an expired list.
+const STALE_WORD_SECONDS: i64 = 3_600;
 
 impl Stages {
     /// Nothing was said yet.
     pub(crate) const UNTOLD: Stages = Stages {
         list: Stage::Fresh,
         signer: Stage::Fresh,
+        stale: None,
+        behind: None,
     };
 }
 
@@ -50,9 +66,14 @@ pub(crate) fn tell(running: &mut RunningIssuer, now: Time) {
     let stages = Stages {
         list: of(list_span(running)),
         signer: of(signer_span(running)),
+        stale: tell_stale(running, now),
+        behind: tell_behind(running, now),
     };
     let issuer = running.config.name.as_str();
-    tell_one(issuer, Dated::List, stages.list, running.told.list, now);
+    // What it would say of the answers is not so while they are stale, and that has been said.
+    if !(stages.stale.is_some() && matches!(stages.list, Stage::Closing { end: _ })) {
+        tell_one(issuer, Dated::List, stages.list, running.told.list, now);
+    }
     tell_one(
         issuer,
         Dated::Signer,
@@ -65,11 +86,83 @@ pub(crate) fn tell(running: &mut RunningIssuer, now: Time) {
 
 /// When the next stage begins.
 pub(crate) fn next(running: &RunningIssuer, now: Time) -> Option<Time> {
+    let clock = running
+        .issuer
+        .time_passed()
+        .plus_seconds(-CLOCK_BEHIND_SECONDS_MAX);
+    let stale = running
+        .told
+        .stale
+        .map(|word| word.until.min(word.said.plus_seconds(STALE_WORD_SECONDS)));
     [list_span(running), signer_span(running)]
         .into_iter()
         .flatten()
         .filter_map(|span| span.next_stage(now))
+        .chain(stale.into_iter().chain([clock]).filter(|time| *time > now))
         .min()
+}
+
+/// Break-glass is said when it begins, every hour while it is in use, and when it ends.
+fn tell_stale(running: &RunningIssuer, now: Time) -> Option<StaleWord> {
+    let issuer = running.config.name.as_str();
+    let told = running.told.stale;
+    let Some(stale) = running.issuer.stale(now) else {
+        match told {
+            Some(word) if now >= word.until => error!(
+                issuer,
+                audit = "stale-until",
+                "stale-until ({}) has passed and no newer CRL is there; answers are tryLater until one comes",
+                utc(word.until)
+            ),
+            Some(_) => info!(
+                issuer,
+                audit = "stale-until",
+                "answers no longer come from an expired CRL"
+            ),
+            None => {}
+        }
+        return None;
+    };
+    let is_fresh = |word: &StaleWord| {
+        word.until == stale.until
+            && (word.said..word.said.plus_seconds(STALE_WORD_SECONDS)).contains(&now)
+    };
+    if let Some(word) = told.filter(is_fresh) {
+        return Some(word);
+    }
+    error!(
+        issuer,
+        audit = "stale-until",
+        since = %stale.since,
+        until = %stale.until,
+        "answers come from an expired CRL, which ended on {}, by stale-until until {}: what was revoked since is not in them; get a newer CRL",
+        utc(stale.since),
+        utc_and_distance(stale.until, now),
+    );
+    Some(StaleWord {
+        until: stale.until,
+        said: now,
+    })
+}
+
+/// A clock far behind the last answers is said once, and when it is over.
+fn tell_behind(running: &RunningIssuer, now: Time) -> Option<Time> {
+    let issuer = running.config.name.as_str();
+    let produced_at = running.issuer.time_passed();
+    let is_behind = now < produced_at.plus_seconds(-CLOCK_BEHIND_SECONDS_MAX);
+    match (is_behind, running.told.behind) {
+        (true, None) => error!(
+            issuer,
+            "the clock is behind: answers were made as late as {}; answers are tryLater: set the clock, or, if it was wrong then, run `ocspry state reset {issuer}`",
+            utc_and_distance(produced_at, now),
+        ),
+        (false, Some(_)) => info!(
+            issuer,
+            "the clock is no longer behind the answers that were made"
+        ),
+        (true, Some(_)) | (false, None) => {}
+    }
+    is_behind.then_some(produced_at)
 }
 
 /// What has a first and a last second.

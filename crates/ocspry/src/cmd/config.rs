@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 
 use crate::assemble::{self, FirstLook, ListLook, PairLook, RunningIssuer};
 use crate::config::{ConfigOrigin, ConfigText, Environment, Place, Problems, ServeFlags};
-use crate::summary;
 use crate::time_text::utc_and_distance;
+use crate::{report, summary};
 
 /// Verbs on configuration files.
 #[derive(Debug, Subcommand)]
@@ -102,7 +102,7 @@ impl Verdict {
             issuers: Vec::new(),
             now,
         };
-        let (config, text) = match origin.load_with_text(&Environment::of_process()) {
+        let (config, text) = match origin.load_with_text(&Environment::of_process(), now) {
             Ok(loaded) => loaded,
             Err(Problems { text, problems }) => {
                 verdict.text = text;
@@ -149,10 +149,15 @@ impl Verdict {
             ListLook::InUse(swapped) => {
                 if swapped.is_expired {
                     let end = utc_and_distance(swapped.facts.window.next_update, self.now);
-                    complain(
-                        config.crl_place.clone(),
-                        format!("CRL {} expired on {end}", config.crl.display()),
-                    );
+                    let expired = format!("CRL {} expired on {end}", config.crl.display());
+                    match running.issuer.stale(self.now) {
+                        Some(stale) => self.warnings.push(format!(
+                            "issuer {}: {expired}; {}",
+                            config.name,
+                            report::goes_on(stale)
+                        )),
+                        None => complain(config.crl_place.clone(), expired),
+                    }
                 }
                 let warnings = swapped.facts.warnings.iter();
                 self.warnings
