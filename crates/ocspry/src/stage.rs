@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use ocspry_core::{CLOCK_BEHIND_SECONDS_MAX, ValidityWindow};
+use ocspry_core::{CLOCK_BEHIND_SECONDS_MAX, Stale, ValidityWindow};
 use ocspry_wire::Time;
 use tracing::{error, info, warn};
 
@@ -40,7 +40,7 @@ pub(crate) struct Stages {
 }
 
 /// That answers come from an expired list, as last said.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct StaleWord {
     until: Time,
     said: Time,
@@ -102,47 +102,76 @@ pub(crate) fn next(running: &RunningIssuer, now: Time) -> Option<Time> {
         .min()
 }
 
-/// Break-glass is said when it begins, every hour while it is in use, and when it ends.
+/// What is to be said of answers from an expired list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StaleNews {
+    /// Nothing that was not said within the hour.
+    None,
+    /// They are in use.
+    InUse(Stale),
+    /// A newer list is there, or the operator no longer wants them.
+    Ended,
+    /// Their time is over, and no newer list is there.
+    Over { until: Time },
+}
+
+impl StaleWord {
+    /// Break-glass is said when it begins, every hour while it is in use, and when it ends; a clock that was set back does
+    /// not make the hour longer.
+    fn next(
+        told: Option<StaleWord>,
+        stale: Option<Stale>,
+        now: Time,
+    ) -> (Option<StaleWord>, StaleNews) {
+        let is_fresh = |word: &StaleWord, stale: Stale| {
+            word.until == stale.until
+                && (word.said..word.said.plus_seconds(STALE_WORD_SECONDS)).contains(&now)
+        };
+        match (told, stale) {
+            (None, None) => (None, StaleNews::None),
+            (Some(word), None) if now >= word.until => {
+                (None, StaleNews::Over { until: word.until })
+            }
+            (Some(_), None) => (None, StaleNews::Ended),
+            (Some(word), Some(stale)) if is_fresh(&word, stale) => (Some(word), StaleNews::None),
+            (Some(_) | None, Some(stale)) => {
+                let until = stale.until;
+                (
+                    Some(StaleWord { until, said: now }),
+                    StaleNews::InUse(stale),
+                )
+            }
+        }
+    }
+}
+
 fn tell_stale(running: &RunningIssuer, now: Time) -> Option<StaleWord> {
     let issuer = running.config.name.as_str();
-    let told = running.told.stale;
-    let Some(stale) = running.issuer.stale(now) else {
-        match told {
-            Some(word) if now >= word.until => error!(
-                issuer,
-                audit = "stale-until",
-                "stale-until ({}) has passed and no newer CRL is there; answers are tryLater until one comes",
-                utc(word.until)
-            ),
-            Some(_) => info!(
-                issuer,
-                audit = "stale-until",
-                "answers no longer come from an expired CRL"
-            ),
-            None => {}
-        }
-        return None;
-    };
-    let is_fresh = |word: &StaleWord| {
-        word.until == stale.until
-            && (word.said..word.said.plus_seconds(STALE_WORD_SECONDS)).contains(&now)
-    };
-    if let Some(word) = told.filter(is_fresh) {
-        return Some(word);
+    let (word, news) = StaleWord::next(running.told.stale, running.issuer.stale(now), now);
+    match news {
+        StaleNews::None => {}
+        StaleNews::InUse(stale) => error!(
+            issuer,
+            audit = "stale-until",
+            since = %stale.since,
+            until = %stale.until,
+            "answers come from an expired CRL, which ended on {}, by stale-until until {}: what was revoked since is not in them; get a newer CRL",
+            utc(stale.since),
+            utc_and_distance(stale.until, now),
+        ),
+        StaleNews::Ended => info!(
+            issuer,
+            audit = "stale-until",
+            "answers no longer come from an expired CRL"
+        ),
+        StaleNews::Over { until } => error!(
+            issuer,
+            audit = "stale-until",
+            "stale-until ({}) has passed and no newer CRL is there; answers are tryLater until one comes",
+            utc(until)
+        ),
     }
-    error!(
-        issuer,
-        audit = "stale-until",
-        since = %stale.since,
-        until = %stale.until,
-        "answers come from an expired CRL, which ended on {}, by stale-until until {}: what was revoked since is not in them; get a newer CRL",
-        utc(stale.since),
-        utc_and_distance(stale.until, now),
-    );
-    Some(StaleWord {
-        until: stale.until,
-        said: now,
-    })
+    word
 }
 
 /// A clock far behind the last answers is said once, and when it is over.
@@ -342,6 +371,33 @@ mod tests {
         assert_eq!(span(86_400, None).answers_until, START.plus_seconds(86_340));
         let short = span(86_400, Some(Duration::from_secs(600)));
         assert_eq!(short.answers_until, START.plus_seconds(86_394));
+    }
+
+    #[test]
+    fn answers_from_an_expired_list_are_an_error_when_they_begin_and_every_hour_until_they_end() {
+        let at = |seconds| START.plus_seconds(seconds);
+        let until = at(10_000);
+        let stale = Stale {
+            since: START,
+            until,
+        };
+        let in_use = StaleNews::InUse(stale);
+        let mut word = None;
+        let mut next = |stale, seconds| {
+            let news;
+            (word, news) = StaleWord::next(word, stale, at(seconds));
+            news
+        };
+        assert_eq!(next(None, -1), StaleNews::None);
+        assert_eq!(next(Some(stale), 0), in_use);
+        assert_eq!(next(Some(stale), 3_599), StaleNews::None);
+        assert_eq!(next(Some(stale), 3_600), in_use);
+        assert_eq!(next(Some(stale), 7_199), StaleNews::None);
+        assert_eq!(next(Some(stale), 60), in_use, "the clock was set back");
+        assert_eq!(next(None, 61), StaleNews::Ended);
+        assert_eq!(next(Some(stale), 62), in_use);
+        assert_eq!(next(None, 10_000), StaleNews::Over { until });
+        assert_eq!(next(None, 10_001), StaleNews::None);
     }
 
     #[test]

@@ -118,7 +118,7 @@ fn a_reset_by_the_configuration_may_forget_the_list_too_and_has_nothing_to_do_tw
     let done = reset("site").run();
     assert_eq!(done.code, Some(0), "{done:?}");
     assert!(done.stderr.contains("removes last-good.crl"), "{done:?}");
-    assert_eq!(names_in(&folder), [""; 0]);
+    assert!(names_in(&folder).is_empty());
     let again = reset("site").run();
     assert_eq!(again.code, Some(0), "{again:?}");
     assert!(again.stderr.contains("nothing holds it back"), "{again:?}");
