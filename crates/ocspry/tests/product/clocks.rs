@@ -1,7 +1,9 @@
 //! Clocks that are wrong, and a CA that is late: what the responder says then, and what its operator can do.
 
 use crate::site::{CONFIGURATION, GOOD, NOTICE_WAIT_MAX, Site};
-use ocspry_testkit::{CrlSpec, HttpClient, Reply, now};
+use ocspry_testkit::{
+    CrlSpec, HttpClient, Reply, RequestSpec, nonce_extension, now, wait_for_some,
+};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CertStatus, CrlReason, ErrorStatus};
 use serde_json::Value;
@@ -94,6 +96,33 @@ fn a_clock_behind_the_answers_of_the_last_run_stops_them_until_the_operator_rese
     let process = site.serve().start();
     assert_eq!(site.status(&process, GOOD), CertStatus::Good);
     assert_eq!(process.log_count("the clock is behind"), 0);
+}
+
+#[test]
+fn the_time_of_the_last_answers_is_kept_while_it_runs_and_again_when_it_stops() {
+    let site = Site::new();
+    let process = site.serve().start();
+    site.status(&process, GOOD);
+    // Any look keeps it.
+    site.write_crl(&CrlSpec::new(11));
+    let issuers = site.file("state/issuers");
+    let kept = || {
+        let folder = std::fs::read_dir(&issuers).ok()?.next()?.ok()?.path();
+        let file = std::fs::read(folder.join("produced.json")).ok()?;
+        let value: Value = serde_json::from_slice(&file).unwrap();
+        let text = value["produced-at"].as_str()?.to_owned();
+        Time::from_generalized(text.as_bytes())
+    };
+    let first = wait_for_some(NOTICE_WAIT_MAX, kept).unwrap();
+    // The next minute has not come when it stops.
+    let request = RequestSpec::one(site.cert_id(GOOD)).with_extension(nonce_extension(&[7; 16]));
+    let last = wait_for_some(NOTICE_WAIT_MAX, || {
+        let reply = site.ask(&mut process.connect(), &request.der());
+        Some(reply.signed().produced_at).filter(|produced_at| *produced_at > first)
+    });
+    assert_eq!(kept(), Some(first));
+    process.stop();
+    assert_eq!(kept(), last);
 }
 
 #[test]
