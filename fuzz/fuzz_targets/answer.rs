@@ -884,6 +884,7 @@ impl PolicyChoice {
         Policy {
             validity: seconds(self.validity.into()),
             window_max: seconds(self.window_max),
+            stale_until: None,
             nonce: match self.nonce % 3 {
                 0 => NoncePolicy::Echo,
                 1 => NoncePolicy::Ignore,

@@ -195,10 +195,12 @@ impl CachedAnswer {
 
     /// What may be done with it at `now`.  `issuer` is the one that its basis names.
     pub(crate) fn standing(&self, issuer: &Issuer, now: Time) -> Standing {
-        // A clock far behind producedAt was set back: whether anything may be said then is not for a cache to decide.
+        // A clock far behind producedAt, of this answer or of later ones, was set back: whether anything may be said then
+        // is not for a cache to decide.
         let earliest = self
             .response
             .produced_at
+            .max(issuer.time_passed())
             .plus_seconds(-CLOCK_BEHIND_SECONDS_MAX);
         if now < earliest
             || now >= self.response.send_before

@@ -5,7 +5,7 @@
 //! meet: the status table and the credential in use, each swapped whole.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use ocspry_wire::Time;
@@ -41,10 +41,26 @@ pub struct Issuer {
     policy: Policy,
     table: ArcSwapOption<StatusTable>,
     generation: AtomicU64,
+    /// Seconds since 1970 of the latest time known to have passed, beside what lists and certificates say.
+    time_passed: AtomicI64,
+    /// Seconds since 1970 of the last producedAt; at most one store a second.
+    produced_last: AtomicI64,
     /// In the operator's order.
     credentials: ArcSwap<Vec<Arc<ResponderCredential>>>,
     produced: Arc<ProducedTimes>,
 }
+
+/// Answers come from a list that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// When the list ended, or is about to end.
+    pub since: Time,
+    /// When answers end.
+    pub until: Time,
+}
+
+/// No time was noted.
+const NEVER: Time = Time::MIN;
 
 /// What a CertID calls this issuer under one hash algorithm.
 struct IssuerHashes {
@@ -111,6 +127,8 @@ impl Issuer {
             policy,
             table: ArcSwapOption::empty(),
             generation: AtomicU64::new(0),
+            time_passed: AtomicI64::new(NEVER.unix_seconds()),
+            produced_last: AtomicI64::new(NEVER.unix_seconds()),
             credentials: ArcSwap::default(),
             produced: ProducedTimes::new(),
             certificate,
@@ -141,6 +159,7 @@ impl Issuer {
     /// Takes the place of an issuer of the same CA, and knows when that one answered.
     pub fn continue_from(&mut self, before: &Issuer) {
         self.produced = Arc::clone(&before.produced);
+        self.note_time_passed(before.time_passed());
     }
 
     /// The configured name.
@@ -199,6 +218,59 @@ impl Issuer {
     /// Grows by one with each table; to be read before the table it is to speak for.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
+    }
+
+    /// Cached answers are looked up again before they are handed out, as with a new table: time did something odd.
+    pub fn check_cached_again(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// This time has passed: answers were made then.  A clock that is more than [`CLOCK_BEHIND_SECONDS_MAX`] behind it
+    /// stops answers (DESIGN rule 14).  An earlier time than the one known changes nothing.
+    ///
+    /// [`CLOCK_BEHIND_SECONDS_MAX`]: crate::CLOCK_BEHIND_SECONDS_MAX
+    pub fn note_time_passed(&self, time: Time) {
+        self.time_passed
+            .fetch_max(time.unix_seconds(), Ordering::Relaxed);
+    }
+
+    /// What was noted was wrong: the clock was ahead then, and the operator says so.
+    pub fn forget_time_passed(&self) {
+        let never = NEVER.unix_seconds();
+        self.time_passed.store(never, Ordering::Relaxed);
+        self.produced_last.store(never, Ordering::Relaxed);
+    }
+
+    /// The latest time that was noted; [`Time::MIN`] if none was.
+    pub fn time_passed(&self) -> Time {
+        Time::from_unix(self.time_passed.load(Ordering::Relaxed))
+    }
+
+    /// An answer is about to be signed with this producedAt.
+    pub(crate) fn note_produced(&self, produced_at: Time) {
+        let seconds = produced_at.unix_seconds();
+        // Not the greatest: what a clock said that was ahead for a while must not hide what comes after.
+        if self.produced_last.load(Ordering::Relaxed) != seconds {
+            self.produced_last.store(seconds, Ordering::Relaxed);
+        }
+    }
+
+    /// producedAt of the answer that was made last, give or take what several workers do at once.
+    pub fn produced_last(&self) -> Option<Time> {
+        let last = Time::from_unix(self.produced_last.load(Ordering::Relaxed));
+        (last > NEVER).then_some(last)
+    }
+
+    /// Since when and until when the list in use is over and answers go on all the same ([`Policy::stale_until`]); None
+    /// while that is not so.
+    pub fn stale(&self, now: Time) -> Option<Stale> {
+        let table = self.table_guard();
+        let window = table.as_ref()?.window();
+        let until = self.policy.stale_until(window, now)?;
+        Some(Stale {
+            since: self.policy.source_end(window),
+            until,
+        })
     }
 
     /// The credential in use: of several, the first.

@@ -21,7 +21,7 @@ pub use certificate::OwnedCertificate;
 pub use clock::{Clock, SystemClock};
 pub use counts::{AnswerCounts, Count};
 pub use credential::{CredentialError, CredentialKind, CredentialWarning, ResponderCredential};
-pub use issuer::{Issuer, IssuerError, IssuerId, IssuerSet};
+pub use issuer::{Issuer, IssuerError, IssuerId, IssuerSet, Stale};
 pub use outcome::{Outcome, OutcomeKind, Refusal, SignedStatus};
 pub use policy::{
     AbsentPolicy, ArchiveCutoff, CERT_IDS_LIMIT, CertIdHashes, CertificatesPolicy,

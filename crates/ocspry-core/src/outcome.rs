@@ -81,6 +81,12 @@ pub enum Refusal {
         /// When it begins.
         at: Time,
     },
+    /// Answers of this issuer were made later than now: the clock was set back.
+    #[error("answers were made as late as {at}: the clock is behind that")]
+    ProducedLater {
+        /// The latest producedAt that is known.
+        at: Time,
+    },
     /// Nothing can be promised any more: an answer made now would be over, or within the margin.
     #[error("{limit} ends on {at}: an answer made now would be over, or nearly so")]
     WindowOver {
@@ -155,13 +161,13 @@ outcome_kinds! {
     AbsenceUnproven => "absence-unproven",
     /// [`Refusal::SignerMissing`].
     SignerMissing => "signer-missing",
-    /// [`Refusal::WindowNotBegun`].
+    /// [`Refusal::WindowNotBegun`] or [`Refusal::ProducedLater`].
     ClockBehind => "clock-behind",
     /// [`Refusal::WindowOver`], by [`Limit::Validity`].
     ValidityOver => "validity-over",
     /// [`Refusal::WindowOver`], by [`Limit::Window`] or [`Limit::Provisional`].
     WindowOver => "window-over",
-    /// [`Refusal::WindowOver`], by [`Limit::Source`].
+    /// [`Refusal::WindowOver`], by [`Limit::Source`] or [`Limit::StaleUntil`].
     SourceExpired => "source-expired",
     /// [`Refusal::WindowOver`], by [`Limit::Signer`].
     SignerExpired => "signer-expired",
@@ -214,6 +220,7 @@ impl Refusal {
             | Refusal::AbsenceUnproven
             | Refusal::SignerMissing
             | Refusal::WindowNotBegun { .. }
+            | Refusal::ProducedLater { .. }
             | Refusal::WindowOver { .. }
             | Refusal::SigningQueueFull
             | Refusal::Overtaken
@@ -233,11 +240,13 @@ impl Refusal {
             Refusal::SourceMissing => OutcomeKind::SourceMissing,
             Refusal::AbsenceUnproven => OutcomeKind::AbsenceUnproven,
             Refusal::SignerMissing => OutcomeKind::SignerMissing,
-            Refusal::WindowNotBegun { .. } => OutcomeKind::ClockBehind,
+            Refusal::WindowNotBegun { .. } | Refusal::ProducedLater { .. } => {
+                OutcomeKind::ClockBehind
+            }
             Refusal::WindowOver { limit, .. } => match limit {
                 Limit::Validity => OutcomeKind::ValidityOver,
                 Limit::Window | Limit::Provisional => OutcomeKind::WindowOver,
-                Limit::Source => OutcomeKind::SourceExpired,
+                Limit::Source | Limit::StaleUntil => OutcomeKind::SourceExpired,
                 Limit::Signer => OutcomeKind::SignerExpired,
                 Limit::Issuer => OutcomeKind::IssuerExpiring,
             },

@@ -16,6 +16,8 @@ pub struct Policy {
     pub validity: Option<Duration>,
     /// Upper bound on nextUpdate, counted from thisUpdate with both ends included, as root programs count (BR 4.9.9).
     pub window_max: Option<Duration>,
+    /// Break-glass: until then answers go on from a list that is over, an hour at a time (DESIGN §7, staleness ladder).
+    pub stale_until: Option<Time>,
     /// What to do with a nonce (RFC 9654).
     pub nonce: NoncePolicy,
     /// What to say while nothing can be signed.
@@ -45,6 +47,7 @@ impl Policy {
     pub const DEFAULT: Policy = Policy {
         validity: None,
         window_max: None,
+        stale_until: None,
         nonce: NoncePolicy::Echo,
         unable: UnablePolicy::TryLater,
         unknown_issuer: UnknownIssuerPolicy::Unauthorized,
@@ -63,6 +66,32 @@ impl Policy {
     pub fn source_end(&self, source: ValidityWindow) -> Time {
         self.window_end(source)
             .map_or(source.next_update, |end| end.min(source.next_update))
+    }
+
+    /// From then on nothing is promised from a list with this window any more: its end, as [`Policy::source_end`] has it,
+    /// less the margin of DESIGN rule 2.
+    pub fn source_closes(&self, source: ValidityWindow) -> Time {
+        let end = self.source_end(source);
+        let answer = ValidityWindow {
+            this_update: source.this_update,
+            next_update: end,
+        };
+        let margin = answer
+            .margin_seconds()
+            .min(self.validity_seconds().unwrap_or(i64::MAX) / 100);
+        end.plus_seconds(-margin)
+    }
+
+    /// Until when answers go on at `now` from a list that is over; None: it is not over, or the operator does not want that.
+    pub(crate) fn stale_until(&self, source: ValidityWindow, now: Time) -> Option<Time> {
+        self.stale_until
+            .filter(|until| now < *until && now >= self.source_closes(source))
+    }
+
+    /// [`Policy::validity`] in seconds.
+    pub(crate) fn validity_seconds(&self) -> Option<i64> {
+        self.validity
+            .map(|validity| i64::try_from(validity.as_secs()).unwrap_or(i64::MAX))
     }
 
     /// The end that [`Policy::window_max`] sets, if it sets one.
@@ -362,6 +391,8 @@ pub(crate) fn is_provisional(status: CertStatus) -> bool {
     }
 }
 
+/// The life of an answer from a list that is over.
+pub(crate) const STALE_SECONDS_MAX: i64 = 3_600;
 /// The longest life of what may change back.
 pub(crate) const PROVISIONAL_SECONDS_MAX: i64 = 300;
 /// How long a cache may keep what may change back.

@@ -286,6 +286,7 @@ impl Responder {
             generation,
             credential: credential.id(),
         };
+        issuer.note_produced(lifetime.produced_at);
         // Only what is kept is named by its time; `answer` looks at the origin again behind the signature.
         let produced_at_is_unique = is_kept && issuer.produced().note(origin, lifetime.produced_at);
         Ok(Prepared::Unsigned(Unsigned {

@@ -13,7 +13,7 @@ use ocspry_wire::ocsp::{CertStatus, CrlReason, Nonce, RevokedInfo};
 use ocspry_wire::x509::SignatureAlgorithm;
 
 use crate::outcome::Refusal;
-use crate::policy::{RevokedDefinition, Verdict};
+use crate::policy::{RevokedDefinition, STALE_SECONDS_MAX, Verdict};
 use crate::{Issuer, ResponderCredential, ValidityWindow};
 
 /// What ends an answer's life.
@@ -27,6 +27,8 @@ pub enum Limit {
     Provisional,
     /// The source's nextUpdate.
     Source,
+    /// The source is over, and the operator wants answers for a while all the same: an hour each, until a given time.
+    StaleUntil,
     /// The signer certificate's notAfter.
     Signer,
     /// The issuer certificate's notAfter.
@@ -40,6 +42,7 @@ impl fmt::Display for Limit {
             Limit::Window => "the policy's window-max",
             Limit::Provisional => "what may change back",
             Limit::Source => "the list",
+            Limit::StaleUntil => "the policy's stale-until",
             Limit::Signer => "the signer's certificate",
             Limit::Issuer => "the issuer's certificate",
         })
@@ -57,7 +60,7 @@ pub(crate) struct Lifetime {
     pub(crate) limit: Limit,
     /// From then on it is not sent any more: nextUpdate less the margin.
     pub(crate) send_before: Time,
-    /// From then on the next client gets a newer one: the half of its own validity, or its end where something else
+    /// From then on the next client gets a newer one: the half of its own life, or its end where something else
     /// sets that (a newer answer would not live longer).
     pub(crate) renew_at: Time,
 }
@@ -65,8 +68,12 @@ pub(crate) struct Lifetime {
 /// How long an answer made at `now` holds: the one lifetime rule (DESIGN rule 2).
 ///
 /// nextUpdate = min(producedAt + validity, thisUpdate + window_max - 1 s, source nextUpdate, signer notAfter, issuer
-/// notAfter).  Source, signer and issuer have begun once, or they would not be in use: a clock that is behind them was set back.  Up to [`CLOCK_BEHIND_SECONDS_MAX`] the
+/// notAfter).  Source, signer and issuer have begun once, or they would not be in use: a clock that is behind them, or
+/// behind answers that were made, was set back.  Up to [`CLOCK_BEHIND_SECONDS_MAX`] the
 /// answer is made at the latest time known to have passed; beyond that nothing is signed (DESIGN rule 14).
+///
+/// Once the source is over, [`Policy::stale_until`](crate::Policy::stale_until) and one hour may stand in for what it and
+/// window_max allow.
 ///
 /// # Errors
 /// Nothing may be promised: the clock is too far behind, or the end is nearer than the margin.
@@ -87,21 +94,44 @@ pub(crate) fn lifetime(
         }
         produced_at = produced_at.max(begin);
     }
-    let validity = issuer.policy().validity.map_or(i64::MAX, |validity| {
-        i64::try_from(validity.as_secs()).unwrap_or(i64::MAX)
-    });
-    let mut end = (source.next_update, Limit::Source);
+    let time_passed = issuer.time_passed();
+    if now < time_passed.plus_seconds(-CLOCK_BEHIND_SECONDS_MAX) {
+        return Err(Refusal::ProducedLater { at: time_passed });
+    }
+    produced_at = produced_at.max(time_passed);
+
+    let policy = issuer.policy();
+    let validity = (
+        policy.validity_seconds().unwrap_or(i64::MAX),
+        Limit::Validity,
+    );
+    let (source_end, window_end, (life, life_limit)) = match policy.stale_until(source, produced_at)
+    {
+        None => {
+            let window_end = policy.window_end(source).unwrap_or(Time::MAX);
+            ((source.next_update, Limit::Source), window_end, validity)
+        }
+        Some(until) => {
+            let hour = (STALE_SECONDS_MAX, Limit::StaleUntil);
+            let life = if validity.0 < hour.0 { validity } else { hour };
+            ((until, Limit::StaleUntil), Time::MAX, life)
+        }
+    };
+    let mut end = source_end;
+    let own_end = produced_at.plus_seconds(life);
+    let mut ends_itself = false;
+    if own_end < end.0 {
+        end = (own_end, life_limit);
+        ends_itself = true;
+    }
     for other in [
-        (produced_at.plus_seconds(validity), Limit::Validity),
-        (
-            issuer.policy().window_end(source).unwrap_or(Time::MAX),
-            Limit::Window,
-        ),
+        (window_end, Limit::Window),
         (signer.not_after(), Limit::Signer),
         (issuer.not_after(), Limit::Issuer),
     ] {
         if other.0 < end.0 {
             end = other;
+            ends_itself = false;
         }
     }
     let (next_update, limit) = end;
@@ -110,7 +140,7 @@ pub(crate) fn lifetime(
         next_update,
     };
     // An answer that ends with its own validity is as fresh as it will ever be: its margin is a share of that.
-    let margin = window.margin_seconds().min(validity / 100);
+    let margin = window.margin_seconds().min(life / 100);
     let send_before = next_update.plus_seconds(-margin);
     if produced_at >= send_before {
         return Err(Refusal::WindowOver {
@@ -118,11 +148,10 @@ pub(crate) fn lifetime(
             at: next_update,
         });
     }
-    let renew_at = match limit {
-        Limit::Validity => produced_at.plus_seconds(validity / 2).min(send_before),
-        Limit::Window | Limit::Provisional | Limit::Source | Limit::Signer | Limit::Issuer => {
-            send_before
-        }
+    let renew_at = if ends_itself {
+        produced_at.plus_seconds(life / 2).min(send_before)
+    } else {
+        send_before
     };
     Ok(Lifetime {
         produced_at,

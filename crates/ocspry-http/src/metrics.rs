@@ -264,6 +264,11 @@ fn issuers(page: &mut Page<'_>, state: &AdminState) -> fmt::Result {
         },
     )?;
     each(
+        "ocspry_source_stale",
+        "1 while answers come from a list that is over, because of stale-until, else 0",
+        &|report| Some(i64::from(report.issuer.stale(now).is_some())),
+    )?;
+    each(
         "ocspry_source_this_update_timestamp_seconds",
         "The thisUpdate of the list in use, in seconds since 1970",
         &|report| {

@@ -205,18 +205,11 @@ impl Line {
         self.failed_keep = None;
     }
 
-    /// Forgets which lists were used, here and in the state directory; what is in use stays until another list comes.
-    ///
-    /// # Errors
-    /// A file could not be removed.
-    pub(crate) fn forget_used(&mut self) -> Result<(), SourceError> {
-        if let Some(series) = &self.series {
-            series.forget()?;
-        }
+    /// Forgets which lists were used; what is in use stays until another list comes.
+    pub(crate) fn forget_used(&mut self) {
         self.high_water = None;
         self.kept_marks = None;
-        self.is_unkept = false;
-        Ok(())
+        self.is_unkept = self.series.is_some() && self.in_use.is_some();
     }
 
     /// The list in use is of no use any more; what was used is remembered.
@@ -515,7 +508,8 @@ impl Line {
                     at: now,
                     wait_seconds,
                 });
-                Some(Err(error))
+                // Its place holds another list by now, which is judged on its own: there is nothing to keep any more.
+                (!matches!(error, SourceError::Replaced { .. })).then_some(Err(error))
             }
         }
     }

@@ -328,17 +328,13 @@ impl Refresher {
         self.refresh(now)
     }
 
-    /// Forgets which lists were used, in memory and in the state directory, so that older ones are taken again.  What is
-    /// in use stays until one of them is.
-    ///
-    /// # Errors
-    /// Something could not be removed.
-    pub fn forget_used(&mut self) -> Result<(), SourceError> {
+    /// Forgets which lists were used, so that older ones are taken again; whoever calls it has emptied the issuer's folder
+    /// in the state directory.  What is in use stays until another list comes.
+    pub fn forget_used(&mut self) {
         for line in self.slots.values_mut().flat_map(Slot::lines) {
-            line.forget_used()?;
+            line.forget_used();
         }
         self.forget_seen();
-        Ok(())
     }
 
     fn forget_seen(&mut self) {

@@ -23,6 +23,8 @@ use crate::SourceError;
 use crate::copy::{self, Original};
 use crate::list::{CrlNumber, hex, unhex};
 
+mod produced;
+
 /// The directory that `--state-dir` names.
 #[derive(Debug)]
 pub struct StateDirectory {
@@ -251,17 +253,6 @@ impl KeptSeries {
         write_whole(&self.folder, &locked, name, |file, path| {
             step(StateStep::Write, path, || write(file))
         })
-    }
-
-    /// Removes list and marks.
-    ///
-    /// # Errors
-    /// `StateWrite` when one of them is there and cannot be removed.
-    pub(crate) fn forget(&self) -> Result<(), SourceError> {
-        for name in [self.marks_name(), self.list_name()] {
-            remove(&self.folder.join(name))?;
-        }
-        Ok(())
     }
 
     /// Keeps the marks alone, in the same way.

@@ -13,6 +13,7 @@ use ocspry_source::{
 };
 use ocspry_wire::Time;
 
+use crate::clock_watch;
 use crate::config::{Config, ConfigError, IssuerConfig, Place, SourceConfig, StateChoice};
 use crate::control::Bell;
 use crate::credential_files::{CredentialFiles, CredentialReport, PairError, PairWarning};
@@ -160,6 +161,9 @@ pub(crate) fn build(
         issuer.continue_from(&before.issuer);
     }
     let issuer = Arc::new(issuer);
+    if let Some(state) = state {
+        clock_watch::remember(state, &issuer);
+    }
     let mut refresher = Refresher::new(
         Arc::clone(&issuer),
         config.status_sources(),

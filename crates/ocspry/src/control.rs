@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use ocspry_core::{Clock, Issuer, Responder, SigningPool};
@@ -23,6 +23,7 @@ use sd_notify::NotifyState;
 use tracing::{error, info, warn};
 
 use crate::assemble::{self, FirstLook, Keeping, RunningIssuer};
+use crate::clock_watch::{CLOCK_INTERVAL, ClockWatch, Reading};
 use crate::cmd::serve::notify;
 use crate::config::{Config, ConfigOrigin, Environment, IssuerConfig, SourceConfig};
 use crate::control_command::{QueuedCommand, Verdict};
@@ -119,6 +120,10 @@ pub(crate) struct Control {
     pub(crate) retired: Vec<Arc<Responder>>,
     /// Told of the issuers after each look.
     pub(crate) admin: Arc<AdminState>,
+    /// Is the clock right?
+    pub(crate) clock_watch: ClockWatch,
+    /// When the files were looked at.
+    pub(crate) looked: Instant,
 }
 
 impl Control {
@@ -126,17 +131,31 @@ impl Control {
     pub(crate) fn run(&mut self, calls: &Receiver<()>) {
         self.tell_stages(self.clock.now());
         loop {
-            let now = self.clock.now();
-            match calls.recv_timeout(self.wait(now)) {
+            let wait = self.wait(self.clock.now());
+            let called = calls.recv_timeout(wait.min(CLOCK_INTERVAL));
+            let was_set = self.look_at_clock();
+            match called {
                 // Nobody can call any more: nothing is left to wait for.
-                Err(RecvTimeoutError::Disconnected) => return,
-                _ if self.bell.end.load(Ordering::SeqCst) => return,
+                Err(RecvTimeoutError::Disconnected) => break,
+                _ if self.bell.end.load(Ordering::SeqCst) => break,
+                // It was time for the clock alone.
+                Err(RecvTimeoutError::Timeout) if wait > CLOCK_INTERVAL && !was_set => {}
                 Ok(()) | Err(RecvTimeoutError::Timeout) => self.work(),
             }
             self.publish(self.clock.now());
             self.retired
                 .retain(|responder| Arc::strong_count(responder) > 1);
         }
+        let reading = Reading::take(self.clock.as_ref());
+        self.clock_watch
+            .end(reading, &self.issuers, self.state.as_deref());
+    }
+
+    /// Compares the clocks; returns whether the wall clock was set.
+    fn look_at_clock(&mut self) -> bool {
+        let reading = Reading::take(self.clock.as_ref());
+        self.clock_watch
+            .look(reading, &self.issuers, self.state.as_deref())
     }
 
     /// What a call may be about; any number of them may have become one.
@@ -175,11 +194,13 @@ impl Control {
         } else {
             RETIREMENT_WAIT
         };
+        let interval = interval.saturating_sub(self.looked.elapsed());
         interval.min(Duration::from_secs(seconds.max(1)))
     }
 
     /// Looks at every followed file.
     fn look(&mut self) {
+        self.looked = Instant::now();
         let structure = self.structure.again();
         let refused = self.refused.again();
         let changed = structure.changed_since(&self.structure).into_iter();
@@ -205,6 +226,7 @@ impl Control {
 
     /// Reloads between the words that systemd waits for.
     fn reload_and_tell(&mut self) -> Verdict {
+        self.looked = Instant::now();
         match NotifyState::monotonic_usec_now() {
             Ok(monotonic) => notify(&[NotifyState::Reloading, monotonic]),
             Err(error) => warn!("the monotonic clock cannot be read: {error}"),
@@ -266,7 +288,7 @@ impl Control {
         // Taken before anything is read: a change meanwhile is seen at the next look.  Also kept after a failure: the
         // same bad file is no news until it changes again.
         self.structure = self.config.structure.again();
-        let config = match self.origin.load(&self.environment) {
+        let config = match self.origin.load(&self.environment, self.clock.now()) {
             Ok(config) => config,
             Err(problems) => {
                 self.refused = FileStamps::missing(problems.missing_files());

@@ -7,6 +7,7 @@
 mod aside;
 mod assemble;
 mod certificate_file;
+mod clock_watch;
 mod cmd;
 mod config;
 mod control;
@@ -34,6 +35,7 @@ use clap::{Parser, Subcommand};
 use cmd::config::ConfigCommand;
 use cmd::crl::CrlCommand;
 use cmd::demo::DemoFlags;
+use cmd::state::StateCommand;
 use config::ServeFlags;
 use control_client::ControlFlags;
 
@@ -67,6 +69,9 @@ enum Command {
     /// Work with certificate revocation lists
     #[command(subcommand)]
     Crl(CrlCommand),
+    /// Work with what is remembered across restarts
+    #[command(subcommand)]
+    State(StateCommand),
 }
 
 /// What the exit code says.
@@ -100,6 +105,7 @@ fn main() -> ExitCode {
         Command::Config(command) => cmd::config::run(command),
         Command::Reload(flags) => cmd::reload::run(&flags),
         Command::Crl(command) => cmd::crl::run(command),
+        Command::State(command) => cmd::state::run(command),
     };
     result.unwrap_or_else(|error| {
         // Nobody may be reading.

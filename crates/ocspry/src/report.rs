@@ -2,6 +2,7 @@
 //!
 //! error: an issuer cannot answer, or soon will not; warn: it answers, degraded; info: its state changed.
 
+use ocspry_core::Stale;
 use ocspry_source::{Event, ListInUse, Report, Served, Vanished};
 use ocspry_wire::Time;
 use ocspry_wire::x509::certificate::display_name;
@@ -62,11 +63,17 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
                 issuer,
                 "certificates that no list names are answered for again"
             ),
-            Event::Expired { next_update } => error!(
-                issuer,
-                "the CRL expired on {}; answers are tryLater until a newer one comes",
-                utc_and_distance(*next_update, now),
-            ),
+            Event::Expired { next_update } => {
+                let then = running.issuer.stale(now).map_or_else(
+                    || "answers are tryLater until a newer one comes".to_owned(),
+                    goes_on,
+                );
+                error!(
+                    issuer,
+                    "the CRL expired on {}; {then}",
+                    utc_and_distance(*next_update, now),
+                );
+            }
         }
     }
 }
@@ -114,6 +121,14 @@ fn list_in_use(issuer: &str, place: &str, in_use: &ListInUse, now: Time) {
     if let Some(vanished) = in_use.vanished.filter(|vanished| vanished.count > 0) {
         list_shrank(issuer, place, vanished);
     }
+}
+
+/// What `stale-until` means for answers.
+pub(crate) fn goes_on(stale: Stale) -> String {
+    format!(
+        "answers go on from it until {} by stale-until",
+        utc(stale.until)
+    )
 }
 
 /// CAs drop entries of expired certificates; more than that may be an accident, or worse.

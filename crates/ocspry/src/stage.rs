@@ -6,12 +6,12 @@
 
 use std::time::Duration;
 
-use ocspry_core::{CLOCK_BEHIND_SECONDS_MAX, ValidityWindow};
+use ocspry_core::{CLOCK_BEHIND_SECONDS_MAX, Stale, ValidityWindow};
 use ocspry_wire::Time;
 use tracing::{error, info, warn};
 
 use crate::assemble::RunningIssuer;
-use crate::time_text::utc_and_distance;
+use crate::time_text::{utc, utc_and_distance};
 
 /// How far something is through its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,13 +33,29 @@ enum Stage {
 pub(crate) struct Stages {
     list: Stage,
     signer: Stage,
+    /// Answers come from an expired list: since which word, to be said again every hour.
+    stale: Option<StaleWord>,
+    /// The clock is far behind answers that were made then.
+    behind: Option<Time>,
 }
+
+/// That answers come from an expired list, as last said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct StaleWord {
+    until: Time,
+    said: Time,
+}
+
+/// How often it is said again that answers come from an expired list.
+const STALE_WORD_SECONDS: i64 = 3_600;
 
 impl Stages {
     /// Nothing was said yet.
     pub(crate) const UNTOLD: Stages = Stages {
         list: Stage::Fresh,
         signer: Stage::Fresh,
+        stale: None,
+        behind: None,
     };
 }
 
@@ -50,9 +66,14 @@ pub(crate) fn tell(running: &mut RunningIssuer, now: Time) {
     let stages = Stages {
         list: of(list_span(running)),
         signer: of(signer_span(running)),
+        stale: tell_stale(running, now),
+        behind: tell_behind(running, now),
     };
     let issuer = running.config.name.as_str();
-    tell_one(issuer, Dated::List, stages.list, running.told.list, now);
+    // What it would say of the answers is not so while they are stale, and that has been said.
+    if !(stages.stale.is_some() && matches!(stages.list, Stage::Closing { end: _ })) {
+        tell_one(issuer, Dated::List, stages.list, running.told.list, now);
+    }
     tell_one(
         issuer,
         Dated::Signer,
@@ -65,11 +86,112 @@ pub(crate) fn tell(running: &mut RunningIssuer, now: Time) {
 
 /// When the next stage begins.
 pub(crate) fn next(running: &RunningIssuer, now: Time) -> Option<Time> {
+    let clock = running
+        .issuer
+        .time_passed()
+        .plus_seconds(-CLOCK_BEHIND_SECONDS_MAX);
+    let stale = running
+        .told
+        .stale
+        .map(|word| word.until.min(word.said.plus_seconds(STALE_WORD_SECONDS)));
     [list_span(running), signer_span(running)]
         .into_iter()
         .flatten()
         .filter_map(|span| span.next_stage(now))
+        .chain(stale.into_iter().chain([clock]).filter(|time| *time > now))
         .min()
+}
+
+/// What is to be said of answers from an expired list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StaleNews {
+    /// Nothing that was not said within the hour.
+    None,
+    /// They are in use.
+    InUse(Stale),
+    /// A newer list is there, or the operator no longer wants them.
+    Ended,
+    /// Their time is over, and no newer list is there.
+    Over { until: Time },
+}
+
+impl StaleWord {
+    /// Break-glass is said when it begins, every hour while it is in use, and when it ends; a clock that was set back does
+    /// not make the hour longer.
+    fn next(
+        told: Option<StaleWord>,
+        stale: Option<Stale>,
+        now: Time,
+    ) -> (Option<StaleWord>, StaleNews) {
+        let is_fresh = |word: &StaleWord, stale: Stale| {
+            word.until == stale.until
+                && (word.said..word.said.plus_seconds(STALE_WORD_SECONDS)).contains(&now)
+        };
+        match (told, stale) {
+            (None, None) => (None, StaleNews::None),
+            (Some(word), None) if now >= word.until => {
+                (None, StaleNews::Over { until: word.until })
+            }
+            (Some(_), None) => (None, StaleNews::Ended),
+            (Some(word), Some(stale)) if is_fresh(&word, stale) => (Some(word), StaleNews::None),
+            (Some(_) | None, Some(stale)) => {
+                let until = stale.until;
+                (
+                    Some(StaleWord { until, said: now }),
+                    StaleNews::InUse(stale),
+                )
+            }
+        }
+    }
+}
+
+fn tell_stale(running: &RunningIssuer, now: Time) -> Option<StaleWord> {
+    let issuer = running.config.name.as_str();
+    let (word, news) = StaleWord::next(running.told.stale, running.issuer.stale(now), now);
+    match news {
+        StaleNews::None => {}
+        StaleNews::InUse(stale) => error!(
+            issuer,
+            audit = "stale-until",
+            since = %stale.since,
+            until = %stale.until,
+            "answers come from an expired CRL, which ended on {}, by stale-until until {}: what was revoked since is not in them; get a newer CRL",
+            utc(stale.since),
+            utc_and_distance(stale.until, now),
+        ),
+        StaleNews::Ended => info!(
+            issuer,
+            audit = "stale-until",
+            "answers no longer come from an expired CRL"
+        ),
+        StaleNews::Over { until } => error!(
+            issuer,
+            audit = "stale-until",
+            "stale-until ({}) has passed and no newer CRL is there; answers are tryLater until one comes",
+            utc(until)
+        ),
+    }
+    word
+}
+
+/// A clock far behind the last answers is said once, and when it is over.
+fn tell_behind(running: &RunningIssuer, now: Time) -> Option<Time> {
+    let issuer = running.config.name.as_str();
+    let produced_at = running.issuer.time_passed();
+    let is_behind = now < produced_at.plus_seconds(-CLOCK_BEHIND_SECONDS_MAX);
+    match (is_behind, running.told.behind) {
+        (true, None) => error!(
+            issuer,
+            "the clock is behind: answers were made as late as {}; answers are tryLater: set the clock, or, if it was wrong then, run `ocspry state reset {issuer}`",
+            utc_and_distance(produced_at, now),
+        ),
+        (false, Some(_)) => info!(
+            issuer,
+            "the clock is no longer behind the answers that were made"
+        ),
+        (true, Some(_)) | (false, None) => {}
+    }
+    is_behind.then_some(produced_at)
 }
 
 /// What has a first and a last second.
@@ -249,6 +371,33 @@ mod tests {
         assert_eq!(span(86_400, None).answers_until, START.plus_seconds(86_340));
         let short = span(86_400, Some(Duration::from_secs(600)));
         assert_eq!(short.answers_until, START.plus_seconds(86_394));
+    }
+
+    #[test]
+    fn answers_from_an_expired_list_are_an_error_when_they_begin_and_every_hour_until_they_end() {
+        let at = |seconds| START.plus_seconds(seconds);
+        let until = at(10_000);
+        let stale = Stale {
+            since: START,
+            until,
+        };
+        let in_use = StaleNews::InUse(stale);
+        let mut word = None;
+        let mut next = |stale, seconds| {
+            let news;
+            (word, news) = StaleWord::next(word, stale, at(seconds));
+            news
+        };
+        assert_eq!(next(None, -1), StaleNews::None);
+        assert_eq!(next(Some(stale), 0), in_use);
+        assert_eq!(next(Some(stale), 3_599), StaleNews::None);
+        assert_eq!(next(Some(stale), 3_600), in_use);
+        assert_eq!(next(Some(stale), 7_199), StaleNews::None);
+        assert_eq!(next(Some(stale), 60), in_use, "the clock was set back");
+        assert_eq!(next(None, 61), StaleNews::Ended);
+        assert_eq!(next(Some(stale), 62), in_use);
+        assert_eq!(next(None, 10_000), StaleNews::Over { until });
+        assert_eq!(next(None, 10_001), StaleNews::None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::assemble::RunningIssuer;
 use crate::config::ResponderConfig;
+use crate::report::goes_on;
 use crate::time_text::utc_and_distance;
 
 /// One block for each issuer, and one for what they share.
@@ -93,7 +94,11 @@ fn list_lines(running: &RunningIssuer, now: Time, paint: &Paint) -> Vec<(&'stati
     let window = table.window();
     let end = utc_and_distance(window.next_update, now);
     let end = if now > window.next_update {
-        paint.error(&format!("{end}: expired, answers are tryLater"))
+        let then = running
+            .issuer
+            .stale(now)
+            .map_or_else(|| "answers are tryLater".to_owned(), goes_on);
+        paint.error(&format!("{end}: expired, {then}"))
     } else {
         end
     };

@@ -284,6 +284,7 @@ fn refusals() -> Vec<(Refusal, ErrorStatus)> {
         (Refusal::AbsenceUnproven, ErrorStatus::TryLater),
         (Refusal::SignerMissing, ErrorStatus::TryLater),
         (Refusal::WindowNotBegun { limit, at }, ErrorStatus::TryLater),
+        (Refusal::ProducedLater { at }, ErrorStatus::TryLater),
         (Refusal::WindowOver { limit, at }, ErrorStatus::TryLater),
         (Refusal::SigningQueueFull, ErrorStatus::TryLater),
         (Refusal::Overtaken, ErrorStatus::TryLater),

@@ -41,6 +41,9 @@ fn issuer(state: &AdminState, report: &IssuerReport, now: Time) -> Value {
         "subject": display_name(issuer.certificate().view().subject),
         "can_answer": can_answer.is_ok(),
         "cannot_answer_because": can_answer.err().map(|refusal| refusal.to_string()),
+        // Answers come from a list that is over; until when they may, if it comes to that.
+        "stale": issuer.stale(now).is_some(),
+        "stale_until": issuer.policy().stale_until.map(|until| until.to_string()),
         "source": source(state, report, now),
         "signer": signer(report, now),
         "policy": policy(issuer.policy()),

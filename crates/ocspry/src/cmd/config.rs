@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 
 use crate::assemble::{self, FirstLook, PairLook, RunningIssuer};
 use crate::config::{ConfigOrigin, ConfigText, Environment, Place, Problems, ServeFlags};
-use crate::summary;
 use crate::time_text::utc_and_distance;
+use crate::{report, summary};
 
 /// Verbs on configuration files.
 #[derive(Debug, Subcommand)]
@@ -103,7 +103,7 @@ impl Verdict {
             issuers: Vec::new(),
             now,
         };
-        let (config, text) = match origin.load_with_text(&Environment::of_process()) {
+        let (config, text) = match origin.load_with_text(&Environment::of_process(), now) {
             Ok(loaded) => loaded,
             Err(Problems { text, problems }) => {
                 verdict.text = text;
@@ -164,13 +164,18 @@ impl Verdict {
                     "issuer {}: the delta CRL {place} is not used: {gap}",
                     config.name
                 )),
-                Event::Expired { next_update } => complain(
-                    config.status_place.clone(),
-                    format!(
-                        "the CRL expired on {}",
-                        utc_and_distance(*next_update, self.now)
-                    ),
-                ),
+                Event::Expired { next_update } => {
+                    let end = utc_and_distance(*next_update, self.now);
+                    let expired = format!("the CRL expired on {end}");
+                    match running.issuer.stale(self.now) {
+                        Some(stale) => self.warnings.push(format!(
+                            "issuer {}: {expired}; {}",
+                            config.name,
+                            report::goes_on(stale)
+                        )),
+                        None => complain(config.status_place.clone(), expired),
+                    }
+                }
                 Event::Unproven(unproven) => complain(
                     config.status_place.clone(),
                     format!("certificates that no list names get tryLater: {unproven}"),

@@ -5,3 +5,4 @@ pub(crate) mod crl;
 pub(crate) mod demo;
 pub(crate) mod reload;
 pub(crate) mod serve;
+pub(crate) mod state;

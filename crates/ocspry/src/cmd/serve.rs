@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
@@ -24,6 +24,7 @@ use tracing::{info, warn};
 
 use crate::aside::Aside;
 use crate::assemble::{self, Assembly};
+use crate::clock_watch::{ClockWatch, Reading};
 use crate::config::{Config, ConfigOrigin, Environment, ServeFlags, SocketChoice};
 use crate::control::{self, Bell, Control};
 use crate::control_command::CommandQueue;
@@ -63,7 +64,7 @@ pub(crate) fn serve(
     let stop =
         signals::receive(bell.clone(), aside.clone()).context("signals cannot be received")?;
     let environment = Environment::of_process();
-    let config = match origin.load(&environment) {
+    let config = match origin.load(&environment, SystemClock.now()) {
         Ok(config) => config,
         Err(problems) => {
             // Nobody may be reading.
@@ -157,6 +158,7 @@ pub(crate) fn serve(
     let structure = config.structure.clone();
     let last_call = bell.clone();
     let (at_work, has_ended) = sync_channel::<()>(0);
+    let clock_watch = ClockWatch::new(Reading::take(clock.as_ref()));
     let mut control = Control {
         origin,
         environment,
@@ -176,6 +178,8 @@ pub(crate) fn serve(
         refused: FileStamps::default(),
         retired: Vec::new(),
         admin: Arc::clone(&admin_state),
+        clock_watch,
+        looked: Instant::now(),
     };
     thread::Builder::new()
         .name("ocspry-control".to_owned())

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use ocspry_core::{CertificatesPolicy, OwnedCertificate, Policy, UnknownIssuerPolicy};
 use ocspry_source::{Guard, SourceLimits, Sources};
+use ocspry_wire::Time;
 use ocspry_wire::x509::SignatureAlgorithm;
 use ocspry_wire::x509::certificate::display_name;
 use toml::Spanned;
@@ -200,7 +201,7 @@ const USUAL_ADMIN: Usual = Usual {
 const DEFAULT_CHECK_INTERVAL: Duration = Duration::from_secs(300);
 
 /// Checks everything that was typed; relative paths are relative to `base`, and `structure` is the stamp of the file it
-/// was typed in, if any.
+/// was typed in, if any; `now` is when it was read.
 ///
 /// # Errors
 /// All problems that were found, in the order of the checks.
@@ -209,9 +210,11 @@ pub(super) fn check(
     base: &Path,
     environment: &Environment,
     structure: FileStamps,
+    now: Time,
 ) -> Result<Config, Vec<Problem>> {
     let mut checker = Checker {
         base,
+        now,
         problems: Vec::new(),
         warnings: Vec::new(),
         structure,
@@ -273,7 +276,7 @@ pub(super) fn check(
 }
 
 /// `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/ocspry`, else `$HOME/.local/state/ocspry`.
-pub(super) fn default_state(environment: &Environment) -> StateChoice {
+pub(crate) fn default_state(environment: &Environment) -> StateChoice {
     // The XDG base directory specification: a relative path is to be ignored.
     let absolute = |path: &OsStr| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
     let by_systemd = environment
@@ -304,6 +307,7 @@ pub(super) fn default_state(environment: &Environment) -> StateChoice {
 /// Collects what is wrong while the values are taken over one by one.
 pub(super) struct Checker<'a> {
     base: &'a Path,
+    pub(super) now: Time,
     problems: Vec<Problem>,
     warnings: Vec<ConfigWarning>,
     structure: FileStamps,
@@ -318,6 +322,10 @@ impl Checker<'_> {
         if let Some(value) = value {
             self.problem(value.span(), ConfigError::NotAvailable { key });
         }
+    }
+
+    pub(super) fn warning(&mut self, warning: ConfigWarning) {
+        self.warnings.push(warning);
     }
 
     /// A change of this file is a reload.
@@ -431,7 +439,7 @@ impl Checker<'_> {
             );
         }
         let raw = raw.into_inner();
-        let policy = self.policy(&raw);
+        let policy = self.policy(&name, &raw);
         let RawIssuer {
             certificate,
             also_named_in,
@@ -441,6 +449,7 @@ impl Checker<'_> {
             responder,
             validity: _,
             window_max: _,
+            stale_until: _,
             nonce: _,
             unable: _,
             unknown_issuer: _,

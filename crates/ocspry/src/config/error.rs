@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 
 use ocspry_core::IssuerError;
 use ocspry_source::fetch::CrlUrlError;
+use ocspry_wire::Time;
 
 use crate::certificate_file::CertificateFileError;
+use crate::time_text::utc;
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +83,12 @@ pub(crate) enum ConfigError {
     /// Not a span of time.
     #[error("`{text}` is not a duration")]
     Duration { text: String },
+    /// Not a moment.
+    #[error("`{text}` is not a time that `{key}` takes")]
+    Time { key: &'static str, text: String },
+    /// A moment too far ahead.
+    #[error("`{key}` may be at most 7 days ahead")]
+    TimeTooLate { key: &'static str, latest: Time },
     /// A span of time out of bounds.
     #[error("`{key}` must be between {min} and {max}")]
     DurationRange {
@@ -239,6 +247,12 @@ impl ConfigError {
             ConfigError::Duration { text: _ } => {
                 Some("write a whole number and a unit: 30s, 5m, 12h or 7d".to_owned())
             }
+            ConfigError::Time { key: _, text: _ } => {
+                Some("write it in UTC and whole seconds, as \"2026-12-01T12:00:00Z\"".to_owned())
+            }
+            ConfigError::TimeTooLate { key: _, latest } => {
+                Some(format!("the latest that is allowed now is \"{latest}\""))
+            }
             ConfigError::DurationRange { key: _, min: _, max: _ } => None,
             ConfigError::Choice { key: _, text, known } => {
                 Some(match closest(text, known.iter().copied()) {
@@ -376,6 +390,10 @@ pub(crate) enum ConfigWarning {
     Sha1Signed { path: PathBuf, subject: String },
     /// An admin listener for more than this machine.
     AdminExposed { address: SocketAddr },
+    /// An issuer that goes on when its list is over.
+    StaleUntil { issuer: String, until: Time },
+    /// A `stale-until` that has passed.
+    StaleUntilPast { issuer: String, until: Time },
 }
 
 impl fmt::Display for ConfigWarning {
@@ -398,6 +416,16 @@ impl fmt::Display for ConfigWarning {
             ConfigWarning::AdminExposed { address } => write!(
                 formatter,
                 "the admin listener at {address} is not on loopback: it is plain HTTP without a password, so whoever reaches it can read the names, paths and state of all issuers; let a firewall decide who that is"
+            ),
+            ConfigWarning::StaleUntil { issuer, until } => write!(
+                formatter,
+                "issuer {issuer}: stale-until is set: when its list is over, answers go on from it until {}, and say nothing of what was revoked since; remove the key when the CA's list is back",
+                utc(*until)
+            ),
+            ConfigWarning::StaleUntilPast { issuer, until } => write!(
+                formatter,
+                "issuer {issuer}: stale-until was {} and has no effect any more: remove the key",
+                utc(*until)
             ),
             ConfigWarning::Sha1Signed { path, subject } => write!(
                 formatter,

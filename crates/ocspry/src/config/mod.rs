@@ -22,10 +22,11 @@ use std::mem;
 use std::path::{Path, PathBuf};
 
 use ocspry_signer::read_regular_file;
+use ocspry_wire::Time;
 
 use crate::file_stamp::FileStamps;
 
-pub(crate) use checked::{Config, IssuerConfig, ResponderConfig, StateChoice};
+pub(crate) use checked::{Config, IssuerConfig, ResponderConfig, StateChoice, default_state};
 pub(crate) use control_socket::{SocketChoice, sockets_of, usual_sockets};
 pub(crate) use diagnostics::{ConfigText, Place, Problems};
 pub(crate) use error::{ConfigError, FileRole};
@@ -63,8 +64,9 @@ impl ConfigOrigin {
     ///
     /// # Errors
     /// All that is wrong with the configuration, each with its place where it stands in a file.
-    pub(crate) fn load(&self, environment: &Environment) -> Result<Config, Problems> {
-        self.load_with_text(environment).map(|(config, _)| config)
+    pub(crate) fn load(&self, environment: &Environment, now: Time) -> Result<Config, Problems> {
+        self.load_with_text(environment, now)
+            .map(|(config, _)| config)
     }
 
     /// Reads and checks everything anew, and hands out the text of the file, for messages that come later.
@@ -74,6 +76,7 @@ impl ConfigOrigin {
     pub(crate) fn load_with_text(
         &self,
         environment: &Environment,
+        now: Time,
     ) -> Result<(Config, Option<ConfigText>), Problems> {
         match self {
             ConfigOrigin::File { path, flags } => {
@@ -102,7 +105,7 @@ impl ConfigOrigin {
                         .map_err(|problem| vec![problem])
                         .and_then(|mut raw| {
                             flags.override_keys(&mut raw);
-                            checked::check(raw, base, environment, structure)
+                            checked::check(raw, base, environment, structure, now)
                         });
                 let text = Some(ConfigText {
                     path: path.clone(),
@@ -119,7 +122,7 @@ impl ConfigOrigin {
                 flags
                     .to_raw(environment)
                     .and_then(|raw| {
-                        checked::check(raw, Path::new(""), environment, FileStamps::default())
+                        checked::check(raw, Path::new(""), environment, FileStamps::default(), now)
                     })
                     .map(|config| {
                         (

@@ -10,18 +10,19 @@ use ocspry_core::{
     NeverIssuedPolicy, NoncePolicy, OwnedCertificate, Policy, ResponderIdPolicy, SignatureHash,
     UnablePolicy, UnknownIssuerPolicy, crypto,
 };
+use ocspry_wire::Time;
 use ocspry_wire::ocsp::HashAlgorithm;
 use ocspry_wire::x509::certificate::display_name;
 use toml::Spanned;
 
 use super::checked::{Checker, DurationBounds};
-use super::error::{ConfigError, FileRole};
+use super::error::{ConfigError, ConfigWarning, FileRole};
 use super::raw::RawIssuer;
 use crate::certificate_file::CertificateFile;
 
 impl Checker<'_> {
     /// The choices of one issuer; what was not typed is as [`Policy::DEFAULT`] has it.
-    pub(super) fn policy(&mut self, raw: &RawIssuer) -> Policy {
+    pub(super) fn policy(&mut self, name: &str, raw: &RawIssuer) -> Policy {
         let RawIssuer {
             certificate: _,
             also_named_in: _,
@@ -31,6 +32,7 @@ impl Checker<'_> {
             responder: _,
             validity,
             window_max,
+            stale_until,
             nonce,
             unable,
             unknown_issuer,
@@ -51,6 +53,9 @@ impl Checker<'_> {
             window_max: window_max
                 .as_ref()
                 .and_then(|text| self.duration("window-max", text, WINDOW_BOUNDS)),
+            stale_until: stale_until
+                .as_ref()
+                .and_then(|text| self.stale_until(name, text)),
             nonce: self.choice("nonce", nonce.as_ref(), NoncePolicy::WORDS, default.nonce),
             unable: self.choice(
                 "unable",
@@ -120,6 +125,32 @@ impl Checker<'_> {
         };
         self.problem(value.span(), error);
         default
+    }
+
+    /// Break-glass, for a few days at the most: whoever needs longer says so again.
+    fn stale_until(&mut self, issuer: &str, text: &Spanned<String>) -> Option<Time> {
+        let key = "stale-until";
+        let Some(until) = parse_time(text.get_ref()) else {
+            let text_again = text.get_ref().clone();
+            let error = ConfigError::Time {
+                key,
+                text: text_again,
+            };
+            self.problem(text.span(), error);
+            return None;
+        };
+        let latest = self.now.plus_seconds(STALE_UNTIL_SECONDS_MAX);
+        if until > latest {
+            self.problem(text.span(), ConfigError::TimeTooLate { key, latest });
+            return None;
+        }
+        let issuer = issuer.to_owned();
+        if until <= self.now {
+            self.warning(ConfigWarning::StaleUntilPast { issuer, until });
+            return None;
+        }
+        self.warning(ConfigWarning::StaleUntil { issuer, until });
+        Some(until)
     }
 
     fn cert_ids_max(&mut self, value: Option<&Spanned<i64>>, default: usize) -> usize {
@@ -226,6 +257,26 @@ impl Checker<'_> {
         }
         names
     }
+}
+
+/// How far ahead `stale-until` may be: a CA that is late for longer needs another answer than ours.
+const STALE_UNTIL_SECONDS_MAX: i64 = 7 * 86_400;
+
+/// RFC 3339 in UTC and whole seconds: `2026-12-01T12:00:00Z`.
+fn parse_time(text: &str) -> Option<Time> {
+    let is_shaped = text.len() == 20
+        && text.char_indices().all(|(place, letter)| match place {
+            4 | 7 => letter == '-',
+            10 => letter == 'T',
+            13 | 16 => letter == ':',
+            19 => letter == 'Z',
+            _ => letter.is_ascii_digit(),
+        });
+    let compact: String = text
+        .chars()
+        .filter(|letter| letter.is_ascii_digit() || *letter == 'Z')
+        .collect();
+    is_shaped.then(|| Time::from_generalized(compact.as_bytes()))?
 }
 
 /// Besides these, a duration.

@@ -69,6 +69,8 @@ pub(super) struct RawIssuer {
     pub(super) validity: Option<Spanned<String>>,
     /// Upper bound on an answer's life, from its thisUpdate.
     pub(super) window_max: Option<Spanned<String>>,
+    /// Until when an expired list is answered from.
+    pub(super) stale_until: Option<Spanned<String>>,
     /// `echo`, `ignore` or `required`.
     pub(super) nonce: Option<Spanned<String>>,
     /// `try-later` or `http-503`.

@@ -110,7 +110,7 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
         ),
         (
             GOOD.replace("certificate = \"one.pem\"", "zzz = 1"),
-            "7: unknown key `zzz`: known here: certificate, also-named-in, status, responder, validity, window-max, nonce, unable, unknown-issuer, absent, never-issued, responder-id, embedded-certificates, cert-ids-max, cert-id-hashes, archive-cutoff, signature-hash-min",
+            "7: unknown key `zzz`: known here: certificate, also-named-in, status, responder, validity, window-max, stale-until, nonce, unable, unknown-issuer, absent, never-issued, responder-id, embedded-certificates, cert-ids-max, cert-id-hashes, archive-cutoff, signature-hash-min",
         ),
         (
             GOOD.replace("status = [{ crl = \"one.crl\" }]", "crl = \"one.crl\""),
@@ -323,7 +323,7 @@ fn flags_beside_a_file_win_over_its_keys() {
         "127.0.0.1:0",
     ]);
     let config = ConfigOrigin::from_flags(flags)
-        .load(&Environment::default())
+        .load(&Environment::default(), NOW)
         .unwrap();
     assert_eq!(config.listen, [SocketAddr::from(([127, 0, 0, 1], 9))]);
     assert_eq!(config.admin, Some(SocketAddr::from(([127, 0, 0, 1], 0))));
@@ -380,7 +380,7 @@ fn state_is_kept_where_the_environment_says() {
         (environment("", "", ""), StateChoice::Nowhere),
     ] {
         let origin = files.origin(GOOD);
-        assert_eq!(origin.load(&environment).unwrap().state, expected);
+        assert_eq!(origin.load(&environment, NOW).unwrap().state, expected);
     }
 }
 
@@ -614,6 +614,50 @@ fn a_ca_certificate_that_is_none_is_worth_a_warning() {
 }
 
 #[test]
+fn stale_until_is_a_time_at_most_seven_days_ahead_and_a_warning_in_any_case() {
+    let files = Files::new();
+    let with = |time: &str| GOOD.to_owned() + &format!("stale-until = \"{time}\"\n");
+    let latest = NOW.plus_seconds(7 * 86_400);
+    for until in [NOW.plus_seconds(1), latest] {
+        let config = files.load(&with(&until.to_string())).unwrap();
+        assert_eq!(config.issuers[0].policy.stale_until, Some(until));
+        let warning = config.warnings[0].to_string();
+        assert!(
+            warning.starts_with("issuer one: stale-until is set"),
+            "{warning}"
+        );
+    }
+    for past in [NOW, NOW.plus_seconds(-86_400)] {
+        let config = files.load(&with(&past.to_string())).unwrap();
+        assert_eq!(config.issuers[0].policy.stale_until, None);
+        let warning = config.warnings[0].to_string();
+        assert!(warning.contains("has no effect any more"), "{warning}");
+    }
+    let refused = files
+        .refuse(&with(&latest.plus_seconds(1).to_string()))
+        .render();
+    for part in ["at most 7 days ahead", &latest.to_string()] {
+        assert!(refused.contains(part), "no {part} in {refused}");
+    }
+    for text in [
+        "2026-12-01",
+        "2026-12-01 12:00:00Z",
+        "2026-12-01T12:00:00+00:00",
+        "2026-12-01T12:00:00.5Z",
+        "2026-13-01T12:00:00Z",
+        "20261201120000Z",
+        "12h",
+        "",
+    ] {
+        let refused = files.refuse(&with(text)).render();
+        assert!(
+            refused.contains("write it in UTC and whole seconds"),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
 fn cas_of_one_name_are_told_apart_by_their_keys() {
     let files = Files::new();
     files.ca("twin-a", "twin");
@@ -814,7 +858,7 @@ impl Files {
     }
 
     fn load(&self, text: &str) -> Result<Config, Problems> {
-        self.origin(text).load(&Environment::default())
+        self.origin(text).load(&Environment::default(), NOW)
     }
 
     fn refuse(&self, text: &str) -> Problems {
@@ -839,7 +883,7 @@ impl Files {
             })
             .collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        ConfigOrigin::from_flags(parse(&words)).load(&Environment::default())
+        ConfigOrigin::from_flags(parse(&words)).load(&Environment::default(), NOW)
     }
 }
 

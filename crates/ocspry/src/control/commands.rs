@@ -6,6 +6,7 @@ use tracing::info;
 
 use super::Control;
 use crate::assemble::RunningIssuer;
+use crate::cmd::state::{Lists, Plan};
 use crate::control_command::{AcceptedList, ControlCommand, ControlReply, QueuedCommand, Verdict};
 use crate::{log_capture, report};
 
@@ -33,7 +34,7 @@ impl Control {
                 accepted: Vec::new(),
             },
             ControlCommand::CrlAccept { issuer } => self.accept(issuer),
-            ControlCommand::StateReset { issuer } => self.reset_state(issuer),
+            ControlCommand::StateReset { issuer } => self.reset_state(issuer, peer.uid),
         });
         answer.lines.splice(..0, lines);
         info!(
@@ -76,18 +77,27 @@ impl Control {
         }
     }
 
-    /// The operator lets an issuer's memory of the lists that were used go.
-    fn reset_state(&mut self, issuer: &str) -> ControlReply {
+    /// The operator lets go what is remembered of an issuer, on disk and in memory.
+    fn reset_state(&mut self, issuer: &str, uid: u32) -> ControlReply {
         let now = self.clock.now();
+        let state = self.state.clone();
         let Some(running) = self.named(issuer) else {
             return self.unknown_issuer(issuer);
         };
-        if let Err(error) = running.refresher.forget_used() {
-            return ControlReply::refused(error.to_string());
+        let certificate = running.issuer.certificate().clone();
+        let on_disk = state.map_or(Ok(()), |state| {
+            Plan::of(&state, issuer.to_owned(), certificate, Lists::Forget, now)
+                .and_then(|plan| plan.carry_out(&state, uid, now))
+                .map(|_| ())
+        });
+        if let Err(error) = on_disk {
+            return ControlReply::refused(format!("{error:#}"));
         }
+        running.issuer.forget_time_passed();
+        running.refresher.forget_used();
         info!(
             issuer,
-            "the lists that were used are forgotten; the sources are looked at anew"
+            "what was used and answered is forgotten; the sources are looked at anew"
         );
         let reports = running.refresher.refresh(now);
         report::sources(running, &reports, now);

@@ -8,6 +8,7 @@
 mod admin;
 mod answers;
 mod clients;
+mod clocks;
 mod configuration;
 mod control;
 mod crl_file;
