@@ -5,6 +5,7 @@
 //! one complete list to the next is counted, and looked at twice when it is much (design.md §7).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ocspry_core::{ListPart, RevokedSerials, RevokedSerialsBuilder, SourceInfo, ValidityWindow};
 use ocspry_wire::Time;
@@ -15,7 +16,7 @@ use crate::list::{DeltaGap, LoadedList};
 use crate::load::{CrlSigners, SourceLimits};
 use crate::scope::Scope;
 use crate::state::{KeptSeries, SeriesKind, StateDirectory};
-use crate::{SourceError, held};
+use crate::{SourceError, held, pace};
 
 /// What is done with a list from which much has vanished.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,13 +96,19 @@ impl Vanished {
 /// From lists with fewer entries any number may vanish without an alarm: one lifted hold may be all there was.
 const ALARM_ENTRIES_MIN: usize = 10;
 
+/// Serials that are compared in one step.
+const ROWS_AT_A_TIME: usize = 1 << 16;
+
+/// How long the news may wait for that.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// What a slot is told by its issuer.
 pub(crate) struct Surroundings<'a> {
     pub(crate) signers: &'a Arc<CrlSigners>,
     pub(crate) limits: &'a SourceLimits,
     pub(crate) guard: Guard,
     /// Whether a certificate is known not to have expired.
-    pub(crate) is_unexpired: &'a dyn Fn(&SerialNumber) -> bool,
+    pub(crate) is_unexpired: &'a (dyn Fn(&SerialNumber) -> bool + Sync),
     pub(crate) now: Time,
 }
 
@@ -474,10 +481,20 @@ impl Slot {
             unexpired: 0,
             is_held: false,
         };
-        for serial in before.serials.missing_from(&list.serials) {
-            vanished.count += 1;
-            vanished.unexpired += usize::from((around.is_unexpired)(&serial));
-        }
+        let mut walk = before.serials.compare(&list.serials);
+        let walked = pace::beside(before.serials.size_bytes() as u64, PATIENCE, || {
+            let mut is_over = true;
+            for missing in walk.by_ref().take(ROWS_AT_A_TIME) {
+                is_over = false;
+                if let Some(serial) = missing {
+                    vanished.count += 1;
+                    vanished.unexpired += usize::from((around.is_unexpired)(&serial));
+                }
+            }
+            Ok(!is_over)
+        });
+        // No step fails.
+        debug_assert!(walked.is_ok());
         if around.guard == Guard::Refuse && vanished.is_alarming() {
             vanished.is_held = true;
             self.hold(before, list);

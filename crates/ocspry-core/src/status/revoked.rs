@@ -88,6 +88,15 @@ impl RevokedSerials {
         &'a self,
         newer: &'a RevokedSerials,
     ) -> impl Iterator<Item = SerialNumber> + 'a {
+        self.compare(newer).flatten()
+    }
+
+    /// The same, one item for each serial that is revoked here, None if it still is: a walk of any length can be
+    /// interrupted.
+    pub fn compare<'a>(
+        &'a self,
+        newer: &'a RevokedSerials,
+    ) -> impl Iterator<Item = Option<SerialNumber>> + 'a {
         self.groups.iter().flat_map(move |ours| {
             let theirs = newer
                 .groups
@@ -97,10 +106,10 @@ impl RevokedSerials {
                 .into_iter()
                 .flat_map(|theirs| newer.revoked(theirs))
                 .peekable();
-            self.revoked(ours).filter(move |serial| {
+            self.revoked(ours).map(move |serial| {
                 let content = serial.content();
                 while theirs.next_if(|other| other.content() < content).is_some() {}
-                theirs.peek() != Some(serial)
+                (theirs.peek() != Some(&serial)).then_some(serial)
             })
         })
     }
