@@ -85,9 +85,10 @@ const CRATES: &[CrateRule] = &[
             "serde",
             "serde_json",
             "thiserror",
+            "thread-priority",
             "tokio",
         ],
-        tests: &["ocspry-testkit", "tempfile"],
+        tests: &["ocspry-testkit", "proptest", "tempfile"],
     },
     CrateRule {
         name: "ocspry-signer",
