@@ -473,7 +473,8 @@ impl Refresher {
                     .place()
                     .is_some_and(|place| self.feeds.iter().any(|(_, feed)| feed.has_place(place)))
         };
-        if self.slots.iter().any(|(key, slot)| is_fed(key, slot)) || offers().next().is_some() {
+        let is_any_fed = self.slots.iter().any(|(key, slot)| is_fed(key, slot));
+        if is_any_fed || self.feeds.is_empty() || offers().next().is_some() {
             self.slots.retain(|key, slot| is_fed(key, slot));
         }
     }

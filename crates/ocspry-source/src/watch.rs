@@ -1,4 +1,4 @@
-//! Watches files by watching the directories that decide what a path leads to.
+//! Watches files by watching the directories that decide what a path leads to; of a directory, all that is in it.
 //!
 //! From: the system's file events (inotify on Linux).  To: the control thread, as "these paths may have changed".
 //! Tools replace a file by a rename over it, and Kubernetes turns the symlink `..data` two levels above: so every
@@ -125,6 +125,8 @@ struct Noted {
     entries: BTreeMap<PathBuf, BTreeSet<usize>>,
     /// Directories that are watched, and the paths they lead to.
     directories: BTreeMap<PathBuf, BTreeSet<usize>>,
+    /// Directories of which everything in them matters, and the paths that they are.
+    contents: BTreeMap<PathBuf, BTreeSet<usize>>,
     /// Paths with events that were not delivered yet.
     touched: BTreeSet<usize>,
     /// Watched directories that were removed or renamed.
@@ -172,12 +174,13 @@ impl Noted {
     fn note_path(&mut self, path: &Path, removed: bool) -> bool {
         let entry = self.entries.get(path);
         let directory = self.directories.get(path).filter(|_| removed);
+        let within = path.parent().and_then(|parent| self.contents.get(parent));
         if directory.is_some() {
             self.lost.insert(path.to_owned());
         }
-        let is_noted = entry.is_some() || directory.is_some();
+        let is_noted = entry.is_some() || directory.is_some() || within.is_some();
         self.touched
-            .extend(entry.into_iter().chain(directory).flatten());
+            .extend(entry.into_iter().chain(directory).chain(within).flatten());
         is_noted
     }
 }
@@ -290,11 +293,22 @@ impl Directories {
                 directories.entry(directory).or_default().insert(index);
             }
         }
+        let mut contents: BTreeMap<PathBuf, BTreeSet<usize>> = BTreeMap::new();
+        for (index, path) in self.paths.iter().enumerate() {
+            // Without links, as the events name it.
+            if path.is_dir()
+                && let Ok(directory) = path.canonicalize()
+            {
+                contents.entry(directory.clone()).or_default().insert(index);
+                directories.entry(directory).or_default().insert(index);
+            }
+        }
         // Known before they are watched, so that no event comes too early.
         let wanted: BTreeSet<PathBuf> = directories.keys().cloned().collect();
         let mut noted = self.shared.lock();
         noted.entries = entries;
         noted.directories = directories;
+        noted.contents = contents;
         drop(noted);
         for gone in self.watched.difference(&wanted) {
             // It may be gone from the disk, and its watch with it.

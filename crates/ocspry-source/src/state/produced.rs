@@ -13,7 +13,7 @@ use std::sync::Arc;
 use ocspry_wire::Time;
 use serde::{Deserialize, Serialize};
 
-use super::{StateDirectory, StateStep, generalized, lock, step, write_whole};
+use super::{StateDirectory, StateStep, generalized, lock, remove, step, write_whole};
 use crate::SourceError;
 
 const PRODUCED: &str = "produced.json";
@@ -107,12 +107,7 @@ impl StateDirectory {
         let folder = self.folder(identity);
         let locked = lock(&folder)?;
         for path in files {
-            step(StateStep::Remove, path, || {
-                match std::fs::remove_file(path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                    Ok(()) | Err(_) => Ok(()),
-                }
-            })?;
+            remove(path)?;
         }
         step(StateStep::SyncFolder, &folder, || locked.sync_all())
     }
@@ -238,7 +233,7 @@ mod tests {
         let (_directory, state) = state();
         assert!(state.files_of(IDENTITY).unwrap().is_empty());
         state.keep_produced_at(IDENTITY, second(5)).unwrap();
-        let list = state.last_good_path(IDENTITY);
+        let list = state.folder(IDENTITY).join("last-good.crl");
         std::fs::write(&list, "list").unwrap();
         let below = state.folder(IDENTITY).join("scope");
         std::fs::create_dir(&below).unwrap();

@@ -151,6 +151,22 @@ fn kubernetes_style_swaps_are_noticed_one_after_the_other() {
 }
 
 #[test]
+fn everything_in_a_watched_directory_is_noticed_also_behind_a_link() {
+    for name in ["lists", "link"] {
+        let watched = Watched::new(&[name], |directory| {
+            std::fs::create_dir(directory.join("lists")).unwrap();
+            symlink("lists", directory.join("link")).unwrap();
+        });
+        std::fs::write(watched.path("lists/a.crl"), "1").unwrap();
+        watched.assert_noticed(name);
+        std::fs::rename(watched.path("lists/a.crl"), watched.path("lists/b.crl")).unwrap();
+        watched.assert_noticed(name);
+        std::fs::remove_file(watched.path("lists/b.crl")).unwrap();
+        watched.assert_noticed(name);
+    }
+}
+
+#[test]
 fn a_directory_that_is_not_there_is_a_problem_and_watched_once_it_is() {
     let watched = Watched::new(&["later/ca.crl"], |_| {});
     assert_eq!(watched.problems.len(), 1);
