@@ -13,6 +13,7 @@ mod control;
 mod credential_files;
 mod file_stamp;
 mod issuer_report;
+mod load_bar;
 mod log_output;
 mod report;
 mod shell;
@@ -28,6 +29,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use cmd::config::ConfigCommand;
+use cmd::crl::CrlCommand;
 use cmd::demo::DemoFlags;
 use config::ServeFlags;
 
@@ -43,7 +45,7 @@ struct Cli {
 const AFTER_HELP: &str = "\
 Begin with `ocspry demo`: it makes a throw-away PKI, serves it, and prints what to try.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage.  Log level: OCSPRY_LOG=error|warn|info|debug|trace.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found.  Log level: OCSPRY_LOG=error|warn|info|debug|trace.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -55,6 +57,9 @@ enum Command {
     /// Work with configuration files
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look into CRL files, and try whether one would be used
+    #[command(subcommand)]
+    Crl(CrlCommand),
 }
 
 /// Two ways to serve, and what belongs together.
@@ -78,6 +83,7 @@ fn main() -> ExitCode {
         Command::Serve(flags) => cmd::serve::run(*flags),
         Command::Demo(flags) => cmd::demo::run(&flags),
         Command::Config(command) => cmd::config::run(command),
+        Command::Crl(command) => cmd::crl::run(command),
     };
     result.unwrap_or_else(|error| {
         // Nobody may be reading.
