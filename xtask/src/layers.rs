@@ -137,6 +137,7 @@ const CRATES: &[CrateRule] = &[
             "anyhow",
             "arc-swap",
             "clap",
+            "indicatif",
             "rustix",
             "sd-notify",
             "serde",

@@ -93,6 +93,14 @@ pub enum SourceError {
         /// Whose certificate.
         subject: String,
     },
+    /// Something that is known, and no CRL.
+    #[error("CRL {path}: is {found}, not a CRL; name the file with the CRL, or fetch it again")]
+    SomethingElse {
+        /// The CRL.
+        path: PathBuf,
+        /// What it is, with its article.
+        found: &'static str,
+    },
     /// The list ends too early.
     #[error(
         "CRL {path}: is cut off: the element at octet {offset} goes on past the end; was the file copied completely?"
@@ -534,6 +542,7 @@ impl SourceError {
             self,
             SourceError::WrongIssuer { .. }
                 | SourceError::NotACrl { .. }
+                | SourceError::SomethingElse { .. }
                 | SourceError::NoCrlBlock { .. }
                 | SourceError::Certificate { .. }
                 | SourceError::NotAFile { .. }

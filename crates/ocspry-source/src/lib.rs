@@ -23,6 +23,7 @@ pub mod list;
 pub mod load;
 pub mod noted;
 pub mod overlay;
+pub mod reading;
 pub mod refresh;
 pub mod state;
 pub mod text_file;
@@ -36,12 +37,15 @@ pub use fetch::{
     CrlUrl, FetchLimits, FetchProblem, Fetched, Fetcher, Judged, SpoolFile, UrlFeed, Validators,
 };
 pub use fingerprint::Fingerprint;
-pub use issued::{IssuedEntry, IssuedFacts, IssuedKind, IssuedLimits, IssuedStamp, read_issued};
+pub use issued::{
+    IssuedEntry, IssuedFacts, IssuedKind, IssuedLimits, IssuedStamp, read_issued, serial_from_text,
+};
 pub use line::Served;
 pub use list::{CrlFacts, CrlNumber, CrlWarning, DeltaGap, LoadedList};
-pub use load::{CrlSigners, ListLoad, Progress, SourceLimits, crl_issuer};
+pub use load::{CrlSigners, ListLoad, Progress, SourceLimits};
 pub use noted::{Note, Notes, Oddity, Place};
 pub use overlay::{OverlayEntry, OverlayFacts, OverlayLimits, read_overlay};
+pub use reading::{ListReader, UnverifiedList, crl_issuer};
 pub use refresh::{Downloads, Event, Problem, Refresher, Report, Sources, StatusSource};
 pub use scope::Scope;
 pub use slot::{Guard, ListInUse, UsedList, Vanished};

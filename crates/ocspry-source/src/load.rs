@@ -1,28 +1,24 @@
 //! One CRL, from its file to a table: read, decoded, hashed, parsed and collected in one pass, then judged.
 //!
-//! From: a file that somebody else writes, a download, or the last good copy.  To: `line`, as a [`LoadedList`].  Nothing of
-//! the file is kept but a window of it; the entries go straight into the table's rows.  The signature is verified before
+//! From: `reading`, which has the file: one that somebody else writes, a download, or the last good copy.  To: `line`, as a
+//! [`LoadedList`].  The entries go straight into the table's rows.  The signature is verified before
 //! the table is built from them (RFC 5280 §6.3.3 (f)).  The work comes in steps of some milliseconds, so that `pace` can
 //! run it beside a busy responder, and a terminal can show how far it is.
 
-use std::fs::File;
-use std::io::Read;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ocspry_core::crypto::{HashedMessage, MessageHash, VerifyError};
+use ocspry_core::crypto::{HashedMessage, VerifyError};
 use ocspry_core::{
     OwnedCertificate, Revocation, RevokedSerialsBuilder, TableSorting, ValidityWindow,
 };
 use ocspry_wire::Time;
-use ocspry_wire::x509::{CertificateList, CrlEntry, CrlParser, SignatureAlgorithm, display_name};
+use ocspry_wire::x509::{CertificateList, CrlEntry, SignatureAlgorithm, display_name};
 
 use crate::SourceError;
-use crate::armour::{Armour, ArmourError, is_der};
-use crate::explain::explained;
-use crate::fingerprint::{self, Fingerprint, unreadable};
+use crate::fingerprint::Fingerprint;
 use crate::list::{CrlFacts, CrlNumber, CrlWarning, LoadedList};
+use crate::reading::{Hashing, ListReader};
 use crate::scope::Scope;
 
 /// Bounds on what is read.
@@ -72,49 +68,6 @@ impl CrlSigners {
     }
 }
 
-/// The Name (DER) of who issued the list in a file; what stands behind it is not read.
-///
-/// # Errors
-/// The file does not begin as a list does.
-pub fn crl_issuer(path: &Path) -> Result<Vec<u8>, SourceError> {
-    let (file, _) = fingerprint::open(path)?;
-    let mut start = Vec::new();
-    file.take(WINDOW_BYTES as u64)
-        .read_to_end(&mut start)
-        .map_err(unreadable(path))?;
-    let der = match *start {
-        [] => {
-            return Err(SourceError::Empty {
-                path: path.to_owned(),
-            });
-        }
-        _ if is_der(&start) => start,
-        _ => {
-            let (mut armour, mut der) = (Armour::new(), Vec::new());
-            armour
-                .push(&start, &mut der)
-                .map_err(|error| armour_error(path, error))?;
-            if start.len() < WINDOW_BYTES {
-                armour
-                    .finish(&mut der)
-                    .map_err(|error| armour_error(path, error))?;
-            }
-            der
-        }
-    };
-    let mut parser = CrlParser::new();
-    let pushed = parser.push(&der, |_| {});
-    if let Some(header) = parser.header() {
-        return Ok(header.issuer.clone());
-    }
-    match pushed.err().or_else(|| parser.finish().err()) {
-        Some(error) => Err(explained(path, &der, 0, error)),
-        None => Err(SourceError::NotACrl {
-            path: path.to_owned(),
-        }),
-    }
-}
-
 /// A list on its way from its file to a table.
 pub struct ListLoad {
     path: PathBuf,
@@ -156,21 +109,19 @@ impl ListLoad {
         signers: &Arc<CrlSigners>,
         limits: &SourceLimits,
     ) -> Result<ListLoad, SourceError> {
-        let (file, metadata) = fingerprint::open(path)?;
-        if metadata.len() > limits.crl_bytes_max {
-            return Err(too_large(path, metadata.len(), limits));
-        }
+        let (reader, metadata) = ListReader::open_for(Hashing::Signature, path, limits)?;
         Ok(ListLoad {
             path: path.to_owned(),
             // Taken before the octets: what changes in between is seen as a change at the next look.
             fingerprint: Fingerprint::from(&metadata),
             file_bytes: metadata.len(),
-            stage: Stage::Reading(Box::new(Reading::new(
-                path,
-                file,
-                Arc::clone(signers),
-                *limits,
-            ))),
+            stage: Stage::Reading(Box::new(Reading {
+                path: path.to_owned(),
+                reader,
+                signers: Arc::clone(signers),
+                is_issued_by_another: None,
+                entries: Entries::default(),
+            })),
         })
     }
 
@@ -201,12 +152,9 @@ impl ListLoad {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Reading(mut reading) => {
                 if reading.step()? {
-                    let read = reading.read_bytes;
+                    let progress = reading.reader.progress();
                     self.stage = Stage::Reading(reading);
-                    return Ok(Progress::Reading {
-                        read,
-                        of: self.file_bytes.max(read),
-                    });
+                    return Ok(progress);
                 }
                 self.stage = Stage::Sorting(Box::new(reading.judge()?));
                 Ok(Progress::Sorting)
@@ -244,31 +192,11 @@ impl ListLoad {
 /// The file is being read.
 struct Reading {
     path: PathBuf,
-    file: File,
-    limits: SourceLimits,
-    read_bytes: u64,
-    form: Form,
-    /// The part of the DER that the parser has not taken yet, and some that it has.
-    window: Vec<u8>,
-    taken: usize,
-    /// Octets of the DER before the window.
-    before_window: u64,
-    parser: CrlParser,
-    /// None until the header says how the list is signed.
-    hash: Option<MessageHash>,
-    /// What is signed, by its octets in the DER.
-    tbs: Option<Range<u64>>,
-    is_at_end: bool,
+    reader: ListReader,
     signers: Arc<CrlSigners>,
-    is_issued_by_another: bool,
+    /// None until the header says who issued the list.
+    is_issued_by_another: Option<bool>,
     entries: Entries,
-}
-
-/// How the file wraps the list.
-enum Form {
-    Unknown,
-    Der,
-    Pem { armour: Armour, text: Vec<u8> },
 }
 
 /// Where the entries go.
@@ -279,157 +207,40 @@ struct Entries {
 }
 
 impl Reading {
-    fn new(path: &Path, file: File, signers: Arc<CrlSigners>, limits: SourceLimits) -> Reading {
-        Reading {
-            path: path.to_owned(),
-            file,
-            limits,
-            read_bytes: 0,
-            form: Form::Unknown,
-            window: Vec::with_capacity(WINDOW_BYTES),
-            taken: 0,
-            before_window: 0,
-            parser: CrlParser::new(),
-            hash: None,
-            tbs: None,
-            is_at_end: false,
-            signers,
-            is_issued_by_another: false,
-            entries: Entries::default(),
-        }
-    }
-
     /// Reads and takes one window; false at the end of the file.
     fn step(&mut self) -> Result<bool, SourceError> {
-        let goes_on = self.fill()?;
+        let goes_on = self.reader.fill()?;
         self.take()?;
         Ok(goes_on)
     }
 
-    /// Reads on into the window; false at the end of the file.
-    fn fill(&mut self) -> Result<bool, SourceError> {
-        self.window.drain(..self.taken);
-        self.before_window += std::mem::take(&mut self.taken) as u64;
-        let room = WINDOW_BYTES
-            .saturating_sub(self.window.len())
-            .max(WINDOW_BYTES / 4) as u64;
-        let target = match &mut self.form {
-            Form::Unknown | Form::Der => &mut self.window,
-            Form::Pem { text, .. } => {
-                text.clear();
-                text
-            }
-        };
-        let mut piece = (&mut self.file).take(room);
-        let read = piece.read_to_end(target).map_err(unreadable(&self.path))?;
-        self.read_bytes += read as u64;
-        if self.read_bytes > self.limits.crl_bytes_max {
-            return Err(too_large(&self.path, self.read_bytes, &self.limits));
-        }
-        if matches!(self.form, Form::Unknown) {
-            self.form = self.form_of_file()?;
-        }
-        if let Form::Pem { armour, text } = &mut self.form {
-            armour
-                .push(text, &mut self.window)
-                .map_err(|error| armour_error(&self.path, error))?;
-        }
-        Ok(read > 0)
-    }
-
-    /// DER, or text with PEM in it; the first octets tell.
-    fn form_of_file(&mut self) -> Result<Form, SourceError> {
-        match *self.window {
-            [] => Err(SourceError::Empty {
-                path: self.path.clone(),
-            }),
-            _ if is_der(&self.window) => Ok(Form::Der),
-            _ => Ok(Form::Pem {
-                armour: Armour::new(),
-                text: std::mem::replace(&mut self.window, Vec::with_capacity(WINDOW_BYTES)),
-            }),
-        }
-    }
-
     /// Takes from the window all that is there whole.
     fn take(&mut self) -> Result<(), SourceError> {
-        if self.hash.is_none() && !self.look_ahead()? {
-            return Ok(());
-        }
-        let Reading {
-            parser,
-            entries,
-            signers,
-            is_issued_by_another,
-            ..
-        } = self;
-        let issuer_name = signers.issuer_name();
-        let first = self.before_window + self.taken as u64;
-        let window = &self.window[self.taken..];
-        let taken = parser
-            .push(window, |entry| {
-                entries.add(&entry, *is_issued_by_another, issuer_name)
-            })
-            .map_err(|error| explained(&self.path, window, first, error))?;
-        if let (Some(hash), Some(tbs)) = (&mut self.hash, &self.tbs) {
-            hash.update(part_within(&window[..taken], first, tbs));
-            if hash.kept_bytes() > self.limits.ed25519_bytes_max {
-                return Err(SourceError::TooLargeForEd25519 {
+        if let (None, Some(header)) = (self.is_issued_by_another, self.reader.header()) {
+            if self.signers.named(&header.issuer).next().is_none() {
+                return Err(SourceError::WrongIssuer {
                     path: self.path.clone(),
-                    bytes_max: self.limits.ed25519_bytes_max,
+                    crl_issuer: display_name(&header.issuer),
+                    issuer: display_name(self.signers.issuer_name()),
                 });
             }
+            self.is_issued_by_another = Some(header.issuer != self.signers.issuer_name());
         }
-        self.taken += taken;
-        Ok(())
-    }
-
-    /// Reads the header before anything is taken: who issued the list, and how it is to be hashed.  False when more of it
-    /// is needed.
-    fn look_ahead(&mut self) -> Result<bool, SourceError> {
-        let mut ahead = CrlParser::new();
-        let prefix = &self.window[..self.window.len().min(CrlParser::PIECE_MAX)];
-        // What is wrong is said when it is taken.
-        let is_bad = ahead.push(prefix, |_| {}).is_err();
-        let Some(header) = ahead.header() else {
-            return Ok(is_bad || self.window.len() >= CrlParser::PIECE_MAX || self.is_at_end);
-        };
-        if self.signers.named(&header.issuer).next().is_none() {
-            return Err(SourceError::WrongIssuer {
-                path: self.path.clone(),
-                crl_issuer: display_name(&header.issuer),
-                issuer: display_name(self.signers.issuer_name()),
-            });
-        }
-        self.is_issued_by_another = header.issuer != self.signers.issuer_name();
-        self.hash = Some(MessageHash::new(header.signature_algorithm));
-        self.tbs = Some(header.tbs.clone());
-        Ok(true)
-    }
-
-    fn end_of_armour(&mut self) -> Result<(), SourceError> {
-        let Form::Pem { armour, .. } = std::mem::replace(&mut self.form, Form::Der) else {
-            return Ok(());
-        };
-        armour
-            .finish(&mut self.window)
-            .map_err(|error| armour_error(&self.path, error))
+        let is_issued_by_another = self.is_issued_by_another.unwrap_or_default();
+        let issuer_name = self.signers.issuer_name();
+        let entries = &mut self.entries;
+        self.reader
+            .take(|entry| entries.add(&entry, is_issued_by_another, issuer_name))
     }
 
     /// The file is at its end: is this a list, and whose word is it?
     fn judge(mut self) -> Result<Sorting, SourceError> {
-        self.end_of_armour()?;
-        self.is_at_end = true;
+        self.reader.end()?;
         self.take()?;
-        let left = &self.window[self.taken..];
-        let first = self.before_window + self.taken as u64;
-        let list = self
-            .parser
-            .finish()
-            .map_err(|error| explained(&self.path, left, first, error))?;
-        let message = self.hash.unwrap_or_else(|| MessageHash::new(None)).finish();
+        let is_issued_by_another = self.is_issued_by_another.unwrap_or_default();
+        let (list, message) = self.reader.into_list()?;
         verified(&self.path, &self.signers, &list, &message)?;
-        let scope = scope_of(&self.path, &list, self.is_issued_by_another)?;
+        let scope = scope_of(&self.path, &list, is_issued_by_another)?;
         let mut warnings = Vec::new();
         if list.header.signature_algorithm == Some(SignatureAlgorithm::RsaSha1) {
             warnings.push(CrlWarning::Sha1Signature);
@@ -443,15 +254,6 @@ impl Reading {
             warnings,
         })
     }
-}
-
-/// The part of `octets`, the first of which is the DER's octet `first`, that lies in the range.
-fn part_within<'a>(octets: &'a [u8], first: u64, range: &Range<u64>) -> &'a [u8] {
-    let at = |offset: u64| {
-        let offset = usize::try_from(offset.saturating_sub(first)).unwrap_or(usize::MAX);
-        offset.min(octets.len())
-    };
-    &octets[at(range.start)..at(range.end)]
 }
 
 impl Entries {
@@ -617,28 +419,3 @@ impl Sorting {
         Ok(list)
     }
 }
-
-fn too_large(path: &Path, bytes: u64, limits: &SourceLimits) -> SourceError {
-    SourceError::TooLarge {
-        path: path.to_owned(),
-        bytes,
-        bytes_max: limits.crl_bytes_max,
-    }
-}
-
-fn armour_error(path: &Path, error: ArmourError) -> SourceError {
-    let path = path.to_owned();
-    match error {
-        ArmourError::Line { line, problem } => SourceError::Pem {
-            path,
-            line,
-            problem,
-        },
-        ArmourError::Several => SourceError::SeveralCrls { path },
-        ArmourError::NoList { found } => SourceError::NoCrlBlock { path, found },
-        ArmourError::NoBlock => SourceError::NotACrl { path },
-    }
-}
-
-/// Octets of the DER that are held at a time.
-const WINDOW_BYTES: usize = 1 << 20;

@@ -75,7 +75,7 @@ impl Scope {
     }
 
     /// Not one of several parts: what its lists do not name is not revoked.
-    pub(crate) fn is_whole(&self) -> bool {
+    pub fn is_whole(&self) -> bool {
         self.point.is_none() && self.reasons.is_none()
     }
 

@@ -17,6 +17,7 @@ mod control_socket;
 mod credential_files;
 mod file_stamp;
 mod issuer_report;
+mod load_bar;
 mod log_capture;
 mod log_output;
 mod report;
@@ -51,7 +52,7 @@ struct Cli {
 const AFTER_HELP: &str = "\
 Begin with `ocspry demo`: it makes a throw-away PKI, serves it, and prints what to try.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage.  Log level: OCSPRY_LOG=error|warn|info|debug|trace.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found.  Log level: OCSPRY_LOG=error|warn|info|debug|trace.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -66,7 +67,7 @@ enum Command {
     /// Let a running `serve` read configuration, certificates, keys and CRLs again, and print the verdict
     #[command(after_help = RELOAD_AFTER_HELP)]
     Reload(ControlFlags),
-    /// Work with certificate revocation lists
+    /// Look into CRLs, try whether one would be used, accept one that is held
     #[command(subcommand)]
     Crl(CrlCommand),
     /// Work with what is remembered across restarts

@@ -192,12 +192,12 @@ fn line(out: &mut String, paint: &Paint, label: &str, value: &str) {
 }
 
 /// Colours, on a terminal that wants them.
-struct Paint {
+pub(crate) struct Paint {
     on: bool,
 }
 
 impl Paint {
-    fn for_stdout() -> Paint {
+    pub(crate) fn for_stdout() -> Paint {
         let wanted = !matches!(
             anstream::AutoStream::choice(&std::io::stdout()),
             anstream::ColorChoice::Never
@@ -215,19 +215,19 @@ impl Paint {
         }
     }
 
-    fn bold(&self, text: &str) -> String {
+    pub(crate) fn bold(&self, text: &str) -> String {
         self.with("1", text)
     }
 
-    fn dim(&self, text: &str) -> String {
+    pub(crate) fn dim(&self, text: &str) -> String {
         self.with("2", text)
     }
 
-    fn warning(&self, text: &str) -> String {
+    pub(crate) fn warning(&self, text: &str) -> String {
         self.with("33", text)
     }
 
-    fn error(&self, text: &str) -> String {
+    pub(crate) fn error(&self, text: &str) -> String {
         self.with("31", text)
     }
 }

@@ -23,7 +23,15 @@ use ocspry_wire::x509::SerialNumber;
 
 use crate::SourceError;
 use crate::noted::{Notes, Oddity};
-use crate::text_file::{self, LineError, Lines, StatusFile, without_comment};
+use crate::text_file::{self, LineError, LineProblem, Lines, StatusFile, without_comment};
+
+/// A serial number as people and programs write it, in hex: `0A1B`, `0a:1b`, `0x0A1B`, `serial=0A1B`, `-01`.
+///
+/// # Errors
+/// It is none, or too long to be one.
+pub fn serial_from_text(text: &str) -> Result<SerialNumber, LineProblem> {
+    serials::from_text(text.trim().as_bytes())
+}
 
 /// Reads what is at `path`, and gives every certificate that `issuer` has issued to `each`.
 ///
