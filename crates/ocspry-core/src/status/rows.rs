@@ -21,8 +21,45 @@ impl Rows {
         }
     }
 
+    /// So many rows that are to be [`put`](Rows::put); memory is taken as they come.
+    pub(super) fn zeroed(width: usize, count: usize) -> Rows {
+        let rows_of = |piece: usize| (count - piece * PIECE_ROWS).min(PIECE_ROWS);
+        let pieces = 0..count.div_ceil(PIECE_ROWS);
+        Rows {
+            width,
+            count,
+            pieces: pieces
+                .map(|piece| vec![0; rows_of(piece) * width])
+                .collect(),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.count
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    #[inline]
+    pub(super) fn put(&mut self, position: usize, row: &[u8]) {
+        let start = (position & PIECE_MASK) * self.width;
+        self.pieces[position >> PIECE_ROWS_LOG2][start..start + self.width].copy_from_slice(row);
+    }
+
+    /// The rows before `position` are not read any more.
+    pub(super) fn give_back_before(&mut self, position: usize) {
+        let whole = position >> PIECE_ROWS_LOG2;
+        for piece in self
+            .pieces
+            .iter_mut()
+            .take(whole)
+            .rev()
+            .take_while(|piece| piece.capacity() > 0)
+        {
+            *piece = Vec::new();
+        }
     }
 
     /// One more row: a serial and what is said of it, `width` octets together.
