@@ -282,11 +282,14 @@ fn report(wrong: Vec<String>, what: &str) -> Result<()> {
 const RAW_CONFIG: &str = "crates/ocspry/src/config/raw.rs";
 /// Where they are explained.
 const CONFIGURATION: &str = "docs/reference/configuration.md";
+const CRL: &str = "docs/reference/crl.md";
 /// Which verb's flags are explained by the first table under which heading of which document.
 const FLAG_TABLES: &[(&str, &str, &str)] = &[
     ("serve", CONFIGURATION, "\n## Flags of `serve`\n"),
     ("serve", "README.md", "\n## A CRL file\n"),
     ("demo", "README.md", "\n## The demo\n"),
+    ("crl show", CRL, "\n## `ocspry crl show FILE`\n"),
+    ("crl check", CRL, "\n## `ocspry crl check FILE --ca CA`\n"),
 ];
 /// What clap gives to every verb.
 const FLAGS_OF_EVERY_VERB: &[&str] = &["--help", "--version"];

@@ -74,7 +74,7 @@ pub(crate) fn explained(path: &Path, window: &[u8], first: u64, error: CrlError)
 pub(crate) fn something_else(start: &[u8]) -> Option<&'static str> {
     let text = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(start);
     match text.trim_ascii_start() {
-        [b'<', ..] => Some("a web page, perhaps one that a log-in or error page put in its place"),
+        [b'<', ..] => Some("a web page (perhaps a log-in or error page that came in its place)"),
         _ if start.starts_with(GZIP) => Some("compressed by gzip"),
         _ => other_der(start),
     }

@@ -9,6 +9,7 @@ mod admin;
 mod answers;
 mod clients;
 mod configuration;
+mod crl_command;
 mod crl_file;
 mod demo;
 mod documented_lines;

@@ -28,7 +28,7 @@ use crate::time_text::utc_and_distance;
 
 /// What the exit code says, and how to write a serial.
 pub(super) const AFTER_HELP: &str = "\
-The signature is not verified: `ocspry crl check FILE --ca CA` does that.
+The signature is not verified: `ocspry crl check` does that.
 
 Exit codes: 0 shown, and every serial asked for is in it, 1 it is no CRL or cannot be read, 2 wrong usage,
 3 a serial asked for is not in it.";
@@ -267,7 +267,7 @@ impl Shown {
             (true, _) => format!("removed from the list {time}"),
             (false, Some(CrlReason::CertificateHold)) => format!("on hold since {time}"),
             (false, reason) => {
-                let reason = reason.map_or("without a reason", CrlReason::name);
+                let reason = reason.map_or("no reason given", CrlReason::name);
                 format!("revoked {time}, {reason}")
             }
         };
