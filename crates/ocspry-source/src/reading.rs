@@ -242,7 +242,7 @@ impl ListReader {
 
     /// Takes from the window all that is there whole.
     pub(crate) fn take(&mut self, each: impl FnMut(CrlEntry<'_>)) -> Result<(), SourceError> {
-        // The header alone may wait for more: all that is behind it goes through the hash.
+        // What is taken must go through the hash, and how that is made the header says.
         let may_come = self.window.len() < CrlParser::PIECE_MAX && !self.is_at_end;
         if self.header.is_none() && may_come {
             return Ok(());

@@ -323,7 +323,7 @@ impl Shown {
             "expired": header.next_update.is_some_and(|end| end < self.now),
             "next_publish": extensions.next_publish.map(time),
             "scope": scope_json(self.list()),
-            "signature_algorithm": algorithm_name(self.list()),
+            "signature_algorithm": header.signature_algorithm.map(SignatureAlgorithm::name),
             "signature_verified": false,
             "authority_key_id": extensions.authority_key_id.as_deref().map(hex),
             "freshest_crl": extensions.freshest_crl,
