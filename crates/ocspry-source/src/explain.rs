@@ -122,6 +122,6 @@ fn oid_of(extension: &[u8]) -> Option<String> {
     dotted(Reader::inside(element).read(tag::OID).ok()?).ok()
 }
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// RFC 1952 §2.3.1.
 const GZIP: &[u8] = b"\x1f\x8b";
