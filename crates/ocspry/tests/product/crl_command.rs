@@ -150,11 +150,13 @@ fn der_and_pem_show_the_same_list() {
         shown
     };
     assert_eq!(of("crl.der"), of("crl.pem"));
-    let shown = json_of(&show(&site, &["crl.der", "--json"]));
-    assert_eq!(
-        (&shown["file_bytes"], &shown["der_bytes"]),
-        (&json!(der.len()), &json!(der.len()))
-    );
+    for (name, form) in [("crl.der", "der"), ("crl.pem", "pem")] {
+        let shown = json_of(&show(&site, &[name, "--json"]));
+        let file_bytes = std::fs::metadata(site.file(name)).unwrap().len();
+        assert_eq!(shown["form"], form);
+        assert_eq!(shown["file_bytes"], file_bytes, "{name}");
+        assert_eq!(shown["der_bytes"], der.len(), "{name}");
+    }
 }
 
 #[test]
@@ -499,6 +501,7 @@ fn a_list_that_serve_would_use_is_accepted_with_its_facts() {
 fn a_list_that_serve_would_not_use_is_refused_with_the_reason() {
     let site = Site::new();
     let good = site.first_crl();
+    let accepted = json_of(&check(&site, &["crl.pem", "--json"]));
     let another = Authority::root("Another CA", KeyKind::P256);
     let mut critical = good.clone();
     critical.unknown_critical_extension = true;
@@ -549,6 +552,7 @@ fn a_list_that_serve_would_not_use_is_refused_with_the_reason() {
         );
         let verdict = json_of(&checked);
         assert_eq!(verdict["accepted"], false, "{name}");
+        assert_eq!(fields(&verdict), fields(&accepted), "{name}");
         assert!(
             verdict["reason"].as_str().unwrap().contains(said),
             "{name}: {verdict}"
