@@ -30,8 +30,8 @@ use crate::time_text::utc_and_distance;
 pub(super) const AFTER_HELP: &str = "\
 The signature is not verified: `ocspry crl check` does that.
 
-Exit codes: 0 shown, and every serial asked for is in it, 1 it is no CRL or cannot be read, 2 wrong usage,
-3 a serial asked for is not in it.";
+Exit codes: 0 shown, and every serial asked for is in it, 1 it is no CRL or cannot be read,
+2 wrong usage, 3 a serial asked for is not in it.";
 
 /// What `crl show` can be told.
 #[derive(Debug, Args)]
