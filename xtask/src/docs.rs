@@ -284,6 +284,7 @@ const RAW_CONFIG: &str = "crates/ocspry/src/config/raw.rs";
 const CONFIGURATION: &str = "docs/reference/configuration.md";
 /// Where the verbs on a running `serve` are explained.
 const CONTROL: &str = "docs/reference/control.md";
+const CRL: &str = "docs/reference/crl.md";
 /// Which verb's flags are explained by the first table under which heading of which document.
 const FLAG_TABLES: &[(&str, &str, &str)] = &[
     ("serve", CONFIGURATION, "\n## Flags of `serve`\n"),
@@ -291,6 +292,8 @@ const FLAG_TABLES: &[(&str, &str, &str)] = &[
     ("demo", "README.md", "\n## The demo\n"),
     ("reload", CONTROL, "\n## Flags\n"),
     ("crl accept", CONTROL, "\n## Flags\n"),
+    ("crl show", CRL, "\n## `ocspry crl show FILE`\n"),
+    ("crl check", CRL, "\n## `ocspry crl check FILE --ca CA`\n"),
 ];
 /// What clap gives to every verb.
 const FLAGS_OF_EVERY_VERB: &[&str] = &["--help", "--version"];

@@ -76,7 +76,7 @@ pub(crate) fn explained(path: &Path, window: &[u8], first: u64, error: CrlError)
 pub(crate) fn something_else(start: &[u8]) -> Option<&'static str> {
     let text = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(start);
     match text.trim_ascii_start() {
-        [b'<', ..] => Some("a web page, perhaps one that a log-in or error page put in its place"),
+        [b'<', ..] => Some("a web page (perhaps a log-in or error page that came in its place)"),
         _ if start.starts_with(GZIP) => Some("compressed by gzip"),
         _ => other_der(start),
     }
@@ -124,6 +124,6 @@ fn oid_of(extension: &[u8]) -> Option<String> {
     dotted(Reader::inside(element).read(tag::OID).ok()?).ok()
 }
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// RFC 1952 §2.3.1.
 const GZIP: &[u8] = b"\x1f\x8b";

@@ -14,7 +14,7 @@ use ocspry_wire::x509::{CertificateList, CrlEntry, CrlHeader, CrlParser};
 
 use crate::SourceError;
 use crate::armour::{Armour, ArmourError, is_der};
-use crate::explain::{explained, something_else};
+use crate::explain::{BYTE_ORDER_MARK, explained, something_else};
 use crate::fingerprint::{self, unreadable};
 use crate::load::{Progress, SourceLimits};
 
@@ -214,11 +214,20 @@ impl ListReader {
                 path: self.path.clone(),
             }),
             _ if is_der(&self.window) => Ok(Form::Der),
-            _ => Ok(Form::Pem {
-                armour: Armour::new(),
-                otherwise: something_else(&self.window),
-                text: std::mem::replace(&mut self.window, Vec::with_capacity(WINDOW_BYTES)),
-            }),
+            _ => {
+                let otherwise = something_else(&self.window);
+                let mut text =
+                    std::mem::replace(&mut self.window, Vec::with_capacity(WINDOW_BYTES));
+                // Editors put it before the dashes of the first line.
+                if text.starts_with(BYTE_ORDER_MARK) {
+                    text.drain(..BYTE_ORDER_MARK.len());
+                }
+                Ok(Form::Pem {
+                    armour: Armour::new(),
+                    otherwise,
+                    text,
+                })
+            }
         }
     }
 
@@ -242,7 +251,7 @@ impl ListReader {
 
     /// Takes from the window all that is there whole.
     pub(crate) fn take(&mut self, each: impl FnMut(CrlEntry<'_>)) -> Result<(), SourceError> {
-        // The header alone may wait for more: all that is behind it goes through the hash.
+        // What is taken must go through the hash, and how that is made the header says.
         let may_come = self.window.len() < CrlParser::PIECE_MAX && !self.is_at_end;
         if self.header.is_none() && may_come {
             return Ok(());

@@ -11,6 +11,7 @@ mod clients;
 mod clocks;
 mod configuration;
 mod control;
+mod crl_command;
 mod crl_file;
 mod demo;
 mod documented_lines;

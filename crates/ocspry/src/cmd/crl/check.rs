@@ -27,7 +27,8 @@ use crate::time_text::utc_and_distance;
 
 /// What the exit code says.
 pub(super) const AFTER_HELP: &str = "\
-Exit codes: 0 `serve` would use it now, 1 it would not (one line on standard error says why), 2 wrong usage.";
+Exit codes: 0 `serve` would use it now, 1 it would not (one line on standard error says why),
+2 wrong usage.";
 
 /// What `crl check` can be told.
 #[derive(Debug, Args)]

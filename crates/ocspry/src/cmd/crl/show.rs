@@ -28,10 +28,10 @@ use crate::time_text::utc_and_distance;
 
 /// What the exit code says, and how to write a serial.
 pub(super) const AFTER_HELP: &str = "\
-The signature is not verified: `ocspry crl check FILE --ca CA` does that.
+The signature is not verified: `ocspry crl check` does that.
 
-Exit codes: 0 shown, and every serial asked for is in it, 1 it is no CRL or cannot be read, 2 wrong usage,
-3 a serial asked for is not in it.";
+Exit codes: 0 shown, and every serial asked for is in it, 1 it is no CRL or cannot be read,
+2 wrong usage, 3 a serial asked for is not in it.";
 
 /// What `crl show` can be told.
 #[derive(Debug, Args)]
@@ -267,7 +267,7 @@ impl Shown {
             (true, _) => format!("removed from the list {time}"),
             (false, Some(CrlReason::CertificateHold)) => format!("on hold since {time}"),
             (false, reason) => {
-                let reason = reason.map_or("without a reason", CrlReason::name);
+                let reason = reason.map_or("no reason given", CrlReason::name);
                 format!("revoked {time}, {reason}")
             }
         };
@@ -323,7 +323,7 @@ impl Shown {
             "expired": header.next_update.is_some_and(|end| end < self.now),
             "next_publish": extensions.next_publish.map(time),
             "scope": scope_json(self.list()),
-            "signature_algorithm": algorithm_name(self.list()),
+            "signature_algorithm": header.signature_algorithm.map(SignatureAlgorithm::name),
             "signature_verified": false,
             "authority_key_id": extensions.authority_key_id.as_deref().map(hex),
             "freshest_crl": extensions.freshest_crl,
