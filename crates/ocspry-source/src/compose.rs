@@ -50,7 +50,7 @@ impl std::fmt::Display for Unproven {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Unproven::SourceMissing => {
-                "a source has no list yet, and the lists that are there are parts of a whole"
+                "a source has no list yet, and what the others say is not about all certificates"
             }
             Unproven::SomeReasons => {
                 "the lists that are there are about some reasons for revocation only"
@@ -82,7 +82,10 @@ pub(crate) fn compose<'a>(
     slots: impl Iterator<Item = &'a Slot>,
     beside: Beside,
 ) -> Option<Composition> {
-    let used: Vec<&Slot> = slots.filter(|slot| slot.complete().is_some()).collect();
+    let (used, others): (Vec<&Slot>, Vec<&Slot>) =
+        slots.partition(|slot| slot.complete().is_some());
+    let has_every_part =
+        beside.has_every_list && others.iter().all(|slot| is_made_up_for(slot, &used));
     let mut sources: Vec<SourceInfo> = used.iter().flat_map(|slot| slot.source_infos()).collect();
     let mut windows: Vec<ValidityWindow> = used.iter().filter_map(|slot| slot.window()).collect();
     let mut lists: Vec<ListPart> = used.iter().filter_map(|slot| slot.part()).collect();
@@ -100,11 +103,7 @@ pub(crate) fn compose<'a>(
     let mut sources = sources.into_iter();
     let source = sources.next()?;
     let window = windows.into_iter().reduce(narrower)?;
-    let coverage = if has_lists {
-        coverage(&used, beside.has_every_list)
-    } else {
-        Ok(())
-    };
+    let coverage = coverage(&used, has_every_part);
     let unproven = match (coverage, &beside.overlays) {
         (Err(unproven), _) => Some(unproven),
         (Ok(()), None) => Some(Unproven::OverlayMissing),
@@ -143,13 +142,20 @@ fn narrower(left: ValidityWindow, right: ValidityWindow) -> ValidityWindow {
     }
 }
 
+/// A slot without a complete list counts as a part that is missing, if one was there, waits, or has a delta; unless its
+/// place has something else in use.
+fn is_made_up_for(slot: &Slot, used: &[&Slot]) -> bool {
+    slot.missing_place()
+        .is_none_or(|place| used.iter().any(|other| other.place() == Some(place)))
+}
+
 /// Whether the lists speak of every certificate and every reason (RFC 5280 §5.2.5, §6.3.3).
-fn coverage(used: &[&Slot], has_every_list: bool) -> Result<(), Unproven> {
+fn coverage(used: &[&Slot], has_every_part: bool) -> Result<(), Unproven> {
     let scopes: Vec<&Scope> = used.iter().filter_map(|slot| slot.scope()).collect();
     if scopes.iter().any(|scope| scope.is_whole()) {
         return Ok(());
     }
-    if !has_every_list {
+    if !has_every_part {
         return Err(Unproven::SourceMissing);
     }
     let covers_all_reasons = |scope: &&Scope| {

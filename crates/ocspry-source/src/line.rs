@@ -177,6 +177,11 @@ impl Line {
         Some((waiting.list.this_update(), &waiting.place))
     }
 
+    /// The list from the future, if its time has come.
+    pub(crate) fn take_waiting(&mut self, now: Time) -> Option<Offer> {
+        self.waiting.take_if(|waiting| waiting.list.is_due(now))
+    }
+
     /// Nothing waits any more: the operator put something else in its place.
     fn drop_waiting(&mut self, place: &str) {
         self.drop_waiting_if(|waiting| waiting == place);
@@ -311,14 +316,22 @@ impl Line {
     /// # Errors
     /// It is held, or was overtaken.
     pub(crate) fn take_over(&mut self, now: Time) -> Result<Option<Swap>, SourceError> {
-        let Some(offer) = self.waiting.take_if(|waiting| waiting.list.is_due(now)) else {
+        let Some(offer) = self.take_waiting(now) else {
             return Ok(None);
         };
+        self.take_due(offer, now).map(Some)
+    }
+
+    /// A list that waited, and whose time has come.
+    ///
+    /// # Errors
+    /// It is held, or was overtaken.
+    pub(crate) fn take_due(&mut self, offer: Offer, now: Time) -> Result<Swap, SourceError> {
         let tie = self
             .in_use()
             .map_or(Tie::Unknown, |list| Tie::Compare(list));
         self.check_order(&offer, tie, now)?;
-        Ok(Some(self.swap(offer, Served::Waited)))
+        Ok(self.swap(offer, Served::Waited))
     }
 
     /// Nothing is in use: the last good copy is considered, unless the best list offered is that very list.

@@ -55,6 +55,11 @@ impl LoadedList {
         self.facts.window.next_update
     }
 
+    /// The later of two lists of one scope and kind is the greater.
+    pub(crate) fn order(&self) -> (Time, Option<&CrlNumber>) {
+        (self.this_update(), self.facts.crl_number.as_ref())
+    }
+
     pub(crate) fn is_due(&self, now: Time) -> bool {
         self.this_update() <= now
     }

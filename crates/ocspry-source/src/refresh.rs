@@ -347,6 +347,13 @@ impl Refresher {
     /// request.  The reports are those that were not made before.
     pub fn refresh(&mut self, now: Time) -> Vec<Report> {
         let mut reports = Vec::new();
+        // The guard asks what was issued.
+        for (_, feed) in &mut self.issued {
+            reports.extend(feed.look(self.issuer.certificate(), now));
+        }
+        for (_, feed) in &mut self.overlays {
+            reports.extend(feed.look(now));
+        }
         self.find_kept_scopes();
         self.slot_problems.retain(|place, _| !is_about_marks(place));
         self.read_marks();
@@ -356,12 +363,6 @@ impl Refresher {
             self.take_lists(found, now, &mut reports);
         }
         self.take_over(now, &mut reports);
-        for (_, feed) in &mut self.issued {
-            reports.extend(feed.look(self.issuer.certificate(), now));
-        }
-        for (_, feed) in &mut self.overlays {
-            reports.extend(feed.look(now));
-        }
         self.swap(now);
         self.keep(now, &mut reports);
         self.tell(now, &mut reports);
@@ -503,18 +504,8 @@ impl Refresher {
             let mut offers = offers.remove(&key).unwrap_or_default();
             // Complete lists before deltas, the newest of each first.
             offers.sort_by(|(_, left), (_, right)| {
-                left.list
-                    .is_delta()
-                    .cmp(&right.list.is_delta())
-                    .then_with(|| {
-                        let order = |offer: &Offer| {
-                            (
-                                offer.list.this_update(),
-                                offer.list.facts.crl_number.clone(),
-                            )
-                        };
-                        order(right).cmp(&order(left))
-                    })
+                let kinds = left.list.is_delta().cmp(&right.list.is_delta());
+                kinds.then_with(|| right.list.order().cmp(&left.list.order()))
             });
             let mut of_slot = Vec::new();
             self.start_slot(&key, &offers, now, &mut of_slot);
@@ -626,22 +617,15 @@ impl Refresher {
     }
 
     fn take_pending(&mut self, key: &str, now: Time, reports: &mut Vec<Report>) {
-        let place = self
-            .slots
-            .get(key)
-            .and_then(Slot::gap)
-            .map(|(place, _)| place.to_owned());
-        let Some(place) = place else {
-            return;
-        };
-        match self.with_slot(key, now, |slot, around| slot.offer_pending(around)) {
-            Some(Some(Ok(outcome))) => {
-                self.outcome(outcome, &place, reports);
+        let taken = self.with_slot(key, now, |slot, around| slot.offer_pending(around));
+        for (place, taken) in taken.unwrap_or_default() {
+            match taken {
+                Ok(outcome) => {
+                    self.outcome(outcome, &place, reports);
+                }
+                // Held: what is in the place is judged anew at the next look.
+                Err(_) => self.forget_seen(),
             }
-            Some(Some(Err(error))) => {
-                self.slot_problems.insert(place, error);
-            }
-            Some(None) | None => {}
         }
     }
 
@@ -824,7 +808,7 @@ impl Refresher {
         }
         self.told.waiting = waiting;
 
-        let gaps = self.slots.values().filter_map(Slot::gap);
+        let gaps = self.slots.values().flat_map(Slot::gaps);
         let gaps: BTreeMap<String, DeltaGap> = gaps
             .map(|(place, gap)| (place.to_owned(), gap.clone()))
             .collect();

@@ -74,9 +74,9 @@ impl Scope {
         &self.key
     }
 
-    /// Not one of several parts: what its lists do not name is not revoked.
+    /// About all certificates and all reasons: what its lists do not name is not revoked, whatever other lists there are.
     pub fn is_whole(&self) -> bool {
-        self.point.is_none() && self.reasons.is_none()
+        self.point.is_none() && self.reasons.is_none() && self.kind == Kind::All
     }
 
     /// The reasons it is limited to.

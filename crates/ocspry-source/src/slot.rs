@@ -7,7 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ocspry_core::{ListPart, RevokedSerials, RevokedSerialsBuilder, SourceInfo, ValidityWindow};
+use ocspry_core::{
+    ListPart, Revocation, RevokedSerials, RevokedSerialsBuilder, SourceInfo, ValidityWindow,
+};
 use ocspry_wire::Time;
 use ocspry_wire::x509::SerialNumber;
 
@@ -40,8 +42,8 @@ pub(crate) struct Slot {
     scope: Option<Scope>,
     complete: Line,
     delta: Line,
-    /// A delta that does not fit the complete list, which may be behind it.
-    pending_delta: Option<(Offer, DeltaGap)>,
+    /// Deltas that do not fit the complete list, which may be behind them; one for each place.
+    pending_deltas: Vec<(Offer, DeltaGap)>,
     /// What vanished and is revoked all the same.
     held_removals: Option<Arc<RevokedSerials>>,
     /// What is held is to be written down.
@@ -136,7 +138,7 @@ impl Slot {
             scope: None,
             complete: Line::new(series(SeriesKind::Complete), keeps_when_told),
             delta: Line::new(series(SeriesKind::Delta), keeps_when_told),
-            pending_delta: None,
+            pending_deltas: Vec::new(),
             held_removals: None,
             is_held_unkept: false,
             series: series(SeriesKind::Complete),
@@ -161,6 +163,12 @@ impl Slot {
     /// Where its complete list comes from, or came from last.
     pub(crate) fn place(&self) -> Option<&str> {
         self.complete.place().or(self.complete.marked_place())
+    }
+
+    /// Without a complete list in use: where there was one, or one waits, or there is a delta over one.
+    pub(crate) fn missing_place(&self) -> Option<&str> {
+        let gap = self.gaps().next().map(|(place, _)| place);
+        self.place().or(self.waiting_place()).or(gap)
     }
 
     /// thisUpdate of the newest complete list ever used.
@@ -262,10 +270,11 @@ impl Slot {
         [&mut self.complete, &mut self.delta]
     }
 
-    /// Why the last delta cannot be used.
-    pub(crate) fn gap(&self) -> Option<(&str, &DeltaGap)> {
-        let (offer, gap) = self.pending_delta.as_ref()?;
-        Some((&offer.place, gap))
+    /// Which deltas wait for a complete list, and why.
+    pub(crate) fn gaps(&self) -> impl Iterator<Item = (&str, &DeltaGap)> {
+        self.pending_deltas
+            .iter()
+            .map(|(offer, gap)| (offer.place.as_str(), gap))
     }
 
     /// Its part of the table.
@@ -389,42 +398,56 @@ impl Slot {
         offer: Offer,
         around: &Surroundings<'_>,
     ) -> Result<Outcome, SourceError> {
-        let fits = match self.complete() {
-            None => Err(Some(DeltaGap::NoBase)),
-            Some(base) => offer.list.applies_to(base),
-        };
+        let fits = self.fits(&offer);
+        self.pending_deltas
+            .retain(|(pending, _)| pending.place != offer.place);
         match fits {
-            Ok(()) => {
-                self.pending_delta = None;
-                Ok(match self.delta.offer(offer, around.now)? {
-                    Taken::Swapped(swap) => Outcome::InUse(Box::new(delta_in_use(&swap))),
-                    Taken::InUse => Outcome::Same,
-                    Taken::Waits => Outcome::Waits,
-                })
-            }
+            Ok(()) => Ok(match self.delta.offer(offer, around.now)? {
+                Taken::Swapped(swap) => Outcome::InUse(Box::new(delta_in_use(&swap))),
+                Taken::InUse => Outcome::Same,
+                Taken::Waits => Outcome::Waits,
+            }),
             Err(None) => Ok(Outcome::Overtaken),
             Err(Some(gap)) => {
-                self.pending_delta = Some((offer, gap));
+                self.pending_deltas.push((offer, gap));
                 Ok(Outcome::Gap)
             }
         }
     }
 
-    /// A delta came before its base, and the base has come.
+    /// As [`LoadedList::applies_to`], of the complete list in use.
+    fn fits(&self, delta: &Offer) -> Result<(), Option<DeltaGap>> {
+        match self.complete() {
+            None => Err(Some(DeltaGap::NoBase)),
+            Some(base) => delta.list.applies_to(base),
+        }
+    }
+
+    /// Deltas came before their base, and the base has come: each with its place, the newest first.
     pub(crate) fn offer_pending(
         &mut self,
         around: &Surroundings<'_>,
-    ) -> Option<Result<Outcome, SourceError>> {
-        let (offer, gap) = self.pending_delta.take()?;
-        match self.complete().map(|base| offer.list.applies_to(base)) {
-            Some(Ok(())) => Some(self.offer_delta(offer, around)),
-            // The complete list knows all that it does.
-            Some(Err(None)) => None,
-            Some(Err(Some(_))) | None => {
-                self.pending_delta = Some((offer, gap));
-                None
+    ) -> Vec<(String, Result<Outcome, SourceError>)> {
+        let mut pending = std::mem::take(&mut self.pending_deltas);
+        pending.sort_by(|(left, _), (right, _)| right.list.order().cmp(&left.list.order()));
+        let mut taken = Vec::new();
+        for (offer, gap) in pending {
+            match self.complete().map(|base| offer.list.applies_to(base)) {
+                Some(Ok(())) => {
+                    let is_overtaken = self
+                        .delta()
+                        .is_some_and(|delta| delta.order() >= offer.list.order());
+                    if !is_overtaken {
+                        taken.push((offer.place.clone(), self.offer_delta(offer, around)));
+                    }
+                }
+                // The complete list knows all that it does.
+                Some(Err(None)) => {}
+                Some(Err(Some(gap))) => self.pending_deltas.push((offer, gap)),
+                None => self.pending_deltas.push((offer, gap)),
             }
         }
+        taken
     }
 
     /// Lists whose time has come.
@@ -438,10 +461,16 @@ impl Slot {
             Ok(Some(swap)) => taken.push(Ok(self.used(&swap, around))),
             Err(error) => taken.push(Err(error)),
         }
-        match self.delta.take_over(around.now) {
-            Ok(None) => {}
-            Ok(Some(swap)) => taken.push(Ok(delta_in_use(&swap))),
-            Err(error) => taken.push(Err(error)),
+        if let Some(offer) = self.delta.take_waiting(around.now) {
+            // The complete list may be another one by now.
+            match self.fits(&offer) {
+                Ok(()) => {
+                    let swap = self.delta.take_due(offer, around.now);
+                    taken.push(swap.map(|swap| delta_in_use(&swap)));
+                }
+                Err(None) => {}
+                Err(Some(gap)) => self.pending_deltas.push((offer, gap)),
+            }
         }
         taken
     }
@@ -450,14 +479,19 @@ impl Slot {
     fn used(&mut self, swap: &Swap, around: &Surroundings<'_>) -> ListInUse {
         let list = Arc::clone(&swap.list);
         self.scope.get_or_insert_with(|| list.scope.clone());
-        let vanished = swap
-            .before
-            .as_ref()
-            .map(|before| self.vanished(before, &list, around));
         let fits = self
             .delta
             .in_use()
             .is_some_and(|delta| delta.applies_to(&list).is_ok());
+        let vanished = swap.before.as_ref().map(|before| {
+            let change = Change {
+                before: Arc::clone(&before.serials),
+                delta: self.delta.in_use().map(|delta| Arc::clone(&delta.serials)),
+                is_delta_kept: fits,
+                after: Arc::clone(&list.serials),
+            };
+            self.vanished(&change, around)
+        });
         if !fits {
             self.delta.retire();
         }
@@ -469,20 +503,15 @@ impl Slot {
         }
     }
 
-    fn vanished(
-        &mut self,
-        before: &LoadedList,
-        list: &LoadedList,
-        around: &Surroundings<'_>,
-    ) -> Vanished {
+    fn vanished(&mut self, change: &Change, around: &Surroundings<'_>) -> Vanished {
         let mut vanished = Vanished {
             count: 0,
-            of: before.serials.revoked_count(),
+            of: change.revoked_count_before(),
             unexpired: 0,
             is_held: false,
         };
-        let mut walk = before.serials.compare(&list.serials);
-        let walked = pace::beside(before.serials.size_bytes() as u64, PATIENCE, || {
+        let mut walk = change.walk();
+        let walked = pace::beside(change.before.size_bytes() as u64, PATIENCE, || {
             let mut is_over = true;
             for missing in walk.by_ref().take(ROWS_AT_A_TIME) {
                 is_over = false;
@@ -497,16 +526,16 @@ impl Slot {
         debug_assert!(walked.is_ok());
         if around.guard == Guard::Refuse && vanished.is_alarming() {
             vanished.is_held = true;
-            self.hold(before, list);
+            self.hold(change);
         }
         vanished
     }
 
     /// What was held before stays held.
-    fn hold(&mut self, before: &LoadedList, list: &LoadedList) {
+    fn hold(&mut self, change: &Change) {
         let mut held = RevokedSerialsBuilder::new();
-        for serial in before.serials.missing_from(&list.serials) {
-            if let Some(revocation) = before.serials.lookup(&serial) {
+        for serial in change.vanished() {
+            if let Some(revocation) = change.revocation_before(&serial) {
                 held.push(&serial, revocation);
             }
         }
@@ -524,6 +553,61 @@ impl Slot {
         let lines = self.lines().map(Line::accept_held);
         were_removals_held || lines.contains(&true)
     }
+}
+
+/// One complete list takes the place of another, which may have had a delta over it.
+struct Change {
+    before: Arc<RevokedSerials>,
+    delta: Option<Arc<RevokedSerials>>,
+    /// The delta lies over the new list as well.
+    is_delta_kept: bool,
+    after: Arc<RevokedSerials>,
+}
+
+impl Change {
+    fn by_delta(&self, serial: &SerialNumber) -> Option<Revocation> {
+        self.delta.as_ref()?.lookup(serial)
+    }
+
+    fn revocation_before(&self, serial: &SerialNumber) -> Option<Revocation> {
+        self.by_delta(serial).or_else(|| self.before.lookup(serial))
+    }
+
+    /// What was revoked and is not any more.
+    fn vanished(&self) -> impl Iterator<Item = SerialNumber> {
+        self.walk().flatten()
+    }
+
+    /// The same, one item for each that was revoked, None if it still is.
+    fn walk(&self) -> impl Iterator<Item = Option<SerialNumber>> {
+        let is_gone = |serial: &SerialNumber| match self.by_delta(serial) {
+            None => true,
+            Some(Revocation::Revoked(_)) => !self.is_delta_kept,
+            Some(Revocation::Removed) => false,
+        };
+        let of_list = self.before.compare(&self.after);
+        let of_list = of_list.map(move |missing| missing.filter(is_gone));
+        let delta = self.delta.iter().filter(|_| !self.is_delta_kept);
+        let of_delta = delta.flat_map(|delta| delta.compare(&self.after));
+        let is_news = |serial: &SerialNumber| !is_revoked(&self.before, serial);
+        of_list.chain(of_delta.map(move |missing| missing.filter(is_news)))
+    }
+
+    fn revoked_count_before(&self) -> usize {
+        let entries = self.delta.iter().flat_map(|delta| delta.iter());
+        let count = self.before.revoked_count();
+        entries.fold(count, |count, (serial, revocation)| {
+            match (is_revoked(&self.before, &serial), revocation) {
+                (true, Revocation::Removed) => count - 1,
+                (false, Revocation::Revoked(_)) => count + 1,
+                (true, Revocation::Revoked(_)) | (false, Revocation::Removed) => count,
+            }
+        })
+    }
+}
+
+fn is_revoked(serials: &RevokedSerials, serial: &SerialNumber) -> bool {
+    matches!(serials.lookup(serial), Some(Revocation::Revoked(_)))
 }
 
 fn delta_in_use(swap: &Swap) -> ListInUse {

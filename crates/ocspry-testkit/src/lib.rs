@@ -28,7 +28,7 @@ mod wait;
 pub use answer::{Reply, SignedReply, SingleReply};
 pub use authority::{Authority, CertificateSpec, Credential, now};
 pub use closed_port::ClosedPort;
-pub use crl::{CrlEntrySpec, CrlSpec, forge};
+pub use crl::{CrlEntrySpec, CrlSpec, ScopeSpec, forge};
 pub use daemon::{ForegroundPeer, Transport, on_free_port};
 pub use encode::{element, pem, pem_to_der, sequence};
 pub use http::{HttpClient, HttpResponse, base64_path, http_date, percent_encoded};

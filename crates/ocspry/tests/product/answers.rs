@@ -89,12 +89,8 @@ fn sta_02_tim_04_tim_06_openssl_shows_the_times_and_the_reason_of_the_crl() {
     let site = Site::new();
     let mut crl = CrlSpec::new(11);
     crl.entries.push(CrlEntrySpec {
-        serial: REVOKED.to_vec(),
         revocation_time: now().plus_seconds(-100_000),
-        reason: Some(CrlReason::CessationOfOperation),
-        says_unspecified: false,
-        invalidity_date: None,
-        unknown_critical_extension: false,
+        ..CrlEntrySpec::new(REVOKED, Some(CrlReason::CessationOfOperation))
     });
     site.write_crl(&crl);
     let process = site.serve().start();

@@ -1,0 +1,128 @@
+//! A directory of lists: every one in it that fits the issuer, whatever else lies there.
+
+use std::os::unix::fs::symlink;
+
+use ocspry_source::{ListSource, Sources, StatusSource};
+use ocspry_testkit::{Authority, KeyKind, ScopeSpec, forge};
+
+use crate::site::Says::{Good, Revoked};
+use crate::site::{Site, assert_says, owned, problem, problems};
+
+/// The directory `crls`, which is made.
+fn directory(site: &Site) -> Sources {
+    std::fs::create_dir_all(site.path("crls")).unwrap();
+    site.sources(vec![StatusSource::Lists(ListSource::Directory(
+        site.path("crls"),
+    ))])
+}
+
+#[test]
+fn lists_of_others_certificates_junk_hidden_files_and_directories_are_passed_over() {
+    let site = Site::new();
+    let sources = directory(&site);
+    let other = Authority::root("Other CA", KeyKind::P256);
+    site.put_list("crls/ca.crl", &site.list(1, 10).revoke(&[1], None));
+    site.put(
+        "crls/other.crl",
+        other.crl(&site.list(9, 5).revoke(&[2], None)),
+    );
+    site.put("crls/ca.pem", site.ca.certificate_pem());
+    site.put("crls/ca.der", &site.ca.certificate);
+    site.put("crls/README", "Lists of the Example CA.\n");
+    site.put_list("crls/.hidden.crl", &site.list(9, 5).revoke(&[3], None));
+    std::fs::create_dir(site.path("crls/old")).unwrap();
+    site.put_list("crls/old/ca.crl", &site.list(9, 5).revoke(&[4], None));
+    let mut refresher = site.start(sources);
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Good), (3, Good), (4, Good)]);
+    assert_eq!(problems(&refresher), [""; 0]);
+}
+
+#[test]
+fn a_list_of_the_issuer_that_is_no_good_is_said_though_the_others_count() {
+    let site = Site::new();
+    let sources = directory(&site);
+    site.put_list("crls/a.crl", &site.list(1, 10).revoke(&[1], None));
+    site.put("crls/b.crl", forge(&site.ca.crl(&site.list(2, 5))));
+    let mut refresher = site.start(sources);
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Good)]);
+    assert!(
+        problem(&refresher).contains("signature"),
+        "{}",
+        problem(&refresher)
+    );
+}
+
+#[test]
+fn all_lists_that_fit_are_added_up_and_of_one_scope_the_newest_counts() {
+    let site = Site::new();
+    let sources = directory(&site);
+    site.put_list(
+        "crls/1.crl",
+        &site.list(1, 20).revoke(&[1], None).revoke(&[2], None),
+    );
+    site.put_list("crls/2.crl", &site.list(2, 10).revoke(&[1], None));
+    site.put_list(
+        "crls/2-delta.crl",
+        &site.list(3, 5).over(2).revoke(&[3], None),
+    );
+    site.put_list(
+        "crls/cas.crl",
+        &site
+            .list(1, 5)
+            .about(ScopeSpec::authorities())
+            .revoke(&[4], None),
+    );
+    let mut refresher = site.start(sources);
+    refresher.refresh(site.now);
+    assert_says(
+        &refresher,
+        &[
+            (1, Revoked),
+            (2, Good),
+            (3, Revoked),
+            (4, Revoked),
+            (5, Good),
+        ],
+    );
+    assert_eq!(problems(&refresher), [""; 0]);
+}
+
+#[test]
+fn a_directory_whose_files_are_swapped_by_one_symlink_is_followed() {
+    let site = Site::new();
+    let sources = directory(&site);
+    let version = |name: &str, serial: u8, number: u64, minutes_ago: i64| {
+        std::fs::create_dir(site.path(&format!("crls/{name}"))).unwrap();
+        let list = site.list(number, minutes_ago).revoke(&[serial], None);
+        site.put_list(&format!("crls/{name}/ca.crl"), &list);
+    };
+    version("..2026_01", 1, 1, 10);
+    symlink("..2026_01", site.path("crls/..data")).unwrap();
+    symlink("..data/ca.crl", site.path("crls/ca.crl")).unwrap();
+    let mut refresher = site.start(sources);
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Good)]);
+
+    version("..2026_02", 2, 2, 5);
+    symlink("..2026_02", site.path("crls/..data_tmp")).unwrap();
+    std::fs::rename(site.path("crls/..data_tmp"), site.path("crls/..data")).unwrap();
+    std::fs::remove_dir_all(site.path("crls/..2026_01")).unwrap();
+    refresher.refresh(site.now.plus_seconds(60));
+    assert_says(&refresher, &[(1, Good), (2, Revoked)]);
+    assert_eq!(problems(&refresher), [""; 0]);
+}
+
+#[test]
+fn a_directory_that_is_gone_changes_nothing_and_is_said() {
+    let site = Site::new();
+    let sources = directory(&site);
+    site.put_list("crls/ca.crl", &site.list(1, 10).revoke(&[1], None));
+    let mut refresher = site.start(sources);
+    refresher.refresh(site.now);
+    std::fs::remove_dir_all(site.path("crls")).unwrap();
+    refresher.refresh(site.now.plus_seconds(60));
+    assert_says(&refresher, &[(1, Revoked), (2, Good)]);
+    assert!(problem(&refresher).contains("No such file"));
+}

@@ -1,0 +1,89 @@
+//! What was issued (docs/design.md §4): beside a list it turns absence into "never issued", and an index is a source of
+//! its own.
+
+use ocspry_source::{IssuedSource, Lag, ListSource, Sources, StatusSource, Unproven};
+
+use crate::site::Says::{Good, NeverIssued, Revoked, TryLater};
+use crate::site::{Site, assert_says, end};
+
+fn with_issued(site: &Site, issued: IssuedSource) -> Sources {
+    let mut sources = site.files(&["ca.crl"]);
+    sources.sources.push(StatusSource::Issued(issued));
+    sources
+}
+
+#[test]
+fn a_serial_on_neither_list_was_never_issued() {
+    let site = Site::new();
+    site.put_list("ca.crl", &site.list(1, 10).revoke(&[1], None));
+    site.put("issued.txt", "01\n02\n");
+    let mut refresher = site.start(with_issued(&site, site.issued("issued.txt")));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Good), (3, NeverIssued)]);
+    site.put("issued.txt", "01\n02\n03\n");
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(3, Good), (4, NeverIssued)]);
+}
+
+#[test]
+fn a_stale_export_with_lag_good_counts_as_if_it_were_not_there() {
+    let site = Site::new();
+    site.put_list("ca.crl", &site.list(1, 10).revoke(&[1], None));
+    site.put("issued.txt", "01\n02\n");
+    let issued = IssuedSource {
+        lag: Lag::Good,
+        ..site.issued("issued.txt")
+    };
+    let mut refresher = site.start(with_issued(&site, issued));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(3, NeverIssued)]);
+    refresher.refresh(site.now.plus_seconds(3700));
+    assert_says(&refresher, &[(1, Revoked), (2, Good), (3, Good)]);
+}
+
+#[test]
+fn a_list_of_what_was_issued_that_was_never_read_leaves_absence_open() {
+    let site = Site::new();
+    site.put_list("ca.crl", &site.list(1, 10).revoke(&[1], None));
+    let mut refresher = site.start(with_issued(&site, site.issued("issued.txt")));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, TryLater)]);
+}
+
+const INDEX: &str = "R\t20490101000000Z\t260101000000Z,keyCompromise\t01\tunknown\t/CN=a\n\
+                     V\t20490101000000Z\t\t02\tunknown\t/CN=b\n";
+
+#[test]
+fn an_index_can_be_the_only_source() {
+    let site = Site::new();
+    site.put("index.txt", INDEX);
+    let sources = site.sources(vec![StatusSource::Issued(site.issued("index.txt"))]);
+    let mut refresher = site.start(sources);
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Good), (3, NeverIssued)]);
+    assert!(end(&refresher) <= site.now.plus_seconds(3600 + 60));
+}
+
+#[test]
+fn an_index_beside_a_list_adds_to_what_is_revoked() {
+    let site = Site::new();
+    site.put("index.txt", INDEX);
+    site.put_list("ca.crl", &site.list(1, 10).revoke(&[2], None));
+    let mut refresher = site.start(with_issued(&site, site.issued("index.txt")));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Revoked), (3, NeverIssued)]);
+}
+
+#[test]
+fn an_index_does_not_make_up_for_a_list_that_was_never_there() {
+    let site = Site::new();
+    site.put("index.txt", INDEX);
+    let lists = StatusSource::Lists(ListSource::File(site.path("ca.crl")));
+    let sources = vec![lists, StatusSource::Issued(site.issued("index.txt"))];
+    let mut refresher = site.start(site.sources(sources));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, TryLater), (3, TryLater)]);
+    site.put_list("ca.crl", &site.list(1, 10).revoke(&[2], None));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Revoked), (3, NeverIssued)]);
+}

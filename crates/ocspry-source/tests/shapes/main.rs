@@ -1,0 +1,18 @@
+//! CRLs of every shape, and what stands beside them, as one issuer's answers: through `Refresher`, with signed lists in
+//! real files (docs/conformance-rules.md §13, §14; docs/design.md §2, §7).
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "test code: a broken expectation must stop the test"
+)]
+
+mod delta;
+mod directory;
+mod guard;
+mod indirect;
+mod issued;
+mod merging;
+mod overlay;
+mod partitions;
+mod scope_change;
+mod site;

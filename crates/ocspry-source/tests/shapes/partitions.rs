@@ -1,0 +1,275 @@
+//! Lists that are parts of a whole (RFC 5280 §5.2.5): they are added up, and one that is missing or ages counts for all.
+
+use ocspry_source::{Refresher, Unproven};
+use ocspry_testkit::ScopeSpec;
+use ocspry_wire::ocsp::CrlReason;
+
+use crate::site::Says::{Good, Revoked, TryLater};
+use crate::site::{Site, assert_says, end, problem, problems};
+
+const SHARDS: [&str; 4] = ["1.crl", "2.crl", "3.crl", "4.crl"];
+
+/// Shard N revokes serial N.
+fn put_shard(site: &Site, shard: usize) {
+    let name = SHARDS[shard - 1];
+    let scope = ScopeSpec::part(&format!("http://crl.example/{name}"));
+    let list = site.list(1, 10).about(scope).revoke(&[shard as u8], None);
+    site.put_list(name, &list);
+}
+
+fn all_shards(site: &Site) -> Refresher {
+    (1..=4).for_each(|shard| put_shard(site, shard));
+    site.restart(site.files(&SHARDS))
+}
+
+#[test]
+fn idp_01_four_shards_are_added_up() {
+    let site = Site::new();
+    let mut refresher = all_shards(&site);
+    refresher.refresh(site.now);
+    assert_says(
+        &refresher,
+        &[
+            (1, Revoked),
+            (2, Revoked),
+            (3, Revoked),
+            (4, Revoked),
+            (5, Good),
+        ],
+    );
+    assert_eq!(refresher.unproven(), None);
+}
+
+#[test]
+fn idp_08_without_one_of_four_shards_what_is_listed_is_revoked_and_nothing_is_good() {
+    let site = Site::new();
+    [1, 2, 4]
+        .into_iter()
+        .for_each(|shard| put_shard(&site, shard));
+    let mut refresher = site.start(site.files(&SHARDS));
+    refresher.refresh(site.now);
+    assert_says(
+        &refresher,
+        &[(1, Revoked), (2, Revoked), (3, TryLater), (5, TryLater)],
+    );
+    assert_eq!(refresher.unproven(), Some(Unproven::SourceMissing));
+
+    put_shard(&site, 3);
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(3, Revoked), (5, Good)]);
+}
+
+#[test]
+fn idp_08_a_shard_that_was_there_counts_by_its_last_good_copy_until_that_ends() {
+    let site = Site::new();
+    let soon = site.now.plus_seconds(3600);
+    let mut running = all_shards(&site);
+    let scope = ScopeSpec::part("http://crl.example/3.crl");
+    site.put_list(
+        "3.crl",
+        &site.list(2, 5).about(scope).revoke(&[3], None).until(soon),
+    );
+    running.refresh(site.now);
+    site.remove("3.crl");
+    running.refresh(site.now);
+    let mut restarted = site.restart(site.files(&SHARDS));
+    restarted.refresh(site.now);
+    for refresher in [&running, &restarted] {
+        assert_says(refresher, &[(1, Revoked), (3, Revoked), (5, Good)]);
+        assert_eq!(end(refresher), soon);
+        assert!(problem(refresher).contains("No such file"));
+    }
+}
+
+#[test]
+fn idp_08_a_shard_whose_last_good_copy_is_lost_is_missing() {
+    let site = Site::new();
+    let mut running = site.restart({
+        (1..=4).for_each(|shard| put_shard(&site, shard));
+        site.sources(vec![directory(&site)])
+    });
+    running.refresh(site.now);
+    assert_says(&running, &[(3, Revoked), (5, Good)]);
+    site.remove("3.crl");
+    for copy in copies(&site) {
+        let octets = std::fs::read(&copy).unwrap();
+        if octets.windows(5).any(|octets| octets == b"3.crl") {
+            std::fs::remove_file(copy).unwrap();
+        }
+    }
+    let mut restarted = site.restart(site.sources(vec![directory(&site)]));
+    restarted.refresh(site.now);
+    assert_says(&restarted, &[(1, Revoked), (3, TryLater), (5, TryLater)]);
+}
+
+fn directory(site: &Site) -> ocspry_source::StatusSource {
+    let path = site.directory.path().to_owned();
+    ocspry_source::StatusSource::Lists(ocspry_source::ListSource::Directory(path))
+}
+
+/// The last good copies of all scopes.
+fn copies(site: &Site) -> Vec<std::path::PathBuf> {
+    let issuers = std::fs::read_dir(site.path("state/issuers")).unwrap();
+    let scopes = issuers
+        .flat_map(|issuer| std::fs::read_dir(issuer.unwrap().path().join("scopes")).unwrap());
+    scopes
+        .map(|scope| scope.unwrap().path().join("last-good.crl"))
+        .collect()
+}
+
+#[test]
+fn a_shard_from_the_future_is_missing_until_its_time_comes() {
+    let site = Site::new();
+    [1, 2, 4]
+        .into_iter()
+        .for_each(|shard| put_shard(&site, shard));
+    let scope = ScopeSpec::part("http://crl.example/3.crl");
+    site.put_list("3.crl", &site.list(1, -10).about(scope).revoke(&[3], None));
+    let mut refresher = site.start(site.files(&SHARDS));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (3, TryLater), (5, TryLater)]);
+    refresher.refresh(site.now.plus_seconds(600));
+    assert_says(&refresher, &[(1, Revoked), (3, Revoked), (5, Good)]);
+}
+
+#[test]
+fn idp_02_the_lists_of_users_and_of_cas_are_added_up() {
+    let site = Site::new();
+    site.put_list(
+        "users",
+        &site
+            .list(1, 10)
+            .about(ScopeSpec::users())
+            .revoke(&[1], None),
+    );
+    let mut refresher = site.start(site.files(&["users", "cas"]));
+    refresher.refresh(site.now);
+    // Which of the two a serial is, its number does not tell.
+    assert_says(&refresher, &[(1, Revoked), (2, TryLater), (3, TryLater)]);
+    site.put_list(
+        "cas",
+        &site
+            .list(1, 10)
+            .about(ScopeSpec::authorities())
+            .revoke(&[2], None),
+    );
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Revoked), (3, Good)]);
+}
+
+#[test]
+fn idp_03_a_list_of_users_alone_is_a_list_like_others() {
+    let site = Site::new();
+    site.put_list(
+        "users",
+        &site
+            .list(1, 10)
+            .about(ScopeSpec::users())
+            .revoke(&[1], None),
+    );
+    let mut refresher = site.start(site.files(&["users"]));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Good)]);
+}
+
+#[test]
+fn a_distribution_point_in_an_otherwise_full_list_changes_nothing() {
+    let site = Site::new();
+    let scope = ScopeSpec::part("http://crl.example/ca.crl");
+    site.put_list("ca.crl", &site.list(1, 10).about(scope).revoke(&[1], None));
+    let mut refresher = site.start(site.files(&["ca.crl"]));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Good)]);
+    assert_eq!(problems(&refresher), [""; 0]);
+}
+
+#[test]
+fn idp_04_a_list_of_attribute_certificates_says_nothing_about_certificates() {
+    let site = Site::new();
+    let scope = ScopeSpec {
+        only_attributes: true,
+        ..ScopeSpec::default()
+    };
+    site.put_list("ca.crl", &site.list(1, 10).about(scope).revoke(&[1], None));
+    let mut refresher = site.start(site.files(&["ca.crl"]));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, TryLater), (2, TryLater)]);
+    assert!(problem(&refresher).contains("attribute certificates"));
+}
+
+#[test]
+fn idp_05_a_list_of_some_reasons_revokes_and_cannot_prove_anything_good() {
+    let site = Site::new();
+    let scope = ScopeSpec::reasons(&[CrlReason::KeyCompromise, CrlReason::CaCompromise]);
+    let reason = Some(CrlReason::KeyCompromise);
+    site.put_list(
+        "ca.crl",
+        &site.list(1, 10).about(scope).revoke(&[1], reason),
+    );
+    let mut refresher = site.start(site.files(&["ca.crl"]));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, TryLater)]);
+    assert_eq!(refresher.unproven(), Some(Unproven::SomeReasons));
+}
+
+#[test]
+fn idp_05_lists_of_both_halves_of_the_reasons_prove_what_is_good() {
+    use CrlReason::{
+        AaCompromise, AffiliationChanged, CaCompromise, CertificateHold, CessationOfOperation,
+        KeyCompromise, PrivilegeWithdrawn, Superseded,
+    };
+    let site = Site::new();
+    let first = ScopeSpec::reasons(&[KeyCompromise, CaCompromise, AaCompromise]);
+    let second = [
+        AffiliationChanged,
+        Superseded,
+        CessationOfOperation,
+        CertificateHold,
+        PrivilegeWithdrawn,
+    ];
+    site.put_list(
+        "a",
+        &site
+            .list(1, 10)
+            .about(first)
+            .revoke(&[1], Some(KeyCompromise)),
+    );
+    let all_but_one = ScopeSpec::reasons(&second[1..]);
+    site.put_list(
+        "b",
+        &site
+            .list(1, 10)
+            .about(all_but_one)
+            .revoke(&[2], Some(Superseded)),
+    );
+    let mut refresher = site.start(site.files(&["a", "b"]));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Revoked), (3, TryLater)]);
+    site.put_list(
+        "b",
+        &site
+            .list(2, 5)
+            .about(ScopeSpec::reasons(&second))
+            .revoke(&[2], Some(Superseded)),
+    );
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Revoked), (3, Good)]);
+}
+
+#[test]
+fn idp_07_a_scope_with_a_field_that_nobody_knows_is_refused() {
+    let site = Site::new();
+    let scope = ScopeSpec {
+        unknown_field: true,
+        ..ScopeSpec::default()
+    };
+    site.put_list("ca.crl", &site.list(1, 10).about(scope).revoke(&[1], None));
+    let mut refresher = site.start(site.files(&["ca.crl"]));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, TryLater), (2, TryLater)]);
+    assert!(
+        problem(&refresher).contains("not understood"),
+        "{}",
+        problem(&refresher)
+    );
+}
