@@ -72,6 +72,7 @@ fn revocation_time_reason_and_invalidity_date_are_kept() {
         says_unspecified: false,
         invalidity_date: Some(invalid_since),
         unknown_critical_extension: false,
+        more_extensions: Vec::new(),
     }];
     site.put_list(&list);
     let mut refresher = site.stateless();

@@ -435,18 +435,27 @@ mod tests {
     fn a_renewed_list_counts_on_and_keeps_the_revocation_time() {
         let directory = tempfile::tempdir().unwrap();
         let list = || {
-            let der = CrlFile::read(&directory.path().join(CRL), &SourceLimits::DEFAULT)
-                .unwrap()
-                .into_der();
-            let list = CertificateList::from_der(&der).unwrap();
-            let mut entries = Vec::new();
-            list.for_each_entry(|entry| entries.push(entry)).unwrap();
-            (last_eight_octets(list.crl_number.unwrap()), entries)
+            let ca = CertificateFile::read(&directory.path().join("intermediate_ca.pem")).unwrap();
+            let signers = Arc::new(CrlSigners::new(ca.certificate, Vec::new()));
+            let load = ListLoad::open(
+                &directory.path().join(CRL),
+                &signers,
+                &SourceLimits::DEFAULT,
+            );
+            let list = load.unwrap().run(NOW).unwrap();
+            let entries: Vec<_> = list.serials.iter().collect();
+            (
+                last_eight_octets(list.facts.crl_number.unwrap().octets()),
+                entries,
+            )
         };
         bring_up_to_date(directory.path(), NOW).unwrap();
         let (number, entries) = list();
         assert_eq!((number, entries.len()), (1, 1));
-        assert_eq!(entries[0].revoked.reason, Some(CrlReason::KeyCompromise));
+        let Revocation::Revoked(info) = entries[0].1 else {
+            panic!("{entries:?}")
+        };
+        assert_eq!(info.reason, Some(CrlReason::KeyCompromise));
         bring_up_to_date(directory.path(), NOW.plus_seconds(6 * DAY_SECONDS)).unwrap();
         assert_eq!(list(), (2, entries));
     }

@@ -312,16 +312,11 @@ impl Matching {
             &ca_names,
             |path| {
                 let issuer = crl_issuer(path).map_err(|error| error.to_string())?;
-                let named = |ca: &&Given| ca.certificate().view().subject == issuer;
-                match cas.iter().filter(named).count() {
-                    0 => Err(why_no_ca(&cas, &issuer)),
-                    1 => Ok(cas.iter().position(|ca| named(&ca)).unwrap_or_default()),
-                    // CAs of one name: only the signature tells whose it is.
-                    _ => cas
-                        .iter()
-                        .position(|ca| named(&ca) && is_list_of(path, ca))
-                        .ok_or_else(|| why_no_ca(&cas, &issuer)),
-                }
+                let named = |ca: &Given| ca.certificate().view().subject == issuer;
+                // A CA of the same name may have another key: only the signature tells whose the list is.
+                cas.iter()
+                    .position(|ca| named(ca) && is_list_of(path, ca))
+                    .ok_or_else(|| why_no_ca(&cas, &issuer))
             },
             |path| {
                 let path = Some(path.display().to_string());

@@ -12,7 +12,7 @@ use ocspry_ca::{
     Subject, certificate_to_pem, crl_to_pem,
 };
 use ocspry_core::NoncePolicy;
-use ocspry_source::StateDirectory;
+use ocspry_source::{Guard, IssuedRole, IssuedSource, Lag, StateDirectory, StatusSource};
 use ocspry_wire::Time;
 
 use super::*;
@@ -32,6 +32,14 @@ validity = "12h"
 nonce = "echo"
 "#;
 
+/// The one CRL file of an issuer.
+fn crl_of(issuer: &IssuerConfig) -> PathBuf {
+    let [source] = issuer.sources.as_slice() else {
+        panic!("one source: {:?}", issuer.sources)
+    };
+    source.path().expect("a file").clone()
+}
+
 #[test]
 fn a_file_becomes_a_configuration_with_paths_beside_it() {
     let files = Files::new();
@@ -44,10 +52,10 @@ fn a_file_becomes_a_configuration_with_paths_beside_it() {
         panic!("two issuers")
     };
     assert_eq!((one.name.as_str(), two.name.as_str()), ("one", "two"));
-    assert_eq!(one.crl, files.path("one.crl"));
+    assert_eq!(crl_of(one), files.path("one.crl"));
     assert_eq!(one.policy.validity, Some(Duration::from_secs(12 * 3600)));
     assert_eq!(one.policy.nonce, NoncePolicy::Required);
-    assert_eq!(two.crl, Path::new("/abs/two.crl"));
+    assert_eq!(crl_of(two), Path::new("/abs/two.crl"));
     assert_eq!(two.policy.nonce, NoncePolicy::Echo);
     assert_eq!(two.policy.validity, None);
     assert_eq!(
@@ -110,7 +118,7 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
         ),
         (
             GOOD.replace("certificate = \"one.pem\"", "zzz = 1"),
-            "7: unknown key `zzz`: known here: certificate, also-named-in, status, responder, validity, window-max, stale-until, nonce, unable, unknown-issuer, absent, never-issued, responder-id, embedded-certificates, cert-ids-max, cert-id-hashes, archive-cutoff, signature-hash-min",
+            "7: unknown key `zzz`: known here: certificate, also-named-in, status, crl-issuer, guard, responder, validity, window-max, stale-until, nonce, unable, unknown-issuer, absent, never-issued, responder-id, embedded-certificates, cert-ids-max, cert-id-hashes, archive-cutoff, signature-hash-min",
         ),
         (
             GOOD.replace("status = [{ crl = \"one.crl\" }]", "crl = \"one.crl\""),
@@ -178,11 +186,39 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
         ),
         (
             status("[]"),
-            "8: `status` must have exactly one source in this version, not 0: write `status = [{ crl = \"FILE\" }]`",
+            "8: `status` names no source that says which certificates are revoked: write `status = [{ crl = \"FILE\" }]`",
         ),
         (
-            status("[{ crl = \"a\" }, { crl = \"b\" }]"),
-            "8: `status` must have exactly one source in this version, not 2: write `status = [{ crl = \"FILE\" }]`",
+            status("[{ overlay = \"a\" }]"),
+            "8: `status` names no source that says which certificates are revoked: write `status = [{ crl = \"FILE\" }]`",
+        ),
+        (
+            status("[{ crl = \"a\", crl-dir = \"b\" }]"),
+            "8: this source has both `crl` and `crl-dir`: give each its own braces: `status = [{ … }, { … }]`",
+        ),
+        (
+            status("[{ crl = \"a\", role = \"record\" }]"),
+            "8: `role` belongs beside `issued`, not beside `crl`: remove it",
+        ),
+        (
+            status("[{ issued = \"a\", allow-private-redirects = true }]"),
+            "8: `allow-private-redirects` belongs beside `crl-url`, not beside `issued`: remove it",
+        ),
+        (
+            status("[{ issued = \"a\", role = \"recrod\" }]"),
+            "8: `role` cannot be `recrod`: did you mean `record`?",
+        ),
+        (
+            status("[{ issued = \"a\", max-age = \"1s\" }]"),
+            "8: `max-age` must be between 1m and 366d",
+        ),
+        (
+            status("[{ issued = \"a\", lag = \"bad\" }]"),
+            "8: `lag` cannot be `bad`: it is `try-later` or `good`",
+        ),
+        (
+            status("[{ crl-url = \"ldap://x/y\" }]"),
+            "8: ldap://x/y: CRLs are fetched by http and https, not by ldap; use the CA's http URL, or name a file with `crl`",
         ),
         (
             status("\"one.crl\""),
@@ -190,15 +226,7 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
         ),
         (
             status("[{}]"),
-            "8: this source has no `crl`: add `crl = \"crl.pem\"`",
-        ),
-        (
-            status("[{ crl-url = \"http://x/\" }]"),
-            "8: `crl-url` is not available in this version: remove it",
-        ),
-        (
-            status("[{ issued = \"x\" }]"),
-            "8: `issued` is not available in this version: remove it",
+            "8: this source has none of `crl`, `crl-dir`, `crl-url`, `issued` and `overlay`: write `status = [{ crl = \"FILE\" }]`",
         ),
         (
             status("[{ ledger = \"x\" }]"),
@@ -222,8 +250,12 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
         ),
         (responder("[]"), "9: this key takes a table, not a list"),
         (
-            more("never-issued = \"unknown\""),
-            "12: `never-issued` is not available in this version: remove it",
+            more("never-issued = \"unkown\""),
+            "12: `never-issued` cannot be `unkown`: did you mean `unknown`?",
+        ),
+        (
+            more("guard = \"on\""),
+            "12: `guard` cannot be `on`: it is `alarm` or `refuse`",
         ),
         (
             more("[ledger]\nurl = \"sqlite:x\""),
@@ -401,7 +433,7 @@ fn the_old_command_line_is_one_issuer_with_a_delegate() {
         panic!("one issuer")
     };
     assert_eq!(issuer.name, "one");
-    assert_eq!(issuer.crl, files.path("one.crl"));
+    assert_eq!(crl_of(issuer), files.path("one.crl"));
     assert_eq!(issuer.policy.validity, None);
     assert_eq!(
         issuer.responder,
@@ -411,6 +443,34 @@ fn the_old_command_line_is_one_issuer_with_a_delegate() {
             passphrase_file: None
         }
     );
+}
+
+#[test]
+fn every_kind_of_source_is_taken_with_its_keys() {
+    let files = Files::new();
+    let sources = "[{ crl = \"one.crl\" }, { crl-dir = \"lists\" }, { crl-url = \"http://crl.example.com/ca.crl\" }, \
+                   { issued = \"index.txt\", role = \"record\", max-age = \"2h\", lag = \"good\" }, { overlay = \"now.txt\" }]";
+    let text = GOOD.replacen("[{ crl = \"one.crl\" }]", sources, 1);
+    assert!(text.contains("crl-dir"), "{text}");
+    let config = files.load(&text).unwrap();
+    let issuer = &config.issuers[0];
+    let kinds: Vec<&str> = issuer.sources.iter().map(SourceConfig::kind).collect();
+    assert_eq!(kinds, ["crl", "crl-dir", "crl-url", "issued", "overlay"]);
+    let StatusSource::Issued(issued) = &issuer.sources[3].source else {
+        panic!("{:?}", issuer.sources)
+    };
+    assert_eq!(
+        *issued,
+        IssuedSource {
+            path: files.path("index.txt"),
+            role: IssuedRole::Record,
+            max_age_seconds: 7200,
+            lag: Lag::Good,
+        }
+    );
+    assert_eq!(issuer.guard, Guard::Alarm);
+    let names = issuer.source_names();
+    assert!(names.contains("http://crl.example.com/ca.crl"), "{names}");
 }
 
 #[test]
@@ -444,8 +504,8 @@ fn flags_say_the_same_as_keys() {
         panic!("one issuer each")
     };
     assert_eq!(
-        (&one.name, &one.crl, &one.responder, &one.policy),
-        (&other.name, &other.crl, &other.responder, &other.policy)
+        (&one.name, crl_of(one), &one.responder, &one.policy),
+        (&other.name, crl_of(other), &other.responder, &other.policy)
     );
 }
 
@@ -474,7 +534,7 @@ fn repeated_files_find_each_other_in_any_order() {
         .collect();
     assert_eq!(names, ["one", "three", "two"], "in the order of --ca");
     for issuer in &config.issuers {
-        assert_eq!(issuer.crl, files.path(&format!("{}.crl", issuer.name)));
+        assert_eq!(crl_of(issuer), files.path(&format!("{}.crl", issuer.name)));
         let expected = match issuer.name.as_str() {
             "three" => ResponderConfig::Issuer {
                 key: files.path("three.key"),
@@ -503,7 +563,7 @@ fn a_crl_that_cannot_be_read_goes_to_the_one_ca_that_is_left() {
             "--ca-key two.key",
         ])
         .unwrap();
-    assert_eq!(config.issuers[0].crl, files.path("gone.crl"));
+    assert_eq!(crl_of(&config.issuers[0]), files.path("gone.crl"));
 }
 
 #[test]
@@ -521,7 +581,7 @@ fn crls_that_cannot_be_read_go_to_the_cas_that_last_used_them() {
     let config = files.load_flags(&flags).unwrap();
     let state = Arc::new(StateDirectory::open(&files.path("state")).unwrap());
     for issuer in &config.issuers {
-        let (running, _) = assemble::build(issuer, Some(&state), &[], Keeping::AtOnce, NOW);
+        let (running, _) = assemble::build(issuer, Some(&state), None, &[], Keeping::AtOnce, NOW);
         assert!(running.issuer.table().is_some());
     }
     fs::write(files.path("one.crl"), "damaged").unwrap();
@@ -531,7 +591,7 @@ fn crls_that_cannot_be_read_go_to_the_cas_that_last_used_them() {
         .unwrap()
         .issuers
         .into_iter()
-        .map(|issuer| issuer.crl)
+        .map(|issuer| crl_of(&issuer))
         .collect();
     assert_eq!(crls, [files.path("one.crl"), files.path("two.crl")]);
 }
@@ -540,7 +600,7 @@ fn crls_that_cannot_be_read_go_to_the_cas_that_last_used_them() {
 fn a_changed_issuer_keeps_list_and_credential_when_its_files_have_become_bad() {
     let files = Files::new();
     let before = files.load(GOOD).unwrap();
-    let (running, _) = assemble::build(&before.issuers[0], None, &[], Keeping::AtOnce, NOW);
+    let (running, _) = assemble::build(&before.issuers[0], None, None, &[], Keeping::AtOnce, NOW);
     fs::write(files.path("one.crl"), "damaged").unwrap();
     // The delegate lives for a day.
     let later = NOW.plus_seconds(2 * 86_400);
@@ -548,16 +608,24 @@ fn a_changed_issuer_keeps_list_and_credential_when_its_files_have_become_bad() {
     let (rebuilt, look) = assemble::build(
         &changed.issuers[0],
         None,
+        None,
         &[running],
         Keeping::AtOnce,
         later,
     );
-    assert_eq!(look.causes(&rebuilt.config).len(), 2, "{look:?}");
+    assert_eq!(look.causes(&rebuilt).len(), 2, "{look:?}");
     assert!(rebuilt.can_answer() && !rebuilt.can_answer_at(later));
 
     let other_key = GOOD.replace("one-ocsp.key", "two-ocsp.key");
     let changed = files.load(&other_key).unwrap();
-    let (other, _) = assemble::build(&changed.issuers[0], None, &[rebuilt], Keeping::AtOnce, NOW);
+    let (other, _) = assemble::build(
+        &changed.issuers[0],
+        None,
+        None,
+        &[rebuilt],
+        Keeping::AtOnce,
+        NOW,
+    );
     assert!(
         !other.can_answer(),
         "a credential of other files is not carried over"
@@ -672,8 +740,8 @@ fn cas_of_one_name_are_told_apart_by_their_keys() {
             "--ca-key twin-a.key",
         ])
         .unwrap();
-    assert_eq!(config.issuers[0].crl, files.path("twin-a.crl"));
-    assert_eq!(config.issuers[1].crl, files.path("twin-b.crl"));
+    assert_eq!(crl_of(&config.issuers[0]), files.path("twin-a.crl"));
+    assert_eq!(crl_of(&config.issuers[1]), files.path("twin-b.crl"));
 }
 
 #[test]
