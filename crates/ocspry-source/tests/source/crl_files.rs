@@ -117,7 +117,7 @@ fn what_is_not_a_usable_list_is_refused_by_name() {
         (
             "text",
             b"<html>404</html>".to_vec(),
-            "is not a CRL, neither as DER nor as PEM",
+            "is a web page (perhaps a log-in or error page that came in its place)",
         ),
         ("half of it", good[..good.len() / 2].to_vec(), "is cut off"),
         (
