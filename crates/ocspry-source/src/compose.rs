@@ -145,7 +145,7 @@ fn narrower(left: ValidityWindow, right: ValidityWindow) -> ValidityWindow {
 /// A slot without a complete list counts as a part that is missing, if one was there, waits, or has a delta; unless its
 /// place has something else in use.
 fn is_made_up_for(slot: &Slot, used: &[&Slot]) -> bool {
-    slot.missing_place()
+    slot.place_of_any()
         .is_none_or(|place| used.iter().any(|other| other.place() == Some(place)))
 }
 

@@ -546,6 +546,8 @@ impl SourceError {
                 | SourceError::NoCrlBlock { .. }
                 | SourceError::Certificate { .. }
                 | SourceError::NotAFile { .. }
+                | SourceError::AttributeCertificatesOnly { .. }
+                | SourceError::NotIndirect { .. }
                 | SourceError::Malformed { offset: 0, .. }
         )
     }

@@ -198,6 +198,23 @@ impl Feed {
         }
     }
 
+    /// The list that waited in that place is in use: others that wait are to be read again, since one waits at a time.
+    pub(crate) fn took_over(&mut self, name: &str) {
+        let took_over: Vec<PathBuf> = self
+            .places
+            .keys()
+            .filter(|path| self.name(path) == name)
+            .cloned()
+            .collect();
+        for (path, place) in &mut self.places {
+            if took_over.contains(path) {
+                place.verdict = Verdict::InUse;
+            } else if matches!(place.verdict, Verdict::Waits) {
+                place.seen = None;
+            }
+        }
+    }
+
     /// Fetches at once: a delta needs a newer base than there is.
     pub(crate) fn fetch_now(&mut self) {
         if let Some(url) = &mut self.url {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ocspry_core::{Revocation, RevokedSerials, RevokedSerialsBuilder};
 use ocspry_wire::ocsp::CrlReason;
+use ocspry_wire::x509::SerialNumber;
 
 use crate::SourceError;
 use crate::list::hex;
@@ -47,13 +48,30 @@ pub(crate) fn write(series: &KeptSeries, held: Option<&RevokedSerials>) -> Resul
                 writeln!(
                     file,
                     "{} {} {reason}",
-                    hex(serial.content()),
+                    text(&serial),
                     String::from_utf8_lossy(&time)
                 )?;
             }
         }
         file.flush()
     })
+}
+
+/// As a line of an overlay has it: hex digits of the magnitude, after a minus sign where there is one.
+fn text(serial: &SerialNumber) -> String {
+    if !serial.is_negative() {
+        return hex(serial.content());
+    }
+    // Two's complement: all bits turned, and one added.
+    let mut magnitude: Vec<u8> = serial.content().iter().map(|octet| !octet).collect();
+    for octet in magnitude.iter_mut().rev() {
+        let (sum, has_carry) = octet.overflowing_add(1);
+        *octet = sum;
+        if !has_carry {
+            break;
+        }
+    }
+    format!("-{}", hex(&magnitude))
 }
 
 const HELD: &str = "held-removals.txt";

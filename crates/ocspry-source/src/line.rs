@@ -298,7 +298,13 @@ impl Line {
             return Ok(Taken::InUse);
         }
         if !offer.list.is_due(now) {
-            self.waiting = Some(offer);
+            // Of several, the one that begins first; the others are read again when it has begun.
+            let is_first = self.waiting.as_ref().is_none_or(|waiting| {
+                waiting.place == offer.place || offer.list.order() < waiting.list.order()
+            });
+            if is_first {
+                self.waiting = Some(offer);
+            }
             return Ok(Taken::Waits);
         }
         let tie = self

@@ -358,8 +358,11 @@ impl Refresher {
         self.slot_problems.retain(|place, _| !is_about_marks(place));
         self.read_marks();
         if self.state.is_none() || self.kept_scopes_are_known {
-            let found = self.look(now);
-            self.leave_scopes(&found);
+            let mut found = self.look(now);
+            if self.leave_scopes(&found, now) {
+                self.forget_seen();
+                found = self.look(now);
+            }
             self.take_lists(found, now, &mut reports);
         }
         self.take_over(now, &mut reports);
@@ -374,6 +377,8 @@ impl Refresher {
         let slots = self.slots.values().filter_map(|slot| slot.next_wake(now));
         let feeds = self.feeds.iter().filter_map(|(_, feed)| feed.next_wake());
         let issued = self.issued.iter().filter_map(|(_, feed)| feed.next_wake());
+        // What is too old already is looked at when its file changes.
+        let issued = issued.filter(|wake| *wake > now);
         let end = self
             .composed
             .as_ref()
@@ -452,31 +457,85 @@ impl Refresher {
     }
 
     /// A place that holds a newer list of another scope than before has left the old scope; and scopes that no configured
-    /// place feeds any more do not count beside those that one does.
-    fn leave_scopes(&mut self, found: &[(usize, Found)]) {
+    /// place feeds any more do not count beside those that one does.  Whether a list that was in use has gone with its
+    /// scope: another place may hold it as well.
+    fn leave_scopes(&mut self, found: &[(usize, Found)], now: Time) -> bool {
+        let in_use = |slots: &BTreeMap<String, Slot>| {
+            slots
+                .values()
+                .filter(|slot| slot.complete().is_some())
+                .count()
+        };
+        let before = in_use(&self.slots);
         let offers = || {
             found
                 .iter()
                 .filter_map(|(_, found)| found.result.as_ref().ok())
         };
+        // As the state directory knows them.
+        let kept = self.slots.iter().filter_map(|(key, slot)| {
+            Some((key.clone(), slot.place()?.to_owned(), slot.this_update()?))
+        });
+        let kept: Vec<_> = kept.collect();
+        for (key, place, this_update) in kept {
+            self.leave_place(&place, &key, this_update);
+        }
+        for offer in offers().filter(|offer| !offer.list.is_delta() && offer.list.is_due(now)) {
+            self.leave_place(
+                &offer.place,
+                offer.list.scope.key(),
+                offer.list.this_update(),
+            );
+        }
         for offer in offers() {
-            self.slots.retain(|key, slot| {
-                key == offer.list.scope.key()
-                    || slot.place() != Some(&offer.place)
-                    || slot
-                        .this_update()
-                        .is_some_and(|used| used > offer.list.this_update())
-            });
+            let others = self
+                .slots
+                .iter_mut()
+                .filter(|(key, _)| *key != offer.list.scope.key());
+            others.for_each(|(_, slot)| slot.drop_place(&offer.place));
         }
         let is_fed = |key: &str, slot: &Slot| {
             offers().any(|offer| offer.list.scope.key() == key)
                 || slot
-                    .place()
+                    .place_of_any()
                     .is_some_and(|place| self.feeds.iter().any(|(_, feed)| feed.has_place(place)))
         };
         let is_any_fed = self.slots.iter().any(|(key, slot)| is_fed(key, slot));
         if is_any_fed || self.feeds.is_empty() || offers().next().is_some() {
             self.slots.retain(|key, slot| is_fed(key, slot));
+        }
+        in_use(&self.slots) < before
+    }
+
+    /// The place has a list of that scope: it feeds others with nothing newer.
+    fn leave_place(&mut self, place: &str, key: &str, this_update: Time) {
+        self.slots.retain(|other, slot| {
+            other == key
+                || slot.place() != Some(place)
+                || slot.this_update().is_some_and(|used| used >= this_update)
+        });
+    }
+
+    /// A list that is older than what came from its place, though of another scope, is as old as any.
+    fn check_place(&self, offer: &Offer) -> Result<(), SourceError> {
+        let newer = self.slots.iter().find_map(|(key, slot)| {
+            let used = slot.this_update()?;
+            let is_newer = key != offer.list.scope.key()
+                && slot.place() == Some(&offer.place)
+                && used > offer.list.this_update();
+            is_newer.then_some(used)
+        });
+        match newer {
+            Some(in_use) if !offer.list.is_delta() => Err(SourceError::Older {
+                path: offer.path.clone(),
+                this_update: offer.list.this_update(),
+                in_use,
+                state_folder: self
+                    .state
+                    .as_ref()
+                    .map(|state| state.folder(self.issuer.identity())),
+            }),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -484,7 +543,10 @@ impl Refresher {
     fn take_lists(&mut self, found: Vec<(usize, Found)>, now: Time, reports: &mut Vec<Report>) {
         let mut offers: BTreeMap<String, Vec<(usize, Offer)>> = BTreeMap::new();
         for (position, found) in found {
-            match found.result {
+            let result = found
+                .result
+                .and_then(|offer| self.check_place(&offer).map(|()| offer));
+            match result {
                 Ok(offer) => {
                     let key = offer.list.scope.key().to_owned();
                     let mut offer = offer;
@@ -573,7 +635,7 @@ impl Refresher {
                 | SourceError::LowerNumber {
                     held_until: None, ..
                 },
-            ) if self.is_fed_elsewhere(key, &place) => Verdict::Behind,
+            ) if self.is_fed_elsewhere(key, &place, list.is_delta()) => Verdict::Behind,
             Err(error) => Verdict::Refused(error),
         };
         if matches!(verdict, Verdict::InUse) {
@@ -606,11 +668,16 @@ impl Refresher {
         }
     }
 
-    /// The newest list of that scope comes from another configured place.
-    fn is_fed_elsewhere(&self, key: &str, place: &str) -> bool {
+    /// The newest list of that scope and kind comes from another configured place.
+    fn is_fed_elsewhere(&self, key: &str, place: &str, is_delta: bool) -> bool {
+        let place_used = if is_delta {
+            Slot::delta_place
+        } else {
+            Slot::place
+        };
         self.slots
             .get(key)
-            .and_then(Slot::place)
+            .and_then(place_used)
             .is_some_and(|used| {
                 used != place && self.feeds.iter().any(|(_, feed)| feed.has_place(used))
             })
@@ -631,24 +698,45 @@ impl Refresher {
 
     /// Lists from the future whose time has come.
     fn take_over(&mut self, now: Time, reports: &mut Vec<Report>) {
+        let mut has_taken = false;
+        let mut has_left_scopes = false;
         let keys: Vec<String> = self.slots.keys().cloned().collect();
         for key in keys {
-            let waiting = self.slots[&key].waiting_place().map(ToOwned::to_owned);
-            let Some(place) = waiting else {
+            let waiting = self.slots.get(&key).and_then(Slot::waiting_place);
+            let Some(place) = waiting.map(ToOwned::to_owned) else {
                 continue;
             };
             let taken = self.with_slot(&key, now, |slot, around| slot.take_over(around));
             for taken in taken.unwrap_or_default() {
                 match taken {
-                    Ok(in_use) => reports.push(Report {
-                        place: place.clone(),
-                        event: Event::ListInUse(Box::new(in_use)),
-                    }),
+                    Ok(in_use) => {
+                        has_taken = true;
+                        for (_, feed) in &mut self.feeds {
+                            feed.took_over(&place);
+                        }
+                        if !in_use.list.is_delta() {
+                            let scopes = self.slots.len();
+                            self.leave_place(&place, &key, in_use.list.this_update());
+                            has_left_scopes |= self.slots.len() < scopes;
+                        }
+                        reports.push(Report {
+                            place: place.clone(),
+                            event: Event::ListInUse(Box::new(in_use)),
+                        });
+                    }
                     // Held, or overtaken: what is in the place is judged anew at the next look.
                     Err(_) => self.forget_seen(),
                 }
             }
             self.take_pending(&key, now, reports);
+        }
+        if has_left_scopes {
+            // Another place may hold what went with its scope.
+            self.forget_seen();
+        }
+        if has_taken {
+            let found = self.look(now);
+            self.take_lists(found, now, reports);
         }
     }
 

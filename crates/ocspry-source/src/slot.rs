@@ -165,8 +165,13 @@ impl Slot {
         self.complete.place().or(self.complete.marked_place())
     }
 
-    /// Without a complete list in use: where there was one, or one waits, or there is a delta over one.
-    pub(crate) fn missing_place(&self) -> Option<&str> {
+    /// Where its delta comes from, or came from last.
+    pub(crate) fn delta_place(&self) -> Option<&str> {
+        self.delta.place().or(self.delta.marked_place())
+    }
+
+    /// Where its complete list comes from; without one, where one waits, or a delta over one lies.
+    pub(crate) fn place_of_any(&self) -> Option<&str> {
         let gap = self.gaps().next().map(|(place, _)| place);
         self.place().or(self.waiting_place()).or(gap)
     }
@@ -189,6 +194,15 @@ impl Slot {
     pub(crate) fn drop_waiting_unless(&mut self, is_configured: &dyn Fn(&str) -> bool) {
         for line in self.lines() {
             line.drop_waiting_if(|place| !is_configured(place));
+        }
+    }
+
+    /// Nothing of that place waits any more: it holds something of another scope.
+    pub(crate) fn drop_place(&mut self, place: &str) {
+        self.pending_deltas
+            .retain(|(offer, _)| offer.place != place);
+        for line in self.lines() {
+            line.drop_waiting_if(|waiting| waiting == place);
         }
     }
 
@@ -249,10 +263,12 @@ impl Slot {
 
     /// Writes what is not in the state directory yet.
     pub(crate) fn keep(&mut self, now: Time) -> Vec<Result<(), SourceError>> {
-        // Before the list without them: a restart in between holds too much rather than too little.
-        let held = self.keep_held();
+        // Before the list without them, and not without them: a restart holds too much rather than too little.
+        if let Some(Err(error)) = self.keep_held() {
+            return vec![Err(error)];
+        }
         let kept = self.lines().map(|line| line.keep(now));
-        held.into_iter().chain(kept.into_iter().flatten()).collect()
+        kept.into_iter().flatten().collect()
     }
 
     fn keep_held(&mut self) -> Option<Result<(), SourceError>> {

@@ -139,8 +139,10 @@ fn dlt_06_a_part_of_which_only_the_delta_is_there_makes_nothing_good() {
         &site.list(5, 10).over(4).about(part(2)).revoke(&[2], None),
     );
     let mut refresher = site.start(site.files(&["one", "two-delta"]));
-    refresher.refresh(site.now);
-    assert_says(&refresher, &[(1, Revoked), (3, TryLater)]);
+    for seconds in [30, 60] {
+        refresher.refresh(site.now.plus_seconds(seconds));
+        assert_says(&refresher, &[(1, Revoked), (3, TryLater)]);
+    }
     assert_eq!(refresher.unproven(), Some(Unproven::SourceMissing));
 }
 
@@ -269,6 +271,19 @@ fn a_delta_from_the_future_does_not_take_over_when_its_base_is_overtaken_by_then
     refresher.refresh(site.now.plus_seconds(6 * 60));
     refresher.refresh(site.now.plus_seconds(11 * 60));
     assert_says(&refresher, &[(2, Good)]);
+}
+
+#[test]
+fn an_older_delta_in_the_place_of_the_one_in_use_is_refused_and_said() {
+    let site = Site::new();
+    site.put_list("base", &site.list(100, 30));
+    site.put_list("delta", &site.list(105, 10).over(100).revoke(&[2], None));
+    let mut refresher = site.start(site.files(&["base", "delta"]));
+    refresher.refresh(site.now);
+    site.put_list("delta", &site.list(103, 20).over(100));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(2, Revoked)]);
+    assert!(crate::site::problem(&refresher).contains("that of a list already used"));
 }
 
 #[test]

@@ -55,6 +55,34 @@ fn a_list_of_the_issuer_that_is_no_good_is_said_though_the_others_count() {
 }
 
 #[test]
+fn lists_that_are_not_about_the_issuers_certificates_are_passed_over() {
+    let site = Site::new();
+    let crl_issuer = site.ca.intermediate("CRL issuer", KeyKind::P256);
+    let sources = Sources {
+        crl_issuers: vec![owned(&crl_issuer)],
+        ..directory(&site)
+    };
+    let attributes = ScopeSpec {
+        only_attributes: true,
+        ..ScopeSpec::default()
+    };
+    site.put_list("crls/ca.crl", &site.list(1, 10).revoke(&[1], None));
+    site.put_list(
+        "crls/attributes.crl",
+        &site.list(1, 10).about(attributes).revoke(&[2], None),
+    );
+    // The CRL issuer has certificates of its own.
+    site.put(
+        "crls/crl-issuer.crl",
+        crl_issuer.crl(&site.list(1, 10).revoke(&[3], None)),
+    );
+    let mut refresher = site.start(sources);
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Good), (3, Good)]);
+    assert_eq!(problems(&refresher), [""; 0]);
+}
+
+#[test]
 fn all_lists_that_fit_are_added_up_and_of_one_scope_the_newest_counts() {
     let site = Site::new();
     let sources = directory(&site);
@@ -125,4 +153,23 @@ fn a_directory_that_is_gone_changes_nothing_and_is_said() {
     refresher.refresh(site.now.plus_seconds(60));
     assert_says(&refresher, &[(1, Revoked), (2, Good)]);
     assert!(problem(&refresher).contains("No such file"));
+}
+
+#[test]
+fn of_two_lists_from_the_future_each_takes_over_in_its_time() {
+    let site = Site::new();
+    let sources = directory(&site);
+    site.put_list("crls/1.crl", &site.list(1, 10).revoke(&[1], None));
+    site.put_list("crls/2.crl", &site.list(2, -10).revoke(&[2], None));
+    site.put_list("crls/3.crl", &site.list(3, -20).revoke(&[3], None));
+    let mut refresher = site.start(sources);
+    let at = |minutes: i64| site.now.plus_seconds(minutes * 60);
+    refresher.refresh(at(1));
+    assert_says(&refresher, &[(1, Revoked), (2, Good), (3, Good)]);
+    assert_eq!(refresher.waiting_until(), Some(at(10)));
+    refresher.refresh(at(10));
+    assert_says(&refresher, &[(1, Good), (2, Revoked), (3, Good)]);
+    refresher.refresh(at(15));
+    refresher.refresh(at(20));
+    assert_says(&refresher, &[(1, Good), (2, Good), (3, Revoked)]);
 }

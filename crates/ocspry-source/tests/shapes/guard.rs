@@ -38,7 +38,7 @@ fn with_index(site: &Site, names: &[&str]) -> Sources {
 }
 
 #[test]
-fn sta_12_a_tenth_that_vanishes_each_week_is_accepted_and_counted_without_an_alarm() {
+fn a_tenth_that_vanishes_each_week_is_accepted_and_counted_without_an_alarm() {
     for guard in [Guard::Alarm, Guard::Refuse] {
         let site = Site::new();
         let sources = Sources {
@@ -148,6 +148,40 @@ fn a_refusing_guard_holds_removals_and_lets_additions_through_until_the_operator
     again.refresh(site.now);
     assert_says(&again, &[(1, Revoked), (20, Good), (30, Revoked)]);
     assert!(!again.is_holding());
+}
+
+#[test]
+fn held_serials_of_every_sign_and_length_survive_a_restart() {
+    let odd: [&[u8]; 6] = [
+        &[0],
+        &[0xff],
+        &[0x80],
+        &[0xff, 0x7f],
+        &[0, 0x80],
+        &[0x7f; 21],
+    ];
+    let site = Site::new();
+    let sources = refusing(site.files(&["ca.crl"]));
+    let list = odd
+        .iter()
+        .fold(site.list(1, 30), |list, serial| list.revoke(serial, None));
+    site.put_list("ca.crl", &revoking(list, 1..=10));
+    let mut refresher = site.restart(sources.clone());
+    refresher.refresh(site.now);
+    site.put_list("ca.crl", &site.list(2, 20));
+    refresher.refresh(site.now);
+    let mut restarted = site.restart(sources);
+    restarted.refresh(site.now);
+    for serial in odd {
+        assert_eq!(says_of(&refresher, serial), Revoked, "{serial:02x?}");
+        assert_eq!(
+            says_of(&restarted, serial),
+            Revoked,
+            "{serial:02x?} after a restart"
+        );
+    }
+    assert_eq!(says_of(&restarted, &[1]), Revoked);
+    assert_eq!(says_of(&restarted, &[0, 0xff]), Good);
 }
 
 #[test]

@@ -26,6 +26,21 @@ fn a_serial_on_neither_list_was_never_issued() {
 }
 
 #[test]
+fn a_stale_export_says_nothing_of_what_it_does_not_name() {
+    let site = Site::new();
+    site.put_list("ca.crl", &site.list(1, 10).revoke(&[1], None));
+    site.put("issued.txt", "01\n02\n");
+    let mut refresher = site.start(with_issued(&site, site.issued("issued.txt")));
+    refresher.refresh(site.now);
+    let late = site.now.plus_seconds(3700);
+    refresher.refresh(late);
+    assert_says(&refresher, &[(1, Revoked), (2, Good), (3, TryLater)]);
+    assert_eq!(refresher.unproven(), Some(Unproven::IssuedStale));
+    // It is looked at again when something is to come, not at once and for ever.
+    assert!(refresher.next_wake(late).is_none_or(|wake| wake > late));
+}
+
+#[test]
 fn a_stale_export_with_lag_good_counts_as_if_it_were_not_there() {
     let site = Site::new();
     site.put_list("ca.crl", &site.list(1, 10).revoke(&[1], None));

@@ -42,10 +42,6 @@ impl Site {
         self.directory.path().join(name)
     }
 
-    pub(crate) fn name(&self, name: &str) -> String {
-        self.path(name).display().to_string()
-    }
-
     /// By rename, as it should be.
     pub(crate) fn put(&self, name: &str, content: impl AsRef<[u8]>) {
         let temporary = self.path(".new");
