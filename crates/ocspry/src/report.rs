@@ -26,7 +26,7 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
     let issuer = running.config.name.as_str();
     let is_answering = running.issuer.table().is_some();
     let stays = if is_answering {
-        "what is in use stays"
+        "the list in use stays"
     } else {
         "answers are tryLater"
     };
@@ -41,7 +41,7 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
                 utc_and_distance(*until, now),
             ),
             Event::Refused(error) => error!(issuer, "{error}; {stays}"),
-            Event::Recovered => info!(issuer, path = place, "there is nothing wrong any more"),
+            Event::Recovered => info!(issuer, path = place, "the file holds the list in use again"),
             Event::Gap(gap) => warn!(
                 issuer,
                 path = place,
@@ -70,6 +70,7 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
                 );
                 error!(
                     issuer,
+                    path = running.config.source_names(),
                     "the CRL expired on {}; {then}",
                     utc_and_distance(*next_update, now),
                 );
