@@ -51,7 +51,7 @@ pub struct ScopeSpec {
     pub indirect: bool,
     /// onlyContainsAttributeCerts.
     pub only_attributes: bool,
-    /// A field [9] that nobody knows.
+    /// A field `[9]` that nobody knows.
     pub unknown_field: bool,
 }
 
