@@ -261,7 +261,7 @@ impl Issuer {
         (last > NEVER).then_some(last)
     }
 
-    /// Since when and until when the list in use is over and answers go on all the same ([`Policy::stale_until`]); None
+    /// Since when and until when the list in use is over and answers go on all the same (`Policy::stale_until`); None
     /// while that is not so.
     pub fn stale(&self, now: Time) -> Option<Stale> {
         let table = self.table_guard();
