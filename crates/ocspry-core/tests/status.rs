@@ -96,7 +96,9 @@ fn said_of(number: u64) -> Revocation {
     Revocation::Revoked(RevokedInfo {
         revocation_time: Time::from_unix(1_700_000_000 + number as i64),
         reason: CrlReason::from_code((number % 11) as u8),
-        invalidity_date: number.is_multiple_of(1_000).then(|| Time::from_unix(number as i64)),
+        invalidity_date: number
+            .is_multiple_of(1_000)
+            .then(|| Time::from_unix(number as i64)),
     })
 }
 

@@ -163,7 +163,7 @@ pub(super) fn key_at(serial: &[u8], place: usize) -> u64 {
 }
 
 /// 2 097 152 rows: 52 MB of 20-octet serials with time and reason, above the 32 MiB from which on the C library's
-/// allocator always asks the system, and gives back at once.  Tests meet the seams between pieces.
-const PIECE_ROWS_LOG2: u32 = if cfg!(test) { 4 } else { 21 };
+/// allocator always asks the system, and gives back at once.  Tests and fuzzing meet the seams between pieces.
+const PIECE_ROWS_LOG2: u32 = if cfg!(any(test, fuzzing)) { 4 } else { 21 };
 const PIECE_ROWS: usize = 1 << PIECE_ROWS_LOG2;
 const PIECE_MASK: usize = PIECE_ROWS - 1;

@@ -169,8 +169,8 @@ struct ListSorting {
 
 #[derive(Debug)]
 enum Task {
-    /// These rows; how many bits their serials have in common, if that is known.
-    Order(Range<usize>, Option<usize>),
+    /// These rows, whose serials have so many bits in common, or more.
+    Order(Range<usize>, usize),
     /// How many rows there are of each value of a few bits.
     Count {
         range: Range<usize>,
@@ -213,6 +213,11 @@ impl Digit {
     fn of(self, serial: &[u8]) -> usize {
         ((key_at(serial, self.octet) << self.skip) >> (64 - self.bits)) as usize
     }
+
+    /// How many bits of a serial go before its end.
+    fn end(self) -> usize {
+        8 * self.octet + (self.skip + self.bits) as usize
+    }
 }
 
 /// The first octets of a serial behind what it shares with its neighbours, and the number of its row.
@@ -239,7 +244,7 @@ impl ListSorting {
         ListSorting {
             layout,
             rows: list.rows,
-            tasks: vec![Task::Order(0..count, Some(common_bits))],
+            tasks: vec![Task::Order(0..count, common_bits)],
             out: 0,
             index,
             scratch: Scratch::default(),
@@ -289,14 +294,18 @@ impl ListSorting {
     }
 
     /// A short run goes out sorted, a longer one is divided.
-    fn order(&mut self, range: Range<usize>, common_bits: Option<usize>, rank: Rank<'_>) -> usize {
+    fn order(&mut self, range: Range<usize>, common_bits: usize, rank: Rank<'_>) -> usize {
         let count = range.len();
         if count <= RUN_ROWS_MAX {
-            self.sort_run(range, rank);
+            self.sort_run(range, common_bits / 8, rank);
             return count * WORK_TO_SORT;
         }
         let length = self.layout.length;
-        let common_bits = common_bits.unwrap_or_else(|| self.bits_in_common(range.clone()));
+        // Of all rows it is known; a part of them that is too long has more in common, as a rule.
+        let common_bits = match count == self.rows.len() {
+            true => common_bits,
+            false => self.bits_in_common(range.clone()),
+        };
         let left = 8 * length - common_bits;
         if left == 0 {
             self.keep_one(range, rank);
@@ -320,7 +329,9 @@ impl ListSorting {
     fn bits_in_common(&self, range: Range<usize>) -> usize {
         let length = self.layout.length;
         let first = &self.rows.row(range.start)[..length];
-        let octets = self.octets_in_common(range.clone());
+        let octets = range.clone().fold(length, |common, position| {
+            shared_octets(&first[..common], self.rows.row(position))
+        });
         let Some(of_first) = first.get(octets) else {
             return 8 * length;
         };
@@ -328,13 +339,6 @@ impl ListSorting {
             .map(|position| self.rows.row(position)[octets])
             .fold(0, |differing, octet| differing | (octet ^ of_first));
         8 * octets + differing.leading_zeros() as usize
-    }
-
-    fn octets_in_common(&self, range: Range<usize>) -> usize {
-        let first = &self.rows.row(range.start)[..self.layout.length];
-        range.fold(first.len(), |common, position| {
-            shared_octets(&first[..common], self.rows.row(position))
-        })
     }
 
     fn count(
@@ -414,7 +418,7 @@ impl ListSorting {
         } else {
             // Where the next row of a value would go, the rows of that value end.
             self.rows = target;
-            self.divide(0, heads);
+            self.divide(0, heads, digit.end());
         }
         (until - next) * WORK_TO_MOVE
     }
@@ -450,28 +454,27 @@ impl ListSorting {
             }
             value += 1;
         }
-        self.divide(begin, ends);
+        self.divide(begin, ends, digit.end());
         work.saturating_sub(moves * WORK_TO_MOVE)
     }
 
-    /// What lies between these ends is ordered next, one after the other.
-    fn divide(&mut self, begin: usize, ends: Vec<usize>) {
+    /// What lies between these ends is ordered next, one after the other; the serials of each have so many bits in common.
+    fn divide(&mut self, begin: usize, ends: Vec<usize>, common_bits: usize) {
         let mut end_before = begin;
         let mut runs = Vec::with_capacity(ends.len());
         for end in ends {
             if end_before < end {
-                runs.push(Task::Order(end_before..end, None));
+                runs.push(Task::Order(end_before..end, common_bits));
             }
             end_before = end;
         }
         self.tasks.extend(runs.into_iter().rev());
     }
 
-    /// The rows of one run, each serial once, go out.
-    fn sort_run(&mut self, range: Range<usize>, rank: Rank<'_>) {
+    /// The rows of one run, each serial once, go out; so many octets of their serials are the same.
+    fn sort_run(&mut self, range: Range<usize>, common: usize, rank: Rank<'_>) {
         let length = self.layout.length;
         let start = range.start;
-        let common = self.octets_in_common(range.clone());
         let rows = &self.rows;
         let compare = |left: &Key, right: &Key| {
             left.0.cmp(&right.0).then_with(|| {
@@ -541,14 +544,15 @@ impl ListSorting {
 
         scratch.rows.clear();
         let mut out = self.out;
-        let mut last: &[u8] = &[];
-        for (_, number) in &scratch.sorted {
+        let mut last: (u64, &[u8]) = (0, &[]);
+        for (key, number) in &scratch.sorted {
             let row = rows.row(start + *number as usize);
             let serial = &row[..length];
-            if serial == last {
+            // Of the same serial, the keys are the same.
+            if (*key, serial) == last {
                 continue;
             }
-            last = serial;
+            last = (*key, serial);
             scratch
                 .rows
                 .extend_from_slice(&row[self.layout.stripped()..]);
@@ -618,16 +622,20 @@ fn shared_octets(left: &[u8], right: &[u8]) -> usize {
 
 /// More rows than this are divided first: with time and reason, 64 Ki rows of 20-octet serials are 1.6 MB, and their keys
 /// 2 MB.
-const RUN_ROWS_MAX: usize = if cfg!(test) { 8 } else { 1 << 16 };
+const RUN_ROWS_MAX: usize = if cfg!(any(test, fuzzing)) { 8 } else { 1 << 16 };
 /// How many rows a run is to have: what a core's own cache holds.
-const RUN_ROWS: usize = if cfg!(test) { 4 } else { 1 << 14 };
+const RUN_ROWS: usize = if cfg!(any(test, fuzzing)) { 4 } else { 1 << 14 };
 /// Into 1 024 runs at once: as many places that are written in turn as a core knows the pages of.
 const DIGIT_BITS_MAX: u32 = 10;
 /// Up to so many keys are sorted by inserting one after the other.
 const FEW: usize = 16;
 
 /// About 4 ms, in units of what it takes to count one row.
-const WORK_PER_STEP: usize = if cfg!(test) { 16 } else { 1 << 20 };
+const WORK_PER_STEP: usize = if cfg!(any(test, fuzzing)) {
+    16
+} else {
+    1 << 20
+};
 const WORK_TO_COUNT: usize = 1;
 const WORK_TO_MOVE: usize = 4;
 const WORK_TO_SORT: usize = 8;

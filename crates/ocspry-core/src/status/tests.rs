@@ -1,4 +1,4 @@
-//! The table against plain maps, and what each part promises.  In test builds runs, pieces and steps are a few rows, so that
+//! The table against plain maps, and what each part promises.  In test builds, and in those for fuzzing, runs, pieces and steps are a few rows, so that
 //! short lists meet every seam; `tests/status.rs` meets them at their real size.
 
 use std::collections::BTreeMap;
