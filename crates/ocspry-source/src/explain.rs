@@ -115,6 +115,23 @@ fn is_certification_request_info(mut fields: Reader<'_>) -> bool {
     is_version_0 && is_name
 }
 
+/// What is wrong in what has come: an element that goes on past the one around it, and not past the end of the file.
+pub(crate) fn explained_inside(
+    path: &Path,
+    window: &[u8],
+    first: u64,
+    error: CrlError,
+) -> SourceError {
+    match explained(path, window, first, error) {
+        SourceError::Truncated { path, offset } => SourceError::Malformed {
+            path,
+            offset,
+            kind: DerErrorKind::Truncated,
+        },
+        other => other,
+    }
+}
+
 /// The identifier of the Extension that stands first, dotted.
 fn oid_of(extension: &[u8]) -> Option<String> {
     let element = Reader::new(extension).read_any().ok()?;

@@ -14,7 +14,7 @@ use ocspry_wire::x509::{CertificateList, CrlEntry, CrlHeader, CrlParser};
 
 use crate::SourceError;
 use crate::armour::{Armour, ArmourError, is_der};
-use crate::explain::{BYTE_ORDER_MARK, explained, something_else};
+use crate::explain::{BYTE_ORDER_MARK, explained, explained_inside, something_else};
 use crate::fingerprint::{self, unreadable};
 use crate::load::{Progress, SourceLimits};
 
@@ -261,7 +261,7 @@ impl ListReader {
         let taken = self
             .parser
             .push(window, each)
-            .map_err(|error| explained(&self.path, window, first, error))?;
+            .map_err(|error| explained_inside(&self.path, window, first, error))?;
         if let (Some(hash), Some(header)) = (&mut self.hash, &self.header) {
             hash.update(part_within(&window[..taken], first, &header.tbs));
             if hash.kept_bytes() > self.limits.ed25519_bytes_max {
@@ -295,8 +295,11 @@ impl ListReader {
 pub fn crl_issuer(path: &Path) -> Result<Vec<u8>, SourceError> {
     let (mut reader, _) = ListReader::open_for(Hashing::Digest, path, &SourceLimits::DEFAULT)?;
     while reader.header.is_none() && reader.fill()? {
-        // One that does not begin as a list does is refused here.
-        reader.take(|_| {})?;
+        // One that does not begin as a list does is refused here; what is wrong behind its name does not matter.
+        let taken = reader.take(|_| {});
+        if reader.header.is_none() {
+            taken?;
+        }
     }
     if reader.header.is_none() {
         reader.end()?;

@@ -86,7 +86,12 @@ impl Scope {
 
     /// About the same certificates, whatever the reasons.
     pub(crate) fn has_the_certificates_of(&self, other: &Scope) -> bool {
-        self.point == other.point && self.kind == other.kind
+        self.point == other.point && self.has_the_kind_of(other)
+    }
+
+    /// About certificates that are the same thing, wherever their distribution point is.
+    pub(crate) fn has_the_kind_of(&self, other: &Scope) -> bool {
+        self.kind == other.kind
     }
 }
 

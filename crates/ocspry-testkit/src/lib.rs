@@ -23,6 +23,7 @@ mod openssl;
 mod peer;
 mod process;
 mod request;
+mod vectors;
 mod wait;
 
 pub use answer::{Reply, SignedReply, SingleReply};
@@ -42,4 +43,5 @@ pub use openssl::Openssl;
 pub use peer::{DaemonGuard, Peer, Run, run_bounded};
 pub use process::{Finished, LogMark, Ocspry, OcspryProcess, TerminationSignal};
 pub use request::{RequestSpec, cert_id, extension, nonce_extension, preferring};
+pub use vectors::cryptography_vectors;
 pub use wait::{wait_for_some, wait_until};

@@ -150,7 +150,8 @@ impl Peer {
 }
 
 /// Made by `cargo xtask setup`.
-const PYTHON_ENVIRONMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/xtask/python");
+pub(crate) const PYTHON_ENVIRONMENT: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/xtask/python");
 
 /// How a peer ended, and what it said.
 pub type Run = Finished;
