@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ocspry_core::{Lookup, OwnedCertificate, Revocation};
+use ocspry_core::{Absence, Lookup, OwnedCertificate, Revocation};
 use ocspry_source::{
     CrlSigners, CrlWarning, ListLoad, LoadedList, SourceError, SourceLimits, crl_issuer,
 };
@@ -16,7 +16,7 @@ use ocspry_wire::x509::SerialNumber;
 use crate::site::{Site, assert_in_use, assert_quiet, refused, swapped};
 
 #[test]
-fn der_and_pem_and_pem_with_text_around_it_are_the_same_list() {
+fn crl_05_der_and_pem_and_pem_with_text_around_it_are_the_same_list() {
     let site = Site::new();
     let der = site.ca.crl(&site.list(1, 5));
     let block = pem("X509 CRL", &der);
@@ -42,6 +42,58 @@ fn der_and_pem_and_pem_with_text_around_it_are_the_same_list() {
         let copy = std::fs::read(site.state_file("last-good.crl")).unwrap();
         assert_eq!(copy, der, "{}", String::from_utf8_lossy(&form));
         std::fs::remove_dir_all(site.state_path()).unwrap();
+    }
+}
+
+#[test]
+fn crl_01_a_list_without_entries_revokes_nobody() {
+    let site = Site::new();
+    let list = CrlSpec {
+        entries: Vec::new(),
+        ..site.list(1, 5)
+    };
+    site.put_list(&list);
+    let mut refresher = site.stateless();
+    assert_eq!(swapped(refresher.refresh(site.now)).facts.entry_count, 0);
+    let table = refresher.issuer().table().unwrap();
+    assert_eq!(table.absence(), Absence::NotRevoked);
+    for serial in [&[1][..], &[0x7f; 20]] {
+        let serial = SerialNumber::from_content(serial).unwrap();
+        assert_eq!(table.lookup(&serial), Lookup::Absent);
+    }
+}
+
+#[test]
+fn crl_03_every_entry_of_a_large_unsorted_list_is_found_and_nothing_else_is() {
+    let serial = |number: u32| {
+        // A multiplication that is undone by no order: neighbours lie far apart.
+        let scattered = u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut octets = vec![0x01];
+        octets.extend_from_slice(&scattered.to_be_bytes());
+        octets
+    };
+    let site = Site::new();
+    let list = (0..10_000).fold(
+        CrlSpec {
+            entries: Vec::new(),
+            ..site.list(1, 5)
+        },
+        |list, number| list.revoke(&serial(number), Some(CrlReason::Superseded)),
+    );
+    site.put_list(&list);
+    let mut refresher = site.stateless();
+    assert_eq!(
+        swapped(refresher.refresh(site.now)).facts.entry_count,
+        10_000
+    );
+    let table = refresher.issuer().table().unwrap();
+    for number in 0..12_000 {
+        let found = table.lookup(&SerialNumber::from_content(&serial(number)).unwrap());
+        assert_eq!(
+            matches!(found, Lookup::Revoked(_)),
+            number < 10_000,
+            "{number}"
+        );
     }
 }
 
@@ -91,7 +143,7 @@ fn revocation_time_reason_and_invalidity_date_are_kept() {
 }
 
 #[test]
-fn what_is_not_a_usable_list_is_refused_by_name() {
+fn crl_07_crl_08_what_is_not_a_usable_list_is_refused_by_name() {
     let site = Site::new();
     let good = site.ca.crl(&site.list(1, 5));
     let other = Authority::root("Other CA", KeyKind::P256);
@@ -246,7 +298,7 @@ fn a_list_cut_off_anywhere_is_refused_as_der_and_as_pem() {
 }
 
 #[test]
-fn a_list_with_any_bit_turned_is_refused() {
+fn crl_06_a_list_with_any_bit_turned_is_refused() {
     let site = Site::new();
     let ca = OwnedCertificate::from_der(site.ca.certificate.clone()).unwrap();
     let der = site.ca.crl(&site.list(1, 5));
@@ -311,7 +363,7 @@ fn a_file_over_the_limit_is_refused_and_one_at_the_limit_is_not() {
 }
 
 #[test]
-fn a_ca_whose_key_usage_lacks_crl_sign_cannot_sign_lists() {
+fn crl_21_a_ca_whose_key_usage_lacks_crl_sign_cannot_sign_lists() {
     let mut spec = CertificateSpec::authority("Example CA");
     for (key_usage, may) in [(None, true), (Some(0x02), true), (Some(0x84), false)] {
         spec.key_usage = key_usage;
@@ -328,7 +380,7 @@ fn a_ca_whose_key_usage_lacks_crl_sign_cannot_sign_lists() {
 }
 
 #[test]
-fn a_list_without_next_update_counts_for_a_day_from_when_its_file_was_written() {
+fn crl_16_a_list_without_next_update_counts_for_a_day_from_when_its_file_was_written() {
     let site = Site::new();
     let list = CrlSpec {
         next_update: None,

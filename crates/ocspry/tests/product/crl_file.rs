@@ -352,7 +352,7 @@ fn the_state_directory_can_be_named_and_is_for_the_owner_only() {
 }
 
 #[test]
-fn a_list_from_the_future_waits_and_takes_over_when_its_time_comes() {
+fn crl_14_a_list_from_the_future_waits_and_takes_over_when_its_time_comes() {
     let site = Site::new();
     let process = site.serve().start();
     let from = now().plus_seconds(3);
@@ -395,7 +395,7 @@ fn err_09_a_list_that_runs_out_means_try_later_and_a_new_one_ends_that() {
 }
 
 #[test]
-fn an_expired_list_at_start_means_try_later_and_says_so() {
+fn crl_13_an_expired_list_at_start_means_try_later_and_says_so() {
     let site = Site::new();
     let crl = site
         .first_crl()
