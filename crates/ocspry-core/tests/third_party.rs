@@ -2,11 +2,6 @@
 //!
 //! They ask about CAs that are none of ours, so that a request that is right gets `unauthorized` (RFC 9919 §3.2.3).
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "test code: a broken expectation must stop the test"
-)]
-
 mod fixture;
 
 use fixture::{Fixture, answer};

@@ -384,7 +384,14 @@ impl Refresher {
             .as_ref()
             .map(|composed| composed.window().next_update);
         let end = end.filter(|_| !self.told.expired);
-        let wake = slots.chain(feeds).chain(issued).chain(end).min()?;
+        // A worker lets go of it within an answer's time.
+        let free = (!self.retired.is_empty()).then(|| now.plus_seconds(RETIREMENT_SECONDS));
+        let wake = slots
+            .chain(feeds)
+            .chain(issued)
+            .chain(end)
+            .chain(free)
+            .min()?;
         Some(wake.max(now))
     }
 
@@ -939,6 +946,9 @@ impl Refresher {
         self.told.expired = expired;
     }
 }
+
+/// How soon a table that was replaced is looked at again.
+const RETIREMENT_SECONDS: i64 = 2;
 
 /// A last good copy that a better list took the place of at once was never answered from.
 fn without_what_was_replaced(mut reports: Vec<Report>) -> Vec<Report> {

@@ -104,15 +104,6 @@ impl FirstLook {
     }
 }
 
-/// When a list that came into use is written to the state directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keeping {
-    /// Before the issuer is built.
-    AtOnce,
-    /// At [`Refresher::keep_now`]: the issuer may yet be refused, and then leaves nothing behind.
-    WhenTold,
-}
-
 /// Builds all issuers of a configuration.
 ///
 /// # Errors
@@ -127,7 +118,7 @@ pub(crate) fn assemble(
     let (issuers, first_looks): (Vec<RunningIssuer>, Vec<FirstLook>) = config
         .issuers
         .iter()
-        .map(|config| build(config, state, downloads, &[], Keeping::AtOnce, now))
+        .map(|config| build(config, state, downloads, &[], now))
         .unzip();
     Ok(Assembly {
         responder: responder(issuers.iter(), pool)?,
@@ -143,7 +134,6 @@ pub(crate) fn build(
     state: Option<&Arc<StateDirectory>>,
     downloads: Option<&Downloads>,
     running: &[RunningIssuer],
-    keeping: Keeping,
     now: Time,
 ) -> (RunningIssuer, FirstLook) {
     let issuer = Issuer::new(
@@ -170,10 +160,8 @@ pub(crate) fn build(
         state.map(Arc::clone),
         downloads,
     );
-    match keeping {
-        Keeping::AtOnce => {}
-        Keeping::WhenTold => refresher.keep_when_told(),
-    }
+    // The issuer may yet be refused, and then leaves nothing behind.
+    refresher.keep_when_told();
     if let Some(before) = before {
         refresher.carry_over(&before.refresher);
         if before.config.responder == config.responder

@@ -22,7 +22,7 @@ use ocspry_wire::Time;
 use sd_notify::NotifyState;
 use tracing::{error, info, warn};
 
-use crate::assemble::{self, FirstLook, Keeping, RunningIssuer};
+use crate::assemble::{self, FirstLook, RunningIssuer};
 use crate::clock_watch::{CLOCK_INTERVAL, ClockWatch, Reading};
 use crate::cmd::serve::notify;
 use crate::config::{Config, ConfigOrigin, Environment, IssuerConfig, SourceConfig};
@@ -130,6 +130,8 @@ impl Control {
     /// Works until it is asked to end.
     pub(crate) fn run(&mut self, calls: &Receiver<()>) {
         self.tell_stages(self.clock.now());
+        // Answers came first: to copy a list of half a gigabyte takes a while.
+        self.keep(self.clock.now());
         loop {
             let wait = self.wait(self.clock.now());
             let called = calls.recv_timeout(wait.min(CLOCK_INTERVAL));
@@ -149,6 +151,14 @@ impl Control {
         let reading = Reading::take(self.clock.as_ref());
         self.clock_watch
             .end(reading, &self.issuers, self.state.as_deref());
+    }
+
+    /// What is in use is written to the state directory from here on.
+    fn keep(&mut self, now: Time) {
+        for running in &mut self.issuers {
+            let reports = running.refresher.keep_now(now);
+            report::sources(running, &reports, now);
+        }
     }
 
     /// Compares the clocks; returns whether the wall clock was set.
@@ -371,10 +381,7 @@ impl Control {
             .collect();
         // Before anything is written: pages speak of the issuers that answer.
         self.publish(now);
-        for running in &mut self.issuers {
-            let reports = running.refresher.keep_now(now);
-            report::sources(running, &reports, now);
-        }
+        self.keep(now);
         self.structure = config.structure.clone();
         self.config = config;
         self.watch = watch;
@@ -408,7 +415,6 @@ impl Control {
             self.state.as_ref(),
             self.downloads.as_ref(),
             &self.issuers,
-            Keeping::WhenTold,
             now,
         );
         Part::Built(Box::new(built))

@@ -120,6 +120,6 @@ fn signer(path: &Path) -> OwnedCertificate {
 
 /// The content of an element whose length takes one octet, or more (X.690 §8.1.3).
 fn without_header(der: &[u8]) -> &[u8] {
-    let more = der[1].checked_sub(0x80).unwrap_or_default();
+    let more = der[1].saturating_sub(0x80);
     &der[2 + usize::from(more)..]
 }

@@ -16,7 +16,7 @@ use ocspry_source::{Guard, IssuedRole, IssuedSource, Lag, StateDirectory, Status
 use ocspry_wire::Time;
 
 use super::*;
-use crate::assemble::{self, Keeping};
+use crate::assemble;
 
 const NOW: Time = Time::from_unix(1_795_240_800);
 const GOOD: &str = r#"version = 1
@@ -581,8 +581,9 @@ fn crls_that_cannot_be_read_go_to_the_cas_that_last_used_them() {
     let config = files.load_flags(&flags).unwrap();
     let state = Arc::new(StateDirectory::open(&files.path("state")).unwrap());
     for issuer in &config.issuers {
-        let (running, _) = assemble::build(issuer, Some(&state), None, &[], Keeping::AtOnce, NOW);
+        let (mut running, _) = assemble::build(issuer, Some(&state), None, &[], NOW);
         assert!(running.issuer.table().is_some());
+        running.refresher.keep_now(NOW);
     }
     fs::write(files.path("one.crl"), "damaged").unwrap();
     fs::remove_file(files.path("two.crl")).unwrap();
@@ -600,32 +601,18 @@ fn crls_that_cannot_be_read_go_to_the_cas_that_last_used_them() {
 fn a_changed_issuer_keeps_list_and_credential_when_its_files_have_become_bad() {
     let files = Files::new();
     let before = files.load(GOOD).unwrap();
-    let (running, _) = assemble::build(&before.issuers[0], None, None, &[], Keeping::AtOnce, NOW);
+    let (running, _) = assemble::build(&before.issuers[0], None, None, &[], NOW);
     fs::write(files.path("one.crl"), "damaged").unwrap();
     // The delegate lives for a day.
     let later = NOW.plus_seconds(2 * 86_400);
     let changed = files.load(&GOOD.replace("12h", "6h")).unwrap();
-    let (rebuilt, look) = assemble::build(
-        &changed.issuers[0],
-        None,
-        None,
-        &[running],
-        Keeping::AtOnce,
-        later,
-    );
+    let (rebuilt, look) = assemble::build(&changed.issuers[0], None, None, &[running], later);
     assert_eq!(look.causes(&rebuilt).len(), 2, "{look:?}");
     assert!(rebuilt.can_answer() && !rebuilt.can_answer_at(later));
 
     let other_key = GOOD.replace("one-ocsp.key", "two-ocsp.key");
     let changed = files.load(&other_key).unwrap();
-    let (other, _) = assemble::build(
-        &changed.issuers[0],
-        None,
-        None,
-        &[rebuilt],
-        Keeping::AtOnce,
-        NOW,
-    );
+    let (other, _) = assemble::build(&changed.issuers[0], None, None, &[rebuilt], NOW);
     assert!(
         !other.can_answer(),
         "a credential of other files is not carried over"
