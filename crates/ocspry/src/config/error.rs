@@ -60,7 +60,7 @@ pub(crate) enum ConfigError {
     EmptyPath { key: &'static str },
     /// Nothing that says what is revoked.
     #[error("`status` names no source that says which certificates are revoked")]
-    NoSource,
+    NoSource { has_overlay: bool },
     /// A source that names nothing.
     #[error("this source has none of `crl`, `crl-dir`, `crl-url`, `issued` and `overlay`")]
     SourceWithoutKind,
@@ -77,6 +77,9 @@ pub(crate) enum ConfigError {
         owner: &'static str,
         kind: &'static str,
     },
+    /// A URL where a path belongs.
+    #[error("`{key}` is the path of a file, and `{text}` is a URL")]
+    UrlAsPath { key: &'static str, text: String },
     /// A URL that cannot be fetched.
     #[error(transparent)]
     CrlUrl(CrlUrlError),
@@ -236,13 +239,29 @@ impl ConfigError {
                 "a delegate signs with `certificate` and `key`, the CA itself with `ca-key`".to_owned(),
             ),
             ConfigError::EmptyPath { key: _ } => Some("give the path of a file".to_owned()),
-            ConfigError::NoSource | ConfigError::SourceWithoutKind => {
+            ConfigError::NoSource { has_overlay: true } => Some(
+                "an overlay only adds to what the CA says: name the CA's list too, as `{ crl = \"FILE\" }`".to_owned(),
+            ),
+            ConfigError::NoSource { has_overlay: false } | ConfigError::SourceWithoutKind => {
                 Some("write `status = [{ crl = \"FILE\" }]`".to_owned())
             }
             ConfigError::TwoKinds { one: _, other: _ } => {
                 Some("give each its own braces: `status = [{ … }, { … }]`".to_owned())
             }
-            ConfigError::KeyOfAnotherKind { key: _, owner: _, kind: _ } => Some("remove it".to_owned()),
+            ConfigError::KeyOfAnotherKind { key, owner: _, kind } => Some(
+                match (*key, *kind) {
+                    ("max-age", "crl" | "crl-dir" | "crl-url") => {
+                        "remove it; a CRL is as fresh as its own nextUpdate says"
+                    }
+                    (_, _) => "remove it",
+                }
+                .to_owned(),
+            ),
+            ConfigError::UrlAsPath { key: _, text } => Some(format!("write `crl-url = \"{text}\"`")),
+            ConfigError::CrlUrl(CrlUrlError::NotAUrl { text, problem: _ }) => {
+                // "//" is in every URL that somebody mistyped.
+                (!text.contains("//")).then(|| format!("for a file, write `crl = \"{text}\"`"))
+            }
             ConfigError::CrlUrl(_) => None,
             ConfigError::Duration { text: _ } => {
                 Some("write a whole number and a unit: 30s, 5m, 12h or 7d".to_owned())

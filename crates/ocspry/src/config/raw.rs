@@ -185,6 +185,7 @@ fn explain(error: &toml::de::Error, text: &str) -> Problem {
             "i64" => "a whole number",
             // serde's word for a map whose keys are not known beforehand.
             "a map" => "a table",
+            "a boolean" => "true or false",
             "path string" => "a string",
             other => other,
         };
@@ -214,9 +215,28 @@ fn explain(error: &toml::de::Error, text: &str) -> Problem {
 /// A key that exists, but elsewhere.
 fn misplaced(key: &str, known: &[String]) -> Option<&'static str> {
     let in_issuer = known.iter().any(|name| name == "never-issued");
+    let in_source = known.iter().any(|name| name == "crl-dir");
     let at_the_top = known.iter().any(|name| name == "listen");
     match key {
         "crl" if in_issuer => Some("write `status = [{ crl = \"…\" }]`"),
+        "crl-dir" if in_issuer => Some("write `status = [{ crl-dir = \"…\" }]`"),
+        "crl-url" if in_issuer => Some("write `status = [{ crl-url = \"…\" }]`"),
+        "issued" if in_issuer => Some("write `status = [{ issued = \"…\" }]`"),
+        "overlay" if in_issuer => Some("write `status = [{ crl = \"…\" }, { overlay = \"…\" }]`"),
+        "role" | "max-age" | "lag" if in_issuer => {
+            Some("it belongs inside `status`, beside `issued`")
+        }
+        "allow-private-redirects" if in_issuer => {
+            Some("it belongs inside `status`, beside `crl-url`")
+        }
+        "guard" | "crl-issuer" | "absent" | "never-issued" | "stale-until" if in_source => {
+            Some("it belongs under `[issuer.NAME]`, beside `status`")
+        }
+        "url" if in_source => Some("the key is `crl-url`"),
+        "index" | "serials" if in_source => {
+            Some("write `issued = \"…\"`: an OpenSSL index is one of the files that it takes")
+        }
+        "dir" | "directory" if in_source => Some("the key is `crl-dir`"),
         "key" | "ca-key" | "passphrase-file" if in_issuer => {
             Some("it belongs inside `responder = { … }`")
         }
@@ -228,6 +248,10 @@ fn misplaced(key: &str, known: &[String]) -> Option<&'static str> {
         "validity"
         | "next-update"
         | "window-max"
+        | "stale-until"
+        | "status"
+        | "responder"
+        | "certificate"
         | "nonce"
         | "unable"
         | "unknown-issuer"

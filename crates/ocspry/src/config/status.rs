@@ -77,8 +77,9 @@ impl Checker<'_> {
         let says_what_is_revoked = sources
             .iter()
             .any(|source| !matches!(source.source, StatusSource::Overlay(_)));
-        if count == 0 || (sources.len() == count && !says_what_is_revoked) {
-            self.problem(place, ConfigError::NoSource);
+        if sources.len() == count && !says_what_is_revoked {
+            let has_overlay = count > 0;
+            self.problem(place, ConfigError::NoSource { has_overlay });
         }
         // Where one is wrong, that is said, and there is no issuer.
         (sources.len() == count && says_what_is_revoked).then_some(sources)
@@ -134,9 +135,9 @@ impl Checker<'_> {
         only_beside("issued", "lag", lag.as_ref().map(Spanned::span));
 
         let source = if let Some(path) = crl {
-            StatusSource::Lists(ListSource::File(self.path("crl", path)?))
+            StatusSource::Lists(ListSource::File(self.list_path("crl", path)?))
         } else if let Some(path) = crl_dir {
-            StatusSource::Lists(ListSource::Directory(self.path("crl-dir", path)?))
+            StatusSource::Lists(ListSource::Directory(self.list_path("crl-dir", path)?))
         } else if let Some(text) = crl_url {
             let allows_private = allow_private_redirects.is_some_and(Spanned::into_inner);
             StatusSource::Lists(ListSource::Url(self.url(&text, allows_private)?))
@@ -160,6 +161,20 @@ impl Checker<'_> {
         Some(SourceConfig { place, source })
     }
 
+    /// A file or directory of lists, and not the URL that the list is published at.
+    fn list_path(&mut self, key: &'static str, path: Spanned<PathBuf>) -> Option<PathBuf> {
+        let text = path.get_ref().to_string_lossy();
+        if ["http://", "https://"]
+            .iter()
+            .any(|scheme| text.starts_with(scheme))
+        {
+            let text = text.into_owned();
+            self.problem(path.span(), ConfigError::UrlAsPath { key, text });
+            return None;
+        }
+        self.path(key, path)
+    }
+
     fn url(&mut self, text: &Spanned<String>, allows_private: bool) -> Option<CrlUrl> {
         match CrlUrl::parse(text.get_ref()) {
             Ok(url) if allows_private => Some(url.allowing_private()),
@@ -177,7 +192,13 @@ impl Checker<'_> {
         paths: Option<Spanned<Vec<Spanned<PathBuf>>>>,
     ) -> Vec<OwnedCertificate> {
         let mut certificates = Vec::new();
-        for path in paths.map(Spanned::into_inner).unwrap_or_default() {
+        let Some(paths) = paths else {
+            return certificates;
+        };
+        if paths.get_ref().is_empty() {
+            self.problem(paths.span(), ConfigError::EmptyList { key: "crl-issuer" });
+        }
+        for path in paths.into_inner() {
             let place = path.span();
             let Some(path) = self.path("crl-issuer", path) else {
                 continue;

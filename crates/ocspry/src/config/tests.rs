@@ -11,12 +11,16 @@ use ocspry_ca::{
     CaKey, CertificateAuthority, CertificateRequest, KeyAlgorithm, Profile, RevocationList,
     Subject, certificate_to_pem, crl_to_pem,
 };
-use ocspry_core::NoncePolicy;
-use ocspry_source::{Guard, IssuedRole, IssuedSource, Lag, StateDirectory, StatusSource};
+use ocspry_core::{NeverIssuedPolicy, NoncePolicy};
+use ocspry_source::fetch::CrlUrl;
+use ocspry_source::{
+    Guard, IssuedRole, IssuedSource, Lag, ListSource, StateDirectory, StatusSource,
+};
 use ocspry_wire::Time;
 
 use super::*;
 use crate::assemble;
+use crate::certificate_file;
 
 const NOW: Time = Time::from_unix(1_795_240_800);
 const GOOD: &str = r#"version = 1
@@ -32,14 +36,6 @@ validity = "12h"
 nonce = "echo"
 "#;
 
-/// The one CRL file of an issuer.
-fn crl_of(issuer: &IssuerConfig) -> PathBuf {
-    let [source] = issuer.sources.as_slice() else {
-        panic!("one source: {:?}", issuer.sources)
-    };
-    source.path().expect("a file").clone()
-}
-
 #[test]
 fn a_file_becomes_a_configuration_with_paths_beside_it() {
     let files = Files::new();
@@ -52,10 +48,10 @@ fn a_file_becomes_a_configuration_with_paths_beside_it() {
         panic!("two issuers")
     };
     assert_eq!((one.name.as_str(), two.name.as_str()), ("one", "two"));
-    assert_eq!(crl_of(one), files.path("one.crl"));
+    assert_eq!(crl(one), files.path("one.crl"));
     assert_eq!(one.policy.validity, Some(Duration::from_secs(12 * 3600)));
     assert_eq!(one.policy.nonce, NoncePolicy::Required);
-    assert_eq!(crl_of(two), Path::new("/abs/two.crl"));
+    assert_eq!(crl(two), Path::new("/abs/two.crl"));
     assert_eq!(two.policy.nonce, NoncePolicy::Echo);
     assert_eq!(two.policy.validity, None);
     assert_eq!(
@@ -185,48 +181,8 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
             "9: the path of `key` is empty: give the path of a file",
         ),
         (
-            status("[]"),
-            "8: `status` names no source that says which certificates are revoked: write `status = [{ crl = \"FILE\" }]`",
-        ),
-        (
-            status("[{ overlay = \"a\" }]"),
-            "8: `status` names no source that says which certificates are revoked: write `status = [{ crl = \"FILE\" }]`",
-        ),
-        (
-            status("[{ crl = \"a\", crl-dir = \"b\" }]"),
-            "8: this source has both `crl` and `crl-dir`: give each its own braces: `status = [{ … }, { … }]`",
-        ),
-        (
-            status("[{ crl = \"a\", role = \"record\" }]"),
-            "8: `role` belongs beside `issued`, not beside `crl`: remove it",
-        ),
-        (
-            status("[{ issued = \"a\", allow-private-redirects = true }]"),
-            "8: `allow-private-redirects` belongs beside `crl-url`, not beside `issued`: remove it",
-        ),
-        (
-            status("[{ issued = \"a\", role = \"recrod\" }]"),
-            "8: `role` cannot be `recrod`: did you mean `record`?",
-        ),
-        (
-            status("[{ issued = \"a\", max-age = \"1s\" }]"),
-            "8: `max-age` must be between 1m and 366d",
-        ),
-        (
-            status("[{ issued = \"a\", lag = \"bad\" }]"),
-            "8: `lag` cannot be `bad`: it is `try-later` or `good`",
-        ),
-        (
-            status("[{ crl-url = \"ldap://x/y\" }]"),
-            "8: ldap://x/y: CRLs are fetched by http and https, not by ldap; use the CA's http URL, or name a file with `crl`",
-        ),
-        (
             status("\"one.crl\""),
             "8: this key takes a list in brackets, not string \"one.crl\"",
-        ),
-        (
-            status("[{}]"),
-            "8: this source has none of `crl`, `crl-dir`, `crl-url`, `issued` and `overlay`: write `status = [{ crl = \"FILE\" }]`",
         ),
         (
             status("[{ ledger = \"x\" }]"),
@@ -249,14 +205,6 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
             "9: `managed` is not available in this version: remove it",
         ),
         (responder("[]"), "9: this key takes a table, not a list"),
-        (
-            more("never-issued = \"unkown\""),
-            "12: `never-issued` cannot be `unkown`: did you mean `unknown`?",
-        ),
-        (
-            more("guard = \"on\""),
-            "12: `guard` cannot be `on`: it is `alarm` or `refuse`",
-        ),
         (
             more("[ledger]\nurl = \"sqlite:x\""),
             "12: `ledger` is not available in this version: remove it",
@@ -294,6 +242,259 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
         let expected = format!("{}:{expected}", files.path("c.toml").display());
         assert_eq!(lines, [expected], "for:\n{text}");
     }
+}
+
+const EVERY_SOURCE: &str = r#"[
+    { crl = "one.crl" },
+    { crl-dir = "lists" },
+    { crl-url = "http://127.0.0.1:1/ca.crl" },
+    { crl-url = "https://crl.example.com/ca.crl", allow-private-redirects = true },
+    { issued = "index.txt" },
+    { issued = "serials", role = "record", max-age = "1h", lag = "good" },
+    { overlay = "overlay" },
+]"#;
+
+fn with_status(text: &str) -> String {
+    GOOD.replace(r#"[{ crl = "one.crl" }]"#, text)
+}
+
+#[test]
+fn an_issuer_has_as_many_sources_as_it_names_each_of_its_kind() {
+    let files = Files::new();
+    let config = files.load(&with_status(EVERY_SOURCE)).unwrap();
+    let issuer = &config.issuers[0];
+    let named: Vec<(&str, String)> = issuer
+        .sources
+        .iter()
+        .map(|source| (source.kind(), source.name()))
+        .collect();
+    let path = |name: &str| files.path(name).display().to_string();
+    assert_eq!(
+        named,
+        [
+            ("crl", path("one.crl")),
+            ("crl-dir", path("lists")),
+            ("crl-url", "http://127.0.0.1:1/ca.crl".to_owned()),
+            ("crl-url", "https://crl.example.com/ca.crl".to_owned()),
+            ("issued", path("index.txt")),
+            ("issued", path("serials")),
+            ("overlay", path("overlay")),
+        ]
+    );
+    let url = |text: &str| CrlUrl::parse(text).unwrap();
+    let issued = |name: &str, role, hours: i64, lag| {
+        StatusSource::Issued(IssuedSource {
+            path: files.path(name),
+            role,
+            max_age_seconds: hours * 3600,
+            lag,
+        })
+    };
+    let sources = issuer.status_sources().sources;
+    assert_eq!(
+        sources[2..6],
+        [
+            StatusSource::Lists(ListSource::Url(url("http://127.0.0.1:1/ca.crl"))),
+            StatusSource::Lists(ListSource::Url(
+                url("https://crl.example.com/ca.crl").allowing_private()
+            )),
+            issued("index.txt", IssuedRole::Export, 24, Lag::TryLater),
+            issued("serials", IssuedRole::Record, 1, Lag::Good),
+        ]
+    );
+}
+
+#[test]
+fn crl_issuers_guard_and_never_issued_are_taken_over_and_have_defaults() {
+    let files = Files::new();
+    let plain = files.load(GOOD).unwrap().issuers.remove(0);
+    assert_eq!(plain.guard, Guard::Alarm);
+    assert!(plain.crl_issuers.is_empty());
+    assert_eq!(plain.policy.never_issued, NeverIssuedPolicy::Unknown);
+    let more = "crl-issuer = [\"two.pem\"]\nguard = \"refuse\"\nnever-issued = \"revoked\"\n";
+    let config = files.load(&format!("{GOOD}{more}")).unwrap();
+    let issuer = &config.issuers[0];
+    assert_eq!(issuer.guard, Guard::Refuse);
+    assert_eq!(issuer.policy.never_issued, NeverIssuedPolicy::Revoked);
+    let two = certificate_file::CertificateFile::read(&files.path("two.pem")).unwrap();
+    assert_eq!(issuer.crl_issuers, [two.certificate]);
+    assert!(
+        config
+            .structure
+            .paths()
+            .any(|path| path == files.path("two.pem")),
+        "a new CRL issuer certificate is a reload"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_source_is_said_where_it_is_named() {
+    let files = Files::new();
+    let more = |text: &str| format!("{GOOD}{text}");
+    let cases: Vec<(String, &str)> = vec![
+        (
+            with_status("[]"),
+            "8: `status` names no source that says which certificates are revoked: write `status = [{ crl = \"FILE\" }]`",
+        ),
+        (
+            with_status("[{ overlay = \"o\" }]"),
+            "8: `status` names no source that says which certificates are revoked: an overlay only adds to what the CA says: name the CA's list too, as `{ crl = \"FILE\" }`",
+        ),
+        (
+            with_status("[{}]"),
+            "8: this source has none of `crl`, `crl-dir`, `crl-url`, `issued` and `overlay`: write `status = [{ crl = \"FILE\" }]`",
+        ),
+        (
+            with_status("[{ role = \"export\" }]"),
+            "8: this source has none of `crl`, `crl-dir`, `crl-url`, `issued` and `overlay`: write `status = [{ crl = \"FILE\" }]`",
+        ),
+        (
+            with_status("[{ crl = \"a\", overlay = \"b\" }]"),
+            "8: this source has both `crl` and `overlay`: give each its own braces: `status = [{ … }, { … }]`",
+        ),
+        (
+            with_status("[{ crl-url = \"http://a/b\", role = \"record\" }]"),
+            "8: `role` belongs beside `issued`, not beside `crl-url`: remove it",
+        ),
+        (
+            with_status("[{ crl = \"a\", max-age = \"1h\" }]"),
+            "8: `max-age` belongs beside `issued`, not beside `crl`: remove it; a CRL is as fresh as its own nextUpdate says",
+        ),
+        (
+            with_status("[{ crl-dir = \"a\", lag = \"good\" }]"),
+            "8: `lag` belongs beside `issued`, not beside `crl-dir`: remove it",
+        ),
+        (
+            with_status("[{ crl-dir = \"a\", allow-private-redirects = true }]"),
+            "8: `allow-private-redirects` belongs beside `crl-url`, not beside `crl-dir`: remove it",
+        ),
+        (
+            with_status("[{ crl-url = \"http://a/b\", allow-private-redirects = \"yes\" }]"),
+            "8: this key takes true or false, not string \"yes\"",
+        ),
+        (
+            with_status("[{ crl = \"\" }]"),
+            "8: the path of `crl` is empty: give the path of a file",
+        ),
+        (
+            with_status("[{ crl = \"http://a/b.crl\" }]"),
+            "8: `crl` is the path of a file, and `http://a/b.crl` is a URL: write `crl-url = \"http://a/b.crl\"`",
+        ),
+        (
+            with_status("[{ crl-url = \"ca.crl\" }]"),
+            "8: ca.crl: is not a URL: relative URL without a base; write it whole, as in http://crl.example.com/ca.crl: for a file, write `crl = \"ca.crl\"`",
+        ),
+        (
+            with_status("[{ crl-url = \"ldap://a/b\" }]"),
+            "8: ldap://a/b: CRLs are fetched by http and https, not by ldap; use the CA's http URL, or name a file with `crl`",
+        ),
+        (
+            with_status("[{ crl-url = \"http://user:secret@a/b\" }]"),
+            "8: the URL at a names a user: CRLs are public and are fetched without a password; remove everything up to the @",
+        ),
+        (
+            with_status("[{ crl-url = \"http://169.254.169.254/\" }]"),
+            "8: http://169.254.169.254/: 169.254.169.254 is link-local, which is never connected to; name the CRL's real host",
+        ),
+        (
+            with_status("[{ crl-dirs = \"a\" }]"),
+            "8: unknown key `crl-dirs`: did you mean `crl-dir`?",
+        ),
+        (
+            with_status("[{ url = \"http://a/b\" }]"),
+            "8: unknown key `url`: the key is `crl-url`",
+        ),
+        (
+            with_status("[{ index = \"index.txt\" }]"),
+            "8: unknown key `index`: write `issued = \"…\"`: an OpenSSL index is one of the files that it takes",
+        ),
+        (
+            with_status("[{ crl = \"a\", guard = \"refuse\" }]"),
+            "8: unknown key `guard`: it belongs under `[issuer.NAME]`, beside `status`",
+        ),
+        (
+            with_status("[{ issued = \"x\", role = \"recrod\" }]"),
+            "8: `role` cannot be `recrod`: did you mean `record`?",
+        ),
+        (
+            with_status("[{ issued = \"x\", lag = \"revoked\" }]"),
+            "8: `lag` cannot be `revoked`: it is `try-later` or `good`",
+        ),
+        (
+            with_status("[{ issued = \"x\", max-age = \"5s\" }]"),
+            "8: `max-age` must be between 1m and 366d",
+        ),
+        (
+            more("guard = \"refused\""),
+            "12: `guard` cannot be `refused`: did you mean `refuse`?",
+        ),
+        (
+            more("guard = \"off\""),
+            "12: `guard` cannot be `off`: it is `alarm` or `refuse`",
+        ),
+        (
+            more("never-issued = \"good\""),
+            "12: `never-issued` cannot be `good`: it is `unknown`, `unauthorized` or `revoked`",
+        ),
+        (
+            more("crl-issuer = []"),
+            "12: `crl-issuer` lists nothing: name at least one, or leave the key out",
+        ),
+        (
+            more("crl-issuer = \"two.pem\""),
+            "12: this key takes a list in brackets, not string \"two.pem\"",
+        ),
+        (
+            more("crl-issuer = [\"two.crl\"]"),
+            "12: CRL issuer certificate DIR/two.crl holds a X509 CRL, not a certificate: check whether two files were mixed up",
+        ),
+        (
+            more("crl-dir = \"lists\""),
+            "12: unknown key `crl-dir`: write `status = [{ crl-dir = \"…\" }]`",
+        ),
+        (
+            more("role = \"record\""),
+            "12: unknown key `role`: it belongs inside `status`, beside `issued`",
+        ),
+        (
+            GOOD.replace("version = 1", "version = 1\nguard = \"refuse\""),
+            "2: unknown key `guard`: it belongs under `[issuer.NAME]`",
+        ),
+        (
+            GOOD.replace("version = 1", "version = 1\nstatus = []"),
+            "2: unknown key `status`: it belongs under `[issuer.NAME]`",
+        ),
+    ];
+    for (text, expected) in cases {
+        let lines = files.refuse(&text).lines();
+        let expected = expected.replace("DIR", &files.directory.path().display().to_string());
+        let expected = format!("{}:{expected}", files.path("c.toml").display());
+        assert_eq!(lines, [expected], "for:\n{text}");
+    }
+}
+
+#[test]
+fn two_wrong_sources_are_both_said_and_no_source_is_missed_on_top() {
+    let files = Files::new();
+    let text = with_status("[{ crl-url = \"x\" }, { issued = \"y\", lag = \"z\" }]");
+    assert_eq!(files.refuse(&text).lines().len(), 2);
+}
+
+#[test]
+fn with_another_source_crl_issuer_or_guard_it_is_another_issuer() {
+    let files = Files::new();
+    let issuer = |text: &str| files.load(text).unwrap().issuers.remove(0);
+    let good = issuer(GOOD);
+    for text in [
+        with_status("[{ crl = \"one.crl\" }, { overlay = \"o\" }]"),
+        with_status("[{ crl-dir = \"one.crl\" }]"),
+        format!("{GOOD}guard = \"refuse\""),
+        format!("{GOOD}crl-issuer = [\"two.pem\"]"),
+        format!("{GOOD}never-issued = \"unauthorized\""),
+    ] {
+        assert!(!good.makes_the_same_as(&issuer(&text)), "{text}");
+    }
+    assert!(good.makes_the_same_as(&issuer(&format!("{GOOD}guard = \"alarm\""))));
 }
 
 #[test]
@@ -433,7 +634,7 @@ fn the_old_command_line_is_one_issuer_with_a_delegate() {
         panic!("one issuer")
     };
     assert_eq!(issuer.name, "one");
-    assert_eq!(crl_of(issuer), files.path("one.crl"));
+    assert_eq!(crl(issuer), files.path("one.crl"));
     assert_eq!(issuer.policy.validity, None);
     assert_eq!(
         issuer.responder,
@@ -443,34 +644,6 @@ fn the_old_command_line_is_one_issuer_with_a_delegate() {
             passphrase_file: None
         }
     );
-}
-
-#[test]
-fn every_kind_of_source_is_taken_with_its_keys() {
-    let files = Files::new();
-    let sources = "[{ crl = \"one.crl\" }, { crl-dir = \"lists\" }, { crl-url = \"http://crl.example.com/ca.crl\" }, \
-                   { issued = \"index.txt\", role = \"record\", max-age = \"2h\", lag = \"good\" }, { overlay = \"now.txt\" }]";
-    let text = GOOD.replacen("[{ crl = \"one.crl\" }]", sources, 1);
-    assert!(text.contains("crl-dir"), "{text}");
-    let config = files.load(&text).unwrap();
-    let issuer = &config.issuers[0];
-    let kinds: Vec<&str> = issuer.sources.iter().map(SourceConfig::kind).collect();
-    assert_eq!(kinds, ["crl", "crl-dir", "crl-url", "issued", "overlay"]);
-    let StatusSource::Issued(issued) = &issuer.sources[3].source else {
-        panic!("{:?}", issuer.sources)
-    };
-    assert_eq!(
-        *issued,
-        IssuedSource {
-            path: files.path("index.txt"),
-            role: IssuedRole::Record,
-            max_age_seconds: 7200,
-            lag: Lag::Good,
-        }
-    );
-    assert_eq!(issuer.guard, Guard::Alarm);
-    let names = issuer.source_names();
-    assert!(names.contains("http://crl.example.com/ca.crl"), "{names}");
 }
 
 #[test]
@@ -504,8 +677,8 @@ fn flags_say_the_same_as_keys() {
         panic!("one issuer each")
     };
     assert_eq!(
-        (&one.name, crl_of(one), &one.responder, &one.policy),
-        (&other.name, crl_of(other), &other.responder, &other.policy)
+        (&one.name, crl(one), &one.responder, &one.policy),
+        (&other.name, crl(other), &other.responder, &other.policy)
     );
 }
 
@@ -534,7 +707,7 @@ fn repeated_files_find_each_other_in_any_order() {
         .collect();
     assert_eq!(names, ["one", "three", "two"], "in the order of --ca");
     for issuer in &config.issuers {
-        assert_eq!(crl_of(issuer), files.path(&format!("{}.crl", issuer.name)));
+        assert_eq!(crl(issuer), files.path(&format!("{}.crl", issuer.name)));
         let expected = match issuer.name.as_str() {
             "three" => ResponderConfig::Issuer {
                 key: files.path("three.key"),
@@ -563,7 +736,7 @@ fn a_crl_that_cannot_be_read_goes_to_the_one_ca_that_is_left() {
             "--ca-key two.key",
         ])
         .unwrap();
-    assert_eq!(crl_of(&config.issuers[0]), files.path("gone.crl"));
+    assert_eq!(crl(&config.issuers[0]), files.path("gone.crl"));
 }
 
 #[test]
@@ -591,8 +764,8 @@ fn crls_that_cannot_be_read_go_to_the_cas_that_last_used_them() {
         .load_flags(&flags)
         .unwrap()
         .issuers
-        .into_iter()
-        .map(|issuer| crl_of(&issuer))
+        .iter()
+        .map(crl)
         .collect();
     assert_eq!(crls, [files.path("one.crl"), files.path("two.crl")]);
 }
@@ -606,13 +779,25 @@ fn a_changed_issuer_keeps_list_and_credential_when_its_files_have_become_bad() {
     // The delegate lives for a day.
     let later = NOW.plus_seconds(2 * 86_400);
     let changed = files.load(&GOOD.replace("12h", "6h")).unwrap();
-    let (rebuilt, look) = assemble::build(&changed.issuers[0], None, None, &[running], later);
+    let (rebuilt, look) = assemble::build(
+        &changed.issuers[0],
+        None,
+        None,
+        &[running],
+        later,
+    );
     assert_eq!(look.causes(&rebuilt).len(), 2, "{look:?}");
     assert!(rebuilt.can_answer() && !rebuilt.can_answer_at(later));
 
     let other_key = GOOD.replace("one-ocsp.key", "two-ocsp.key");
     let changed = files.load(&other_key).unwrap();
-    let (other, _) = assemble::build(&changed.issuers[0], None, None, &[rebuilt], NOW);
+    let (other, _) = assemble::build(
+        &changed.issuers[0],
+        None,
+        None,
+        &[rebuilt],
+        NOW,
+    );
     assert!(
         !other.can_answer(),
         "a credential of other files is not carried over"
@@ -727,8 +912,8 @@ fn cas_of_one_name_are_told_apart_by_their_keys() {
             "--ca-key twin-a.key",
         ])
         .unwrap();
-    assert_eq!(crl_of(&config.issuers[0]), files.path("twin-a.crl"));
-    assert_eq!(crl_of(&config.issuers[1]), files.path("twin-b.crl"));
+    assert_eq!(crl(&config.issuers[0]), files.path("twin-a.crl"));
+    assert_eq!(crl(&config.issuers[1]), files.path("twin-b.crl"));
 }
 
 #[test]
@@ -829,6 +1014,14 @@ fn of_several_certificates_in_a_ca_file_the_first_counts_and_the_others_are_ment
         problems.lines()[0].contains("behind another certificate and needs a file of its own"),
         "{problems:?}"
     );
+}
+
+/// The file of the one list that it is configured with.
+fn crl(issuer: &IssuerConfig) -> PathBuf {
+    let [source] = issuer.sources.as_slice() else {
+        panic!("one source: {:?}", issuer.sources)
+    };
+    source.path().unwrap().clone()
 }
 
 /// A directory with three small CAs: `NAME.pem`, `NAME.key`, `NAME.crl`, `NAME-ocsp.pem`, `NAME-ocsp.key`.

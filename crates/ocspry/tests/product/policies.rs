@@ -343,7 +343,10 @@ fn a_word_that_no_key_takes_is_refused_with_the_words_it_takes() {
         ("archive-cutoff = \"1h\"", "between 1d and 36500d"),
         ("window-max = \"5m\"", "between 1h and 3650d"),
         ("signature-hash-min = \"sha-1\"", "cannot be `sha-1`"),
-        ("never-issued = \"unknow\"", "did you mean `unknown`?"),
+        (
+            "never-issued = \"good\"",
+            "it is `unknown`, `unauthorized` or `revoked`",
+        ),
     ] {
         let checked = check(&site, &format!("{CONFIGURATION}{line}\n"));
         assert_eq!(checked.code, Some(1), "{line}: {checked:?}");
