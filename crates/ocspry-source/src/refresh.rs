@@ -95,7 +95,7 @@ struct Told {
 /// Something that the operator is to know.
 #[derive(Debug)]
 pub struct Report {
-    /// The file, directory or URL that it is about; empty when it is about all of them.
+    /// The file or URL that it is about; empty when it is about all of them.
     pub place: String,
     /// What.
     pub event: Event,
@@ -941,7 +941,13 @@ impl Refresher {
         let next_update = composed.window().next_update;
         let expired = is_expired(next_update, now);
         if expired && !self.told.expired {
-            say(Event::Expired { next_update });
+            let ended = self
+                .lists()
+                .find(|used| used.list.next_update() == next_update);
+            reports.push(Report {
+                place: ended.map_or_else(String::new, |used| used.place.to_owned()),
+                event: Event::Expired { next_update },
+            });
         }
         self.told.expired = expired;
     }

@@ -74,6 +74,11 @@ impl Scope {
         &self.key
     }
 
+    /// Its lists say nothing of a scope: all of the issuer's certificates, for every reason, in the issuer's own name.
+    pub fn is_unlimited(&self) -> bool {
+        self.key.is_empty()
+    }
+
     /// About all certificates and all reasons: what its lists do not name is not revoked, whatever other lists there are.
     pub fn is_whole(&self) -> bool {
         self.point.is_none() && self.reasons.is_none() && self.kind == Kind::All

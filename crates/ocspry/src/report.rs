@@ -41,7 +41,11 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
                 utc_and_distance(*until, now),
             ),
             Event::Refused(error) => error!(issuer, "{error}; {stays}"),
-            Event::Recovered => info!(issuer, path = place, "the file holds the list in use again"),
+            Event::Recovered => info!(
+                issuer,
+                path = place,
+                "nothing is wrong here any more: fine again"
+            ),
             Event::Gap(gap) => warn!(
                 issuer,
                 path = place,
@@ -70,7 +74,7 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
                 );
                 error!(
                     issuer,
-                    path = running.config.source_names(),
+                    path = place,
                     "the CRL expired on {}; {then}",
                     utc_and_distance(*next_update, now),
                 );
@@ -100,10 +104,11 @@ fn list_in_use(issuer: &str, place: &str, in_use: &ListInUse, now: Time) {
         Served::Waited => ", which waited for its time,",
         Served::LastGood => ", the last good copy,",
     };
+    let scope = &in_use.list.scope;
     info!(
         issuer,
         path = place,
-        scope = %in_use.list.scope,
+        scope = (!scope.is_unlimited()).then(|| display(scope)),
         "{kind}{number}{copy} in use: {} revoked{before}, thisUpdate {}, nextUpdate {}",
         facts.entry_count,
         utc(facts.window.this_update),
@@ -113,10 +118,11 @@ fn list_in_use(issuer: &str, place: &str, in_use: &ListInUse, now: Time) {
         warn!(issuer, path = place, "{warning}");
     }
     for (defect, count) in facts.defects.found() {
-        warn!(
+        // The CA's habits, which the operator cannot change, and which change no answer.
+        info!(
             issuer,
             path = place,
-            "tolerated in the CRL: {defect} ({count})"
+            "tolerated in the {kind}: {defect} ({count})"
         );
     }
     if let Some(vanished) = in_use.vanished.filter(|vanished| vanished.count > 0) {
