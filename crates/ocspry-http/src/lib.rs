@@ -18,7 +18,7 @@ mod metrics;
 mod ocsp;
 pub mod server;
 
-pub use admin::{Admin, AdminError, AdminState, IssuerReport, Problem};
+pub use admin::{Admin, AdminError, AdminState, IssuerReport, ListReport, Problem, SourceReport};
 pub use counts::ServerCounts;
 pub use limits::Limits;
 pub use listener::{ListenError, Listeners};

@@ -4,6 +4,7 @@
 //! Nothing is registered and nothing is kept: each scrape sums the workers' own counts.  Labels are closed sets or the
 //! issuers' configured names, never anything from a request.  docs/reference/metrics.md explains each; a test compares.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -298,6 +299,37 @@ fn issuers(page: &mut Page<'_>, state: &AdminState) -> fmt::Result {
         "ocspry_signer_failing",
         "1 while the newest certificate and key cannot be used (/status says why), else 0",
         &|report| Some(i64::from(report.signer_problem.is_some())),
+    )?;
+    each(
+        "ocspry_absence_unproven",
+        "1 while certificates that no list names get tryLater (/status says why), else 0",
+        &|report| Some(i64::from(report.unproven.is_some())),
+    )?;
+    each(
+        "ocspry_crl_held",
+        "1 while the guard holds something until ocspry crl accept, else 0",
+        &|report| Some(i64::from(report.is_holding)),
+    )?;
+    page.counter(
+        "ocspry_crl_vanished_entries",
+        "Entries that one complete CRL had and the next had not",
+        issuers
+            .iter()
+            .map(|report| ([("issuer", report.issuer.name())], report.vanished_count)),
+    )?;
+    page.gauge(
+        "ocspry_crl_defects",
+        "What is tolerated in the CRLs in use, by name",
+        issuers.iter().flat_map(|report| {
+            let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+            for (defect, count) in report.lists.iter().flat_map(|list| &list.defects) {
+                *counts.entry(defect).or_default() += count;
+            }
+            counts.into_iter().map(|(defect, count)| {
+                let labels = [("issuer", report.issuer.name()), ("defect", defect)];
+                (labels, number(count))
+            })
+        }),
     )
 }
 

@@ -76,6 +76,7 @@ pub struct Refresher {
     /// What is wrong with a slot, by the name of its file or folder.
     slot_problems: BTreeMap<String, SourceError>,
     composed: Option<Composition>,
+    vanished_count: u64,
     told: Told,
     /// Tables that were replaced and that a worker may still hold: freeing one is no work for a worker.
     retired: Vec<Arc<StatusTable>>,
@@ -181,6 +182,7 @@ impl Refresher {
             keeps_when_told: false,
             slot_problems: BTreeMap::new(),
             composed: None,
+            vanished_count: 0,
             told: Told::default(),
             retired: Vec::new(),
         }
@@ -199,6 +201,7 @@ impl Refresher {
             |(key, slot): (&String, &Slot)| (key.clone(), slot.carried(self.keeps_when_told));
         self.slots = old.slots.iter().map(carried).collect();
         self.kept_scopes_are_known = old.kept_scopes_are_known;
+        self.vanished_count = old.vanished_count;
         self.told.clone_from(&old.told);
         for (_, feed) in &mut self.feeds {
             if let Some((_, old)) = old
@@ -287,6 +290,11 @@ impl Refresher {
         self.slots.values().any(Slot::is_holding)
     }
 
+    /// Entries that one complete list had and the next had not, since the start.
+    pub fn vanished_count(&self) -> u64 {
+        self.vanished_count
+    }
+
     /// What is wrong right now.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -366,6 +374,11 @@ impl Refresher {
             self.take_lists(found, now, &mut reports);
         }
         self.take_over(now, &mut reports);
+        let vanished = reports.iter().filter_map(|report| match &report.event {
+            Event::ListInUse(in_use) => in_use.vanished,
+            _ => None,
+        });
+        self.vanished_count += vanished.map(|vanished| vanished.count as u64).sum::<u64>();
         self.swap(now);
         self.keep(now, &mut reports);
         self.tell(now, &mut reports);

@@ -40,6 +40,54 @@ pub struct IssuerReport {
     pub source_problem: Option<Problem>,
     /// What keeps the newest certificate and key from being used.
     pub signer_problem: Option<Problem>,
+    /// What is wrong with what the state directory keeps of it.
+    pub state_problem: Option<Problem>,
+    /// Where its status comes from, in the order of the configuration.
+    pub sources: Vec<SourceReport>,
+    /// The CRLs in use, complete ones each before its delta.
+    pub lists: Vec<ListReport>,
+    /// Why certificates that no list names get `tryLater`, if they do.
+    pub unproven: Option<String>,
+    /// The guard holds something until the operator accepts it.
+    pub is_holding: bool,
+    /// Entries that one complete list had and the next had not, since the start.
+    pub vanished_count: u64,
+}
+
+/// One configured source.
+#[derive(Clone, Debug)]
+pub struct SourceReport {
+    /// The key that names it in the configuration.
+    pub kind: &'static str,
+    /// The file, directory or URL.
+    pub name: String,
+    /// What is wrong with it, the first of it in a directory.
+    pub problem: Option<Problem>,
+    /// How much is wrong with it.
+    pub problem_count: usize,
+}
+
+/// One CRL in use.
+#[derive(Clone, Debug)]
+pub struct ListReport {
+    /// The file or URL that it comes from.
+    pub place: String,
+    /// It is the last good copy of what was there.
+    pub is_last_good: bool,
+    /// It says what changed since a complete list.
+    pub is_delta: bool,
+    /// Which certificates it is about, for people.
+    pub scope: String,
+    /// cRLNumber for people.
+    pub number: Option<String>,
+    /// Of the list itself.
+    pub this_update: Time,
+    /// Of the list itself, or what counts for it.
+    pub next_update: Time,
+    /// Revoked serials.
+    pub entry_count: usize,
+    /// What was tolerated in it, by name.
+    pub defects: Vec<(&'static str, u64)>,
 }
 
 /// What is wrong, and since when it was seen.

@@ -4,14 +4,15 @@
 use std::time::Duration;
 
 use ocspry_core::{
-    AbsentPolicy, ArchiveCutoff, CertIdHashes, CertificatesPolicy, CredentialKind, NoncePolicy,
-    Policy, ResponderIdPolicy, SignatureHash, UnablePolicy, UnknownIssuerPolicy, word,
+    AbsentPolicy, ArchiveCutoff, CertIdHashes, CertificatesPolicy, CredentialKind,
+    NeverIssuedPolicy, NoncePolicy, Policy, ResponderIdPolicy, SignatureHash, UnablePolicy,
+    UnknownIssuerPolicy, word,
 };
 use ocspry_wire::Time;
 use ocspry_wire::x509::certificate::display_name;
 use serde_json::{Value, json};
 
-use super::{AdminState, IssuerReport, Problem};
+use super::{AdminState, IssuerReport, ListReport, Problem, SourceReport};
 
 /// The page.
 pub(super) fn text(state: &AdminState) -> String {
@@ -45,6 +46,13 @@ fn issuer(state: &AdminState, report: &IssuerReport, now: Time) -> Value {
         "stale": issuer.stale(now).is_some(),
         "stale_until": issuer.policy().stale_until.map(|until| until.to_string()),
         "source": source(state, report, now),
+        "sources": report.sources.iter().map(source_report).collect::<Vec<_>>(),
+        "lists": report.lists.iter().map(|list| list_report(list, now)).collect::<Vec<_>>(),
+        // Why certificates that no list names get tryLater.
+        "unproven": report.unproven,
+        // Something waits for `ocspry crl accept`.
+        "holding": report.is_holding,
+        "state_error": report.state_problem.as_ref().map(problem),
         "signer": signer(report, now),
         "policy": policy(issuer.policy()),
     })
@@ -69,6 +77,36 @@ fn source(state: &AdminState, report: &IssuerReport, now: Time) -> Value {
         "path": report.source_path,
         "list": list,
         "last_error": report.source_problem.as_ref().map(problem),
+    })
+}
+
+fn source_report(source: &SourceReport) -> Value {
+    json!({
+        "kind": source.kind,
+        "name": source.name,
+        "last_error": source.problem.as_ref().map(problem),
+        // More than one in a directory only.
+        "errors": source.problem_count,
+    })
+}
+
+fn list_report(list: &ListReport, now: Time) -> Value {
+    let defects: serde_json::Map<String, Value> = list
+        .defects
+        .iter()
+        .map(|(defect, count)| ((*defect).to_owned(), json!(count)))
+        .collect();
+    json!({
+        "place": list.place,
+        "last_good_copy": list.is_last_good,
+        "delta": list.is_delta,
+        "scope": list.scope,
+        "number": list.number,
+        "entries": list.entry_count,
+        "this_update": list.this_update.to_string(),
+        "next_update": list.next_update.to_string(),
+        "seconds_left": list.next_update.seconds_since(now),
+        "defects": defects,
     })
 }
 
@@ -110,6 +148,7 @@ fn policy(policy: &Policy) -> Value {
         "unable": word(UnablePolicy::WORDS, policy.unable),
         "unknown_issuer": word(UnknownIssuerPolicy::WORDS, policy.unknown_issuer),
         "absent": word(AbsentPolicy::WORDS, policy.absent),
+        "never_issued": word(NeverIssuedPolicy::WORDS, policy.never_issued),
         "responder_id": word(ResponderIdPolicy::WORDS, policy.responder_id),
         "embedded_certificates": word(CertificatesPolicy::WORDS, policy.certificates),
         "cert_ids_max": policy.cert_ids_max,

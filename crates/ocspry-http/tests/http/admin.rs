@@ -51,6 +51,12 @@ fn it_is_not_ready_before_there_are_workers_and_after_the_stop_began() {
         source_path: "test.crl".to_owned(),
         source_problem: None,
         signer_problem: None,
+        state_problem: None,
+        sources: Vec::new(),
+        lists: Vec::new(),
+        unproven: None,
+        is_holding: false,
+        vanished_count: 0,
     };
     started
         .state

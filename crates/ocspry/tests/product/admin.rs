@@ -2,7 +2,7 @@
 
 use crate::site::{CONFIGURATION, GOOD, LATER, NOTICE_WAIT_MAX, REVOKED, Site, says_revoked};
 use ocspry_testkit::{
-    CrlSpec, HttpClient, HttpResponse, Namespace, OcspryProcess, Peer, Reply, RequestSpec,
+    CrlSpec, HttpClient, HttpResponse, Namespace, Ocspry, OcspryProcess, Peer, Reply, RequestSpec,
     TerminationSignal, base64_path, cert_id, extension, nonce_extension, now, wait_until,
 };
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus, HashAlgorithm};
@@ -18,7 +18,11 @@ struct Watched {
 
 impl Watched {
     fn start(site: &Site) -> Watched {
-        let process = site.serve().args(["--admin", "127.0.0.1:0"]).start();
+        Watched::of(site.serve())
+    }
+
+    fn of(serve: Ocspry<'static>) -> Watched {
+        let process = serve.args(["--admin", "127.0.0.1:0"]).start();
         let line = process.wait_for_stdout(ADMIN_LINE, NOTICE_WAIT_MAX);
         let port = admin_port(&line);
         Watched { process, port }
@@ -350,6 +354,7 @@ fn the_reference_explains_every_metric_with_its_labels_and_no_other() {
         "nonce",
         "level",
         "result",
+        "defect",
     ] {
         for value in metrics.label_values(key) {
             let quoted = format!("`{value}`");
@@ -403,6 +408,88 @@ fn status_says_what_is_served_by_whom_and_until_when() {
     assert!(issuer["signer"]["in_use"]["seconds_left"].as_i64().unwrap() > 0);
     assert_eq!(issuer["signer"]["last_error"], Value::Null);
     assert_eq!(issuer["policy"]["nonce"], "echo");
+    assert_eq!(issuer["policy"]["never_issued"], "unknown");
+}
+
+#[test]
+fn status_lists_every_source_and_every_list_in_use() {
+    let site = Site::new();
+    let extra =
+        "status = [{ crl = \"crl.pem\" }, { crl-dir = \"lists\" }, { overlay = \"overlay\" }]";
+    std::fs::create_dir(site.file("lists")).unwrap();
+    site.write("lists/same.crl", site.ca.crl(&site.first_crl()));
+    let configuration = CONFIGURATION.replace("status = [{ crl = \"crl.pem\" }]", extra);
+    site.write("ocspry.toml", configuration);
+    let serve = site.ocspry().args(["serve", "-c", "ocspry.toml"]);
+    let watched = Watched::of(serve);
+    let issuer = watched.issuer();
+    let kinds: Vec<&Value> = issuer["sources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|source| &source["kind"])
+        .collect();
+    assert_eq!(kinds, ["crl", "crl-dir", "overlay"]);
+    let overlay = &issuer["sources"][2];
+    let error = &overlay["last_error"];
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("overlay"), "{overlay}");
+    assert!(
+        error["since"].as_str().unwrap() <= now().to_string().as_str(),
+        "{error}"
+    );
+    assert_eq!(issuer["sources"][0]["last_error"], Value::Null);
+    // The same list twice is one list.
+    let lists = issuer["lists"].as_array().unwrap();
+    assert_eq!(lists.len(), 1, "{issuer}");
+    let list = &lists[0];
+    assert!(
+        list["place"].as_str().unwrap().ends_with("crl.pem"),
+        "{list}"
+    );
+    for (key, value) in [
+        ("number", Value::from("10")),
+        ("entries", Value::from(1)),
+        ("delta", Value::from(false)),
+        ("last_good_copy", Value::from(false)),
+        ("scope", Value::from("all certificates")),
+    ] {
+        assert_eq!(list[key], value, "{key} of {list}");
+    }
+    assert_eq!(list["defects"]["no authorityKeyIdentifier"], 1);
+    assert_eq!(issuer["holding"], false);
+    let unproven = issuer["unproven"].as_str().unwrap();
+    assert!(unproven.contains("overlay"), "{unproven}");
+    let metrics = watched.metrics();
+    for (sample, value) in [
+        (r#"ocspry_absence_unproven{issuer="site"}"#, 1),
+        (r#"ocspry_crl_held{issuer="site"}"#, 0),
+        (r#"ocspry_source_failing{issuer="site"}"#, 1),
+        (
+            r#"ocspry_crl_defects{issuer="site",defect="no authorityKeyIdentifier"}"#,
+            1,
+        ),
+    ] {
+        assert_eq!(metrics.value(sample), value, "{sample}");
+    }
+
+    site.write("overlay", "");
+    site.write_crl(&CrlSpec::new(11));
+    wait_until(
+        "the overlay and the new list are there",
+        NOTICE_WAIT_MAX,
+        || {
+            let issuer = watched.issuer();
+            issuer["unproven"].is_null() && issuer["lists"][0]["number"] == "11"
+        },
+    );
+    let metrics = watched.metrics();
+    let vanished = r#"ocspry_crl_vanished_entries_total{issuer="site"}"#;
+    assert_eq!(metrics.value(vanished), 1);
+    assert_eq!(
+        metrics.value(r#"ocspry_absence_unproven{issuer="site"}"#),
+        0
+    );
 }
 
 #[test]
