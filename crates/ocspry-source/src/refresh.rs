@@ -345,6 +345,14 @@ impl Refresher {
         self.forget_seen();
     }
 
+    /// Asks at every URL now, whenever the next time would have been; what comes is judged by a later
+    /// [`Refresher::refresh`].
+    pub fn fetch_now(&mut self) {
+        for (_, feed) in &mut self.feeds {
+            feed.fetch_now();
+        }
+    }
+
     fn forget_seen(&mut self) {
         for (_, feed) in &mut self.feeds {
             feed.forget_seen();
@@ -679,9 +687,7 @@ impl Refresher {
             Outcome::Waits => Verdict::Waits,
             Outcome::Gap => {
                 // A newer base may be there already.
-                for (_, feed) in &mut self.feeds {
-                    feed.fetch_now();
-                }
+                self.fetch_now();
                 Verdict::Behind
             }
             Outcome::Overtaken => Verdict::Behind,

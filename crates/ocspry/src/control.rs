@@ -259,6 +259,8 @@ impl Control {
                 .any(|issuer| Arc::ptr_eq(issuer, &running.issuer))
         };
         for running in self.issuers.iter_mut().filter(stays) {
+            // What comes of it is seen when it is there: a slow server holds up no reload.
+            running.refresher.fetch_now();
             look_at_sources(running, now);
             look_at_pair_afresh(running, now);
         }
