@@ -144,11 +144,15 @@ impl Feed {
         })
     }
 
-    /// The first download is under way, and nothing is known of it.
+    /// The first download has brought nothing yet, or nothing is downloaded here: what it holds is not known.
     pub(crate) fn is_pending(&self) -> bool {
-        self.url
-            .as_ref()
-            .is_some_and(|url| !url.is_first_outcome_there)
+        match &self.source {
+            ListSource::Url(_) => self
+                .url
+                .as_ref()
+                .is_none_or(|url| !url.is_first_outcome_there),
+            ListSource::File(_) | ListSource::Directory(_) => false,
+        }
     }
 
     /// What is wrong, with the name of the place.

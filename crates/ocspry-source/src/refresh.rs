@@ -275,7 +275,7 @@ impl Refresher {
         self.composed.as_ref()?.unproven
     }
 
-    /// A first download is under way: what it brings is not known yet.
+    /// A first download is under way, or nothing is downloaded here: what it brings is not known yet.
     pub fn is_pending(&self) -> bool {
         self.feeds.iter().any(|(_, feed)| feed.is_pending())
     }

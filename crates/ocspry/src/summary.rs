@@ -80,7 +80,7 @@ fn list_lines(running: &RunningIssuer, now: Time, paint: &Paint) -> Vec<(&'stati
     }
     let Some(table) = running.issuer.table() else {
         let waits = if running.refresher.is_pending() {
-            "is being fetched"
+            "not fetched yet"
         } else {
             "not in use"
         };

@@ -11,7 +11,7 @@ use std::thread;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueHint};
 use ocspry_core::{Clock, SystemClock};
-use ocspry_source::{Event, Report};
+use ocspry_source::{Event, Report, Unproven};
 use ocspry_wire::Time;
 use serde_json::{Value, json};
 
@@ -176,6 +176,8 @@ impl Verdict {
                         None => complain(config.status_place.clone(), expired),
                     }
                 }
+                // Perhaps what is fetched makes the whole.
+                Event::Unproven(Unproven::SourceMissing) if running.refresher.is_pending() => {}
                 Event::Unproven(unproven) => complain(
                     config.status_place.clone(),
                     format!("certificates that no list names get tryLater: {unproven}"),
@@ -191,8 +193,9 @@ impl Verdict {
         }
         if running.refresher.is_pending() {
             self.warnings.push(format!(
-                "issuer {}: what is fetched by URL is not looked at here",
-                config.name
+                "issuer {}: {} is not fetched by a check, so that its list is not judged",
+                config.name,
+                config.url_names()
             ));
         }
         match &look.pair {

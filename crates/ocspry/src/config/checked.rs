@@ -131,6 +131,13 @@ impl IssuerConfig {
         }
     }
 
+    /// Those of its sources that are fetched.
+    pub(crate) fn url_names(&self) -> String {
+        let urls = self.sources.iter().filter(|source| source.path().is_none());
+        let names: Vec<String> = urls.map(SourceConfig::name).collect();
+        names.join(", ")
+    }
+
     /// The sources as the operator named them.
     pub(crate) fn source_names(&self) -> String {
         let names: Vec<String> = self.sources.iter().map(SourceConfig::name).collect();

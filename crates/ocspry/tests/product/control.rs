@@ -179,6 +179,36 @@ fn an_issuer_that_is_not_there_is_refused_with_the_names_that_are() {
 }
 
 #[test]
+fn a_state_reset_lets_a_running_serve_take_an_older_list() {
+    let site = Site::new();
+    let process = serve_by_file(&site);
+    let older = CrlSpec::new(9)
+        .revoke(LATER, None)
+        .made_at(now().plus_seconds(-3600));
+    site.write_crl(&older);
+    let line = process.wait_for_log("ocspry state reset", NOTICE_WAIT_MAX);
+    assert!(line.contains("what is in use stays"), "{line}");
+    assert_eq!(site.status(&process, LATER), CertStatus::Good);
+    let reply = exchange(
+        &socket(&site),
+        b"{\"command\":\"state reset\",\"issuer\":\"site\"}\n",
+    );
+    assert!(reply.contains("\"verdict\":\"ok\""), "{reply}");
+    assert!(reply.contains("CRL 9 in use"), "{reply}");
+    assert!(matches!(
+        site.status(&process, LATER),
+        CertStatus::Revoked(_)
+    ));
+    // Not only until the next start.
+    assert_eq!(process.stop().code, Some(0));
+    let process = serve_by_file(&site);
+    assert!(matches!(
+        site.status(&process, LATER),
+        CertStatus::Revoked(_)
+    ));
+}
+
+#[test]
 fn the_socket_is_for_its_owner_alone_and_gone_after_the_end() {
     let site = Site::new();
     let process = site.serve().start();

@@ -153,7 +153,7 @@ fn a_list_is_fetched_from_its_url_and_outlives_the_server_and_a_restart() {
     let process = serve().start();
     assert_openssl_hears(&site, &process, "server.pem", "trylater (3)");
     assert!(
-        process.stdout().contains("is being fetched"),
+        process.stdout().contains("not fetched yet"),
         "{}",
         process.stdout()
     );
@@ -401,4 +401,19 @@ fn lists_and_what_was_issued_are_added_up_and_a_missing_part_is_not_good() {
     let lagging = sources.replace("try-later", "good");
     let process = serve_from(&site, &lagging, "").start();
     assert_openssl_sees(&site, &process, "later.pem", "good");
+}
+
+#[test]
+fn a_check_fetches_nothing_and_says_so() {
+    let site = Site::new();
+    let server = ListServer::start();
+    let url = server.url();
+    let configuration = CONFIGURATION.replace("crl = \"crl.pem\"", &format!("crl-url = \"{url}\""));
+    site.write("ocspry.toml", configuration);
+    let check = site.ocspry().args(["config", "check", "ocspry.toml"]).run();
+    assert_eq!(check.code, Some(0), "{check:?}");
+    let warning = format!("issuer site: {url} is not fetched by a check");
+    assert!(check.stderr.contains(&warning), "{check:?}");
+    assert!(check.stdout.contains("not fetched yet"), "{check:?}");
+    assert_eq!(server.statuses(), [0u16; 0]);
 }
