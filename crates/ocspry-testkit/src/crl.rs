@@ -22,8 +22,6 @@ pub struct CrlSpec {
     pub next_update: Option<Time>,
     /// cRLNumber; None = absent.
     pub number: Option<u64>,
-    /// BaseCRLNumber, which makes it a delta; None = a complete list.
-    pub base_number: Option<u64>,
     /// Revoked certificates, in this order.
     pub entries: Vec<CrlEntrySpec>,
     /// A critical extension of the list that nobody knows.
@@ -86,7 +84,6 @@ impl CrlSpec {
             this_update: now().plus_seconds(-60),
             next_update: Some(now().plus_seconds(86_400)),
             number: Some(number),
-            base_number: None,
             entries: Vec::new(),
             unknown_critical_extension: false,
             base_number: None,
@@ -156,13 +153,6 @@ impl CrlSpec {
         self
     }
 
-    /// The same as a delta over the complete list of this number, or a later one.
-    #[must_use]
-    pub fn over(mut self, base_number: u64) -> CrlSpec {
-        self.base_number = Some(base_number);
-        self
-    }
-
     pub(crate) fn signed_by(&self, issuer: &[u8], key: &TestKey) -> Vec<u8> {
         let algorithm = key.kind().signature_algorithm().der();
         let next_update = self.next_update.map(x509_time).unwrap_or_default();
@@ -176,10 +166,6 @@ impl CrlSpec {
         if let Some(number) = self.number {
             let value = integer(&unsigned_content(number));
             extensions.extend(extension(known::CRL_NUMBER, false, &value));
-        }
-        if let Some(number) = self.base_number {
-            let value = integer(&unsigned_content(number));
-            extensions.extend(extension(known::DELTA_CRL_INDICATOR, true, &value));
         }
         if self.unknown_critical_extension {
             extensions.extend(extension(UNKNOWN_EXTENSION, true, &element(tag::NULL, &[])));
