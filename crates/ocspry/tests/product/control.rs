@@ -271,12 +271,12 @@ impl OtherUser {
 
     const BECOME: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
 
-    /// Asks for a reload.
+    /// Asks for a reload; then only listens, since who is refused while still writing may not hear why.
     fn connect(&self, socket: &Path) -> Run {
         let script = format!(
-            "printf '%s\\n' '{{\"command\":\"reload\"}}' | '{}' -t 10 - 'UNIX-CONNECT:{}'",
-            self.socat.display(),
-            socket.display()
+            "printf '%s\\n' '{{\"command\":\"reload\"}}' | '{socat}' -t 10 - '{socket}'; '{socat}' -u '{socket}' -",
+            socat = self.socat.display(),
+            socket = format_args!("UNIX-CONNECT:{}", socket.display()),
         );
         run_bounded(
             std::process::Command::new(&self.setpriv)
