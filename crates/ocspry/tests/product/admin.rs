@@ -154,6 +154,14 @@ impl Metrics {
     }
 }
 
+/// The first list, with a reason that is not to be written out.
+fn with_a_defect(site: &Site) -> CrlSpec {
+    let mut list = site.first_crl();
+    list.entries[0].reason = None;
+    list.entries[0].says_unspecified = true;
+    list
+}
+
 fn is_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_lowercase())
         && text
@@ -323,6 +331,7 @@ fn ops_11_metrics_tell_how_much_time_list_and_signer_have_left() {
 #[test]
 fn the_reference_explains_every_metric_with_its_labels_and_no_other() {
     let site = Site::new();
+    site.write_crl(&with_a_defect(&site));
     let metrics = Watched::start(&site).metrics();
     let reference = include_str!(concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -417,7 +426,11 @@ fn status_lists_every_source_and_every_list_in_use() {
     let extra =
         "status = [{ crl = \"crl.pem\" }, { crl-dir = \"lists\" }, { overlay = \"overlay\" }]";
     std::fs::create_dir(site.file("lists")).unwrap();
-    site.write("lists/same.crl", site.ca.crl(&site.first_crl()));
+    site.write_crl(&with_a_defect(&site));
+    site.write(
+        "lists/same.crl",
+        std::fs::read(site.file("crl.pem")).unwrap(),
+    );
     let configuration = CONFIGURATION.replace("status = [{ crl = \"crl.pem\" }]", extra);
     site.write("ocspry.toml", configuration);
     let serve = site.ocspry().args(["serve", "-c", "ocspry.toml"]);
@@ -456,7 +469,7 @@ fn status_lists_every_source_and_every_list_in_use() {
     ] {
         assert_eq!(list[key], value, "{key} of {list}");
     }
-    assert_eq!(list["defects"]["no authorityKeyIdentifier"], 1);
+    assert_eq!(list["defects"]["reasonCode unspecified"], 1);
     assert_eq!(issuer["holding"], false);
     let unproven = issuer["unproven"].as_str().unwrap();
     assert!(unproven.contains("overlay"), "{unproven}");
@@ -466,7 +479,7 @@ fn status_lists_every_source_and_every_list_in_use() {
         (r#"ocspry_crl_held{issuer="site"}"#, 0),
         (r#"ocspry_source_failing{issuer="site"}"#, 1),
         (
-            r#"ocspry_crl_defects{issuer="site",defect="no authorityKeyIdentifier"}"#,
+            r#"ocspry_crl_defects{issuer="site",defect="reasonCode unspecified"}"#,
             1,
         ),
     ] {
