@@ -527,8 +527,8 @@ impl Line {
                     at: now,
                     wait_seconds,
                 });
-                // Its place holds another list by now, which is judged on its own: there is nothing to keep any more.
-                (!matches!(error, SourceError::Replaced { .. })).then_some(Err(error))
+                // Where its place holds something else by now, that is judged and reported on its own.
+                matches!(error, SourceError::StateWrite { .. }).then_some(Err(error))
             }
         }
     }

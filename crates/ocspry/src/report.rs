@@ -26,7 +26,7 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
     let issuer = running.config.name.as_str();
     let is_answering = running.issuer.table().is_some();
     let stays = if is_answering {
-        "the list in use stays"
+        "what is in use stays"
     } else {
         "answers are tryLater"
     };
