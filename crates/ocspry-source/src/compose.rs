@@ -19,6 +19,7 @@ use crate::scope::Scope;
 use crate::slot::Slot;
 
 /// Everything that a table is made of.
+#[derive(Clone)]
 pub(crate) struct Composition {
     lists: Vec<ListPart>,
     issued: Vec<Arc<IssuedSerials>>,

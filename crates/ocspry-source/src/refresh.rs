@@ -197,6 +197,7 @@ impl Refresher {
             return;
         }
         self.retire(self.issuer.set_table(old.issuer.table()));
+        self.composed.clone_from(&old.composed);
         let carried =
             |(key, slot): (&String, &Slot)| (key.clone(), slot.carried(self.keeps_when_told));
         self.slots = old.slots.iter().map(carried).collect();
