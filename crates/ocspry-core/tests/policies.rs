@@ -6,10 +6,10 @@ use fixture::{
     Fixture, SERIAL_GOOD, SERIAL_ON_HOLD, SERIAL_REVOKED, answer, answer_at, authority, body, noon,
 };
 use ocspry_core::{
-    AbsentPolicy, Answer, ArchiveCutoff, CertIdHashes, CertificatesPolicy, CredentialError,
-    IssuerError, IssuerSet, Limit, NeverIssuedPolicy, Outcome, OwnedCertificate, Policy, Refusal,
-    ResponderCredential, ResponderIdPolicy, SignatureHash, SignedResponse, UnablePolicy,
-    UnknownIssuerPolicy,
+    Absence, AbsentPolicy, Answer, ArchiveCutoff, CertIdHashes, CertificatesPolicy,
+    CredentialError, IssuerError, IssuerSet, Limit, NeverIssuedPolicy, Outcome, OwnedCertificate,
+    Policy, Refusal, ResponderCredential, ResponderIdPolicy, SignatureHash, SignedResponse,
+    UnablePolicy, UnknownIssuerPolicy,
 };
 use ocspry_testkit::{
     Authority, CertificateSpec, KeyKind, Reply, RequestSpec, TestKey, cert_id, nonce_extension,
@@ -107,6 +107,37 @@ fn never_issued_as_unauthorized_costs_no_signature() {
     ]);
     let (_, outcome) = answer(&fixture, &both.der());
     assert_eq!(refusal(outcome), Refusal::NeverIssued);
+}
+
+#[test]
+fn while_a_part_is_missing_nothing_but_revoked_is_said() {
+    let fixture = Fixture::with_absence(Absence::Unproven);
+    for absent_or_issued in [&[0x55], SERIAL_GOOD] {
+        let (answer, outcome) = ask(&fixture, absent_or_issued);
+        assert!(matches!(answer, Answer::Error(ErrorStatus::TryLater)));
+        assert_eq!(refusal(outcome), Refusal::AbsenceUnproven);
+    }
+    assert_eq!(fixture.signatures(), 0);
+    assert!(matches!(
+        status(&fixture, SERIAL_REVOKED),
+        CertStatus::Revoked(_)
+    ));
+    // One certificate of which nothing can be said spoils the request: no silent subset.
+    let both = RequestSpec::of(vec![
+        cert_id(HashAlgorithm::Sha256, &fixture.ca, SERIAL_REVOKED),
+        cert_id(HashAlgorithm::Sha256, &fixture.ca, &[0x55]),
+    ]);
+    let (_, outcome) = answer(&fixture, &both.der());
+    assert_eq!(refusal(outcome), Refusal::AbsenceUnproven);
+}
+
+#[test]
+fn while_the_list_of_issued_ones_is_too_old_those_on_it_are_good_and_of_others_nothing_is_said() {
+    let fixture = Fixture::with_absence(Absence::PerhapsIssued);
+    assert_eq!(status(&fixture, SERIAL_GOOD), CertStatus::Good);
+    let (answer, outcome) = ask(&fixture, &[0x55]);
+    assert!(matches!(answer, Answer::Error(ErrorStatus::TryLater)));
+    assert_eq!(refusal(outcome), Refusal::AbsenceUnproven);
 }
 
 #[test]

@@ -4,8 +4,10 @@
 //!
 //! What all serials of a group begin with, down to the bit, is kept once.  The bits behind it, 0 to 24 of them, choose a
 //! bucket; an index says where each bucket begins.  What prefix and bucket tell in whole octets is not in the rows.  Rows
-//! hold the rest of the serial and what is said of it side by side, so that a look-up touches the index and one place
-//! in the rows: two cache misses, whether it finds something or not.
+//! hold the rest of the serial and what is said of it side by side.  Where in its bucket a serial lies is guessed from the
+//! bits that follow, as one opens a dictionary; a few rows there are read together.  So a look-up among random or
+//! consecutive serials touches the index, which is small, and one place in the rows, whether it finds something or not.
+//! Where the guess is wrong, because serials come in clusters, halving finds the place.
 
 use std::cmp::Ordering;
 
@@ -72,6 +74,13 @@ impl Layout {
         }
     }
 
+    /// How far into its bucket of so many rows a serial lies, if they are spread evenly.
+    #[inline]
+    fn share_of(&self, rows: usize, key: u64) -> usize {
+        let within = key << (self.shared_bits + self.index_bits);
+        ((rows as u128 * u128::from(within)) >> 64) as usize
+    }
+
     pub(super) fn bucket_count(&self) -> usize {
         1 << self.index_bits
     }
@@ -101,19 +110,33 @@ impl Layout {
     }
 }
 
-/// So many that a bucket of random serials holds 4 to 8: fewer take more memory, more of them take longer.
+/// So many that a bucket of random serials holds 32 to 64: then the index of ten million serials takes a megabyte, which a
+/// cache holds, and the place within a bucket can be guessed to within a few rows, which lie side by side.
 fn index_bits(count: usize) -> u32 {
     match u32::try_from(count) {
-        Ok(count) => (count / 4).max(1).ilog2().min(INDEX_BITS_MAX),
+        Ok(count) => (count / BUCKET_ROWS).max(1).ilog2().min(INDEX_BITS_MAX),
         // The index counts in u32.
         Err(_) => 0,
     }
 }
 
+const BUCKET_ROWS: u32 = if cfg!(any(test, fuzzing)) { 4 } else { 32 };
 /// 64 MiB of index.
 const INDEX_BITS_MAX: u32 = 24;
 /// Up to so many rows are looked at together.
-const FEW: usize = if cfg!(any(test, fuzzing)) { 3 } else { 16 };
+const FEW: usize = if cfg!(any(test, fuzzing)) { 3 } else { 12 };
+
+/// What a few rows tell of the place of a serial.
+enum Seen<'a> {
+    /// It is one of them, and this is said of it.
+    Here(&'a [u8]),
+    /// Not among them, and it would have to be.
+    Nowhere,
+    /// If anywhere, before the first.
+    Before,
+    /// If anywhere, behind the last.
+    Behind,
+}
 
 /// All serials of one length.
 #[derive(Debug)]
@@ -156,35 +179,53 @@ impl Group {
         }
         let (mut low, mut high) = self.range(layout.bucket_of(key));
         let rest = &serial[layout.stripped..];
+        let guess = low + layout.share_of(high - low, key);
+        let mut from = guess.saturating_sub(FEW / 2).max(low);
+        let mut to = high.min(from + FEW);
+        loop {
+            match self.look_between(from, to, rest) {
+                Seen::Here(data) => return Some(data),
+                Seen::Nowhere => return None,
+                Seen::Before => high = from,
+                Seen::Behind => low = to,
+            }
+            while high - low > FEW {
+                let middle = low + (high - low) / 2;
+                let (found, data) = self.rows.row(middle).split_at(rest.len());
+                match found.cmp(rest) {
+                    Ordering::Less => low = middle + 1,
+                    Ordering::Greater => high = middle,
+                    Ordering::Equal => return Some(data),
+                }
+            }
+            if low == high {
+                return None;
+            }
+            (from, to) = (low, high);
+        }
+    }
+
+    /// A few rows at once: the memory that they lie in is fetched side by side, where halving waits for each in turn.
+    #[inline]
+    fn look_between(&self, from: usize, to: usize, rest: &[u8]) -> Seen<'_> {
         let rest_key = key_at(rest, 0);
         let row = |position| self.rows.row(position).split_at(rest.len());
-        let order = |found: &[u8]| {
-            key_at(found, 0)
-                .cmp(&rest_key)
-                .then_with(|| found.cmp(rest))
-        };
-        while high - low > FEW {
-            let middle = low + (high - low) / 2;
-            let (found, data) = row(middle);
-            match order(found) {
-                Ordering::Less => low = middle + 1,
-                Ordering::Greater => high = middle,
-                Ordering::Equal => return Some(data),
-            }
-        }
-        // All of them at once: the memory that they lie in is fetched side by side, where halving waits for each in turn.
-        let before = (low..high)
+        let less = (from..to)
             .filter(|position| key_at(row(*position).0, 0) < rest_key)
             .count();
-        for position in low + before..high {
+        for position in from + less..to {
             let (found, data) = row(position);
-            match order(found) {
+            let order = key_at(found, 0)
+                .cmp(&rest_key)
+                .then_with(|| found.cmp(rest));
+            match order {
                 Ordering::Less => {}
-                Ordering::Greater => break,
-                Ordering::Equal => return Some(data),
+                Ordering::Equal => return Seen::Here(data),
+                Ordering::Greater if position == from => return Seen::Before,
+                Ordering::Greater => return Seen::Nowhere,
             }
         }
-        None
+        Seen::Behind
     }
 
     #[inline]

@@ -171,6 +171,12 @@ struct ListSorting {
 enum Task {
     /// These rows, whose serials have so many bits in common, or more.
     Order(Range<usize>, usize),
+    /// How many bits the serials of these rows have in common, which is known of those before `next`.
+    Compare {
+        range: Range<usize>,
+        next: usize,
+        common_bits: usize,
+    },
     /// How many rows there are of each value of a few bits.
     Count {
         range: Range<usize>,
@@ -259,6 +265,11 @@ impl ListSorting {
             };
             let done = match task {
                 Task::Order(range, common_bits) => self.order(range, common_bits, rank),
+                Task::Compare {
+                    range,
+                    next,
+                    common_bits,
+                } => self.compare(range, next, common_bits, work, rank),
                 Task::Count {
                     range,
                     digit,
@@ -300,12 +311,47 @@ impl ListSorting {
             self.sort_run(range, common_bits / 8, rank);
             return count * WORK_TO_SORT;
         }
+        if count == self.rows.len() {
+            return self.divide(range, common_bits, rank);
+        }
+        // A part of the rows that is too long has more in common than is known, as a rule.
+        self.tasks.push(Task::Compare {
+            next: range.start,
+            range,
+            common_bits: 8 * self.layout.length,
+        });
+        WORK_TO_COUNT
+    }
+
+    fn compare(
+        &mut self,
+        range: Range<usize>,
+        next: usize,
+        common_bits: usize,
+        work: usize,
+        rank: Rank<'_>,
+    ) -> usize {
+        let first = &self.rows.row(range.start)[..self.layout.length];
+        let until = range.end.min(next + work / WORK_TO_COUNT + 1);
+        let common_bits = (next..until)
+            .map(|position| shared_bits(first, self.rows.row(position)))
+            .fold(common_bits, usize::min);
+        let done = (until - next) * WORK_TO_COUNT;
+        if until == range.end {
+            return done + self.divide(range, common_bits, rank);
+        }
+        self.tasks.push(Task::Compare {
+            range,
+            next: until,
+            common_bits,
+        });
+        done
+    }
+
+    /// By the bits behind those that all have in common.
+    fn divide(&mut self, range: Range<usize>, common_bits: usize, rank: Rank<'_>) -> usize {
+        let count = range.len();
         let length = self.layout.length;
-        // Of all rows it is known; a part of them that is too long has more in common, as a rule.
-        let common_bits = match count == self.rows.len() {
-            true => common_bits,
-            false => self.bits_in_common(range.clone()),
-        };
         let left = 8 * length - common_bits;
         if left == 0 {
             self.keep_one(range, rank);
@@ -323,22 +369,7 @@ impl ListSorting {
             },
             counts: vec![0; 1 << bits],
         });
-        count * WORK_TO_COUNT
-    }
-
-    fn bits_in_common(&self, range: Range<usize>) -> usize {
-        let length = self.layout.length;
-        let first = &self.rows.row(range.start)[..length];
-        let octets = range.clone().fold(length, |common, position| {
-            shared_octets(&first[..common], self.rows.row(position))
-        });
-        let Some(of_first) = first.get(octets) else {
-            return 8 * length;
-        };
-        let differing = range
-            .map(|position| self.rows.row(position)[octets])
-            .fold(0, |differing, octet| differing | (octet ^ of_first));
-        8 * octets + differing.leading_zeros() as usize
+        WORK_TO_COUNT
     }
 
     fn count(
@@ -418,7 +449,7 @@ impl ListSorting {
         } else {
             // Where the next row of a value would go, the rows of that value end.
             self.rows = target;
-            self.divide(0, heads, digit.end());
+            self.order_between(0, heads, digit.end());
         }
         (until - next) * WORK_TO_MOVE
     }
@@ -454,12 +485,12 @@ impl ListSorting {
             }
             value += 1;
         }
-        self.divide(begin, ends, digit.end());
+        self.order_between(begin, ends, digit.end());
         work.saturating_sub(moves * WORK_TO_MOVE)
     }
 
     /// What lies between these ends is ordered next, one after the other; the serials of each have so many bits in common.
-    fn divide(&mut self, begin: usize, ends: Vec<usize>, common_bits: usize) {
+    fn order_between(&mut self, begin: usize, ends: Vec<usize>, common_bits: usize) {
         let mut end_before = begin;
         let mut runs = Vec::with_capacity(ends.len());
         for end in ends {
@@ -620,6 +651,16 @@ fn shared_octets(left: &[u8], right: &[u8]) -> usize {
         .unwrap_or(left.len().min(right.len()))
 }
 
+/// How many bits at the start of both are the same.
+#[inline]
+fn shared_bits(left: &[u8], right: &[u8]) -> usize {
+    let octets = shared_octets(left, right);
+    match (left.get(octets), right.get(octets)) {
+        (Some(left), Some(right)) => 8 * octets + (left ^ right).leading_zeros() as usize,
+        (None, _) | (_, None) => 8 * octets,
+    }
+}
+
 /// More rows than this are divided first: with time and reason, 64 Ki rows of 20-octet serials are 1.6 MB, and their keys
 /// 2 MB.
 const RUN_ROWS_MAX: usize = if cfg!(any(test, fuzzing)) { 8 } else { 1 << 16 };
@@ -630,7 +671,7 @@ const DIGIT_BITS_MAX: u32 = 10;
 /// Up to so many keys are sorted by inserting one after the other.
 const FEW: usize = 16;
 
-/// About 4 ms, in units of what it takes to count one row.
+/// Some milliseconds, in units of what it takes to count one row.
 const WORK_PER_STEP: usize = if cfg!(any(test, fuzzing)) {
     16
 } else {
