@@ -196,6 +196,12 @@ impl Refresher {
         if self.issuer.identity() != old.issuer.identity() {
             return;
         }
+        let (signers, old_signers) = (&self.sources.crl_issuers, &old.sources.crl_issuers);
+        if !old_signers.iter().all(|signer| signers.contains(signer)) {
+            // What one signed whom the operator does not name any more is of no use: all is read and verified again.
+            return;
+        }
+        let is_any_signer_new = signers.len() > old_signers.len();
         self.retire(self.issuer.set_table(old.issuer.table()));
         self.composed.clone_from(&old.composed);
         let carried =
@@ -237,6 +243,10 @@ impl Refresher {
             slot.drop_waiting_unless(&is_configured);
         }
         self.told.waiting.retain(|place, _| is_configured(place));
+        if is_any_signer_new {
+            // What was refused for its signature may be used now.
+            self.forget_seen();
+        }
     }
 
     /// From here on nothing is written to the state directory before [`Refresher::keep_now`]: whoever makes this

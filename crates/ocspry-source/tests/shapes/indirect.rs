@@ -143,3 +143,31 @@ fn a_ca_with_a_new_key_signs_the_lists_of_the_old_one_when_that_key_is_configure
         problem(&unconfigured)
     );
 }
+
+#[test]
+fn a_reload_that_names_another_crl_issuer_judges_every_list_again() {
+    let site = Site::new();
+    let crl_issuer = Authority::root("CRL issuer", KeyKind::P256);
+    let list = site
+        .list(1, 10)
+        .about(ScopeSpec::indirect())
+        .revoke_of(&site.ca.name, &[2]);
+    site.put("indirect.crl", crl_issuer.crl(&list));
+    let without = || site.files(&["indirect.crl"]);
+
+    let mut before = site.start(without());
+    before.refresh(site.now);
+    assert!(before.issuer().table().is_none());
+    let mut named = site.start(with_crl_issuer(without(), &crl_issuer));
+    named.carry_over(&before);
+    named.refresh(site.now);
+    assert_says(&named, &[(1, Good), (2, Revoked)]);
+
+    let mut after = site.start(without());
+    after.carry_over(&named);
+    after.refresh(site.now);
+    assert!(
+        after.issuer().table().is_none(),
+        "signed by nobody who may any more"
+    );
+}
