@@ -7,7 +7,7 @@ use crate::site::{
     says_revoked,
 };
 use ocspry_testkit::{
-    Authority, CrlSpec, KeyKind, Ocspry, OcspryProcess, Peer, Reply, Run, pem, wait_until,
+    Authority, CrlSpec, KeyKind, Ocspry, OcspryProcess, Peer, Reply, Run, now, pem, wait_until,
 };
 use ocspry_wire::ocsp::{CertStatus, CrlReason, ErrorStatus};
 use std::fs::{self, File};
@@ -387,7 +387,8 @@ fn lists_and_what_was_issued_are_added_up_and_a_missing_part_is_not_good() {
     assert_openssl_sees(&site, &process, "later.pem", "unknown");
     drop(process);
     // An export of yesterday does not know what was issued since.
-    let yesterday = std::time::SystemTime::now() - std::time::Duration::from_secs(25 * 3600);
+    let yesterday = now().plus_seconds(-25 * 3600).unix_seconds().unsigned_abs();
+    let yesterday = std::time::UNIX_EPOCH + std::time::Duration::from_secs(yesterday);
     let file = File::options()
         .write(true)
         .open(site.file("serials.txt"))
