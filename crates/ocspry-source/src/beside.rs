@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ocspry_core::{
-    IssuedSerials, IssuedSerialsBuilder, Overlay, OwnedCertificate, Revocation, RevokedSerials,
-    RevokedSerialsBuilder, SourceInfo, ValidityWindow,
+    CLOCK_BEHIND_SECONDS_MAX, IssuedSerials, IssuedSerialsBuilder, Overlay, OwnedCertificate,
+    Revocation, RevokedSerials, RevokedSerialsBuilder, SourceInfo, ValidityWindow,
 };
 use ocspry_wire::Time;
 use ocspry_wire::x509::SerialNumber;
@@ -155,7 +155,8 @@ impl IssuedFeed {
     fn confirm(&mut self, now: Time) {
         if self.problem.is_none()
             && let Some(known) = &mut self.known
-            && !(0..CONFIRM_SECONDS).contains(&now.seconds_since(known.confirmed))
+            && !(-CLOCK_BEHIND_SECONDS_MAX..CONFIRM_SECONDS)
+                .contains(&now.seconds_since(known.confirmed))
         {
             known.confirmed = now;
         }

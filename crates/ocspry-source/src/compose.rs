@@ -39,8 +39,8 @@ pub enum Unproven {
     SourceMissing,
     /// The lists are for some reasons only.
     SomeReasons,
-    /// No source says what is revoked.
-    NoRevocations,
+    /// A delta that was used is not there any more.
+    DeltaLost,
     /// An overlay was never read.
     OverlayMissing,
     /// What was issued is not known any more, or not yet.
@@ -56,7 +56,9 @@ impl std::fmt::Display for Unproven {
             Unproven::SomeReasons => {
                 "the lists that are there are about some reasons for revocation only"
             }
-            Unproven::NoRevocations => "no source says which certificates are revoked",
+            Unproven::DeltaLost => {
+                "a delta CRL that was used is not there any more, and its complete CRL is older: what it revoked is not known"
+            }
             Unproven::OverlayMissing => "an overlay could not be read yet",
             Unproven::IssuedStale => "the list of what was issued is missing, or too old",
         })
@@ -72,8 +74,10 @@ pub(crate) struct Beside {
     pub(crate) issued: Vec<Arc<IssuedSerials>>,
     /// What an index says is revoked, from when to when, and where that stands.
     pub(crate) indexes: Vec<(Arc<RevokedSerials>, ValidityWindow, SourceInfo)>,
-    /// None: one could not be read yet.
-    pub(crate) overlays: Option<Vec<Overlay>>,
+    /// Of all that were read.
+    pub(crate) overlays: Vec<Overlay>,
+    /// None could not be read yet.
+    pub(crate) has_every_overlay: bool,
     /// Every configured source of lists has yielded one.
     pub(crate) has_every_list: bool,
 }
@@ -104,14 +108,13 @@ pub(crate) fn compose<'a>(
     let mut sources = sources.into_iter();
     let source = sources.next()?;
     let window = windows.into_iter().reduce(narrower)?;
-    let coverage = coverage(&used, has_every_part);
-    let unproven = match (coverage, &beside.overlays) {
-        (Err(unproven), _) => Some(unproven),
-        (Ok(()), None) => Some(Unproven::OverlayMissing),
-        (Ok(()), Some(_)) if beside.is_issued_known == Some(false) && !beside.lags_as_good => {
+    let unproven = match coverage(&used, has_every_part) {
+        Err(unproven) => Some(unproven),
+        Ok(()) if !beside.has_every_overlay => Some(Unproven::OverlayMissing),
+        Ok(()) if beside.is_issued_known == Some(false) && !beside.lags_as_good => {
             Some(Unproven::IssuedStale)
         }
-        (Ok(()), Some(_)) => None,
+        Ok(()) => None,
     };
     let absence = match (unproven, beside.is_issued_known) {
         (Some(Unproven::IssuedStale), _) => Absence::PerhapsIssued,
@@ -122,7 +125,7 @@ pub(crate) fn compose<'a>(
     Some(Composition {
         lists,
         issued: beside.issued,
-        overlays: beside.overlays.unwrap_or_default(),
+        overlays: beside.overlays,
         absence,
         window,
         source,
@@ -152,6 +155,9 @@ fn is_made_up_for(slot: &Slot, used: &[&Slot]) -> bool {
 
 /// Whether the lists speak of every certificate and every reason (RFC 5280 §5.2.5, §6.3.3).
 fn coverage(used: &[&Slot], has_every_part: bool) -> Result<(), Unproven> {
+    if used.iter().any(|slot| slot.is_delta_lost()) {
+        return Err(Unproven::DeltaLost);
+    }
     let scopes: Vec<&Scope> = used.iter().filter_map(|slot| slot.scope()).collect();
     if scopes.iter().any(|scope| scope.is_whole()) {
         return Ok(());

@@ -304,7 +304,7 @@ pub enum SourceError {
     },
     /// The last good copy is newer than the clock says it can be.
     #[error(
-        "CRL {path}: its thisUpdate {this_update} is after the present time {now}; is the clock right?  If it is, and was \
+        "CRL {path}: its thisUpdate {this_update} is after the present time; is the clock right?  If it is, and was \
          wrong before: {hint}",
         hint = forget_hint(Some(state_folder))
     )]

@@ -136,12 +136,24 @@ impl Feed {
         }
     }
 
-    /// It has yielded a list that counts, or one that waits.
-    pub(crate) fn has_a_list(&self) -> bool {
-        self.places.values().any(|place| match place.verdict {
+    /// It has yielded a list that counts, or the last good copy makes up for what is not there.  A directory may hold a
+    /// part in each of its files: none may be refused without another list from that very file in use.
+    pub(crate) fn is_served<'a>(&self, slots: impl Iterator<Item = &'a Slot>) -> bool {
+        let used: Vec<&str> = slots
+            .filter(|slot| slot.complete().is_some())
+            .filter_map(Slot::place)
+            .filter(|place| self.has_place(place))
+            .collect();
+        let has_a_list = self.places.values().any(|place| match place.verdict {
             Verdict::InUse | Verdict::Waits | Verdict::Behind => true,
             Verdict::PassedOver | Verdict::Refused(_) => false,
-        })
+        });
+        let is_made_up_for = |path: &Path| used.contains(&self.name(path).as_str());
+        let lacks_a_part = matches!(self.source, ListSource::Directory(_))
+            && self.places.iter().any(|(path, place)| {
+                matches!(place.verdict, Verdict::Refused(_)) && !is_made_up_for(path)
+            });
+        (has_a_list || !used.is_empty()) && !lacks_a_part
     }
 
     /// The first download has brought nothing yet, or nothing is downloaded here: what it holds is not known.
@@ -169,13 +181,6 @@ impl Feed {
                 Verdict::InUse | Verdict::Waits | Verdict::Behind | Verdict::PassedOver => None,
             });
         own.into_iter().chain(of_places)
-    }
-
-    /// A slot counts for it whose list came from here: the last good copy makes up for what is not there.
-    pub(crate) fn is_made_up_for<'a>(&self, mut slots: impl Iterator<Item = &'a Slot>) -> bool {
-        slots.any(|slot| {
-            slot.complete().is_some() && slot.place().is_some_and(|place| self.has_place(place))
-        })
     }
 
     fn own_name(&self) -> String {

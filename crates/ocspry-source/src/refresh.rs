@@ -6,7 +6,7 @@
 //! path; then reports, each said once.  A source that is bad, or cannot be read, changes nothing (design.md §3, rules 6
 //! and 11).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -85,7 +85,8 @@ pub struct Refresher {
 /// What was reported already, so that it is reported once.
 #[derive(Clone, Default)]
 struct Told {
-    refused: BTreeMap<String, String>,
+    /// By place, the sentences: a URL may be down, and what came from it before bad.
+    refused: BTreeMap<String, BTreeSet<String>>,
     waiting: BTreeMap<String, Time>,
     gaps: BTreeMap<String, DeltaGap>,
     unkept: BTreeMap<String, String>,
@@ -350,8 +351,8 @@ impl Refresher {
     /// Forgets which lists were used, so that older ones are taken again; whoever calls it has emptied the issuer's folder
     /// in the state directory.  What is in use stays until another list comes.
     pub fn forget_used(&mut self) {
-        for line in self.slots.values_mut().flat_map(Slot::lines) {
-            line.forget_used();
+        for slot in self.slots.values_mut() {
+            slot.forget_used();
         }
         self.forget_seen();
     }
@@ -393,6 +394,14 @@ impl Refresher {
             self.take_lists(found, now, &mut reports);
         }
         self.take_over(now, &mut reports);
+        let names = self
+            .slots
+            .keys()
+            .flat_map(|key| [slot_name(key), copy_name(key)]);
+        let names: BTreeSet<String> = names.collect();
+        self.slot_problems.retain(|place, _| {
+            names.contains(place) || !(is_about_marks(place) || place.starts_with(COPY))
+        });
         let vanished = reports.iter().filter_map(|report| match &report.event {
             Event::ListInUse(in_use) => in_use.vanished,
             _ => None,
@@ -697,12 +706,25 @@ impl Refresher {
             Outcome::Same => Verdict::InUse,
             Outcome::Waits => Verdict::Waits,
             Outcome::Gap => {
-                // A newer base may be there already.
-                self.fetch_now();
+                self.fetch_base(place);
                 Verdict::Behind
             }
             Outcome::Overtaken => Verdict::Behind,
         }
+    }
+
+    /// A newer base may be there already than the last time that was asked for one; the delta itself was just fetched.
+    fn fetch_base(&mut self, delta_place: &str) {
+        let mut gaps = self.slots.values().flat_map(Slot::gaps);
+        let gap = gaps.find(|(place, _)| *place == delta_place);
+        if gap.is_some_and(|(place, gap)| self.told.gaps.get(place) == Some(gap)) {
+            return;
+        }
+        let others = self
+            .feeds
+            .iter_mut()
+            .filter(|(_, feed)| !feed.has_place(delta_place));
+        others.for_each(|(_, feed)| feed.fetch_now());
     }
 
     /// The newest list of that scope and kind comes from another configured place.
@@ -822,8 +844,7 @@ impl Refresher {
     }
 
     fn beside(&self, now: Time) -> Beside {
-        let overlays = self.overlays.iter().map(|(_, feed)| feed.overlays());
-        let overlays: Option<Vec<_>> = overlays.collect();
+        let overlays = || self.overlays.iter().map(|(_, feed)| feed.overlays());
         Beside {
             is_issued_known: (!self.issued.is_empty())
                 .then(|| self.issued.iter().all(|(_, feed)| feed.is_fresh(now))),
@@ -838,11 +859,12 @@ impl Refresher {
                 .iter()
                 .filter_map(|(_, feed)| feed.index())
                 .collect(),
-            overlays: overlays.map(|overlays| overlays.into_iter().flatten().collect()),
+            overlays: overlays().flatten().flatten().collect(),
+            has_every_overlay: overlays().all(|overlay| overlay.is_some()),
             has_every_list: self
                 .feeds
                 .iter()
-                .all(|(_, feed)| feed.has_a_list() || feed.is_made_up_for(self.slots.values())),
+                .all(|(_, feed)| feed.is_served(self.slots.values())),
         }
     }
 
@@ -888,16 +910,17 @@ impl Refresher {
 
     /// Reports what changed in what is wrong, what waits and what is over.
     fn tell(&mut self, now: Time, reports: &mut Vec<Report>) {
-        let mut refused = BTreeMap::new();
+        let mut refused: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for problem in self.problems() {
             let sentence = problem.error.to_string();
-            if self.told.refused.get(&problem.place) != Some(&sentence) {
+            let told = self.told.refused.get(&problem.place);
+            if !told.is_some_and(|told| told.contains(&sentence)) {
                 reports.push(Report {
                     place: problem.place.clone(),
                     event: Event::Refused(problem.error),
                 });
             }
-            refused.insert(problem.place, sentence);
+            refused.entry(problem.place).or_default().insert(sentence);
         }
         for place in self
             .told
@@ -1023,7 +1046,9 @@ const MARKS: &str = "marks of the lists used";
 /// The last good copy of a slot, for people.
 fn copy_name(key: &str) -> String {
     match key {
-        "" => "last good copy".to_owned(),
-        key => format!("last good copy, scope {key}"),
+        "" => COPY.to_owned(),
+        key => format!("{COPY}, scope {key}"),
     }
 }
+
+const COPY: &str = "last good copy";

@@ -301,6 +301,24 @@ impl Slot {
         })
     }
 
+    /// A delta was used that is later than the complete list in use, and it is not there: what it revoked is not known.
+    pub(crate) fn is_delta_lost(&self) -> bool {
+        self.delta.in_use().is_none()
+            && self.complete().is_some_and(|base| {
+                let used = self.delta.marked_this_update();
+                used.is_some_and(|used| used > base.this_update())
+            })
+    }
+
+    /// Forgets which lists were used, so that older ones are taken again; a delta goes, since it holds back lists before it.
+    pub(crate) fn forget_used(&mut self) {
+        for line in self.lines() {
+            line.forget_used();
+        }
+        self.delta.retire();
+        self.is_held_unkept = self.held_removals.is_some();
+    }
+
     /// What is revoked in spite of the complete list.
     pub(crate) fn held_removals(&self) -> Option<&Arc<RevokedSerials>> {
         self.held_removals.as_ref()

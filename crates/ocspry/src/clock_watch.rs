@@ -84,6 +84,11 @@ impl ClockWatch {
         }
     }
 
+    /// What was kept of this issuer is kept no more.
+    pub(crate) fn forget(&mut self, identity: &str) {
+        self.kept.remove(identity);
+    }
+
     /// One look: says if the clock was set, has cached answers checked again then, and takes note of how late answers
     /// were made.  Returns whether the clock was set.
     pub(crate) fn look(

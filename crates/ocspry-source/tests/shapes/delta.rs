@@ -147,6 +147,28 @@ fn dlt_06_a_part_of_which_only_the_delta_is_there_makes_nothing_good() {
 }
 
 #[test]
+fn what_a_delta_revoked_is_not_good_when_the_delta_is_lost_over_a_restart() {
+    let site = Site::new();
+    site.put_list("base", &site.list(100, 20).revoke(&[1], None));
+    let delta = site.list(105, 10).over(100).revoke(&[2], None);
+    site.put_list("delta", &delta);
+    let sources = site.files(&["base", "delta"]);
+    site.restart(sources.clone()).refresh(site.now);
+    site.remove("delta");
+    let issuers = site.path("state/issuers");
+    let issuer = std::fs::read_dir(issuers).unwrap().next().unwrap().unwrap();
+    std::fs::remove_file(issuer.path().join("last-good-delta.crl")).unwrap();
+
+    let mut refresher = site.restart(sources);
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, TryLater), (3, TryLater)]);
+    assert_eq!(refresher.unproven(), Some(Unproven::DeltaLost));
+    site.put_list("delta", &delta);
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Revoked), (3, Good)]);
+}
+
+#[test]
 fn dlt_06_a_delta_is_never_used_without_its_base_after_a_restart_either() {
     let site = Site::new();
     site.put_list("base", &site.list(100, 20).revoke(&[1], HOLD));

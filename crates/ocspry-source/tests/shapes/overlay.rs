@@ -91,3 +91,15 @@ fn while_an_overlay_was_never_read_nothing_is_good() {
     refresher.refresh(site.now);
     assert_says(&refresher, &[(1, Revoked), (2, Good)]);
 }
+
+#[test]
+fn an_overlay_that_cannot_be_read_takes_nothing_from_the_others() {
+    let site = Site::new();
+    site.put_list("ca.crl", &one_revoked(&site));
+    site.put("overlay.txt", "02 superseded\n");
+    let mut sources = with_overlay(&site);
+    sources.sources.push(site.overlay("missing.txt"));
+    let mut refresher = site.start(sources);
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Revoked), (3, TryLater)]);
+}

@@ -1,6 +1,6 @@
 //! Lists that are parts of a whole (RFC 5280 §5.2.5): they are added up, and one that is missing or ages counts for all.
 
-use ocspry_source::{Refresher, Unproven};
+use ocspry_source::{ListSource, Refresher, StatusSource, Unproven};
 use ocspry_testkit::ScopeSpec;
 use ocspry_wire::ocsp::CrlReason;
 
@@ -57,6 +57,30 @@ fn idp_08_without_one_of_four_shards_what_is_listed_is_revoked_and_nothing_is_go
     put_shard(&site, 3);
     refresher.refresh(site.now);
     assert_says(&refresher, &[(3, Revoked), (5, Good)]);
+}
+
+#[test]
+fn idp_08_a_bad_shard_in_a_directory_is_a_missing_one() {
+    let site = Site::new();
+    std::fs::create_dir(site.path("lists")).unwrap();
+    for shard in 1..=4u8 {
+        let scope = ScopeSpec::part(&format!("http://crl.example/{shard}.crl"));
+        let list = site.list(1, 10).about(scope).revoke(&[shard], None);
+        let der = site.ca.crl(&list);
+        let der = if shard == 3 {
+            ocspry_testkit::forge(&der)
+        } else {
+            der
+        };
+        site.put(&format!("lists/{shard}.crl"), der);
+    }
+    let directory = StatusSource::Lists(ListSource::Directory(site.path("lists")));
+    let mut refresher = site.start(site.sources(vec![directory]));
+    refresher.refresh(site.now);
+    assert_says(
+        &refresher,
+        &[(1, Revoked), (3, TryLater), (4, Revoked), (5, TryLater)],
+    );
 }
 
 #[test]

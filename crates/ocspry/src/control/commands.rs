@@ -95,12 +95,14 @@ impl Control {
         }
         running.issuer.forget_time_passed();
         running.refresher.forget_used();
+        let identity = running.issuer.identity().to_owned();
         info!(
             issuer,
             "what was used and answered is forgotten; the sources are looked at anew"
         );
         let reports = running.refresher.refresh(now);
         report::sources(running, &reports, now);
+        self.clock_watch.forget(&identity);
         self.tell_stages(now);
         ControlReply {
             verdict: Verdict::Ok,
