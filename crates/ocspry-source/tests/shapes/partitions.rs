@@ -126,9 +126,9 @@ fn idp_08_a_shard_whose_last_good_copy_is_lost_is_missing() {
     assert_says(&restarted, &[(1, Revoked), (3, TryLater), (5, TryLater)]);
 }
 
-fn directory(site: &Site) -> ocspry_source::StatusSource {
+fn directory(site: &Site) -> StatusSource {
     let path = site.directory.path().to_owned();
-    ocspry_source::StatusSource::Lists(ocspry_source::ListSource::Directory(path))
+    StatusSource::Lists(ListSource::Directory(path))
 }
 
 /// The last good copies of all scopes.
