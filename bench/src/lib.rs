@@ -2,6 +2,7 @@
 
 pub mod ca_files;
 pub mod child;
+pub mod flags;
 pub mod list;
 pub mod list_file;
 pub mod load;

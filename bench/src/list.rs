@@ -65,17 +65,6 @@ impl Serial {
     }
 }
 
-/// All that may stand in a complete list.
-const REASONS: [CrlReason; 8] = [
-    CrlReason::KeyCompromise,
-    CrlReason::CaCompromise,
-    CrlReason::AffiliationChanged,
-    CrlReason::Superseded,
-    CrlReason::CessationOfOperation,
-    CrlReason::CertificateHold,
-    CrlReason::PrivilegeWithdrawn,
-    CrlReason::AaCompromise,
-];
 /// Revocations begin on 2016-01-01 and are spread over ten years.
 const FIRST_REVOCATION: i64 = 1_451_606_400;
 const REVOCATION_SECONDS: u64 = 10 * 365 * 86_400;
@@ -111,7 +100,8 @@ impl ListSpec {
     /// What the index stands for, whether it is listed or not.
     pub fn entry(&self, index: u64) -> Entry {
         let word = self.random(index, 3);
-        let reason = (word & 1 == 1).then(|| REASONS[(word >> 1) as usize % REASONS.len()]);
+        let reason =
+            (word & 1 == 1).then(|| CrlReason::ALL[(word >> 1) as usize % CrlReason::ALL.len()]);
         let seconds = (word >> 8) % REVOCATION_SECONDS;
         Entry {
             serial: self.serial(index),
@@ -259,7 +249,7 @@ mod tests {
             .filter_map(|index| list.entry(index).revoked.reason)
             .collect();
         assert!((1350..1650).contains(&reasons.len()), "{}", reasons.len());
-        for reason in REASONS {
+        for reason in CrlReason::ALL {
             assert!(reasons.contains(&reason), "{reason:?}");
         }
     }

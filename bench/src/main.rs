@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use ocspry_bench::flags;
 use ocspry_bench::load::{self, Measured, Nonce, Same, Traffic};
 use ocspry_bench::nginx::{self, Nginx};
 use ocspry_bench::server::{self, Server};
@@ -287,19 +288,16 @@ impl Options {
             ocspry: root.join("../target/release/ocspry"),
             out: None,
         };
-        let mut arguments = std::env::args().skip(1);
-        while let Some(flag) = arguments.next() {
-            let value = arguments
-                .next()
-                .with_context(|| format!("{flag} needs a value"))?;
-            match flag.as_str() {
+        flags::each(|flag, value| {
+            match flag {
                 "--seconds" => options.seconds = value.parse()?,
                 "--rounds" => options.rounds = value.parse()?,
                 "--ocspry" => options.ocspry = value.into(),
                 "--out" => options.out = Some(value.into()),
                 _ => anyhow::bail!("unknown flag {flag}: --seconds, --rounds, --ocspry or --out"),
             }
-        }
+            Ok(())
+        })?;
         ensure!(
             options.rounds > 0 && options.seconds > 0,
             "--rounds and --seconds begin at 1"

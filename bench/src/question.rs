@@ -4,6 +4,7 @@ use anyhow::Result;
 use ocspry_testkit::{
     Authority, HttpClient, Reply, RequestSpec, base64_path, cert_id, nonce_extension,
 };
+use ocspry_wire::hex::to_hex;
 use ocspry_wire::ocsp::{CertStatus, HashAlgorithm, OcspResponse};
 use serde_json::{Value, json};
 
@@ -168,10 +169,8 @@ pub fn ask_all(
 
 /// Serial numbers and what the list says of them, for a record beside the list.
 pub fn known_answers(list: &ListSpec, questions: &[Question]) -> Value {
-    let hex =
-        |octets: &[u8]| -> String { octets.iter().map(|octet| format!("{octet:02x}")).collect() };
     let answers = questions.iter().map(|question| {
-        let serial = hex(&question.serial);
+        let serial = to_hex(&question.serial);
         match question.expected(list) {
             CertStatus::Revoked(revoked) => json!({
                 "serial": serial,

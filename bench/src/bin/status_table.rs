@@ -8,10 +8,10 @@
 //! cache.  Times are those that the processor spent here, whatever else the machine does.  Cold means that everything was driven out of the caches before each look-up: the median, by the clock.  Every answer is checked.
 
 use std::hint::black_box;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use ocspry_bench::{flags, server};
 use ocspry_core::{IssuedSerialsBuilder, Revocation, RevokedSerials, RevokedSerialsBuilder};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
@@ -35,9 +35,9 @@ fn main() -> Result<()> {
         }
     }
     let report = json!({
-        "machine": machine(),
+        "machine": server::machine(),
         "memory_read_ns": memory_reads(),
-        "commit": commit(),
+        "commit": server::commit(),
         "results": results,
     });
     if let Some(out) = &options.out {
@@ -119,7 +119,7 @@ fn serial(octets: &[u8]) -> SerialNumber {
 fn said_of(number: u64) -> RevokedInfo {
     RevokedInfo {
         revocation_time: Time::from_unix(1_600_000_000 + number as i64),
-        reason: (number % 2 == 0).then_some(CrlReason::KeyCompromise),
+        reason: number.is_multiple_of(2).then_some(CrlReason::KeyCompromise),
         invalidity_date: None,
     }
 }
@@ -132,15 +132,7 @@ fn measure_revoked(kind: Kind, count: u64) -> Result<Value> {
     });
     let started = cpu_time();
     let mut sorting = builder.into_sorting();
-    let mut longest_step = Duration::ZERO;
-    loop {
-        let started = cpu_time();
-        let done = sorting.step();
-        longest_step = longest_step.max(cpu_time() - started);
-        if done {
-            break;
-        }
-    }
+    let longest_step = longest_step(|| sorting.step());
     let list = sorting.finish();
     let build = cpu_time() - started;
     let peak_bytes = (peak_kib()? - before_kib) * 1024;
@@ -181,15 +173,7 @@ fn measure_issued(count: u64) -> Result<Value> {
     let push = in_batches(kind, count, |_, serial| builder.push(serial));
     let started = cpu_time();
     let mut sorting = builder.into_sorting();
-    let mut longest_step = Duration::ZERO;
-    loop {
-        let started = cpu_time();
-        let done = sorting.step();
-        longest_step = longest_step.max(cpu_time() - started);
-        if done {
-            break;
-        }
-    }
+    let longest_step = longest_step(|| sorting.step());
     let issued = sorting.finish();
     let build = cpu_time() - started;
     let peak_bytes = (peak_kib()? - before_kib) * 1024;
@@ -208,6 +192,18 @@ fn measure_issued(count: u64) -> Result<Value> {
         looked_up,
         None,
     ))
+}
+
+/// Sorts to the end; the time of the longest step.
+fn longest_step(mut step: impl FnMut() -> bool) -> Duration {
+    let mut longest = Duration::ZERO;
+    let mut is_done = false;
+    while !is_done {
+        let started = cpu_time();
+        is_done = step();
+        longest = longest.max(cpu_time() - started);
+    }
+    longest
 }
 
 #[expect(clippy::too_many_arguments, reason = "one row of figures")]
@@ -370,26 +366,6 @@ fn status_kib(field: &str) -> Result<u64> {
         .context("no number")
 }
 
-fn machine() -> String {
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu
-        .lines()
-        .find_map(|line| line.strip_prefix("model name\t: "))
-        .unwrap_or("unknown");
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!("{model}, Linux {}", kernel.trim())
-}
-
-fn commit() -> String {
-    let output = Command::new("git")
-        .args(["describe", "--always", "--dirty"])
-        .output();
-    output.map_or_else(
-        |_| "unknown".to_owned(),
-        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-    )
-}
-
 struct Options {
     counts: Vec<u64>,
     kinds: Vec<Kind>,
@@ -403,12 +379,8 @@ impl Options {
             kinds: Kind::ALL.iter().map(|(_, kind)| *kind).collect(),
             out: None,
         };
-        let mut arguments = std::env::args().skip(1);
-        while let Some(flag) = arguments.next() {
-            let value = arguments
-                .next()
-                .with_context(|| format!("{flag} needs a value"))?;
-            match flag.as_str() {
+        flags::each(|flag, value| {
+            match flag {
                 "--counts" => {
                     let counts = value.split(',').map(str::parse);
                     options.counts = counts.collect::<Result<_, _>>()?;
@@ -425,7 +397,8 @@ impl Options {
                 "--out" => options.out = Some(value),
                 _ => bail!("unknown flag {flag}: --counts, --kinds or --out"),
             }
-        }
+            Ok(())
+        })?;
         ensure!(
             options.counts.iter().all(|count| *count > 0),
             "counts begin at 1"

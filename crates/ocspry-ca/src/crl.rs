@@ -4,11 +4,11 @@
 //! Written with the DER writer of `ocspry-wire`, entry by entry into one buffer: a list may have millions.  The entries
 //! are sorted by serial number, so that the same facts give the same octets.
 
-use crate::file::hex;
 use crate::{BACKDATED_SECONDS, CaError, CertificateAuthority, signed};
 use ocspry_core::Signer as _;
 use ocspry_wire::Time;
 use ocspry_wire::der::{oid, tag, write};
+use ocspry_wire::hex::to_hex;
 use ocspry_wire::ocsp::RevokedInfo;
 use ocspry_wire::x509::SerialNumber;
 
@@ -88,7 +88,7 @@ fn sorted(revoked: &[RevokedCertificate]) -> Result<Vec<&RevokedCertificate>, Ca
     for pair in entries.windows(2) {
         let [first, second] = pair else { continue };
         if first.serial_number == second.serial_number {
-            let serial = hex(first.serial_number.content());
+            let serial = to_hex(first.serial_number.content());
             return Err(CaError::DuplicateSerial { serial });
         }
     }

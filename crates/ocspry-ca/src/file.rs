@@ -6,8 +6,8 @@
 use crate::CaError;
 use aws_lc_rs::rand;
 use der::pem::{self, LineEnding};
+use ocspry_wire::hex::to_hex;
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
@@ -63,7 +63,7 @@ fn temporary_path(directory: &Path, path: &Path) -> Result<PathBuf, CaError> {
     rand::fill(&mut random).map_err(|_| CaError::Random)?;
     let mut name = OsString::from(".");
     name.push(file_name);
-    name.push(format!(".{}.tmp", hex(&random)));
+    name.push(format!(".{}.tmp", to_hex(&random)));
     Ok(directory.join(name))
 }
 
@@ -103,18 +103,6 @@ pub(crate) fn to_pem(label: &'static str, der: &[u8]) -> Result<String, CaError>
         what: label,
         source: error.into(),
     })
-}
-
-/// Lower-case hex, for file names and messages.
-pub(crate) fn hex(octets: &[u8]) -> String {
-    octets.iter().fold(
-        String::with_capacity(octets.len() * 2),
-        |mut text, octet| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{octet:02x}");
-            text
-        },
-    )
 }
 
 #[cfg(test)]

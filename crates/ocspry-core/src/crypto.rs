@@ -110,9 +110,7 @@ pub struct HashedMessage {
 impl HashedMessage {
     /// SHA-256 of the message.
     pub fn sha256(&self) -> [u8; 32] {
-        let mut octets = [0; 32];
-        octets.copy_from_slice(self.sha256.as_ref());
-        octets
+        octets_of(&self.sha256)
     }
 
     /// Verifies `signature` over the message with `key`, under the algorithm that the hash was made for.
@@ -214,9 +212,7 @@ pub fn digest(algorithm: HashAlgorithm, data: &[u8]) -> digest::Digest {
 
 /// SHA-256 of `data`.
 pub fn sha256(data: &[u8]) -> [u8; 32] {
-    let mut octets = [0; 32];
-    octets.copy_from_slice(digest(HashAlgorithm::Sha256, data).as_ref());
-    octets
+    octets_of(&digest(HashAlgorithm::Sha256, data))
 }
 
 /// SHA-256 of what comes piece by piece.
@@ -240,8 +236,12 @@ impl Sha256 {
 
     /// Of everything that was taken.
     pub fn finish(self) -> [u8; 32] {
-        let mut octets = [0; 32];
-        octets.copy_from_slice(self.0.finish().as_ref());
-        octets
+        octets_of(&self.0.finish())
     }
+}
+
+fn octets_of(sha256: &digest::Digest) -> [u8; 32] {
+    let mut octets = [0; 32];
+    octets.copy_from_slice(sha256.as_ref());
+    octets
 }

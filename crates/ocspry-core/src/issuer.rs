@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use ocspry_wire::Time;
+use ocspry_wire::hex::to_hex;
 use ocspry_wire::ocsp::{CertId, HashAlgorithm};
 
 use crate::produced::ProducedTimes;
@@ -117,10 +118,7 @@ impl Issuer {
         let identity = crypto::sha256(&[view.subject, view.public_key.key_bits].concat());
         Issuer {
             name,
-            identity: identity
-                .iter()
-                .map(|octet| format!("{octet:02x}"))
-                .collect(),
+            identity: to_hex(&identity),
             not_before: view.not_before,
             not_after: view.not_after,
             hashes,

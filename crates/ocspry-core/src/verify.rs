@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use ocspry_wire::der::oid;
+use ocspry_wire::hex::to_hex;
 use ocspry_wire::ocsp::{
     BasicOcspResponse, CertStatus, ErrorStatus, HashAlgorithm, OcspResponse, ResponderId,
     ResponseStatus, SingleResponse,
@@ -346,10 +347,7 @@ impl ResponseCheck<'_> {
         Err(defect.unwrap_or_else(|| ResponseDefect::SignerNotFound {
             responder: match basic.responder_id {
                 ResponderId::ByName(name) => display_name(name),
-                ResponderId::ByKeyHash(hash) => {
-                    let hex: String = hash.iter().map(|octet| format!("{octet:02x}")).collect();
-                    format!("the key {hex}")
-                }
+                ResponderId::ByKeyHash(hash) => format!("the key {}", to_hex(hash)),
             },
             issuer: display_name(issuer.subject),
         }))

@@ -172,7 +172,7 @@ fn coverage(used: &[&Slot], has_every_part: bool) -> Result<(), Unproven> {
         let reasons: Vec<Option<ReasonFlags>> = same.map(|other| other.reasons()).collect();
         let has = |reason| reasons.iter().flatten().any(|some| some.contains(reason));
         reasons.contains(&None)
-            || REASONS.into_iter().all(has)
+            || CrlReason::ALL.into_iter().all(has)
             || is_split_by_reason(&scopes, scope)
     };
     if scopes.iter().all(covers_all_reasons) {
@@ -183,25 +183,15 @@ fn coverage(used: &[&Slot], has_every_part: bool) -> Result<(), Unproven> {
 }
 
 /// Each reason has one list among those of a kind, and no more: their distribution points stand for reasons, and a
-/// certificate names them all.  Parts of the certificates, each with lists by reason, would have a reason more than once.
+/// certificate names them all (RFC 5280 §4.2.1.13).  Parts of the certificates, each with lists by reason, would have a reason more than once.
 fn is_split_by_reason(scopes: &[&Scope], scope: &Scope) -> bool {
     let same = || scopes.iter().filter(|other| other.has_the_kind_of(scope));
     let is_about = |other: &Scope, reason| other.reasons().is_none_or(|some| some.contains(reason));
     let lists_of = |reason| same().filter(|other| is_about(other, reason)).count();
-    REASONS.into_iter().all(|reason| lists_of(reason) == 1)
+    CrlReason::ALL
+        .into_iter()
+        .all(|reason| lists_of(reason) == 1)
 }
-
-/// Every reason that a list can be limited to (RFC 5280 §4.2.1.13).
-const REASONS: [CrlReason; 8] = [
-    CrlReason::KeyCompromise,
-    CrlReason::CaCompromise,
-    CrlReason::AffiliationChanged,
-    CrlReason::Superseded,
-    CrlReason::CessationOfOperation,
-    CrlReason::CertificateHold,
-    CrlReason::PrivilegeWithdrawn,
-    CrlReason::AaCompromise,
-];
 
 impl Composition {
     /// The same parts mean the same.

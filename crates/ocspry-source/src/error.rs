@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use ocspry_wire::Time;
 use ocspry_wire::der::DerErrorKind;
+use ocspry_wire::hex::to_hex;
 
 use crate::fetch::FetchProblem;
-use crate::list::{CrlNumber, hex};
+use crate::list::CrlNumber;
 use crate::noted::Notes;
 use crate::state::StateStep;
 use crate::text_file::{LineProblem, StatusFile};
@@ -355,8 +356,8 @@ pub enum SourceError {
     #[error(
         "CRL {path}: is another list than the one already used, with the same thisUpdate and number, and is not known to \
          revoke all that one does (SHA-256 {digest}, used {in_use}); ask the CA for a newer list, or: {hint}",
-        digest = hex(digest),
-        in_use = hex(in_use),
+        digest = to_hex(digest),
+        in_use = to_hex(in_use),
         hint = forget_hint(state_folder.as_deref())
     )]
     SameOrder {

@@ -13,17 +13,21 @@ use ocspry_wire::Time;
 
 use crate::SourceError;
 
-/// Opens a file without waiting: the other end of a pipe may never come.
+/// Opens whatever is there without waiting: the other end of a pipe may never come.
+pub(crate) fn open_at_once(path: &Path) -> io::Result<File> {
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path)
+}
+
+/// Opens a file, and nothing else.
 ///
 /// # Errors
 /// `Read` when it cannot be opened, `NotAFile` when it is something else.
 pub(crate) fn open(path: &Path) -> Result<(File, Metadata), SourceError> {
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(nonblocking)
-        .open(path)
-        .map_err(unreadable(path))?;
+    let file = open_at_once(path).map_err(unreadable(path))?;
     let metadata = file.metadata().map_err(unreadable(path))?;
     match other_than_a_file(&metadata) {
         None => Ok((file, metadata)),
@@ -42,7 +46,8 @@ pub(crate) fn unreadable(path: &Path) -> impl Fn(io::Error) -> SourceError {
     }
 }
 
-fn other_than_a_file(metadata: &Metadata) -> Option<&'static str> {
+/// What it is instead of a file, with its article.
+pub(crate) fn other_than_a_file(metadata: &Metadata) -> Option<&'static str> {
     let kind = metadata.file_type();
     if kind.is_file() {
         None
@@ -89,6 +94,11 @@ impl Fingerprint {
     /// When the system last saw it change; nobody can set it ahead.
     pub(crate) fn changed(&self) -> Time {
         Time::from_unix(self.changed.0)
+    }
+
+    /// When the content was written; a time that was set ahead does not count.
+    pub(crate) fn written(&self) -> Time {
+        self.modified().min(self.changed())
     }
 
     /// Whether a later version would surely look different: file times are coarse, and a file written twice within

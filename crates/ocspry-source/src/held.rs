@@ -6,11 +6,11 @@ use std::io::{BufWriter, Write as _};
 use std::sync::Arc;
 
 use ocspry_core::{Revocation, RevokedSerials, RevokedSerialsBuilder};
+use ocspry_wire::hex::to_hex;
 use ocspry_wire::ocsp::CrlReason;
 use ocspry_wire::x509::SerialNumber;
 
 use crate::SourceError;
-use crate::list::hex;
 use crate::overlay::{OverlayEntry, OverlayLimits, read_overlay};
 use crate::state::{self, KeptSeries};
 
@@ -60,7 +60,7 @@ pub(crate) fn write(series: &KeptSeries, held: Option<&RevokedSerials>) -> Resul
 /// As a line of an overlay has it: hex digits of the magnitude, after a minus sign where there is one.
 fn text(serial: &SerialNumber) -> String {
     if !serial.is_negative() {
-        return hex(serial.content());
+        return to_hex(serial.content());
     }
     // Two's complement: all bits turned, and one added.
     let mut magnitude: Vec<u8> = serial.content().iter().map(|octet| !octet).collect();
@@ -71,7 +71,7 @@ fn text(serial: &SerialNumber) -> String {
             break;
         }
     }
-    format!("-{}", hex(&magnitude))
+    format!("-{}", to_hex(&magnitude))
 }
 
 const HELD: &str = "held-removals.txt";

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use ocspry_core::{RevokedSerials, SourceInfo, ValidityWindow};
 use ocspry_wire::Time;
+use ocspry_wire::hex::{from_hex, to_hex};
 use ocspry_wire::x509::{CrlDefects, SignatureAlgorithm};
 
 use crate::scope::Scope;
@@ -231,7 +232,7 @@ impl CrlNumber {
 
     /// From hex digits as [`CrlNumber::to_hex`] writes them.
     pub fn from_hex(digits: &str) -> Option<CrlNumber> {
-        let octets = unhex(digits)?;
+        let octets = from_hex(digits)?;
         Some(CrlNumber::from_content(&octets))
     }
 
@@ -245,7 +246,7 @@ impl CrlNumber {
         if self.0.is_empty() {
             "00".to_owned()
         } else {
-            hex(&self.0)
+            to_hex(&self.0)
         }
     }
 }
@@ -275,25 +276,8 @@ impl fmt::Display for CrlNumber {
                 .fold(0, |value: u64, octet| value << 8 | u64::from(*octet));
             return write!(f, "{value}");
         }
-        write!(f, "0x{}", hex(&self.0))
+        write!(f, "0x{}", to_hex(&self.0))
     }
-}
-
-pub(crate) fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-pub(crate) fn unhex(digits: &str) -> Option<Vec<u8>> {
-    let pairs = digits.as_bytes().chunks(2);
-    pairs
-        .map(|pair| match pair {
-            [high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                let digit = |digit: u8| (digit as char).to_digit(16);
-                u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()
-            }
-            _ => None,
-        })
-        .collect()
 }
 
 #[cfg(test)]

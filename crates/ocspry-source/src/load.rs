@@ -177,11 +177,7 @@ impl ListLoad {
     /// # Errors
     /// It ends before it begins, or [`ListLoad::step`] has not come to its end.
     pub fn finish(self, now: Time) -> Result<LoadedList, SourceError> {
-        let written = self
-            .fingerprint
-            .modified()
-            .min(self.fingerprint.changed())
-            .min(now);
+        let written = self.fingerprint.written().min(now);
         match self.stage {
             Stage::Sorting(sorting) => sorting.into_list(&self.path, written),
             Stage::Reading(_) | Stage::Over => Err(SourceError::Empty { path: self.path }),

@@ -39,7 +39,7 @@ pub fn read_overlay(
         notes,
     } = read.parsed;
     Ok(OverlayFacts {
-        written: text_file::written(&read.fingerprint),
+        written: read.fingerprint.written(),
         fingerprint: read.fingerprint,
         serials,
         has_all,

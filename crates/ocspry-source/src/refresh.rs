@@ -212,29 +212,17 @@ impl Refresher {
         self.vanished_count = old.vanished_count;
         self.told.clone_from(&old.told);
         for (_, feed) in &mut self.feeds {
-            if let Some((_, old)) = old
-                .feeds
-                .iter()
-                .find(|(_, old)| old.source() == feed.source())
-            {
+            if let Some(old) = counterpart(&old.feeds, |old| old.source() == feed.source()) {
                 feed.carry_over(old);
             }
         }
         for (_, feed) in &mut self.issued {
-            if let Some((_, old)) = old
-                .issued
-                .iter()
-                .find(|(_, old)| old.source() == feed.source())
-            {
+            if let Some(old) = counterpart(&old.issued, |old| old.source() == feed.source()) {
                 feed.carry_over(old);
             }
         }
         for (_, feed) in &mut self.overlays {
-            if let Some((_, old)) = old
-                .overlays
-                .iter()
-                .find(|(_, old)| old.path() == feed.path())
-            {
+            if let Some(old) = counterpart(&old.overlays, |old| old.path() == feed.path()) {
                 feed.carry_over(old);
             }
         }
@@ -270,11 +258,6 @@ impl Refresher {
     /// The issuer it feeds.
     pub fn issuer(&self) -> &Arc<Issuer> {
         &self.issuer
-    }
-
-    /// Where it looks.
-    pub fn sources(&self) -> &Sources {
-        &self.sources
     }
 
     /// The lists in use, complete ones each before its delta.
@@ -1008,6 +991,12 @@ impl Refresher {
 
 /// How soon a table that was replaced is looked at again.
 const RETIREMENT_SECONDS: i64 = 2;
+
+/// Where a refresher that came before had the same source.
+fn counterpart<Feed>(old: &[(usize, Feed)], is_same: impl Fn(&Feed) -> bool) -> Option<&Feed> {
+    let mut feeds = old.iter().map(|(_, feed)| feed);
+    feeds.find(|feed| is_same(feed))
+}
 
 /// A last good copy that a better list took the place of at once was never answered from.
 fn without_what_was_replaced(mut reports: Vec<Report>) -> Vec<Report> {

@@ -6,9 +6,8 @@
 use std::fmt;
 
 use ocspry_core::crypto;
+use ocspry_wire::hex::to_hex;
 use ocspry_wire::x509::{IssuingDistributionPoint, ReasonFlags};
-
-use crate::list::hex;
 
 /// What the lists of one series have in common.
 #[derive(Clone, Debug)]
@@ -106,7 +105,7 @@ fn key(point: Option<&IssuingDistributionPoint>, crl_issuer: Option<&[u8]>) -> S
     }
     let point = crypto::sha256(point.map_or(&[], |point| &point.der));
     let crl_issuer = crypto::sha256(crl_issuer.unwrap_or_default());
-    hex(&crypto::sha256(&[point, crl_issuer].concat())[..16])
+    to_hex(&crypto::sha256(&[point, crl_issuer].concat())[..16])
 }
 
 /// For people.

@@ -16,12 +16,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ocspry_wire::Time;
+use ocspry_wire::hex::{from_hex, to_hex};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use crate::SourceError;
 use crate::copy::{self, Original};
-use crate::list::{CrlNumber, hex, unhex};
+use crate::list::CrlNumber;
 
 mod produced;
 
@@ -283,10 +284,7 @@ impl KeptSeries {
             // Its time and number do not show that the copy there is behind these marks.
             let _ = std::fs::remove_file(self.list_path());
         }
-        let text = marks.to_json();
-        let written = write_whole(folder, &locked, self.marks_name(), |file, path| {
-            step(StateStep::Write, path, || file.write_all(text.as_bytes()))
-        });
+        let written = write_text(folder, &locked, self.marks_name(), &marks.to_json());
         list.and(written)
     }
 }
@@ -330,6 +328,13 @@ fn write_whole(
     }
     written?;
     step(StateStep::SyncFolder, &path, || locked.sync_all())
+}
+
+/// The same with a text.
+fn write_text(folder: &Path, locked: &File, name: &str, text: &str) -> Result<(), SourceError> {
+    write_whole(folder, locked, name, |file, path| {
+        step(StateStep::Write, path, || file.write_all(text.as_bytes()))
+    })
 }
 
 fn write_synced(
@@ -452,7 +457,7 @@ impl Marks {
             this_update: generalized(self.this_update),
             next_update: generalized(self.next_update),
             crl_number: self.crl_number.as_ref().map(CrlNumber::to_hex),
-            sha256: hex(&self.digest),
+            sha256: to_hex(&self.digest),
             written: generalized(self.written),
             source: self.source.clone(),
         };
@@ -474,7 +479,7 @@ impl Marks {
             .crl_number
             .map(|digits| CrlNumber::from_hex(&digits).ok_or("crl-number is not hex"))
             .transpose()?;
-        let digest = unhex(&file.sha256).and_then(|octets| octets.try_into().ok());
+        let digest = from_hex(&file.sha256).and_then(|octets| octets.try_into().ok());
         Ok(Marks {
             this_update: time("this-update", &file.this_update)?,
             next_update: time("next-update", &file.next_update)?,

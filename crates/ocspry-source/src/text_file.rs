@@ -6,9 +6,8 @@
 //! From: files of any size and content.  To: `issued` and `overlay`, which know what a line means.
 
 use std::fmt;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use ocspry_core::crypto::Sha256;
 use ocspry_wire::Time;
 
 use crate::SourceError;
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, open_at_once, other_than_a_file};
 
 /// What a file is for, in the words of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +58,7 @@ pub(crate) fn read<T>(
     parse: impl FnOnce(&mut BufReader<Measured>, Time) -> Result<T, LineError>,
 ) -> Result<FileRead<T>, SourceError> {
     let unreadable = |source| unreadable(list, path, source);
-    let file = open(path).map_err(unreadable)?;
+    let file = open_at_once(path).map_err(unreadable)?;
     let before = file.metadata().map_err(unreadable)?;
     if let Some(found) = other_than_a_file(&before) {
         return Err(SourceError::ListNotAFile {
@@ -84,7 +83,7 @@ pub(crate) fn read<T>(
         bytes: 0,
     };
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, measured);
-    let parsed = parse(&mut reader, written(&fingerprint));
+    let parsed = parse(&mut reader, fingerprint.written());
     let measured = reader.into_inner();
     let after = measured.file.get_ref().metadata().map_err(unreadable)?;
     if measured.bytes > bytes_max {
@@ -117,40 +116,12 @@ pub(crate) fn read<T>(
     }
 }
 
-/// When the content was written; a time that was set ahead does not count.
-pub(crate) fn written(fingerprint: &Fingerprint) -> Time {
-    fingerprint.modified().min(fingerprint.changed())
-}
-
-/// Without waiting: the other end of a pipe may never come.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(nonblocking)
-        .open(path)
-}
-
 /// What the system said of a file.
 pub(crate) fn unreadable(list: StatusFile, path: &Path, source: io::Error) -> SourceError {
     SourceError::ListUnreadable {
         list,
         path: path.to_owned(),
         source: Arc::new(source),
-    }
-}
-
-/// What it is instead of a file, with its article.
-pub(crate) fn other_than_a_file(metadata: &Metadata) -> Option<&'static str> {
-    let kind = metadata.file_type();
-    if kind.is_file() {
-        None
-    } else if kind.is_dir() {
-        Some("a directory")
-    } else if kind.is_fifo() {
-        Some("a pipe")
-    } else {
-        Some("a device or socket")
     }
 }
 

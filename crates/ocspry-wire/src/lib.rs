@@ -4,6 +4,7 @@
 //! which is longer than any input, owns what is left of it. Every length is checked against what is left before it is used.
 
 pub mod der;
+pub mod hex;
 pub mod ocsp;
 pub mod x509;
 

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use ocspry_bench::ca_files::key_kind;
+use ocspry_bench::flags;
 use ocspry_testkit::KeyKind;
 
 /// What the command line says.
@@ -56,12 +57,8 @@ impl Options {
             ocspry: root.join("../target/release/ocspry"),
             out: None,
         };
-        let mut arguments = std::env::args().skip(1);
-        while let Some(flag) = arguments.next() {
-            let value = arguments
-                .next()
-                .with_context(|| format!("{flag} needs a value"))?;
-            match flag.as_str() {
+        flags::each(|flag, value| {
+            match flag {
                 "--entries" => options.entries = listed(&value, |word| Ok(word.parse()?))?,
                 "--keys" => options.keys = listed(&value, key_kind)?,
                 "--rounds" => options.rounds = value.parse()?,
@@ -76,7 +73,8 @@ impl Options {
                     "unknown flag {flag}: --entries, --keys, --rounds, --seconds, --parts, --issuers, --issuer-entries, --directory, --ocspry or --out"
                 ),
             }
-        }
+            Ok(())
+        })?;
         let counts = [options.issuer_entries, options.seconds];
         ensure!(
             options.rounds > 0

@@ -164,11 +164,6 @@ impl UrlFeed {
     pub fn last_success(&self) -> Option<Time> {
         self.feed.lock().last_success
     }
-
-    /// When the next fetch is due; None while one is under way, or waits for its turn or for a verdict.
-    pub fn next_fetch(&self) -> Option<Time> {
-        self.feed.lock().next_fetch
-    }
 }
 
 impl Drop for UrlFeed {
@@ -193,7 +188,6 @@ struct FeedState {
     is_asked_for: bool,
     problem: Option<SourceError>,
     last_success: Option<Time>,
-    next_fetch: Option<Time>,
 }
 
 impl Feed {
@@ -209,7 +203,6 @@ impl Feed {
         let due = clock
             .now()
             .plus_seconds(whole.saturating_add(i64::from(wait.subsec_nanos() > 0)));
-        self.lock().next_fetch = Some(due);
         loop {
             let left = wait.saturating_sub(began.elapsed());
             let is_asked_for = std::mem::take(&mut self.lock().is_asked_for);
@@ -219,10 +212,8 @@ impl Feed {
             // Either way there is something to look at.
             let _ = timeout(left.min(STEP), self.changed.notified()).await;
         }
-        let mut state = self.lock();
-        state.next_fetch = None;
         // Whoever asked until now gets what comes now.
-        state.is_asked_for = false;
+        self.lock().is_asked_for = false;
     }
 
     async fn verdict(&self) -> Judged {

@@ -16,7 +16,7 @@ use ocspry_wire::x509::{Certificate, display_name, pem};
 use super::stamp::{self, Seen};
 use super::{IssuedEntry, IssuedFacts, IssuedKind, IssuedLimits, IssuedStamp};
 use crate::SourceError;
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, open_at_once};
 use crate::noted::{Notes, Oddity};
 use crate::text_file::{self, StatusFile};
 
@@ -68,7 +68,7 @@ pub(super) fn read(
             notes.add_file(oddity, name);
         }
         if issued > issued_before {
-            newest = newest.max(Some(text_file::written(&Fingerprint::from(metadata))));
+            newest = newest.max(Some(Fingerprint::from(metadata).written()));
         }
         Ok(())
     })?;
@@ -143,7 +143,7 @@ fn for_each_certificate(
 /// False when there is more than is read.
 fn read_small(path: &Path, bytes_max: u64, content: &mut Vec<u8>) -> io::Result<bool> {
     content.clear();
-    let file = text_file::open(path)?;
+    let file = open_at_once(path)?;
     let count = file.take(bytes_max + 1).read_to_end(content)?;
     Ok(count as u64 <= bytes_max)
 }

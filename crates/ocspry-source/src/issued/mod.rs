@@ -70,7 +70,7 @@ pub fn read_issued(
     };
     Ok(IssuedFacts {
         kind,
-        written: text_file::written(&read.fingerprint),
+        written: read.fingerprint.written(),
         stamp: IssuedStamp::File(read.fingerprint),
         issued,
         revoked,

@@ -15,7 +15,7 @@ use ocspry_wire::Time;
 
 use super::IssuedLimits;
 use crate::SourceError;
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, other_than_a_file};
 use crate::noted::Oddity;
 use crate::text_file::{self, StatusFile};
 
@@ -44,7 +44,7 @@ impl IssuedStamp {
         let list = StatusFile::Issued;
         let metadata =
             std::fs::metadata(path).map_err(|source| text_file::unreadable(list, path, source))?;
-        match text_file::other_than_a_file(&metadata) {
+        match other_than_a_file(&metadata) {
             None => Ok(IssuedStamp::File(Fingerprint::from(&metadata))),
             Some(_) if metadata.is_dir() => {
                 walk(path, IssuedLimits::DEFAULT.files_max, |_, _, _| Ok(()))

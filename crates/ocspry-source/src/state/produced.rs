@@ -13,7 +13,7 @@ use std::sync::Arc;
 use ocspry_wire::Time;
 use serde::{Deserialize, Serialize};
 
-use super::{StateDirectory, StateStep, generalized, lock, remove, step, write_whole};
+use super::{StateDirectory, StateStep, generalized, lock, remove, step, write_text};
 use crate::SourceError;
 
 const PRODUCED: &str = "produced.json";
@@ -83,9 +83,7 @@ impl StateDirectory {
         };
         let mut text = serde_json::to_string_pretty(&file).expect("strings and a number are JSON");
         text.push('\n');
-        write_whole(&folder, &locked, PRODUCED, |file, path| {
-            step(StateStep::Write, path, || file.write_all(text.as_bytes()))
-        })
+        write_text(&folder, &locked, PRODUCED, &text)
     }
 
     /// Every file that is kept of an issuer, in order of their names.

@@ -1,13 +1,18 @@
 //! A place whose list is about other certificates than the one before: the CA has changed how it divides them.
 
 use ocspry_source::Unproven;
-use ocspry_testkit::ScopeSpec;
+use ocspry_testkit::{CrlSpec, ScopeSpec};
 
 use crate::site::Says::{Good, Revoked};
 use crate::site::{Site, assert_says, end, problem, problems};
 
 fn part(name: &str) -> ScopeSpec {
     ScopeSpec::part(&format!("http://crl.example/{name}.crl"))
+}
+
+/// A list of one part of the certificates, in the one place.
+fn put_part(site: &Site, name: &str, list: CrlSpec) {
+    site.put_list("ca.crl", &list.about(part(name)));
 }
 
 #[test]
@@ -44,15 +49,9 @@ fn a_place_that_moves_on_to_a_list_of_another_scope_leaves_the_old_scope() {
 fn a_list_of_another_scope_from_the_future_leaves_the_old_scope_in_its_time() {
     let site = Site::new();
     let mut refresher = site.start(site.files(&["ca.crl"]));
-    site.put_list(
-        "ca.crl",
-        &site.list(1, 20).about(part("old")).revoke(&[1], None),
-    );
+    put_part(&site, "old", site.list(1, 20).revoke(&[1], None));
     refresher.refresh(site.now);
-    site.put_list(
-        "ca.crl",
-        &site.list(2, -10).about(part("new")).revoke(&[2], None),
-    );
+    put_part(&site, "new", site.list(2, -10).revoke(&[2], None));
     refresher.refresh(site.now);
     assert_says(&refresher, &[(1, Revoked), (2, Good), (3, Good)]);
     assert_eq!(refresher.unproven(), None::<Unproven>);
@@ -66,15 +65,9 @@ fn a_list_of_another_scope_from_the_future_leaves_the_old_scope_in_its_time() {
 fn an_older_list_of_another_scope_in_the_place_of_a_newer_one_is_refused() {
     let site = Site::new();
     let mut refresher = site.start(site.files(&["ca.crl"]));
-    site.put_list(
-        "ca.crl",
-        &site.list(2, 10).about(part("new")).revoke(&[2], None),
-    );
+    put_part(&site, "new", site.list(2, 10).revoke(&[2], None));
     refresher.refresh(site.now);
-    site.put_list(
-        "ca.crl",
-        &site.list(1, 20).about(part("old")).revoke(&[1], None),
-    );
+    put_part(&site, "old", site.list(1, 20).revoke(&[1], None));
     refresher.refresh(site.now);
     assert_says(&refresher, &[(1, Good), (2, Revoked), (3, Good)]);
     assert!(
@@ -102,21 +95,12 @@ fn a_scope_that_another_place_has_as_well_stays() {
 fn a_list_from_the_future_that_gave_way_to_one_of_another_scope_does_not_take_over() {
     let site = Site::new();
     let mut refresher = site.start(site.files(&["ca.crl"]));
-    site.put_list(
-        "ca.crl",
-        &site.list(1, 20).about(part("old")).revoke(&[1], None),
-    );
+    put_part(&site, "old", site.list(1, 20).revoke(&[1], None));
     refresher.refresh(site.now);
-    site.put_list(
-        "ca.crl",
-        &site.list(9, -10).about(part("new")).revoke(&[2], None),
-    );
+    put_part(&site, "new", site.list(9, -10).revoke(&[2], None));
     refresher.refresh(site.now);
     assert!(refresher.waiting_until().is_some());
-    site.put_list(
-        "ca.crl",
-        &site.list(2, 10).about(part("old")).revoke(&[1], None),
-    );
+    put_part(&site, "old", site.list(2, 10).revoke(&[1], None));
     refresher.refresh(site.now);
     assert_eq!(refresher.waiting_until(), None);
     refresher.refresh(site.now.plus_seconds(600));

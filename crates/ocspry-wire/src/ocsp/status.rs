@@ -87,6 +87,18 @@ pub enum CrlReason {
 }
 
 impl CrlReason {
+    /// Every reason, by its code.
+    pub const ALL: [CrlReason; 8] = [
+        CrlReason::KeyCompromise,
+        CrlReason::CaCompromise,
+        CrlReason::AffiliationChanged,
+        CrlReason::Superseded,
+        CrlReason::CessationOfOperation,
+        CrlReason::CertificateHold,
+        CrlReason::PrivilegeWithdrawn,
+        CrlReason::AaCompromise,
+    ];
+
     /// The code of RFC 5280 §5.3.1.
     pub const fn code(self) -> u8 {
         self as u8

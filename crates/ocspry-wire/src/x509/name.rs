@@ -8,14 +8,14 @@ use core::fmt::Write;
 use crate::DerError;
 use crate::der::read::whole;
 use crate::der::{DerErrorKind, Reader, Tlv, tag};
+use crate::hex::to_hex;
 
 /// `CN=Example CA,O=Example` for people (RFC 4514 order and escapes; the attribute types of RFC 4514 §3, others dotted;
 /// control characters escaped).  What is not a Name prints as `#` and hex.
 pub fn display_name(name: &[u8]) -> String {
     let mut text = String::new();
     if write_name(&mut text, name).is_err() {
-        text.clear();
-        write_hex(&mut text, name);
+        return hex_string(name);
     }
     text
 }
@@ -56,9 +56,14 @@ fn write_attribute(text: &mut String, attribute: Tlv<'_>) -> Result<(), DerError
     text.push('=');
     match decode(value) {
         Some(decoded) => write_escaped(text, &decoded),
-        None => write_hex(text, value.der),
+        None => text.push_str(&hex_string(value.der)),
     }
     Ok(())
+}
+
+/// A value that is no string (RFC 4514 §2.4).
+fn hex_string(der: &[u8]) -> String {
+    format!("#{}", to_hex(der))
 }
 
 /// RFC 4514 §3.
@@ -166,13 +171,6 @@ fn write_escaped(text: &mut String, value: &str) {
 /// Line separators, zero-width and directional characters.
 fn is_invisible(character: char) -> bool {
     matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
-fn write_hex(text: &mut String, octets: &[u8]) {
-    text.push('#');
-    for octet in octets {
-        write!(text, "{octet:02x}").expect("writing to a String does not fail");
-    }
 }
 
 #[cfg(test)]

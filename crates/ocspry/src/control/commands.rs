@@ -2,6 +2,7 @@
 //! To: the running parts, the audit line in the log, and the reply.
 
 use ocspry_source::{Event, Report, Served};
+use ocspry_wire::hex::to_hex;
 use tracing::info;
 
 use super::Control;
@@ -141,11 +142,7 @@ fn accepted(report: &Report) -> Option<AcceptedList> {
             path: report.place.clone(),
             crl_number: facts.crl_number.as_ref().map(ToString::to_string),
             this_update: facts.window.this_update.to_string(),
-            sha256: facts
-                .digest
-                .iter()
-                .map(|octet| format!("{octet:02x}"))
-                .collect(),
+            sha256: to_hex(&facts.digest),
         }),
         Served::LastGood => None,
     }

@@ -9,21 +9,10 @@ use ocspry_testkit::{
 };
 use ocspry_wire::ocsp::{CrlReason, HashAlgorithm};
 
-const REASONS: [CrlReason; 8] = [
-    CrlReason::KeyCompromise,
-    CrlReason::CaCompromise,
-    CrlReason::AffiliationChanged,
-    CrlReason::Superseded,
-    CrlReason::CessationOfOperation,
-    CrlReason::CertificateHold,
-    CrlReason::PrivilegeWithdrawn,
-    CrlReason::AaCompromise,
-];
-
 /// Every class of answer, in the order in which [`answers`] makes them.
 pub(crate) fn classes() -> Vec<String> {
     let mut classes = vec!["good".to_owned(), "revoked".to_owned()];
-    for reason in REASONS {
+    for reason in CrlReason::ALL {
         classes.push(format!("revoked, {}", reason.name()));
     }
     for class in [
@@ -95,7 +84,7 @@ fn answers(scene: &Scene) -> Vec<Vec<u8>> {
 
     // Serial numbers 40 00, 40 01 …: without a reason, with each of them, with an invalidity date.
     let mut crl = site.first_crl().revoke(&[0x40, 0x00], None);
-    for (serial, reason) in (1..).zip(REASONS) {
+    for (serial, reason) in (1..).zip(CrlReason::ALL) {
         crl = crl.revoke(&[0x40, serial], Some(reason));
     }
     crl = crl.revoke(&[0x40, 0x50], Some(CrlReason::KeyCompromise));

@@ -61,7 +61,19 @@ pub enum CrlError {
 
 impl CrlError {
     /// The octet that it is about, from the list's first; None where it is about the whole list.
-    pub fn offset(self) -> Option<usize> {
+    pub fn offset(mut self) -> Option<usize> {
+        self.offset_mut().copied()
+    }
+
+    /// The same, where `start` octets of the list stand before what was read.
+    pub(super) fn behind(mut self, start: u64) -> CrlError {
+        if let Some(offset) = self.offset_mut() {
+            *offset = octet(start, *offset);
+        }
+        self
+    }
+
+    fn offset_mut(&mut self) -> Option<&mut usize> {
         match self {
             CrlError::AlgorithmMismatch => None,
             CrlError::Der(DerError { offset, .. })
@@ -74,23 +86,6 @@ impl CrlError {
             | CrlError::CertificateIssuerUnclear { offset }
             | CrlError::NotIndirect { offset } => Some(offset),
         }
-    }
-
-    /// The same, where `start` octets of the list stand before what was read.
-    pub(super) fn behind(mut self, start: u64) -> CrlError {
-        match &mut self {
-            CrlError::AlgorithmMismatch => {}
-            CrlError::Der(DerError { offset, .. })
-            | CrlError::UnknownCriticalExtension { offset }
-            | CrlError::UnknownCriticalEntryExtension { offset }
-            | CrlError::SerialTooLong { offset }
-            | CrlError::PieceTooBig { offset }
-            | CrlError::UnknownScope { offset }
-            | CrlError::ContradictoryScope { offset }
-            | CrlError::CertificateIssuerUnclear { offset }
-            | CrlError::NotIndirect { offset } => *offset = octet(start, *offset),
-        }
-        self
     }
 }
 

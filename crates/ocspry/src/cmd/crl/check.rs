@@ -16,10 +16,11 @@ use ocspry_source::{
     CrlNumber, CrlSigners, ListLoad, LoadedList, Progress, SourceError, SourceLimits,
 };
 use ocspry_wire::Time;
+use ocspry_wire::hex::to_hex;
 use ocspry_wire::x509::{SignatureAlgorithm, display_name};
 use serde_json::{Value, json};
 
-use super::{Rows, defects_json, hex, size_text};
+use super::{Rows, defects_json, size_text};
 use crate::certificate_file::CertificateFile;
 use crate::load_bar::LoadBar;
 use crate::summary::Paint;
@@ -231,7 +232,7 @@ impl Verdict {
                 "duplicates": list.serials.duplicate_count(),
                 "file_bytes": file_bytes,
                 "der_bytes": facts.der_bytes,
-                "tbs_sha256": hex(&facts.digest),
+                "tbs_sha256": to_hex(&facts.digest),
                 "freshest_crl": list.freshest_crl,
                 "next_publish": list.next_publish.map(|time| time.to_string()),
                 "notes": Verdict::notes(list),

@@ -99,10 +99,6 @@ fn number_text(content: &[u8]) -> String {
     CrlNumber::from_content(content).to_string()
 }
 
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@ use clap::{Args, ValueHint};
 use ocspry_core::{Clock, SystemClock};
 use ocspry_source::{CrlNumber, ListReader, SourceLimits, UnverifiedList, serial_from_text};
 use ocspry_wire::Time;
+use ocspry_wire::hex::to_hex;
 use ocspry_wire::ocsp::CrlReason;
 use ocspry_wire::x509::{
     CertificateList, IssuingDistributionPoint, SerialNumber, SignatureAlgorithm, display_name,
@@ -21,7 +22,7 @@ use ocspry_wire::x509::{
 use serde_json::{Value, json};
 
 use super::tally::{Counts, Finding, Tally};
-use super::{Rows, defects_json, hex, number_text, size_text};
+use super::{Rows, defects_json, number_text, size_text};
 use crate::load_bar::LoadBar;
 use crate::summary::Paint;
 use crate::time_text::utc_and_distance;
@@ -154,7 +155,7 @@ impl Shown {
         let algorithm = format!("{}, not verified", algorithm_name(self.list()));
         rows.add("signature", algorithm);
         if let Some(identifier) = &extensions.authority_key_id {
-            rows.add("authority key", hex(identifier));
+            rows.add("authority key", to_hex(identifier));
         }
         for url in &extensions.freshest_crl {
             rows.add("deltas at", url);
@@ -176,7 +177,7 @@ impl Shown {
         );
         rows.add(
             "SHA-256",
-            format!("{} (of the tbsCertList)", hex(&self.read.digest)),
+            format!("{} (of the tbsCertList)", to_hex(&self.read.digest)),
         );
         let at_most = if self.counts.others_entries > 0 {
             "at most "
@@ -312,7 +313,7 @@ impl Shown {
             "form": if self.read.is_pem { "pem" } else { "der" },
             "file_bytes": self.read.file_bytes,
             "der_bytes": header.der_bytes,
-            "tbs_sha256": hex(&self.read.digest),
+            "tbs_sha256": to_hex(&self.read.digest),
             "table_bytes": counts.table_bytes,
             "issuer": display_name(&header.issuer),
             "number": extensions.crl_number.as_deref().map(number_text),
@@ -325,7 +326,7 @@ impl Shown {
             "scope": scope_json(self.list()),
             "signature_algorithm": header.signature_algorithm.map(SignatureAlgorithm::name),
             "signature_verified": false,
-            "authority_key_id": extensions.authority_key_id.as_deref().map(hex),
+            "authority_key_id": extensions.authority_key_id.as_deref().map(to_hex),
             "freshest_crl": extensions.freshest_crl,
             "expired_certs_on_crl": extensions.expired_certs_on_crl.map(time),
             "entries": entry_count,
