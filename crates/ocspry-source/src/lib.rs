@@ -9,6 +9,7 @@ mod compose;
 mod copy;
 mod explain;
 mod feed;
+mod guard;
 mod held;
 mod line;
 mod pace;
@@ -37,6 +38,7 @@ pub use fetch::{
     CrlUrl, FetchLimits, FetchProblem, Fetched, Fetcher, Judged, SpoolFile, UrlFeed, Validators,
 };
 pub use fingerprint::Fingerprint;
+pub use guard::{Guard, Vanished};
 pub use issued::{
     IssuedEntry, IssuedFacts, IssuedKind, IssuedLimits, IssuedStamp, read_issued, serial_from_text,
 };
@@ -48,7 +50,7 @@ pub use overlay::{OverlayEntry, OverlayFacts, OverlayLimits, read_overlay};
 pub use reading::{ListReader, UnverifiedList, crl_issuer};
 pub use refresh::{Downloads, Event, Problem, Refresher, Report, Sources, StatusSource};
 pub use scope::Scope;
-pub use slot::{Guard, ListInUse, UsedList, Vanished};
+pub use slot::{ListInUse, UsedList};
 pub use state::StateDirectory;
 pub use text_file::{LineError, LineProblem, StatusFile};
 pub use watch::{FileWatch, WatchEvent};

@@ -18,11 +18,12 @@ use crate::beside::{IssuedFeed, IssuedSource, OverlayFeed};
 use crate::compose::{Beside, Composition, Unproven, compose, is_expired};
 use crate::feed::{Feed, Found, ListSource, Looking, Verdict};
 use crate::fetch::Fetcher;
+use crate::guard::Guard;
 use crate::line::{Offer, Served};
 use crate::list::DeltaGap;
 use crate::load::{CrlSigners, SourceLimits};
 use crate::pace::{self, Pace};
-use crate::slot::{Guard, ListInUse, Outcome, Slot, Surroundings, UsedList};
+use crate::slot::{ListInUse, Outcome, Slot, Surroundings, UsedList};
 use crate::{SourceError, StateDirectory};
 
 /// Where the status of one issuer's certificates comes from.

@@ -2,10 +2,9 @@
 //!
 //! From: `refresh`, with lists that `load` judged.  To: `compose`, as one part of the issuer's table.  A delta is laid over
 //! its base and never used without it (RFC 5280 §5.2.4); one that comes before its base waits for it.  What vanishes from
-//! one complete list to the next is counted, and looked at twice when it is much (design.md §7).
+//! one complete list to the next is counted by `guard`, and held here where the operator wants that (design.md §7).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ocspry_core::{
     ListPart, Revocation, RevokedSerials, RevokedSerialsBuilder, SourceInfo, ValidityWindow,
@@ -13,28 +12,13 @@ use ocspry_core::{
 use ocspry_wire::Time;
 use ocspry_wire::x509::SerialNumber;
 
+use crate::guard::{After, Change, Guard, Vanished};
 use crate::line::{Line, Offer, Served, Swap, Taken};
 use crate::list::{DeltaGap, LoadedList};
 use crate::load::{CrlSigners, SourceLimits};
 use crate::scope::Scope;
 use crate::state::{KeptSeries, SeriesKind, StateDirectory};
-use crate::{SourceError, held, pace};
-
-/// What is done with a list from which much has vanished.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Guard {
-    /// It is used, and an alarm is raised.
-    #[default]
-    Alarm,
-    /// What it adds is used, what it removes stays revoked until the operator accepts it.
-    Refuse,
-}
-
-impl Guard {
-    /// Each choice with its word.
-    pub const WORDS: &'static [(&'static str, Self)] =
-        &[("alarm", Self::Alarm), ("refuse", Self::Refuse)];
-}
+use crate::{SourceError, held};
 
 /// The lists of one scope.
 #[derive(Clone, Debug)]
@@ -74,35 +58,6 @@ pub struct UsedList<'a> {
     /// The list.
     pub list: &'a LoadedList,
 }
-
-/// Entries of the list before that are not in the new one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Vanished {
-    /// How many.
-    pub count: usize,
-    /// Of how many.
-    pub of: usize,
-    /// How many of them belong to certificates that have not expired, as far as that is known.
-    pub unexpired: usize,
-    /// They stay revoked until the operator accepts that they vanished.
-    pub is_held: bool,
-}
-
-impl Vanished {
-    /// CAs drop entries of expired certificates: that alone is no alarm.
-    pub fn is_alarming(&self) -> bool {
-        self.unexpired > 0 || (self.count * 2 > self.of && self.of >= ALARM_ENTRIES_MIN)
-    }
-}
-
-/// From lists with fewer entries any number may vanish without an alarm: one lifted hold may be all there was.
-const ALARM_ENTRIES_MIN: usize = 10;
-
-/// Serials that are compared in one step.
-const ROWS_AT_A_TIME: usize = 1 << 16;
-
-/// How long the news may wait for that.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a slot is told by its issuer.
 pub(crate) struct Surroundings<'a> {
@@ -519,10 +474,14 @@ impl Slot {
             .is_some_and(|delta| delta.applies_to(&list).is_ok());
         let vanished = swap.before.as_ref().map(|before| {
             let change = Change {
-                before: Arc::clone(&before.serials),
-                delta: self.delta.in_use().map(|delta| Arc::clone(&delta.serials)),
-                is_delta_kept: fits,
-                after: Arc::clone(&list.serials),
+                before: ListPart {
+                    base: Arc::clone(&before.serials),
+                    delta: self.delta.in_use().map(|delta| Arc::clone(&delta.serials)),
+                },
+                after: After::Complete {
+                    list: Arc::clone(&list.serials),
+                    is_delta_kept: fits,
+                },
             };
             self.vanished(&change, around)
         });
@@ -537,43 +496,21 @@ impl Slot {
         }
     }
 
+    /// What vanishes, which is held if the operator wants that.
     fn vanished(&mut self, change: &Change, around: &Surroundings<'_>) -> Vanished {
-        let mut vanished = Vanished {
-            count: 0,
-            of: change.revoked_count_before(),
-            unexpired: 0,
-            is_held: false,
-        };
-        let mut walk = change.walk();
-        let walked = pace::beside(change.before.size_bytes() as u64, PATIENCE, || {
-            let mut is_over = true;
-            for missing in walk.by_ref().take(ROWS_AT_A_TIME) {
-                is_over = false;
-                if let Some(serial) = missing {
-                    vanished.count += 1;
-                    vanished.unexpired += usize::from((around.is_unexpired)(&serial));
-                }
-            }
-            Ok(!is_over)
-        });
-        // No step fails.
-        debug_assert!(walked.is_ok());
+        let mut vanished = change.measure(around.is_unexpired);
         if around.guard == Guard::Refuse && vanished.is_alarming() {
             vanished.is_held = true;
-            self.hold(change);
+            self.hold(change.vanished());
         }
         vanished
     }
 
     /// What was held before stays held.
-    fn hold(&mut self, change: &Change) {
+    fn hold(&mut self, more: impl Iterator<Item = (SerialNumber, Revocation)>) {
         let mut held = RevokedSerialsBuilder::new();
-        for serial in change.vanished() {
-            if let Some(revocation) = change.revocation_before(&serial) {
-                held.push(&serial, revocation);
-            }
-        }
-        for (serial, revocation) in self.held_removals.iter().flat_map(|held| held.iter()) {
+        let before = self.held_removals.iter().flat_map(|held| held.iter());
+        for (serial, revocation) in more.chain(before) {
             held.push(&serial, revocation);
         }
         self.held_removals = Some(Arc::new(held.build()));
@@ -587,61 +524,6 @@ impl Slot {
         let lines = self.lines().map(Line::accept_held);
         were_removals_held || lines.contains(&true)
     }
-}
-
-/// One complete list takes the place of another, which may have had a delta over it.
-struct Change {
-    before: Arc<RevokedSerials>,
-    delta: Option<Arc<RevokedSerials>>,
-    /// The delta lies over the new list as well.
-    is_delta_kept: bool,
-    after: Arc<RevokedSerials>,
-}
-
-impl Change {
-    fn by_delta(&self, serial: &SerialNumber) -> Option<Revocation> {
-        self.delta.as_ref()?.lookup(serial)
-    }
-
-    fn revocation_before(&self, serial: &SerialNumber) -> Option<Revocation> {
-        self.by_delta(serial).or_else(|| self.before.lookup(serial))
-    }
-
-    /// What was revoked and is not any more.
-    fn vanished(&self) -> impl Iterator<Item = SerialNumber> {
-        self.walk().flatten()
-    }
-
-    /// The same, one item for each that was revoked, None if it still is.
-    fn walk(&self) -> impl Iterator<Item = Option<SerialNumber>> {
-        let is_gone = |serial: &SerialNumber| match self.by_delta(serial) {
-            None => true,
-            Some(Revocation::Revoked(_)) => !self.is_delta_kept,
-            Some(Revocation::Removed) => false,
-        };
-        let of_list = self.before.compare(&self.after);
-        let of_list = of_list.map(move |missing| missing.filter(is_gone));
-        let delta = self.delta.iter().filter(|_| !self.is_delta_kept);
-        let of_delta = delta.flat_map(|delta| delta.compare(&self.after));
-        let is_news = |serial: &SerialNumber| !is_revoked(&self.before, serial);
-        of_list.chain(of_delta.map(move |missing| missing.filter(is_news)))
-    }
-
-    fn revoked_count_before(&self) -> usize {
-        let entries = self.delta.iter().flat_map(|delta| delta.iter());
-        let count = self.before.revoked_count();
-        entries.fold(count, |count, (serial, revocation)| {
-            match (is_revoked(&self.before, &serial), revocation) {
-                (true, Revocation::Removed) => count - 1,
-                (false, Revocation::Revoked(_)) => count + 1,
-                (true, Revocation::Revoked(_)) | (false, Revocation::Removed) => count,
-            }
-        })
-    }
-}
-
-fn is_revoked(serials: &RevokedSerials, serial: &SerialNumber) -> bool {
-    matches!(serials.lookup(serial), Some(Revocation::Revoked(_)))
 }
 
 fn delta_in_use(swap: &Swap) -> ListInUse {

@@ -1,0 +1,167 @@
+//! What is not revoked any more when lists take the place of others: counted, and when it is much, looked at twice.
+//!
+//! From: `slot`, with what was in use and what comes.  To: the operator, as an alarm; and with [`Guard::Refuse`] to `slot`,
+//! which holds it back.  A list does not say when its certificates expire, so that an accident looks like a CA that drops
+//! what has expired; how many entries go, and what is known of their certificates, tells the two apart (design.md §7).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ocspry_core::{ListPart, Revocation, RevokedSerials};
+use ocspry_wire::x509::SerialNumber;
+
+use crate::pace;
+
+/// What is done with a list from which much has vanished.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Guard {
+    /// It is used, and an alarm is raised.
+    #[default]
+    Alarm,
+    /// What it adds is used, what it removes stays revoked until the operator accepts it.
+    Refuse,
+}
+
+impl Guard {
+    /// Each choice with its word.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("alarm", Self::Alarm), ("refuse", Self::Refuse)];
+}
+
+/// Entries of the list before that are not in the new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vanished {
+    /// How many.
+    pub count: usize,
+    /// Of how many.
+    pub of: usize,
+    /// How many of them belong to certificates that have not expired, as far as that is known.
+    pub unexpired: usize,
+    /// They stay revoked until the operator accepts that they vanished.
+    pub is_held: bool,
+}
+
+impl Vanished {
+    /// CAs drop entries of expired certificates: that alone is no alarm.
+    pub fn is_alarming(&self) -> bool {
+        self.unexpired > 0 || (self.count * 2 > self.of && self.of >= ALARM_ENTRIES_MIN)
+    }
+}
+
+/// From lists with fewer entries any number may vanish without an alarm: one lifted hold may be all there was.
+const ALARM_ENTRIES_MIN: usize = 10;
+
+/// Serials that are compared in one step.
+const ROWS_AT_A_TIME: usize = 1 << 16;
+
+/// How long the news may wait for that.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Lists take the place of others.
+pub(crate) struct Change {
+    /// What was in use.
+    pub(crate) before: ListPart,
+    /// What comes.
+    pub(crate) after: After,
+}
+
+/// What takes the place of a complete list and its delta.
+pub(crate) enum After {
+    /// A complete list; the delta lies over it as well, or not.
+    Complete {
+        list: Arc<RevokedSerials>,
+        is_delta_kept: bool,
+    },
+}
+
+impl Change {
+    /// What vanishes, counted; nothing is held yet.
+    pub(crate) fn measure(
+        &self,
+        is_unexpired: &(dyn Fn(&SerialNumber) -> bool + Sync),
+    ) -> Vanished {
+        let mut vanished = Vanished {
+            count: 0,
+            of: self.revoked_count_before(),
+            unexpired: 0,
+            is_held: false,
+        };
+        let mut walk = self.walk();
+        let walked = pace::beside(self.walked_bytes(), PATIENCE, || {
+            let mut is_over = true;
+            for missing in walk.by_ref().take(ROWS_AT_A_TIME) {
+                is_over = false;
+                if let Some(serial) = missing {
+                    vanished.count += 1;
+                    vanished.unexpired += usize::from(is_unexpired(&serial));
+                }
+            }
+            Ok(!is_over)
+        });
+        // No step fails.
+        debug_assert!(walked.is_ok());
+        vanished
+    }
+
+    /// What was revoked and is not any more, as it was revoked.
+    pub(crate) fn vanished(&self) -> impl Iterator<Item = (SerialNumber, Revocation)> {
+        let as_before = |serial: SerialNumber| Some((serial, lookup(&self.before, &serial)?));
+        self.walk().flatten().filter_map(as_before)
+    }
+
+    /// The same, one item for each that is looked at, None if nothing has changed for it.
+    fn walk(&self) -> Box<dyn Iterator<Item = Option<SerialNumber>> + Send + '_> {
+        match &self.after {
+            After::Complete {
+                list,
+                is_delta_kept,
+            } => Box::new(self.walk_complete(list, *is_delta_kept)),
+        }
+    }
+
+    fn walk_complete<'a>(
+        &'a self,
+        list: &'a RevokedSerials,
+        is_delta_kept: bool,
+    ) -> impl Iterator<Item = Option<SerialNumber>> + 'a {
+        let ListPart { base, delta } = &self.before;
+        let by_delta = |serial: &SerialNumber| delta.as_ref()?.lookup(serial);
+        let is_gone = move |serial: &SerialNumber| match by_delta(serial) {
+            None => true,
+            Some(Revocation::Revoked(_)) => !is_delta_kept,
+            Some(Revocation::Removed) => false,
+        };
+        let of_list = base.compare(list);
+        let of_list = of_list.map(move |missing| missing.filter(is_gone));
+        let delta = delta.iter().filter(move |_| !is_delta_kept);
+        let of_delta = delta.flat_map(|delta| delta.compare(list));
+        let is_news = |serial: &SerialNumber| !is_revoked(base, serial);
+        of_list.chain(of_delta.map(move |missing| missing.filter(is_news)))
+    }
+
+    fn walked_bytes(&self) -> u64 {
+        self.before.base.size_bytes() as u64
+    }
+
+    fn revoked_count_before(&self) -> usize {
+        let ListPart { base, delta } = &self.before;
+        let entries = delta.iter().flat_map(|delta| delta.iter());
+        entries.fold(base.revoked_count(), |count, (serial, revocation)| {
+            match (is_revoked(base, &serial), revocation) {
+                (true, Revocation::Removed) => count - 1,
+                (false, Revocation::Revoked(_)) => count + 1,
+                (true, Revocation::Revoked(_)) | (false, Revocation::Removed) => count,
+            }
+        })
+    }
+}
+
+/// What a list and its delta say of a serial.
+fn lookup(part: &ListPart, serial: &SerialNumber) -> Option<Revocation> {
+    let of_delta = part.delta.as_ref().and_then(|delta| delta.lookup(serial));
+    of_delta.or_else(|| part.base.lookup(serial))
+}
+
+fn is_revoked(serials: &RevokedSerials, serial: &SerialNumber) -> bool {
+    matches!(serials.lookup(serial), Some(Revocation::Revoked(_)))
+}
