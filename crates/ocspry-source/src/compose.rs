@@ -87,10 +87,7 @@ pub(crate) fn compose<'a>(
     slots: impl Iterator<Item = &'a Slot>,
     beside: Beside,
 ) -> Option<Composition> {
-    let (used, others): (Vec<&Slot>, Vec<&Slot>) =
-        slots.partition(|slot| slot.complete().is_some());
-    let has_every_part =
-        beside.has_every_list && others.iter().all(|slot| is_made_up_for(slot, &used));
+    let (used, proof) = judged(slots, beside.has_every_list);
     let mut sources: Vec<SourceInfo> = used.iter().flat_map(|slot| slot.source_infos()).collect();
     let mut windows: Vec<ValidityWindow> = used.iter().filter_map(|slot| slot.window()).collect();
     let mut lists: Vec<ListPart> = used.iter().filter_map(|slot| slot.part()).collect();
@@ -108,7 +105,7 @@ pub(crate) fn compose<'a>(
     let mut sources = sources.into_iter();
     let source = sources.next()?;
     let window = windows.into_iter().reduce(narrower)?;
-    let unproven = match coverage(&used, has_every_part) {
+    let unproven = match proof {
         Err(unproven) => Some(unproven),
         Ok(()) if !beside.has_every_overlay => Some(Unproven::OverlayMissing),
         Ok(()) if beside.is_issued_known == Some(false) && !beside.lags_as_good => {
@@ -132,6 +129,23 @@ pub(crate) fn compose<'a>(
         more_sources: sources.collect(),
         unproven,
     })
+}
+
+/// Whether the lists of these slots prove by themselves what is not revoked; `has_every_list` as in [`Beside`].
+pub(crate) fn is_proof<'a>(slots: impl Iterator<Item = &'a Slot>, has_every_list: bool) -> bool {
+    judged(slots, has_every_list).1.is_ok()
+}
+
+/// The slots with a list in use, and whether absence from them proves something.
+fn judged<'a>(
+    slots: impl Iterator<Item = &'a Slot>,
+    has_every_list: bool,
+) -> (Vec<&'a Slot>, Result<(), Unproven>) {
+    let (used, others): (Vec<&Slot>, Vec<&Slot>) =
+        slots.partition(|slot| slot.complete().is_some());
+    let has_every_part = has_every_list && others.iter().all(|slot| is_made_up_for(slot, &used));
+    let proof = coverage(&used, has_every_part);
+    (used, proof)
 }
 
 fn only(base: Arc<RevokedSerials>) -> ListPart {

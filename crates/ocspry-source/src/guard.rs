@@ -72,6 +72,8 @@ pub(crate) enum After {
         list: Arc<RevokedSerials>,
         is_delta_kept: bool,
     },
+    /// Lists of other scopes, and what is held.
+    Others(Vec<ListPart>),
 }
 
 impl Change {
@@ -116,6 +118,12 @@ impl Change {
                 list,
                 is_delta_kept,
             } => Box::new(self.walk_complete(list, *is_delta_kept)),
+            After::Others(others) => {
+                let is_gone =
+                    |serial: &SerialNumber| !others.iter().any(|part| revokes(part, serial));
+                let walk = self.walk_revoked();
+                Box::new(walk.map(move |serial| Some(serial).filter(is_gone)))
+            }
         }
     }
 
@@ -139,6 +147,22 @@ impl Change {
         of_list.chain(of_delta.map(move |missing| missing.filter(is_news)))
     }
 
+    /// All that was revoked.
+    fn walk_revoked(&self) -> impl Iterator<Item = SerialNumber> + '_ {
+        let ListPart { base, delta } = &self.before;
+        let of_delta = delta.iter().flat_map(|delta| delta.iter());
+        let is_named = |serial: &SerialNumber| {
+            delta
+                .as_ref()
+                .is_some_and(|delta| delta.lookup(serial).is_some())
+        };
+        let of_base = base.iter().filter(move |(serial, _)| !is_named(serial));
+        let revoked = of_base
+            .chain(of_delta)
+            .filter(|(_, revocation)| matches!(revocation, Revocation::Revoked(_)));
+        revoked.map(|(serial, _)| serial)
+    }
+
     fn walked_bytes(&self) -> u64 {
         self.before.base.size_bytes() as u64
     }
@@ -160,6 +184,10 @@ impl Change {
 fn lookup(part: &ListPart, serial: &SerialNumber) -> Option<Revocation> {
     let of_delta = part.delta.as_ref().and_then(|delta| delta.lookup(serial));
     of_delta.or_else(|| part.base.lookup(serial))
+}
+
+fn revokes(part: &ListPart, serial: &SerialNumber) -> bool {
+    matches!(lookup(part, serial), Some(Revocation::Revoked(_)))
 }
 
 fn is_revoked(serials: &RevokedSerials, serial: &SerialNumber) -> bool {

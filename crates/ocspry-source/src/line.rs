@@ -21,7 +21,7 @@ use crate::SourceError;
 use crate::copy::Original;
 use crate::list::LoadedList;
 use crate::load::{CrlSigners, ListLoad, SourceLimits};
-use crate::state::{KeptSeries, Marks};
+use crate::state::{self, KeptSeries, Marks};
 
 /// A series of lists of one scope and kind.
 #[derive(Clone, Debug)]
@@ -158,6 +158,13 @@ impl Line {
     /// Where it came from.
     pub(crate) fn place(&self) -> Option<&str> {
         self.in_use.as_ref().map(|offer| offer.place.as_str())
+    }
+
+    /// Another place has the lists of its series now.
+    pub(crate) fn move_to(&mut self, place: &str) {
+        if let Some(offer) = &mut self.in_use {
+            place.clone_into(&mut offer.place);
+        }
     }
 
     /// It is the last good copy.
@@ -531,6 +538,21 @@ impl Line {
                 matches!(error, SourceError::StateWrite { .. }).then_some(Err(error))
             }
         }
+    }
+
+    /// The state directory knows all that it is to know.
+    pub(crate) fn is_kept(&self) -> bool {
+        !self.is_unkept
+    }
+
+    /// The last good copy goes; the marks stay.
+    ///
+    /// # Errors
+    /// `StateWrite`.
+    pub(crate) fn remove_copy(&self) -> Result<(), SourceError> {
+        self.series
+            .as_ref()
+            .map_or(Ok(()), |series| state::remove(&series.list_path()))
     }
 
     /// From here on [`Line::keep`] writes.

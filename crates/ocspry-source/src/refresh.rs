@@ -18,13 +18,17 @@ use crate::beside::{IssuedFeed, IssuedSource, OverlayFeed};
 use crate::compose::{Beside, Composition, Unproven, compose, is_expired};
 use crate::feed::{Feed, Found, ListSource, Looking, Verdict};
 use crate::fetch::Fetcher;
-use crate::guard::Guard;
+use crate::guard::{Guard, Vanished};
 use crate::line::{Offer, Served};
 use crate::list::DeltaGap;
 use crate::load::{CrlSigners, SourceLimits};
 use crate::pace::{self, Pace};
 use crate::slot::{ListInUse, Outcome, Slot, Surroundings, UsedList};
 use crate::{SourceError, StateDirectory};
+
+use self::scopes::Left;
+
+mod scopes;
 
 /// Where the status of one issuer's certificates comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +77,7 @@ pub struct Refresher {
     /// By the key of their scope.
     slots: BTreeMap<String, Slot>,
     kept_scopes_are_known: bool,
+    left: Vec<Left>,
     keeps_when_told: bool,
     /// What is wrong with a slot, by the name of its file or folder.
     slot_problems: BTreeMap<String, SourceError>,
@@ -109,6 +114,13 @@ pub struct Report {
 pub enum Event {
     /// A list went into use.
     ListInUse(Box<ListInUse>),
+    /// A list is in use no more: its place has one of another scope.
+    ScopeLeft {
+        /// What it was about.
+        scope: String,
+        /// What it revoked, and no list in use does.
+        vanished: Vanished,
+    },
     /// A list of what was issued, or an overlay, went into use.
     FactsInUse(String),
     /// The list there is from the future; what is in use stays until then.
@@ -181,6 +193,7 @@ impl Refresher {
             overlays,
             slots: BTreeMap::new(),
             kept_scopes_are_known: false,
+            left: Vec::new(),
             keeps_when_told: false,
             slot_problems: BTreeMap::new(),
             composed: None,
@@ -210,6 +223,7 @@ impl Refresher {
             |(key, slot): (&String, &Slot)| (key.clone(), slot.carried(self.keeps_when_told));
         self.slots = old.slots.iter().map(carried).collect();
         self.kept_scopes_are_known = old.kept_scopes_are_known;
+        self.left.clone_from(&old.left);
         self.vanished_count = old.vanished_count;
         self.told.clone_from(&old.told);
         for (_, feed) in &mut self.feeds {
@@ -371,13 +385,14 @@ impl Refresher {
         self.read_marks();
         if self.state.is_none() || self.kept_scopes_are_known {
             let mut found = self.look(now);
-            if self.leave_scopes(&found, now) {
+            if self.drop_scopes(&found) {
                 self.forget_seen();
                 found = self.look(now);
             }
             self.take_lists(found, now, &mut reports);
         }
         self.take_over(now, &mut reports);
+        self.leave_scopes(now, &mut reports);
         let names = self
             .slots
             .keys()
@@ -388,6 +403,7 @@ impl Refresher {
         });
         let vanished = reports.iter().filter_map(|report| match &report.event {
             Event::ListInUse(in_use) => in_use.vanished,
+            Event::ScopeLeft { vanished, .. } => Some(*vanished),
             _ => None,
         });
         self.vanished_count += vanished.map(|vanished| vanished.count as u64).sum::<u64>();
@@ -418,26 +434,6 @@ impl Refresher {
             .chain(free)
             .min()?;
         Some(wake.max(now))
-    }
-
-    /// Scopes that the state directory knows of: a part that is missing now was there before.
-    fn find_kept_scopes(&mut self) {
-        let (false, Some(state)) = (self.kept_scopes_are_known, &self.state) else {
-            return;
-        };
-        let folder = state.folder(self.issuer.identity()).display().to_string();
-        match state.scope_keys(self.issuer.identity()) {
-            Ok(keys) => {
-                self.slot_problems.remove(&folder);
-                self.kept_scopes_are_known = true;
-                for key in keys {
-                    self.slot(&key);
-                }
-            }
-            Err(error) => {
-                self.slot_problems.insert(folder, error);
-            }
-        }
     }
 
     fn slot(&mut self, key: &str) -> &mut Slot {
@@ -488,89 +484,6 @@ impl Refresher {
         found
     }
 
-    /// A place that holds a newer list of another scope than before has left the old scope; and scopes that no configured
-    /// place feeds any more do not count beside those that one does.  Whether a list that was in use has gone with its
-    /// scope: another place may hold it as well.
-    fn leave_scopes(&mut self, found: &[(usize, Found)], now: Time) -> bool {
-        let in_use = |slots: &BTreeMap<String, Slot>| {
-            slots
-                .values()
-                .filter(|slot| slot.complete().is_some())
-                .count()
-        };
-        let before = in_use(&self.slots);
-        let offers = || {
-            found
-                .iter()
-                .filter_map(|(_, found)| found.result.as_ref().ok())
-        };
-        // As the state directory knows them.
-        let kept = self.slots.iter().filter_map(|(key, slot)| {
-            Some((key.clone(), slot.place()?.to_owned(), slot.this_update()?))
-        });
-        let kept: Vec<_> = kept.collect();
-        for (key, place, this_update) in kept {
-            self.leave_place(&place, &key, this_update);
-        }
-        for offer in offers().filter(|offer| !offer.list.is_delta() && offer.list.is_due(now)) {
-            self.leave_place(
-                &offer.place,
-                offer.list.scope.key(),
-                offer.list.this_update(),
-            );
-        }
-        for offer in offers() {
-            let others = self
-                .slots
-                .iter_mut()
-                .filter(|(key, _)| *key != offer.list.scope.key());
-            others.for_each(|(_, slot)| slot.drop_place(&offer.place));
-        }
-        let is_fed = |key: &str, slot: &Slot| {
-            offers().any(|offer| offer.list.scope.key() == key)
-                || slot
-                    .place_of_any()
-                    .is_some_and(|place| self.feeds.iter().any(|(_, feed)| feed.has_place(place)))
-        };
-        let is_any_fed = self.slots.iter().any(|(key, slot)| is_fed(key, slot));
-        if is_any_fed || self.feeds.is_empty() || offers().next().is_some() {
-            self.slots.retain(|key, slot| is_fed(key, slot));
-        }
-        in_use(&self.slots) < before
-    }
-
-    /// The place has a list of that scope: it feeds others with nothing newer.
-    fn leave_place(&mut self, place: &str, key: &str, this_update: Time) {
-        self.slots.retain(|other, slot| {
-            other == key
-                || slot.place() != Some(place)
-                || slot.this_update().is_some_and(|used| used >= this_update)
-        });
-    }
-
-    /// A list that is older than what came from its place, though of another scope, is as old as any.
-    fn check_place(&self, offer: &Offer) -> Result<(), SourceError> {
-        let newer = self.slots.iter().find_map(|(key, slot)| {
-            let used = slot.this_update()?;
-            let is_newer = key != offer.list.scope.key()
-                && slot.place() == Some(&offer.place)
-                && used > offer.list.this_update();
-            is_newer.then_some(used)
-        });
-        match newer {
-            Some(in_use) if !offer.list.is_delta() => Err(SourceError::Older {
-                path: offer.path.clone(),
-                this_update: offer.list.this_update(),
-                in_use,
-                state_folder: self
-                    .state
-                    .as_ref()
-                    .map(|state| state.folder(self.issuer.identity())),
-            }),
-            Some(_) | None => Ok(()),
-        }
-    }
-
     /// Gives each slot what was found for it, the best first.
     fn take_lists(&mut self, found: Vec<(usize, Found)>, now: Time, reports: &mut Vec<Report>) {
         let mut offers: BTreeMap<String, Vec<(usize, Offer)>> = BTreeMap::new();
@@ -582,8 +495,11 @@ impl Refresher {
                 Ok(offer) => {
                     let key = offer.list.scope.key().to_owned();
                     let mut offer = offer;
-                    self.slot(&key)
-                        .settle_written(&mut offer, found.is_post_dated);
+                    let slot = self.slot(&key);
+                    slot.settle_written(&mut offer, found.is_post_dated);
+                    if !offer.list.is_delta() {
+                        slot.is_offered_at(&offer.place);
+                    }
                     offers.entry(key).or_default().push((position, offer));
                 }
                 Err(error) => {
@@ -742,7 +658,6 @@ impl Refresher {
     /// Lists from the future whose time has come.
     fn take_over(&mut self, now: Time, reports: &mut Vec<Report>) {
         let mut has_taken = false;
-        let mut has_left_scopes = false;
         let keys: Vec<String> = self.slots.keys().cloned().collect();
         for key in keys {
             let waiting = self.slots.get(&key).and_then(Slot::waiting_place);
@@ -757,11 +672,6 @@ impl Refresher {
                         for (_, feed) in &mut self.feeds {
                             feed.took_over(&place);
                         }
-                        if !in_use.list.is_delta() {
-                            let scopes = self.slots.len();
-                            self.leave_place(&place, &key, in_use.list.this_update());
-                            has_left_scopes |= self.slots.len() < scopes;
-                        }
                         reports.push(Report {
                             place: place.clone(),
                             event: Event::ListInUse(Box::new(in_use)),
@@ -772,10 +682,6 @@ impl Refresher {
                 }
             }
             self.take_pending(&key, now, reports);
-        }
-        if has_left_scopes {
-            // Another place may hold what went with its scope.
-            self.forget_seen();
         }
         if has_taken {
             let found = self.look(now);
@@ -890,6 +796,7 @@ impl Refresher {
                 }
             }
         }
+        self.forget_left();
     }
 
     /// Reports what changed in what is wrong, what waits and what is over.

@@ -33,6 +33,8 @@ pub(crate) struct Slot {
     /// What is held is to be written down.
     is_held_unkept: bool,
     series: Option<KeptSeries>,
+    /// Its place has a newer list of another scope.
+    is_behind: bool,
 }
 
 /// A list that went into use, for the operator.
@@ -97,6 +99,7 @@ impl Slot {
             held_removals: None,
             is_held_unkept: false,
             series: series(SeriesKind::Complete),
+            is_behind: false,
         }
     }
 
@@ -134,6 +137,72 @@ impl Slot {
     /// thisUpdate of the newest complete list ever used.
     pub(crate) fn this_update(&self) -> Option<Time> {
         self.complete.marked_this_update()
+    }
+
+    /// The later of two slots with a list from one place is the greater; what was forgotten is the least.
+    pub(crate) fn recency(&self) -> (Option<Time>, Option<Time>) {
+        let in_use = self.complete().map(|list| list.this_update());
+        (self.this_update(), in_use)
+    }
+
+    /// Its place has a newer list of another scope.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
+    /// Notes whether its place has a newer list of another scope.  Whether that is news about a list in use.
+    pub(crate) fn set_behind(&mut self, is_behind: bool) -> bool {
+        let was_behind = std::mem::replace(&mut self.is_behind, is_behind);
+        is_behind && !was_behind && self.complete().is_some()
+    }
+
+    /// That place has complete lists of the scope: what is in use counts as its own, if it was left behind.
+    pub(crate) fn is_offered_at(&mut self, place: &str) {
+        if self.is_behind {
+            self.complete.move_to(place);
+        }
+    }
+
+    /// The lists that `left` has in use are in use no more, and one in this slot came to their place: what they revoked
+    /// and none of the `others` does has vanished.  What was held there is held here.
+    pub(crate) fn succeed(
+        &mut self,
+        left: &Slot,
+        others: Vec<ListPart>,
+        around: &Surroundings<'_>,
+    ) -> Option<Vanished> {
+        let vanished = left.part().map(|before| {
+            let after = After::Others(others);
+            self.vanished(&Change { before, after }, around)
+        });
+        if let Some(held) = left.held_removals() {
+            self.hold(held.iter());
+        }
+        vanished
+    }
+
+    /// All that it calls revoked, and what is held.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = ListPart> {
+        let held = self.held_removals.clone();
+        let held = held.map(|base| ListPart { base, delta: None });
+        self.part().into_iter().chain(held)
+    }
+
+    /// The state directory knows all that it is to know.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.complete.is_kept() && self.delta.is_kept() && !self.is_held_unkept
+    }
+
+    /// What the state directory has of its lists goes; the marks stay, so that none comes back.
+    ///
+    /// # Errors
+    /// `StateWrite`.
+    pub(crate) fn remove_copies(&self) -> Result<(), SourceError> {
+        self.complete.remove_copy()?;
+        self.delta.remove_copy()?;
+        self.series
+            .as_ref()
+            .map_or(Ok(()), |series| held::write(series, None))
     }
 
     /// As the one of the configuration before; nothing is written before it is told, if that is so.

@@ -33,6 +33,16 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
     for Report { place, event } in reports {
         match event {
             Event::ListInUse(list) => list_in_use(issuer, place, list, now),
+            Event::ScopeLeft { scope, vanished } => {
+                info!(
+                    issuer,
+                    path = place,
+                    "the CRL of {scope} is not in use any more: its place has one of another scope now"
+                );
+                if vanished.count > 0 {
+                    entries_vanished(issuer, place, "in no CRL any more", *vanished);
+                }
+            }
             Event::FactsInUse(sentence) => info!(issuer, path = place, "{sentence}"),
             Event::Waiting { until } => warn!(
                 issuer,
@@ -126,7 +136,7 @@ fn list_in_use(issuer: &str, place: &str, in_use: &ListInUse, now: Time) {
         );
     }
     if let Some(vanished) = in_use.vanished.filter(|vanished| vanished.count > 0) {
-        list_shrank(issuer, place, vanished);
+        entries_vanished(issuer, place, "not in the new CRL any more", vanished);
     }
 }
 
@@ -139,7 +149,7 @@ pub(crate) fn goes_on(stale: Stale) -> String {
 }
 
 /// CAs drop entries of expired certificates; more than that may be an accident, or worse.
-fn list_shrank(issuer: &str, place: &str, vanished: Vanished) {
+fn entries_vanished(issuer: &str, place: &str, are: &str, vanished: Vanished) {
     let Vanished {
         count,
         of,
@@ -154,22 +164,18 @@ fn list_shrank(issuer: &str, place: &str, vanished: Vanished) {
         error!(
             issuer,
             path = place,
-            "{count} of {of} entries are not in the new CRL any more{unexpired}: they stay revoked until \
+            "{count} of {of} entries are {are}{unexpired}: they stay revoked until \
              `ocspry crl accept {issuer}`"
         );
     } else if vanished.is_alarming() {
         error!(
             issuer,
             path = place,
-            "{count} of {of} entries are not in the new CRL any more{unexpired}: they are not revoked from now on; ask \
+            "{count} of {of} entries are {are}{unexpired}: they are not revoked from now on; ask \
              the CA whether that is meant"
         );
     } else {
-        info!(
-            issuer,
-            path = place,
-            "{count} of {of} entries are not in the new CRL any more"
-        );
+        info!(issuer, path = place, "{count} of {of} entries are {are}");
     }
 }
 

@@ -1,9 +1,9 @@
 //! A place whose list is about other certificates than the one before: the CA has changed how it divides them.
 
-use ocspry_source::Unproven;
+use ocspry_source::{Event, Guard, Report, Sources, Unproven, Vanished};
 use ocspry_testkit::{CrlSpec, ScopeSpec};
 
-use crate::site::Says::{Good, Revoked};
+use crate::site::Says::{Good, Revoked, TryLater};
 use crate::site::{Site, assert_says, end, problem, problems};
 
 fn part(name: &str) -> ScopeSpec {
@@ -105,4 +105,181 @@ fn a_list_from_the_future_that_gave_way_to_one_of_another_scope_does_not_take_ov
     assert_eq!(refresher.waiting_until(), None);
     refresher.refresh(site.now.plus_seconds(600));
     assert_says(&refresher, &[(1, Revoked), (2, Good), (3, Good)]);
+}
+
+/// Sources whose removals are held, as files.
+fn refusing(site: &Site, names: &[&str]) -> Sources {
+    Sources {
+        guard: Guard::Refuse,
+        ..site.files(names)
+    }
+}
+
+/// A list of all certificates that revokes 1 to 20.
+fn full(site: &Site, number: u64, minutes_ago: i64) -> CrlSpec {
+    let list = site.list(number, minutes_ago);
+    (1..=20).fold(list, |list, serial| list.revoke(&[serial], None))
+}
+
+/// What vanished with the scopes that were left.
+fn left(reports: &[Report]) -> Vec<Vanished> {
+    let left = reports.iter().filter_map(|report| match &report.event {
+        Event::ScopeLeft { vanished, .. } => Some(*vanished),
+        _ => None,
+    });
+    left.collect()
+}
+
+const OF_THE_FULL_LIST: [(u8, crate::site::Says); 3] = [(1, Revoked), (20, Revoked), (21, Good)];
+const OF_THE_SHARD: [(u8, crate::site::Says); 3] = [(1, Revoked), (20, Good), (21, Good)];
+
+#[test]
+fn what_the_lists_of_other_shards_would_revoke_is_held_until_the_operator_accepts() {
+    let site = Site::new();
+    let sources = refusing(&site, &["ca.crl"]);
+    let mut running = site.restart(sources.clone());
+    site.put_list("ca.crl", &full(&site, 1, 20));
+    running.refresh(site.now);
+    put_part(&site, "0", site.list(2, 10).revoke(&[1], None));
+    let gone = left(&running.refresh(site.now));
+    assert_eq!((gone[0].count, gone[0].of, gone[0].is_held), (19, 20, true));
+    assert_says(&running, &OF_THE_FULL_LIST);
+    assert!(running.is_holding());
+    assert_eq!(running.vanished_count(), 19);
+
+    let mut restarted = site.restart(sources.clone());
+    let reports = restarted.refresh(site.now);
+    assert_eq!(left(&reports), []);
+    assert_says(&restarted, &OF_THE_FULL_LIST);
+    restarted.accept_held(site.now);
+    assert_says(&restarted, &OF_THE_SHARD);
+    assert!(!restarted.is_holding());
+
+    let mut again = site.restart(sources);
+    assert_eq!(left(&again.refresh(site.now)), []);
+    assert_says(&again, &OF_THE_SHARD);
+    assert!(!again.is_holding());
+}
+
+#[test]
+fn a_place_that_moved_on_during_a_restart_is_guarded_as_well() {
+    let site = Site::new();
+    let sources = refusing(&site, &["ca.crl"]);
+    site.put_list("ca.crl", &full(&site, 1, 20));
+    site.restart(sources.clone()).refresh(site.now);
+    put_part(&site, "0", site.list(2, 10).revoke(&[1], None));
+    for _ in 0..2 {
+        let mut restarted = site.restart(sources.clone());
+        restarted.refresh(site.now);
+        assert_says(&restarted, &OF_THE_FULL_LIST);
+        assert!(restarted.is_holding());
+    }
+}
+
+#[test]
+fn what_is_held_goes_on_with_the_place_from_scope_to_scope() {
+    let site = Site::new();
+    let sources = refusing(&site, &["ca.crl"]);
+    let mut running = site.restart(sources.clone());
+    site.put_list("ca.crl", &full(&site, 1, 30));
+    running.refresh(site.now);
+    put_part(&site, "0", site.list(2, 20).revoke(&[1], None));
+    running.refresh(site.now);
+    put_part(&site, "1", site.list(3, 10).revoke(&[1], None));
+    running.refresh(site.now);
+    let mut restarted = site.restart(sources);
+    restarted.refresh(site.now);
+    for refresher in [&mut running, &mut restarted] {
+        assert_says(refresher, &OF_THE_FULL_LIST);
+        refresher.accept_held(site.now);
+        assert_says(refresher, &OF_THE_SHARD);
+    }
+}
+
+#[test]
+fn an_alarm_says_how_much_went_with_a_scope() {
+    let site = Site::new();
+    let mut refresher = site.start(site.files(&["ca.crl"]));
+    site.put_list("ca.crl", &full(&site, 1, 20));
+    refresher.refresh(site.now);
+    put_part(&site, "0", site.list(2, 10).revoke(&[1], None));
+    let gone = left(&refresher.refresh(site.now));
+    assert_eq!(
+        (gone[0].count, gone[0].of, gone[0].is_held),
+        (19, 20, false)
+    );
+    assert!(gone[0].is_alarming());
+    assert_says(&refresher, &OF_THE_SHARD);
+}
+
+#[test]
+fn a_full_list_gives_way_to_its_shards_when_all_of_them_are_there() {
+    let site = Site::new();
+    let soon = site.now.plus_seconds(3600);
+    let names = ["0", "1", "2", "3"];
+    let shard = |shard: u8| {
+        let list = site.list(2, 10).about(part(names[usize::from(shard)]));
+        let serials = (1..=20).filter(|serial| serial % 4 == shard);
+        serials.fold(list, |list, serial| list.revoke(&[serial], None))
+    };
+    let sources = refusing(&site, &names);
+    let mut running = site.restart(sources.clone());
+    site.put_list("0", &full(&site, 1, 20).until(soon));
+    running.refresh(site.now);
+    for (name, number) in names.into_iter().zip(0..3) {
+        site.put_list(name, &shard(number));
+        let mut restarted = site.restart(sources.clone());
+        for refresher in [&mut running, &mut restarted] {
+            refresher.refresh(site.now);
+            assert_says(refresher, &OF_THE_FULL_LIST);
+            assert_eq!(end(refresher), soon);
+        }
+    }
+    site.put_list(names[3], &shard(3));
+    let mut restarted = site.restart(sources);
+    for refresher in [&mut restarted, &mut running] {
+        let gone = left(&refresher.refresh(site.now));
+        assert_eq!((gone[0].count, gone[0].of), (0, 20));
+        assert_says(refresher, &OF_THE_FULL_LIST);
+        assert_eq!(end(refresher), site.now.plus_seconds(86_400));
+        assert!(!refresher.is_holding());
+    }
+}
+
+#[test]
+fn a_full_list_whose_shards_do_not_come_counts_until_it_ends_and_what_it_revoked_is_held() {
+    let site = Site::new();
+    let soon = site.now.plus_seconds(3600);
+    let mut refresher = site.restart(refusing(&site, &["0", "1"]));
+    site.put_list("0", &full(&site, 1, 20).until(soon));
+    refresher.refresh(site.now);
+    let shard = site.list(2, 10).about(part("0")).revoke(&[30], None);
+    site.put_list("0", &shard);
+    refresher.refresh(site.now);
+    assert_says(&refresher, &OF_THE_FULL_LIST);
+    assert_says(&refresher, &[(30, Revoked)]);
+    assert_eq!(refresher.next_wake(site.now), Some(soon));
+    refresher.refresh(soon);
+    assert_says(&refresher, &[(1, Revoked), (21, TryLater), (30, Revoked)]);
+    assert_eq!(end(&refresher), site.now.plus_seconds(86_400));
+    assert!(refresher.is_holding());
+}
+
+#[test]
+fn a_list_of_another_scope_that_is_refused_leaves_the_old_one_in_use() {
+    let site = Site::new();
+    let mut refresher = site.restart(site.files(&["ca.crl"]));
+    put_part(&site, "0", site.list(9, 30));
+    refresher.refresh(site.now);
+    site.put_list("ca.crl", &full(&site, 1, 20));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &OF_THE_FULL_LIST);
+    put_part(&site, "0", site.list(2, 10));
+    refresher.refresh(site.now);
+    assert!(
+        problem(&refresher).contains("its number 2 is below 9"),
+        "{}",
+        problem(&refresher)
+    );
+    assert_says(&refresher, &OF_THE_FULL_LIST);
 }

@@ -184,6 +184,7 @@ impl Verdict {
                 ),
                 // Problems are complained about with their place.
                 Event::Refused(_)
+                | Event::ScopeLeft { .. }
                 | Event::FactsInUse(_)
                 | Event::Recovered
                 | Event::NotKept(_)

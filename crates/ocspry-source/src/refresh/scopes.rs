@@ -1,0 +1,213 @@
+//! Which scopes an issuer's lists are about, while its places move from one to another (ADR-0013).
+//!
+//! From: `refresh`, before what was found is taken, and after.  To: the slots, and the guard.  A place that has a newer list
+//! of another scope has left the old scope.  The list of that stays in use, and ages by its own window, until those that
+//! are there prove without it what is not revoked (RFC 5280 §5.2.5): a CA that goes over to shards publishes one after
+//! the other.  What it revoked and no list in use does then has vanished, as from one list to the next.
+
+use std::collections::BTreeMap;
+
+use ocspry_core::ListPart;
+use ocspry_wire::Time;
+
+use super::{Event, Refresher, Report};
+use crate::SourceError;
+use crate::compose::{is_expired, is_proof};
+use crate::feed::Found;
+use crate::line::Offer;
+use crate::slot::Slot;
+
+impl Refresher {
+    /// Scopes that the state directory knows of: a part that is missing now was there before.
+    pub(super) fn find_kept_scopes(&mut self) {
+        let (false, Some(state)) = (self.kept_scopes_are_known, &self.state) else {
+            return;
+        };
+        let folder = state.folder(self.issuer.identity()).display().to_string();
+        match state.scope_keys(self.issuer.identity()) {
+            Ok(keys) => {
+                self.slot_problems.remove(&folder);
+                self.kept_scopes_are_known = true;
+                for key in keys {
+                    self.slot(&key);
+                }
+            }
+            Err(error) => {
+                self.slot_problems.insert(folder, error);
+            }
+        }
+    }
+
+    /// What waits in a place that has something of another scope by now waits no more; and scopes that no configured
+    /// place feeds any more do not count beside those that one does.  Whether a list that was in use has gone with its
+    /// scope: another place may hold it as well.
+    pub(super) fn drop_scopes(&mut self, found: &[(usize, Found)]) -> bool {
+        let offers = || {
+            found
+                .iter()
+                .filter_map(|(_, found)| found.result.as_ref().ok())
+        };
+        for offer in offers() {
+            let others = self
+                .slots
+                .iter_mut()
+                .filter(|(key, _)| *key != offer.list.scope.key());
+            others.for_each(|(_, slot)| slot.drop_place(&offer.place));
+        }
+        let is_fed = |key: &str, slot: &Slot| {
+            offers().any(|offer| offer.list.scope.key() == key)
+                || slot
+                    .place_of_any()
+                    .is_some_and(|place| self.feeds.iter().any(|(_, feed)| feed.has_place(place)))
+        };
+        let is_any_fed = self.slots.iter().any(|(key, slot)| is_fed(key, slot));
+        if !(is_any_fed || self.feeds.is_empty() || offers().next().is_some()) {
+            return false;
+        }
+        let dropped = self.slots.extract_if(.., |key, slot| !is_fed(key, slot));
+        dropped.fold(false, |any, (_, slot)| any | slot.complete().is_some())
+    }
+
+    /// A list that is older than what came from its place, though of another scope, is as old as any.
+    pub(super) fn check_place(&self, offer: &Offer) -> Result<(), SourceError> {
+        let newer = self.slots.iter().find_map(|(key, slot)| {
+            let used = slot.this_update()?;
+            let is_newer = key != offer.list.scope.key()
+                && slot.place() == Some(&offer.place)
+                && used > offer.list.this_update();
+            is_newer.then_some(used)
+        });
+        match newer {
+            Some(in_use) if !offer.list.is_delta() => Err(SourceError::Older {
+                path: offer.path.clone(),
+                this_update: offer.list.this_update(),
+                in_use,
+                state_folder: self
+                    .state
+                    .as_ref()
+                    .map(|state| state.folder(self.issuer.identity())),
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Ends the use of lists whose places have moved on, once that may be.
+    pub(super) fn leave_scopes(&mut self, now: Time, reports: &mut Vec<Report>) {
+        if self.note_behind() {
+            // Another place may have lists of that scope as well.
+            self.forget_seen();
+            let found = self.look(now);
+            self.take_lists(found, now, reports);
+            self.note_behind();
+        }
+        let mut leaving = Vec::new();
+        for (key, successor) in self.leaving(now) {
+            let slot = self.slots.remove(&key);
+            leaving.extend(slot.map(|slot| Left {
+                key,
+                successor,
+                slot,
+            }));
+        }
+        let others: Vec<ListPart> = self.slots.values().flat_map(Slot::parts).collect();
+        for left in leaving {
+            self.leave(&left, others.clone(), now, reports);
+            for before in &mut self.left {
+                if before.successor == left.key {
+                    before.successor.clone_from(&left.successor);
+                }
+            }
+            if left.slot.parts().next().is_some() {
+                self.left.push(left);
+            }
+        }
+    }
+
+    /// Notes which slots are behind another one of their place.  Whether a list in use is behind that was not before.
+    fn note_behind(&mut self) -> bool {
+        let behind = self.successors();
+        let slots = self.slots.iter_mut();
+        slots.fold(false, |any, (key, slot)| {
+            any | slot.set_behind(behind.contains_key(key))
+        })
+    }
+
+    /// For each slot whose place has a newer list of another scope in use, the slot with the newest.
+    fn successors(&self) -> BTreeMap<String, String> {
+        let mut newest: BTreeMap<&str, (&str, &Slot)> = BTreeMap::new();
+        for (key, slot) in &self.slots {
+            let (true, true, Some(place)) =
+                (slot.is_readable(), slot.complete().is_some(), slot.place())
+            else {
+                continue;
+            };
+            let (newest_key, newest) = newest.entry(place).or_insert((key, slot));
+            if slot.recency() > newest.recency() {
+                (*newest_key, *newest) = (key, slot);
+            }
+        }
+        let successor = |slot: &Slot| {
+            let (key, newest) = newest.get(slot.place()?)?;
+            (newest.recency() > slot.recency()).then(|| (*key).to_owned())
+        };
+        let slots = self.slots.iter();
+        slots
+            .filter_map(|(key, slot)| Some((key.clone(), successor(slot)?)))
+            .collect()
+    }
+
+    /// The keys of slots whose lists are to be used no more, each with that of its successor.
+    fn leaving(&self, now: Time) -> Vec<(String, String)> {
+        let staying = || self.slots.values().filter(|slot| !slot.is_behind());
+        let has_every_list = self.feeds.iter().all(|(_, feed)| feed.is_served(staying()));
+        let is_proven = is_proof(staying(), has_every_list);
+        let may_leave = |slot: &Slot| match slot.window() {
+            Some(window) => is_proven || is_expired(window.next_update, now),
+            None => slot.waiting_place().is_none() && slot.gaps().next().is_none(),
+        };
+        let mut leaving = self.successors();
+        leaving.retain(|key, _| self.slots.get(key).is_some_and(may_leave));
+        leaving.into_iter().collect()
+    }
+
+    fn leave(&mut self, left: &Left, others: Vec<ListPart>, now: Time, reports: &mut Vec<Report>) {
+        let slot = &left.slot;
+        let vanished = self.with_slot(&left.successor, now, |successor, around| {
+            successor.succeed(slot, others, around)
+        });
+        if let Some(vanished) = vanished.flatten() {
+            reports.push(Report {
+                place: slot.place().unwrap_or_default().to_owned(),
+                event: Event::ScopeLeft {
+                    scope: slot.scope().map(ToString::to_string).unwrap_or_default(),
+                    vanished,
+                },
+            });
+        }
+    }
+
+    /// The state directory forgets lists that are in use no more, once what is held of them is kept; else they are in use
+    /// again after a restart, and leave again.  A failure is as good as that, and tried again.
+    pub(super) fn forget_left(&mut self) {
+        if self.keeps_when_told {
+            return;
+        }
+        let slots = &self.slots;
+        self.left.retain(|left| {
+            let is_back = slots
+                .get(&left.key)
+                .is_some_and(|slot| slot.complete().is_some());
+            let is_kept = slots.get(&left.successor).is_none_or(Slot::is_kept);
+            !is_back && !(is_kept && left.slot.remove_copies().is_ok())
+        });
+    }
+}
+
+/// A slot whose lists are in use no more; what the state directory has of them goes when what its successor has is kept.
+#[derive(Clone)]
+pub(super) struct Left {
+    key: String,
+    /// The key of the slot that came to its place.
+    successor: String,
+    slot: Slot,
+}
