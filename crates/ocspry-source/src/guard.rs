@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ocspry_core::{ListPart, Revocation, RevokedSerials};
+use ocspry_wire::ocsp::CrlReason;
 use ocspry_wire::x509::SerialNumber;
 
 use crate::pace;
@@ -72,6 +73,8 @@ pub(crate) enum After {
         list: Arc<RevokedSerials>,
         is_delta_kept: bool,
     },
+    /// Another delta over the same complete list, or the first.
+    Delta(Arc<RevokedSerials>),
     /// Lists of other scopes, and what is held.
     Others(Vec<ListPart>),
 }
@@ -118,6 +121,7 @@ impl Change {
                 list,
                 is_delta_kept,
             } => Box::new(self.walk_complete(list, *is_delta_kept)),
+            After::Delta(delta) => Box::new(self.walk_delta(delta)),
             After::Others(others) => {
                 let is_gone =
                     |serial: &SerialNumber| !others.iter().any(|part| revokes(part, serial));
@@ -147,6 +151,49 @@ impl Change {
         of_list.chain(of_delta.map(move |missing| missing.filter(is_news)))
     }
 
+    /// What was on hold only is no news: removeFromCRL ends a hold of the complete list, and one of the delta before ends
+    /// without a word (RFC 5280 §5.2.4, §5.3.1).
+    fn walk_delta<'a>(
+        &'a self,
+        after: &'a RevokedSerials,
+    ) -> impl Iterator<Item = Option<SerialNumber>> + 'a {
+        let ListPart { base, delta } = &self.before;
+        let is_taken_back = |(serial, revocation): &(SerialNumber, Revocation)| match revocation {
+            Revocation::Removed => revokes(&self.before, serial),
+            Revocation::Revoked(_) => false,
+        };
+        let is_dropped = move |(serial, revocation): &(SerialNumber, Revocation)| match revocation {
+            Revocation::Removed => false,
+            Revocation::Revoked(_) => after.lookup(serial).is_none() && !is_revoked(base, serial),
+        };
+        let taken_back = after
+            .iter()
+            .map(move |entry| Some(entry).filter(is_taken_back));
+        let before = delta.iter().flat_map(|delta| delta.iter());
+        let dropped = before.map(move |entry| Some(entry).filter(is_dropped));
+        let gone = taken_back.chain(dropped);
+        gone.map(|entry| {
+            entry
+                .map(|(serial, _)| serial)
+                .filter(|serial| !self.was_on_hold(serial))
+        })
+    }
+
+    /// Nothing that named it called it revoked for good.
+    fn was_on_hold(&self, serial: &SerialNumber) -> bool {
+        let ListPart { base, delta } = &self.before;
+        let said = [
+            base.lookup(serial),
+            delta.as_ref().and_then(|delta| delta.lookup(serial)),
+        ];
+        said.into_iter()
+            .flatten()
+            .all(|revocation| match revocation {
+                Revocation::Revoked(info) => info.reason == Some(CrlReason::CertificateHold),
+                Revocation::Removed => true,
+            })
+    }
+
     /// All that was revoked.
     fn walk_revoked(&self) -> impl Iterator<Item = SerialNumber> + '_ {
         let ListPart { base, delta } = &self.before;
@@ -164,7 +211,11 @@ impl Change {
     }
 
     fn walked_bytes(&self) -> u64 {
-        self.before.base.size_bytes() as u64
+        let bytes = match &self.after {
+            After::Complete { .. } | After::Others(_) => self.before.base.size_bytes(),
+            After::Delta(delta) => delta.size_bytes(),
+        };
+        bytes as u64
     }
 
     fn revoked_count_before(&self) -> usize {

@@ -46,7 +46,8 @@ pub struct ListInUse {
     pub list: Arc<LoadedList>,
     /// Revoked serials of the one before it.
     pub entries_before: Option<usize>,
-    /// What the one before it revoked, and it does not; None for a delta, and for the first.
+    /// What was revoked before it, and is not with it; of a delta without what was on hold.  None for the first, and for a
+    /// last good copy.
     pub vanished: Option<Vanished>,
 }
 
@@ -461,7 +462,7 @@ impl Slot {
             .retain(|(pending, _)| pending.place != offer.place);
         match fits {
             Ok(()) => Ok(match self.delta.offer(offer, around.now)? {
-                Taken::Swapped(swap) => Outcome::InUse(Box::new(delta_in_use(&swap))),
+                Taken::Swapped(swap) => Outcome::InUse(Box::new(self.delta_used(&swap, around))),
                 Taken::InUse => Outcome::Same,
                 Taken::Waits => Outcome::Waits,
             }),
@@ -524,7 +525,7 @@ impl Slot {
             match self.fits(&offer) {
                 Ok(()) => {
                     let swap = self.delta.take_due(offer, around.now);
-                    taken.push(swap.map(|swap| delta_in_use(&swap)));
+                    taken.push(swap.map(|swap| self.delta_used(&swap, around)));
                 }
                 Err(None) => {}
                 Err(Some(gap)) => self.pending_deltas.push((offer, gap)),
@@ -565,6 +566,25 @@ impl Slot {
         }
     }
 
+    /// A delta went into use: what does it take back?
+    fn delta_used(&mut self, swap: &Swap, around: &Surroundings<'_>) -> ListInUse {
+        let base = self.complete().map(|base| Arc::clone(&base.serials));
+        let vanished = base.map(|base| {
+            let change = Change {
+                before: ListPart {
+                    base,
+                    delta: swap.before.as_ref().map(|delta| Arc::clone(&delta.serials)),
+                },
+                after: After::Delta(Arc::clone(&swap.list.serials)),
+            };
+            self.vanished(&change, around)
+        });
+        ListInUse {
+            vanished,
+            ..delta_in_use(swap)
+        }
+    }
+
     /// What vanishes, which is held if the operator wants that.
     fn vanished(&mut self, change: &Change, around: &Surroundings<'_>) -> Vanished {
         let mut vanished = change.measure(around.is_unexpired);
@@ -595,6 +615,7 @@ impl Slot {
     }
 }
 
+/// A delta that was in use before.
 fn delta_in_use(swap: &Swap) -> ListInUse {
     ListInUse {
         served: swap.served,

@@ -136,7 +136,12 @@ fn list_in_use(issuer: &str, place: &str, in_use: &ListInUse, now: Time) {
         );
     }
     if let Some(vanished) = in_use.vanished.filter(|vanished| vanished.count > 0) {
-        entries_vanished(issuer, place, "not in the new CRL any more", vanished);
+        let are = if in_use.list.is_delta() {
+            "taken back by the delta CRL"
+        } else {
+            "not in the new CRL any more"
+        };
+        entries_vanished(issuer, place, are, vanished);
     }
 }
 

@@ -257,3 +257,96 @@ fn accepting_when_nothing_is_held_does_nothing() {
     assert!(refresher.accept_held(site.now).is_empty());
     assert_says(&refresher, &[(1, Revoked)]);
 }
+
+#[test]
+fn what_a_delta_takes_back_of_what_was_revoked_for_good_is_held_until_the_operator_accepts() {
+    let site = Site::new();
+    let sources = refusing(site.files(&["base", "delta"]));
+    let mut refresher = site.restart(sources.clone());
+    site.put_list("base", &revoking(site.list(100, 30), 1..=20));
+    refresher.refresh(site.now);
+    let delta = site.list(101, 20).over(100).revoke(&[30], None);
+    site.put_list(
+        "delta",
+        &(1..=15).fold(delta, |delta, serial| delta.release(&[serial])),
+    );
+    let gone = vanished(&refresher.refresh(site.now));
+    assert_eq!((gone.count, gone.of, gone.is_held), (15, 20, true));
+    let mut restarted = site.restart(sources.clone());
+    restarted.refresh(site.now);
+    for refresher in [&refresher, &restarted] {
+        assert_says(refresher, &[(1, Revoked), (16, Revoked), (30, Revoked)]);
+        assert!(refresher.is_holding());
+    }
+
+    restarted.accept_held(site.now);
+    let mut again = site.restart(sources);
+    again.refresh(site.now);
+    for refresher in [&restarted, &again] {
+        assert_says(refresher, &[(1, Good), (16, Revoked), (30, Revoked)]);
+        assert!(!refresher.is_holding());
+    }
+}
+
+#[test]
+fn holds_that_deltas_end_pass_the_guard() {
+    let site = Site::new();
+    site.put("index.txt", index(1..=21, UNEXPIRED));
+    let hold = Some(CrlReason::CertificateHold);
+    let base = (1..=20_u8).fold(site.list(100, 40), |list, serial| {
+        list.revoke(&[serial], hold)
+    });
+    site.put_list("base", &base);
+    site.put_list("delta", &site.list(101, 30).over(100).revoke(&[21], hold));
+    let mut refresher = site.start(refusing(with_index(&site, &["base", "delta"])));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (20, Revoked), (21, Revoked)]);
+    let release = site.list(102, 20).over(100);
+    let release = (1..=20).fold(release, |delta, serial| delta.release(&[serial]));
+    site.put_list("delta", &release);
+    let gone = vanished(&refresher.refresh(site.now));
+    assert_eq!((gone.count, gone.of), (0, 21));
+    assert_says(&refresher, &[(1, Good), (20, Good), (21, Good)]);
+    assert!(!refresher.is_holding());
+}
+
+#[test]
+fn what_the_next_delta_does_not_name_any_more_and_the_complete_list_never_did_has_vanished() {
+    let site = Site::new();
+    site.put("index.txt", index(1..=20, UNEXPIRED));
+    site.put_list("base", &revoking(site.list(100, 40), 1..=3));
+    let delta = |number, minutes_ago| site.list(number, minutes_ago).over(100);
+    site.put_list("delta", &revoking(delta(101, 30), [3, 4, 5]));
+    let mut refresher = site.start(refusing(with_index(&site, &["base", "delta"])));
+    refresher.refresh(site.now);
+    site.put_list("delta", &revoking(delta(102, 20), [5]));
+    let gone = vanished(&refresher.refresh(site.now));
+    assert_eq!(
+        (gone.count, gone.of, gone.unexpired, gone.is_held),
+        (1, 5, 1, true)
+    );
+    assert_says(&refresher, &[(3, Revoked), (4, Revoked), (5, Revoked)]);
+    refresher.accept_held(site.now);
+    assert_says(&refresher, &[(3, Revoked), (4, Good), (5, Revoked)]);
+}
+
+#[test]
+fn a_delta_that_waited_for_its_time_or_its_base_is_guarded_as_well() {
+    let site = Site::new();
+    site.put("index.txt", index(1..=20, UNEXPIRED));
+    site.put_list("base", &revoking(site.list(100, 40), 1..=3));
+    site.put_list("delta", &site.list(101, -10).over(100).release(&[1]));
+    let mut refresher = site.start(refusing(with_index(&site, &["base", "delta"])));
+    // Long after they were read: they are not read again.
+    refresher.refresh(site.now.plus_seconds(60));
+    let later = site.now.plus_seconds(600);
+    let gone = vanished(&refresher.refresh(later));
+    assert_eq!((gone.count, gone.is_held), (1, true));
+    site.put_list("delta", &site.list(103, -11).over(102).release(&[2]));
+    refresher.refresh(later.plus_seconds(60));
+    site.put_list("base", &revoking(site.list(102, -11), 1..=3));
+    refresher.refresh(later.plus_seconds(120));
+    assert_says(&refresher, &[(1, Revoked), (2, Revoked), (3, Revoked)]);
+    refresher.accept_held(later.plus_seconds(120));
+    assert_says(&refresher, &[(1, Revoked), (2, Good), (3, Revoked)]);
+}
