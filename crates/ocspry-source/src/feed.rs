@@ -4,6 +4,7 @@
 //! change is not read again, and what was found wrong with it is known without it.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -87,6 +88,16 @@ pub(crate) struct Found {
     pub(crate) is_post_dated: bool,
 }
 
+impl Found {
+    /// There is no file.
+    pub(crate) fn is_missing(&self) -> bool {
+        match &self.result {
+            Err(SourceError::Read { source, .. }) => source.kind() == ErrorKind::NotFound,
+            Err(_) | Ok(_) => false,
+        }
+    }
+}
+
 impl Feed {
     /// Follows a source; downloads are for URLs only.
     pub(crate) fn new(source: ListSource, downloads: Option<&Downloads>) -> Feed {
@@ -134,6 +145,13 @@ impl Feed {
             ListSource::Directory(path) => Path::new(name).parent() == Some(path),
             ListSource::Url(url) => url.to_string() == name,
         }
+    }
+
+    /// Its directory had no file of that name when it was listed last.
+    pub(crate) fn has_lost(&self, name: &str) -> bool {
+        matches!(self.source, ListSource::Directory(_))
+            && self.has_place(name)
+            && !self.places.keys().any(|path| self.name(path) == name)
     }
 
     /// It has yielded a list that counts, or the last good copy makes up for what is not there.  A directory may hold a

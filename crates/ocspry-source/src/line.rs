@@ -194,9 +194,10 @@ impl Line {
         self.drop_waiting_if(|waiting| waiting == place);
     }
 
-    /// Nothing waits any more where that is so of its place.
-    pub(crate) fn drop_waiting_if(&mut self, is_so: impl Fn(&str) -> bool) {
-        self.waiting.take_if(|waiting| is_so(&waiting.place));
+    /// Nothing waits any more where that is so of its place.  Whether something did.
+    pub(crate) fn drop_waiting_if(&mut self, is_so: impl Fn(&str) -> bool) -> bool {
+        let dropped = self.waiting.take_if(|waiting| is_so(&waiting.place));
+        dropped.is_some()
     }
 
     /// thisUpdate of the newest list ever used.

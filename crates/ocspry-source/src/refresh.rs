@@ -244,7 +244,7 @@ impl Refresher {
         let feeds = &self.feeds;
         let is_configured = |place: &str| feeds.iter().any(|(_, feed)| feed.has_place(place));
         for slot in self.slots.values_mut() {
-            slot.drop_waiting_unless(&is_configured);
+            slot.drop_waiting_if(&|place| !is_configured(place));
         }
         self.told.waiting.retain(|place, _| is_configured(place));
         if is_any_signer_new {

@@ -215,20 +215,15 @@ impl Slot {
         slot
     }
 
-    /// Lists that wait in places that are none any more.
-    pub(crate) fn drop_waiting_unless(&mut self, is_configured: &dyn Fn(&str) -> bool) {
-        for line in self.lines() {
-            line.drop_waiting_if(|place| !is_configured(place));
-        }
-    }
-
-    /// Nothing of that place waits any more: it holds something of another scope.
-    pub(crate) fn drop_place(&mut self, place: &str) {
+    /// Lists from the future, and deltas without their base, wait no more where that is so of their place.  Whether one
+    /// did.
+    pub(crate) fn drop_waiting_if(&mut self, is_so: &dyn Fn(&str) -> bool) -> bool {
+        let pending_count = self.pending_deltas.len();
         self.pending_deltas
-            .retain(|(offer, _)| offer.place != place);
-        for line in self.lines() {
-            line.drop_waiting_if(|waiting| waiting == place);
-        }
+            .retain(|(offer, _)| !is_so(&offer.place));
+        let has_dropped = self.pending_deltas.len() < pending_count;
+        let lines = self.lines().map(|line| line.drop_waiting_if(is_so));
+        has_dropped || lines.contains(&true)
     }
 
     /// From when lists without nextUpdate count.

@@ -38,9 +38,9 @@ impl Refresher {
         }
     }
 
-    /// What waits in a place that has something of another scope by now waits no more; and scopes that no configured
-    /// place feeds any more do not count beside those that one does.  Whether a list that was in use has gone with its
-    /// scope: another place may hold it as well.
+    /// What waits in a place that has something of another scope by now, or nothing, waits no more; and scopes that no
+    /// configured place feeds any more do not count beside those that one does.  Whether another place may hold what
+    /// went, and was passed over for it.
     pub(super) fn drop_scopes(&mut self, found: &[(usize, Found)]) -> bool {
         let offers = || {
             found
@@ -52,8 +52,22 @@ impl Refresher {
                 .slots
                 .iter_mut()
                 .filter(|(key, _)| *key != offer.list.scope.key());
-            others.for_each(|(_, slot)| slot.drop_place(&offer.place));
+            others.for_each(|(_, slot)| {
+                slot.drop_waiting_if(&|place| place == offer.place);
+            });
         }
+        let feeds = &self.feeds;
+        let is_gone = |place: &str| {
+            let mut found = found.iter();
+            let found =
+                found.find(|(position, found)| feeds[*position].1.name(&found.path) == place);
+            match found {
+                Some((_, found)) => found.is_missing(),
+                None => feeds.iter().any(|(_, feed)| feed.has_lost(place)),
+            }
+        };
+        let slots = self.slots.values_mut();
+        let have_gone = slots.fold(false, |any, slot| any | slot.drop_waiting_if(&is_gone));
         let is_fed = |key: &str, slot: &Slot| {
             offers().any(|offer| offer.list.scope.key() == key)
                 || slot
@@ -62,10 +76,10 @@ impl Refresher {
         };
         let is_any_fed = self.slots.iter().any(|(key, slot)| is_fed(key, slot));
         if !(is_any_fed || self.feeds.is_empty() || offers().next().is_some()) {
-            return false;
+            return have_gone;
         }
         let dropped = self.slots.extract_if(.., |key, slot| !is_fed(key, slot));
-        dropped.fold(false, |any, (_, slot)| any | slot.complete().is_some())
+        dropped.fold(have_gone, |any, (_, slot)| any | slot.complete().is_some())
     }
 
     /// A list that is older than what came from its place, though of another scope, is as old as any.

@@ -319,3 +319,17 @@ fn what_is_known_ends_when_the_first_of_base_and_delta_does() {
     assert_eq!(end(&refresher), soon);
     assert_eq!(says(&refresher, 1), Good);
 }
+
+#[test]
+fn a_delta_that_waits_is_not_carried_over_into_a_configuration_without_its_file() {
+    let site = Site::new();
+    site.put_list("base", &site.list(100, 30));
+    site.put_list("delta", &site.list(205, 5).over(200).revoke(&[2], None));
+    let mut before = site.start(site.files(&["base", "delta"]));
+    before.refresh(site.now);
+    let mut after = site.start(site.files(&["base"]));
+    after.carry_over(&before);
+    site.put_list("base", &site.list(200, 10));
+    after.refresh(site.now);
+    assert_says(&after, &[(2, Good)]);
+}

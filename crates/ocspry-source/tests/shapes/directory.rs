@@ -6,7 +6,7 @@ use ocspry_source::{ListSource, Sources, StatusSource};
 use ocspry_testkit::{Authority, KeyKind, ScopeSpec, forge};
 
 use crate::site::Says::{Good, Revoked};
-use crate::site::{Site, assert_says, owned, problem, problems};
+use crate::site::{Site, assert_says, gap, in_use, owned, problem, problems};
 
 /// The directory `crls`, which is made.
 fn directory(site: &Site) -> Sources {
@@ -172,4 +172,55 @@ fn of_two_lists_from_the_future_each_takes_over_in_its_time() {
     refresher.refresh(at(15));
     refresher.refresh(at(20));
     assert_says(&refresher, &[(1, Good), (2, Good), (3, Revoked)]);
+}
+
+#[test]
+fn a_list_from_the_future_or_a_delta_without_its_base_that_is_removed_waits_no_more() {
+    let site = Site::new();
+    let mut sources = directory(&site);
+    sources.sources.extend(site.files(&["next.crl"]).sources);
+    let at = |minutes: i64| site.now.plus_seconds(minutes * 60);
+    site.put_list("crls/1.crl", &site.list(10, 10).revoke(&[1], None));
+    site.put_list("crls/delta.crl", &site.list(12, 5).over(11));
+    site.put_list("crls/2.crl", &site.list(20, -10).revoke(&[2], None));
+    site.put_list("next.crl", &site.list(20, -20).revoke(&[3], None));
+    let mut refresher = site.start(sources);
+    let reports = refresher.refresh(at(1));
+    assert!(gap(&reports).is_some(), "{reports:?}");
+    assert_eq!(refresher.waiting_until(), Some(at(10)));
+
+    site.remove("crls/2.crl");
+    site.remove("crls/delta.crl");
+    refresher.refresh(at(2));
+    // Of several that wait the first is known, and then the next.
+    assert_eq!(refresher.waiting_until(), Some(at(20)));
+    site.put_list("crls/1.crl", &site.list(11, -2).revoke(&[1], None));
+    let reports = refresher.refresh(at(3));
+    assert_eq!(in_use(&reports).len(), 1, "the delta is gone: {reports:?}");
+    site.remove("next.crl");
+    refresher.refresh(at(4));
+    assert_eq!(refresher.waiting_until(), None);
+    for minutes in [10, 20] {
+        refresher.refresh(at(minutes));
+        assert_says(&refresher, &[(1, Revoked), (2, Good), (3, Good)]);
+    }
+}
+
+#[test]
+fn a_list_from_the_future_that_is_renamed_or_whose_directory_cannot_be_read_waits_on() {
+    let site = Site::new();
+    let sources = directory(&site);
+    let at = |minutes: i64| site.now.plus_seconds(minutes * 60);
+    site.put_list("crls/1.crl", &site.list(1, 10).revoke(&[1], None));
+    site.put_list("crls/2.crl", &site.list(2, -10).revoke(&[2], None));
+    let mut refresher = site.start(sources);
+    refresher.refresh(at(1));
+    std::fs::rename(site.path("crls/2.crl"), site.path("crls/3.crl")).unwrap();
+    refresher.refresh(at(2));
+    assert_eq!(refresher.waiting_until(), Some(at(10)));
+    std::fs::rename(site.path("crls"), site.path("away")).unwrap();
+    refresher.refresh(at(3));
+    assert_eq!(refresher.waiting_until(), Some(at(10)));
+    refresher.refresh(at(10));
+    assert_says(&refresher, &[(1, Good), (2, Revoked)]);
 }
