@@ -47,6 +47,7 @@ fuzz_target!(|script: Script<'_>| {
             .map(|(base, delta)| ListPart {
                 base: Arc::clone(&base.serials),
                 delta: delta.as_ref().map(|delta| Arc::clone(&delta.serials)),
+                this_update: None,
             })
             .collect(),
         issued: vec![Arc::new(issued)],

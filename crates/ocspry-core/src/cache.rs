@@ -102,7 +102,7 @@ pub(crate) struct Basis {
     pub(crate) issuer: IssuerId,
     /// The generation of that issuer's table.
     pub(crate) generation: u64,
-    /// The table's own window.
+    /// From when to when the table knows what it says; of several certificates that of the last.
     pub(crate) source: ValidityWindow,
     /// The id of the credential that signs.
     pub(crate) credential: u64,
@@ -167,9 +167,9 @@ impl Basis {
         // What may change back does not outlive its generation, even if the next one says the same.
         let says_the_same = !is_provisional(verdict.cert_status)
             && table.as_ref().is_some_and(|table| {
-                let found = table.lookup(&serial_number);
-                table.window() == self.source
-                    && issuer.policy().verdict(found, table.absence()) == Ok(verdict)
+                let known = table.known(&serial_number);
+                known.window == self.source
+                    && issuer.policy().verdict(known.lookup, table.absence()) == Ok(verdict)
             });
         if says_the_same {
             generation.fetch_max(newest, Ordering::AcqRel);

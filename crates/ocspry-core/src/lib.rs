@@ -32,7 +32,7 @@ pub use responder::{Answer, Responder, SignedResponse};
 pub use response::{CLOCK_BEHIND_SECONDS_MAX, Limit};
 pub use signing::{SignError, Signer, SigningCounts, SigningPool, SigningSpeed};
 pub use status::{
-    Absence, IssuedSerials, IssuedSerialsBuilder, IssuedSorting, ListPart, Lookup, Overlay,
+    Absence, IssuedSerials, IssuedSerialsBuilder, IssuedSorting, Known, ListPart, Lookup, Overlay,
     Revocation, RevokedSerials, RevokedSerialsBuilder, SourceInfo, StatusParts, StatusTable,
     StatusTableBuilder, TableSorting, ValidityWindow,
 };

@@ -240,22 +240,28 @@ impl Responder {
         let lifetime = lifetime(table.window(), issuer, credential, now)?;
         let mut draft = Draft::begin(buffer, credential);
         let mut shortest = lifetime;
+        let mut source = table.window();
         let mut max_age_max = MAX_AGE_MAX;
         let mut last_verdict = FOREIGN;
         for single in request.single_requests() {
             let cert_id = single.cert_id;
             let is_ours = self.issuers.find(&cert_id) == Some(issuer_id);
+            let mut its_lifetime = lifetime;
             let verdict = if is_ours {
-                let found = table.lookup(&cert_id.serial_number);
-                policy.verdict(found, table.absence())?
+                let known = table.known(&cert_id.serial_number);
+                its_lifetime = lifetime.known_since(known.window.this_update);
+                source = known.window;
+                policy.verdict(known.lookup, table.absence())?
             } else {
                 FOREIGN
             };
-            let mut its_lifetime = lifetime;
-            if is_provisional(verdict.cert_status) {
-                its_lifetime = lifetime.at_most(PROVISIONAL_SECONDS_MAX);
-                shortest = its_lifetime;
+            let is_provisional = is_provisional(verdict.cert_status);
+            if is_provisional {
+                its_lifetime = its_lifetime.at_most(PROVISIONAL_SECONDS_MAX);
                 max_age_max = PROVISIONAL_MAX_AGE_MAX;
+            }
+            if is_provisional || request.single_request_count == 1 {
+                shortest = its_lifetime;
             }
             let archive_cutoff = archive_cutoff(issuer, verdict, lifetime.produced_at);
             draft.single(cert_id.der, verdict, its_lifetime.window, archive_cutoff);
@@ -273,7 +279,7 @@ impl Responder {
             responder: self.id,
             issuer: issuer_id,
             generation,
-            source: table.window(),
+            source,
             credential: credential.id(),
             content,
         };

@@ -163,6 +163,17 @@ pub(crate) fn lifetime(
 }
 
 impl Lifetime {
+    /// The same of something that was known later; a clock that was set back does not make it later than producedAt.
+    pub(crate) fn known_since(self, this_update: Time) -> Lifetime {
+        Lifetime {
+            window: ValidityWindow {
+                this_update: this_update.min(self.produced_at),
+                ..self.window
+            },
+            ..self
+        }
+    }
+
     /// The same, but over after `seconds` at the latest.
     pub(crate) fn at_most(self, seconds: i64) -> Lifetime {
         let next_update = self.produced_at.plus_seconds(seconds);

@@ -6,7 +6,10 @@ use bytes::BytesMut;
 use fixture::{
     Fixture, SERIAL_GOOD, SERIAL_ON_HOLD, SERIAL_REVOKED, body, noon, poll_once, table_with, wait,
 };
-use ocspry_core::{Answer, NoncePolicy, Outcome, Policy, RecentAnswers, Refusal};
+use ocspry_core::{
+    Answer, NoncePolicy, Outcome, Policy, RecentAnswers, Refusal, StatusParts, StatusTable,
+    ValidityWindow,
+};
 use ocspry_testkit::{KeyKind, RequestSpec, cert_id, nonce_extension};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CertStatus, HashAlgorithm};
@@ -416,4 +419,82 @@ fn an_answer_past_half_its_life_is_served_when_the_key_fails() {
         matches!(outcome, Outcome::Refused(Refusal::SigningFailed { .. })),
         "{outcome:?}"
     );
+}
+
+/// The usual list, known some seconds before noon, among others of which the oldest is of some seconds before noon.
+fn list_among_others(list_seconds: i64, oldest_seconds: i64) -> Arc<StatusTable> {
+    let usual = table_with(&[], 3_600);
+    let mut lists = usual.lists().to_vec();
+    lists[0].this_update = Some(noon().plus_seconds(-list_seconds));
+    Arc::new(StatusTable::new(StatusParts {
+        lists,
+        issued: Vec::new(),
+        overlays: Vec::new(),
+        absence: usual.absence(),
+        window: ValidityWindow {
+            this_update: noon().plus_seconds(-oldest_seconds),
+            next_update: usual.window().next_update,
+        },
+        source: usual.source().clone(),
+        more_sources: Vec::new(),
+    }))
+}
+
+#[test]
+fn what_is_revoked_is_as_new_as_its_list_and_stays_so_when_an_older_part_comes() {
+    let fixture = Fixture::counting(KeyKind::P256, None);
+    let worker = Worker::of(&fixture);
+    let [revoked, good] = [SERIAL_REVOKED, SERIAL_GOOD]
+        .map(|serial| cert_id(HashAlgorithm::Sha1, &fixture.ca, serial));
+    let known_at = |spec: &RequestSpec| {
+        let reply = fixture.check(&worker.ask(&spec.der(), noon()).0);
+        let signed = reply.signed();
+        let times = signed
+            .singles
+            .iter()
+            .map(|single| noon().seconds_since(single.this_update));
+        times.collect::<Vec<i64>>()
+    };
+    let (of_revoked, of_good) = (
+        RequestSpec::one(revoked.clone()),
+        RequestSpec::one(good.clone()),
+    );
+    let mut of_both = of_revoked.clone();
+    of_both.cert_ids.push(good);
+
+    fixture
+        .issuer()
+        .set_table(Some(list_among_others(600, 900)));
+    assert_eq!(known_at(&of_revoked), [600]);
+    assert_eq!(known_at(&of_good), [900]);
+    assert_eq!(known_at(&of_both), [600, 900]);
+    let signed_before = fixture.signatures();
+
+    fixture
+        .issuer()
+        .set_table(Some(list_among_others(600, 1_800)));
+    assert_eq!(known_at(&of_revoked), [600]);
+    assert_eq!(
+        fixture.signatures(),
+        signed_before,
+        "the kept answer is true"
+    );
+    assert_eq!(known_at(&of_good), [1_800]);
+
+    fixture
+        .issuer()
+        .set_table(Some(list_among_others(300, 1_800)));
+    assert_eq!(known_at(&of_revoked), [300]);
+}
+
+#[test]
+fn a_list_that_is_newer_than_a_clock_that_was_set_back_is_not_newer_than_its_answer() {
+    let fixture = Fixture::counting(KeyKind::P256, None);
+    fixture.issuer().set_table(Some(list_among_others(0, 900)));
+    let asked = request(&fixture, HashAlgorithm::Sha1, SERIAL_REVOKED);
+    let minute_ago = noon().plus_seconds(-60);
+    let reply = fixture.check(&Worker::of(&fixture).ask(&asked, minute_ago).0);
+    let signed = reply.signed();
+    assert_eq!(signed.produced_at, minute_ago);
+    assert_eq!(signed.singles[0].this_update, minute_ago);
 }

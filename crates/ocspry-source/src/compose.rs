@@ -4,6 +4,12 @@
 //! that are not copied.  Among complete lists of one scope the newest is there already; between scopes and kinds revoked
 //! wins.  Here it is decided what absence means: only what is known whole can prove that a serial is not revoked, or was
 //! never issued.
+//!
+//! And since when that is known (RFC 6960 §2.4): thisUpdate of an answer is that of what it rests on.  `revoked` rests on
+//! the newest list that says so, an older part beside it takes nothing back.  What no list names rests on the newest list
+//! about all certificates; without one on every part, each of which might name it, so on the oldest.  That goes back only
+//! where the operator adds an older part, which is needed from then on: before that too much was claimed.  nextUpdate is
+//! that of the first part that ends, for all that is said.
 
 use std::sync::Arc;
 
@@ -90,13 +96,16 @@ pub(crate) fn compose<'a>(
     let (used, proof) = judged(slots, beside.has_every_list);
     let mut sources: Vec<SourceInfo> = used.iter().flat_map(|slot| slot.source_infos()).collect();
     let mut windows: Vec<ValidityWindow> = used.iter().filter_map(|slot| slot.window()).collect();
+    let newest = windows.iter().map(|window| window.this_update).max();
     let mut lists: Vec<ListPart> = used.iter().filter_map(|slot| slot.part()).collect();
-    let held = used.iter().filter_map(|slot| slot.held_removals());
-    lists.extend(held.map(|held| only(Arc::clone(held))));
-    let has_lists = !used.is_empty();
+    lists.extend(used.iter().filter_map(|slot| slot.held_part()));
     for (revoked, window, source) in beside.indexes {
-        lists.push(only(revoked));
-        if !has_lists {
+        lists.push(ListPart {
+            base: revoked,
+            delta: None,
+            this_update: newest.map(|newest| newest.min(window.this_update)),
+        });
+        if newest.is_none() {
             // A CRL's word has a window of its own; an index beside it adds to what is revoked.
             windows.push(window);
         }
@@ -105,6 +114,10 @@ pub(crate) fn compose<'a>(
     let mut sources = sources.into_iter();
     let source = sources.next()?;
     let window = windows.into_iter().reduce(narrower)?;
+    let window = ValidityWindow {
+        this_update: known_since(&used).unwrap_or(window.this_update),
+        ..window
+    };
     let unproven = match proof {
         Err(unproven) => Some(unproven),
         Ok(()) if !beside.has_every_overlay => Some(Unproven::OverlayMissing),
@@ -131,9 +144,16 @@ pub(crate) fn compose<'a>(
     })
 }
 
-/// Whether the lists of these slots prove by themselves what is not revoked; `has_every_list` as in [`Beside`].
-pub(crate) fn is_proof<'a>(slots: impl Iterator<Item = &'a Slot>, has_every_list: bool) -> bool {
-    judged(slots, has_every_list).1.is_ok()
+/// Whether the lists of these slots prove by themselves what is not revoked, and as lately as those of `all` do;
+/// `has_every_list` as in [`Beside`].
+pub(crate) fn can_replace<'a>(
+    slots: impl Iterator<Item = &'a Slot>,
+    all: impl Iterator<Item = &'a Slot>,
+    has_every_list: bool,
+) -> bool {
+    let (used, proof) = judged(slots, has_every_list);
+    let all: Vec<&Slot> = all.collect();
+    proof.is_ok() && known_since(&used) >= known_since(&all)
 }
 
 /// The slots with a list in use, and whether absence from them proves something.
@@ -148,8 +168,13 @@ fn judged<'a>(
     (used, proof)
 }
 
-fn only(base: Arc<RevokedSerials>) -> ListPart {
-    ListPart { base, delta: None }
+/// When it was known last that what no list names is not revoked: thisUpdate of the newest list about all certificates and
+/// reasons, whatever older parts there are beside it; else of the oldest part, since each might name it (RFC 6960 §2.4).
+pub(crate) fn known_since(used: &[&Slot]) -> Option<Time> {
+    let this_update = |slot: &&Slot| slot.window().map(|window| window.this_update);
+    let is_whole = |slot: &&&Slot| slot.scope().is_some_and(Scope::is_whole);
+    let of_whole = used.iter().filter(is_whole).filter_map(this_update).max();
+    of_whole.or_else(|| used.iter().filter_map(this_update).min())
 }
 
 /// A part that ages counts for the whole.
@@ -213,6 +238,7 @@ impl Composition {
         let same_lists = self.lists.len() == other.lists.len()
             && self.lists.iter().zip(&other.lists).all(|(left, right)| {
                 Arc::ptr_eq(&left.base, &right.base)
+                    && left.this_update == right.this_update
                     && match (&left.delta, &right.delta) {
                         (None, None) => true,
                         (Some(left), Some(right)) => Arc::ptr_eq(left, right),

@@ -136,7 +136,7 @@ impl Change {
         list: &'a RevokedSerials,
         is_delta_kept: bool,
     ) -> impl Iterator<Item = Option<SerialNumber>> + 'a {
-        let ListPart { base, delta } = &self.before;
+        let ListPart { base, delta, .. } = &self.before;
         let by_delta = |serial: &SerialNumber| delta.as_ref()?.lookup(serial);
         let is_gone = move |serial: &SerialNumber| match by_delta(serial) {
             None => true,
@@ -157,7 +157,7 @@ impl Change {
         &'a self,
         after: &'a RevokedSerials,
     ) -> impl Iterator<Item = Option<SerialNumber>> + 'a {
-        let ListPart { base, delta } = &self.before;
+        let ListPart { base, delta, .. } = &self.before;
         let is_taken_back = |(serial, revocation): &(SerialNumber, Revocation)| match revocation {
             Revocation::Removed => revokes(&self.before, serial),
             Revocation::Revoked(_) => false,
@@ -181,7 +181,7 @@ impl Change {
 
     /// Nothing that named it called it revoked for good.
     fn was_on_hold(&self, serial: &SerialNumber) -> bool {
-        let ListPart { base, delta } = &self.before;
+        let ListPart { base, delta, .. } = &self.before;
         let said = [
             base.lookup(serial),
             delta.as_ref().and_then(|delta| delta.lookup(serial)),
@@ -196,7 +196,7 @@ impl Change {
 
     /// All that was revoked.
     fn walk_revoked(&self) -> impl Iterator<Item = SerialNumber> + '_ {
-        let ListPart { base, delta } = &self.before;
+        let ListPart { base, delta, .. } = &self.before;
         let of_delta = delta.iter().flat_map(|delta| delta.iter());
         let is_named = |serial: &SerialNumber| {
             delta
@@ -219,7 +219,7 @@ impl Change {
     }
 
     fn revoked_count_before(&self) -> usize {
-        let ListPart { base, delta } = &self.before;
+        let ListPart { base, delta, .. } = &self.before;
         let entries = delta.iter().flat_map(|delta| delta.iter());
         entries.fold(base.revoked_count(), |count, (serial, revocation)| {
             match (is_revoked(base, &serial), revocation) {

@@ -431,6 +431,7 @@ impl Refresher {
             .chain(feeds)
             .chain(issued)
             .chain(end)
+            .chain(self.next_leave())
             .chain(free)
             .min()?;
         Some(wake.max(now))

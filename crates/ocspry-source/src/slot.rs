@@ -176,7 +176,7 @@ impl Slot {
             let after = After::Others(others);
             self.vanished(&Change { before, after }, around)
         });
-        if let Some(held) = left.held_removals() {
+        if let Some(held) = &left.held_removals {
             self.hold(held.iter());
         }
         vanished
@@ -184,9 +184,7 @@ impl Slot {
 
     /// All that it calls revoked, and what is held.
     pub(crate) fn parts(&self) -> impl Iterator<Item = ListPart> {
-        let held = self.held_removals.clone();
-        let held = held.map(|base| ListPart { base, delta: None });
-        self.part().into_iter().chain(held)
+        self.part().into_iter().chain(self.held_part())
     }
 
     /// The state directory knows all that it is to know.
@@ -318,6 +316,7 @@ impl Slot {
         Some(ListPart {
             base: Arc::clone(&self.complete()?.serials),
             delta: self.delta().map(|delta| Arc::clone(&delta.serials)),
+            this_update: self.window().map(|window| window.this_update),
         })
     }
 
@@ -340,8 +339,12 @@ impl Slot {
     }
 
     /// What is revoked in spite of the complete list.
-    pub(crate) fn held_removals(&self) -> Option<&Arc<RevokedSerials>> {
-        self.held_removals.as_ref()
+    pub(crate) fn held_part(&self) -> Option<ListPart> {
+        Some(ListPart {
+            base: Arc::clone(self.held_removals.as_ref()?),
+            delta: None,
+            this_update: self.window().map(|window| window.this_update),
+        })
     }
 
     /// The window of both: the delta says how things stood later, and the first that ends is the end.
@@ -542,6 +545,7 @@ impl Slot {
                 before: ListPart {
                     base: Arc::clone(&before.serials),
                     delta: self.delta.in_use().map(|delta| Arc::clone(&delta.serials)),
+                    this_update: None,
                 },
                 after: After::Complete {
                     list: Arc::clone(&list.serials),
@@ -569,6 +573,7 @@ impl Slot {
                 before: ListPart {
                     base,
                     delta: swap.before.as_ref().map(|delta| Arc::clone(&delta.serials)),
+                    this_update: None,
                 },
                 after: After::Delta(Arc::clone(&swap.list.serials)),
             };

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use ocspry_wire::x509::SerialNumber;
 
@@ -21,6 +22,8 @@ pub struct StatusTable {
     overlays: Vec<Overlay>,
     absence: Absence,
     window: ValidityWindow,
+    /// thisUpdate of the newest part.
+    newest: Time,
     /// Never empty.
     sources: Vec<SourceInfo>,
 }
@@ -36,7 +39,7 @@ pub struct StatusParts {
     pub overlays: Vec<Overlay>,
     /// What it means to be in none of them.
     pub absence: Absence,
-    /// From when to when all parts hold.
+    /// From when to when it is known that what no list revokes is not revoked; nextUpdate counts for all that is said.
     pub window: ValidityWindow,
     /// Where the main part came from.
     pub source: SourceInfo,
@@ -51,6 +54,17 @@ pub struct ListPart {
     pub base: Arc<RevokedSerials>,
     /// What has changed since; asked first.
     pub delta: Option<Arc<RevokedSerials>>,
+    /// When what they revoke was known to be so last; None: as the whole.
+    pub this_update: Option<Time>,
+}
+
+/// What is known of a serial, and from when to when (RFC 6960 §2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// What.
+    pub lookup: Lookup,
+    /// thisUpdate is that of what the answer rests on: of the newest list that revokes it, or of all that could.
+    pub window: ValidityWindow,
 }
 
 /// Serials that an operator revokes.
@@ -76,31 +90,52 @@ impl StatusTable {
         } = parts;
         let mut sources = vec![source];
         sources.extend(more_sources);
+        let times = lists.iter().filter_map(|part| part.this_update);
+        let newest = times.fold(window.this_update, Time::max);
         StatusTable {
             lists,
             issued,
             overlays,
             absence,
             window,
+            newest,
             sources,
         }
     }
 
     /// What is known of a serial; whole serials are compared, sign and length included (CONFORMANCE CID-03, CID-06).
     pub fn lookup(&self, serial: &SerialNumber) -> Lookup {
+        self.known(serial).lookup
+    }
+
+    /// The same, and from when to when.  An overlay is read at every look: what it says is as new as the newest list.
+    pub fn known(&self, serial: &SerialNumber) -> Known {
         let serial = minimal(serial.content());
         let overlaid = self.overlays.iter().filter_map(|part| part.find(serial));
         if let Some(info) = overlaid.reduce(graver) {
-            return Lookup::Revoked(info);
+            return self.known_since(Lookup::Revoked(info), self.newest);
         }
-        let listed = self.lists.iter().filter_map(|part| part.find(serial));
-        if let Some(info) = listed.reduce(graver) {
-            return Lookup::Revoked(info);
+        let listed = self.lists.iter().filter_map(|part| {
+            let this_update = part.this_update.unwrap_or(self.window.this_update);
+            Some((part.find(serial)?, this_update))
+        });
+        let listed = listed.reduce(|one, other| (graver(one.0, other.0), one.1.max(other.1)));
+        if let Some((info, this_update)) = listed {
+            return self.known_since(Lookup::Revoked(info), this_update);
         }
-        match self.issued.iter().any(|part| part.has(serial)) {
+        let lookup = match self.issued.iter().any(|part| part.has(serial)) {
             true => Lookup::Issued,
             false => Lookup::Absent,
-        }
+        };
+        self.known_since(lookup, self.window.this_update)
+    }
+
+    fn known_since(&self, lookup: Lookup, this_update: Time) -> Known {
+        let window = ValidityWindow {
+            this_update,
+            next_update: self.window.next_update,
+        };
+        Known { lookup, window }
     }
 
     /// What [`Lookup::Absent`] means.
@@ -108,7 +143,7 @@ impl StatusTable {
         self.absence
     }
 
-    /// From when to when the sources say it holds.
+    /// From when to when it is known that what no list revokes is not revoked.
     pub fn window(&self) -> ValidityWindow {
         self.window
     }
@@ -184,7 +219,14 @@ impl StatusTable {
     /// The list that says all that is said of revoked serials, if there is one.
     fn only_list(&self) -> Option<&RevokedSerials> {
         match (&self.lists[..], &self.overlays[..]) {
-            ([ListPart { base, delta: None }], []) => Some(base),
+            (
+                [
+                    ListPart {
+                        base, delta: None, ..
+                    },
+                ],
+                [],
+            ) => Some(base),
             _ => None,
         }
     }
@@ -281,7 +323,11 @@ impl StatusTableBuilder {
         let base = Arc::new(self.revoked.build());
         let issued = self.issued.build();
         StatusTable::new(StatusParts {
-            lists: vec![ListPart { base, delta: None }],
+            lists: vec![ListPart {
+                base,
+                delta: None,
+                this_update: None,
+            }],
             issued: match issued.is_empty() {
                 true => Vec::new(),
                 false => vec![Arc::new(issued)],

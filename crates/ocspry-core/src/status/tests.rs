@@ -385,7 +385,7 @@ proptest! {
         let table = of_parts(
             lists
                 .iter()
-                .map(|(base, delta)| ListPart { base: serials_of(base), delta: delta.as_ref().map(serials_of) })
+                .map(|(base, delta)| ListPart { base: serials_of(base), delta: delta.as_ref().map(serials_of), this_update: None })
                 .collect(),
             issued.iter().map(|part| Arc::new(issued_of(part))).collect(),
             overlay_parts,
@@ -422,7 +422,7 @@ proptest! {
         theirs in (few_entries(), proptest::option::of(few_entries()), few_entries()),
     ) {
         let table = |(base, delta, overlay): &(Entries, Option<Entries>, Entries)| of_parts(
-            vec![ListPart { base: serials_of(base), delta: delta.as_ref().map(serials_of) }],
+            vec![ListPart { base: serials_of(base), delta: delta.as_ref().map(serials_of), this_update: None }],
             Vec::new(),
             vec![Overlay::Serials(serials_of(overlay))],
         );
@@ -588,6 +588,7 @@ fn what_a_delta_removes_is_not_revoked_and_what_it_does_not_name_is_as_in_the_ba
             (&[3], new),
             (&[4], new),
         ])),
+        this_update: None,
     };
     let table = of_parts(
         vec![part],
@@ -609,10 +610,12 @@ fn a_delta_removes_nothing_from_another_list() {
     let released = ListPart {
         base: list(&[(&[1], revoked)]),
         delta: Some(list(&[(&[1], Revocation::Removed)])),
+        this_update: None,
     };
     let other = ListPart {
         base: list(&[(&[1], revoked)]),
         delta: None,
+        this_update: None,
     };
     let table = of_parts(vec![released, other], Vec::new(), Vec::new());
     assert_eq!(table.lookup(&serial(&[1])), Lookup::Revoked(info(1, None)));
@@ -623,6 +626,7 @@ fn an_overlay_wins_over_a_list_and_its_delta() {
     let part = ListPart {
         base: list(&[(&[1], Revocation::Revoked(info(1, None)))]),
         delta: Some(list(&[(&[1], Revocation::Removed)])),
+        this_update: None,
     };
     let overlaid = info(7, Some(CrlReason::KeyCompromise));
     let overlay = list(&[(&[1], Revocation::Revoked(overlaid))]);

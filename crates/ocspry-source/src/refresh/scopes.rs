@@ -2,8 +2,8 @@
 //!
 //! From: `refresh`, before what was found is taken, and after.  To: the slots, and the guard.  A place that has a newer list
 //! of another scope has left the old scope.  The list of that stays in use, and ages by its own window, until those that
-//! are there prove without it what is not revoked (RFC 5280 §5.2.5): a CA that goes over to shards publishes one after
-//! the other.  What it revoked and no list in use does then has vanished, as from one list to the next.
+//! are there prove without it what is not revoked (RFC 5280 §5.2.5), and no earlier time of it: a CA that goes over to
+//! shards publishes one after the other, and a shard may be older than its last full list.  What it revoked and no list in use does then has vanished, as from one list to the next.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use ocspry_wire::Time;
 
 use super::{Event, Refresher, Report};
 use crate::SourceError;
-use crate::compose::{is_expired, is_proof};
+use crate::compose::can_replace;
 use crate::feed::Found;
 use crate::line::Offer;
 use crate::slot::Slot;
@@ -174,14 +174,26 @@ impl Refresher {
     fn leaving(&self, now: Time) -> Vec<(String, String)> {
         let staying = || self.slots.values().filter(|slot| !slot.is_behind());
         let has_every_list = self.feeds.iter().all(|(_, feed)| feed.is_served(staying()));
-        let is_proven = is_proof(staying(), has_every_list);
-        let may_leave = |slot: &Slot| match slot.window() {
-            Some(window) => is_proven || is_expired(window.next_update, now),
+        let can_replace = can_replace(staying(), self.slots.values(), has_every_list);
+        let may_leave = |slot: &Slot| match self.closing(slot) {
+            Some(closing) => can_replace || now >= closing,
             None => slot.waiting_place().is_none() && slot.gaps().next().is_none(),
         };
         let mut leaving = self.successors();
         leaving.retain(|key, _| self.slots.get(key).is_some_and(may_leave));
         leaving.into_iter().collect()
+    }
+
+    /// When nothing is promised any more from the lists of a slot that its place has left.
+    fn closing(&self, slot: &Slot) -> Option<Time> {
+        let window = slot.window()?;
+        Some(self.issuer.policy().source_closes(window))
+    }
+
+    /// When lists that are behind another one of their place end.
+    pub(super) fn next_leave(&self) -> Option<Time> {
+        let behind = self.slots.values().filter(|slot| slot.is_behind());
+        behind.filter_map(|slot| self.closing(slot)).min()
     }
 
     fn leave(&mut self, left: &Left, others: Vec<ListPart>, now: Time, reports: &mut Vec<Report>) {
@@ -212,7 +224,10 @@ impl Refresher {
                 .get(&left.key)
                 .is_some_and(|slot| slot.complete().is_some());
             let is_kept = slots.get(&left.successor).is_none_or(Slot::is_kept);
-            !is_back && !(is_kept && left.slot.remove_copies().is_ok())
+            if is_back || !is_kept {
+                return !is_back;
+            }
+            left.slot.remove_copies().is_err()
         });
     }
 }

@@ -5,7 +5,7 @@ use ocspry_testkit::ScopeSpec;
 use ocspry_wire::ocsp::CrlReason;
 
 use crate::site::Says::{Good, Revoked, TryLater};
-use crate::site::{Site, assert_says, end, problem, problems};
+use crate::site::{Site, assert_says, end, known_since, problem, problems};
 
 const SHARDS: [&str; 4] = ["1.crl", "2.crl", "3.crl", "4.crl"];
 
@@ -296,4 +296,81 @@ fn idp_07_a_scope_with_a_field_that_nobody_knows_is_refused() {
         "{}",
         problem(&refresher)
     );
+}
+
+#[test]
+fn what_is_revoked_is_as_new_as_its_list_and_what_is_not_as_the_oldest_part() {
+    let site = Site::new();
+    let minutes_ago = |minutes: i64| site.now.plus_seconds(-60 * minutes);
+    let part = |name: &str| ScopeSpec::part(&format!("http://crl.example/{name}"));
+    let mut refresher = site.start(site.files(&["1", "2"]));
+    site.put_list("1", &site.list(1, 10).about(part("1")).revoke(&[1], None));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (3, TryLater)]);
+    assert_eq!(known_since(&refresher, 1), minutes_ago(10));
+
+    // An older part comes: nothing was called good before it did, and nothing revoked is known less well for it.
+    site.put_list("2", &site.list(1, 60).about(part("2")).revoke(&[2], None));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Revoked), (3, Good)]);
+    for (serial, minutes) in [(1, 10), (2, 60), (3, 60)] {
+        assert_eq!(known_since(&refresher, serial), minutes_ago(minutes));
+    }
+}
+
+#[test]
+fn an_older_part_beside_a_list_of_all_certificates_takes_no_thisupdate_back() {
+    let site = Site::new();
+    let minutes_ago = |minutes: i64| site.now.plus_seconds(-60 * minutes);
+    let mut refresher = site.start(site.files(&["all", "part"]));
+    site.put_list("all", &site.list(1, 10).revoke(&[1], None));
+    refresher.refresh(site.now);
+    let part = ScopeSpec::part("http://crl.example/1.crl");
+    let list = site.list(1, 60).about(part);
+    site.put_list("part", &list.revoke(&[1], None).revoke(&[2], None));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Revoked), (3, Good)]);
+    for (serial, minutes) in [(1, 10), (2, 60), (3, 10)] {
+        assert_eq!(known_since(&refresher, serial), minutes_ago(minutes));
+    }
+}
+
+#[test]
+fn a_part_that_the_operator_adds_is_needed_from_then_on_and_thisupdate_is_its_own_if_it_is_older() {
+    let site = Site::new();
+    let part = |name: &str| ScopeSpec::part(&format!("http://crl.example/{name}"));
+    site.put_list("1", &site.list(1, 10).about(part("1")).revoke(&[1], None));
+    site.put_list("2", &site.list(1, 60).about(part("2")).revoke(&[2], None));
+    let mut before = site.start(site.files(&["1"]));
+    before.refresh(site.now);
+    assert_eq!(known_since(&before, 3), site.now.plus_seconds(-600));
+    let mut after = site.start(site.files(&["1", "2"]));
+    after.carry_over(&before);
+    after.refresh(site.now);
+    assert_says(&after, &[(1, Revoked), (2, Revoked), (3, Good)]);
+    assert_eq!(known_since(&after, 1), site.now.plus_seconds(-600));
+    assert_eq!(known_since(&after, 3), site.now.plus_seconds(-3600));
+}
+
+#[test]
+fn what_an_overlay_or_an_index_revokes_is_as_new_as_the_newest_list_when_an_older_part_comes() {
+    let site = Site::new();
+    let part = |name: &str| ScopeSpec::part(&format!("http://crl.example/{name}"));
+    let mut sources = site.files(&["1", "2"]);
+    let issued = site.issued("index.txt");
+    let beside = [site.overlay("overlay"), StatusSource::Issued(issued)];
+    sources.sources.extend(beside);
+    site.put("overlay", "05\n");
+    let line = "R\t490101000000Z\t260101000000Z\t06\tunknown\t/CN=www\n";
+    site.put("index.txt", line);
+    site.put_list("1", &site.list(1, 10).about(part("1")));
+    let mut refresher = site.start(sources);
+    for minutes in [60, 30] {
+        refresher.refresh(site.now);
+        assert_says(&refresher, &[(5, Revoked), (6, Revoked)]);
+        for serial in [5, 6] {
+            assert_eq!(known_since(&refresher, serial), site.now.plus_seconds(-600));
+        }
+        site.put_list("2", &site.list(1, minutes).about(part("2")));
+    }
 }

@@ -4,7 +4,7 @@ use ocspry_source::{Event, Guard, Report, Sources, Unproven, Vanished};
 use ocspry_testkit::{CrlSpec, ScopeSpec};
 
 use crate::site::Says::{Good, Revoked, TryLater};
-use crate::site::{Site, assert_says, end, problem, problems};
+use crate::site::{Site, assert_says, end, known_since, problem, problems};
 
 fn part(name: &str) -> ScopeSpec {
     ScopeSpec::part(&format!("http://crl.example/{name}.crl"))
@@ -258,8 +258,11 @@ fn a_full_list_whose_shards_do_not_come_counts_until_it_ends_and_what_it_revoked
     refresher.refresh(site.now);
     assert_says(&refresher, &OF_THE_FULL_LIST);
     assert_says(&refresher, &[(30, Revoked)]);
-    assert_eq!(refresher.next_wake(site.now), Some(soon));
-    refresher.refresh(soon);
+    // No answer is sent in the last minute of its list.
+    let last_minute = soon.plus_seconds(-60);
+    let wake = refresher.next_wake(site.now).unwrap();
+    assert!((last_minute..soon).contains(&wake), "{wake}");
+    refresher.refresh(wake);
     assert_says(&refresher, &[(1, Revoked), (21, TryLater), (30, Revoked)]);
     assert_eq!(end(&refresher), site.now.plus_seconds(86_400));
     assert!(refresher.is_holding());
@@ -281,5 +284,26 @@ fn a_list_of_another_scope_that_is_refused_leaves_the_old_one_in_use() {
         "{}",
         problem(&refresher)
     );
+    assert_says(&refresher, &OF_THE_FULL_LIST);
+}
+
+#[test]
+fn a_full_list_does_not_give_way_to_shards_of_which_one_is_older() {
+    let site = Site::new();
+    let mut refresher = site.start(refusing(&site, &["0", "1"]));
+    site.put_list("0", &full(&site, 1, 20));
+    refresher.refresh(site.now);
+    site.put_list("1", &site.list(1, 60).about(part("1")).revoke(&[30], None));
+    let shard = |number, minutes_ago, name| {
+        let list = site.list(number, minutes_ago).about(part(name));
+        (1..=20).fold(list, |list, serial| list.revoke(&[serial], None))
+    };
+    site.put_list("0", &shard(2, 10, "0"));
+    assert_eq!(left(&refresher.refresh(site.now)), []);
+    assert_eq!(known_since(&refresher, 40), site.now.plus_seconds(-20 * 60));
+    assert_eq!(known_since(&refresher, 1), site.now.plus_seconds(-10 * 60));
+    site.put_list("1", &site.list(2, 15).about(part("1")).revoke(&[30], None));
+    assert_eq!(left(&refresher.refresh(site.now)).len(), 1);
+    assert_eq!(known_since(&refresher, 40), site.now.plus_seconds(-15 * 60));
     assert_says(&refresher, &OF_THE_FULL_LIST);
 }

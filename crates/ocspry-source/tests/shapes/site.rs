@@ -161,6 +161,14 @@ pub(crate) fn revocation(refresher: &Refresher, serial: u8) -> RevokedInfo {
     }
 }
 
+/// thisUpdate of what is said of a serial.
+#[track_caller]
+pub(crate) fn known_since(refresher: &Refresher, serial: u8) -> Time {
+    let table = refresher.issuer().table().expect("a table");
+    let serial = SerialNumber::from_content(&[serial]).unwrap();
+    table.known(&serial).window.this_update
+}
+
 /// The end of what is in use.
 #[track_caller]
 pub(crate) fn end(refresher: &Refresher) -> Time {
