@@ -15,20 +15,22 @@ use ocspry_wire::Time;
 use ocspry_wire::x509::SerialNumber;
 
 use crate::beside::{IssuedFeed, IssuedSource, OverlayFeed};
-use crate::compose::{Beside, Composition, Unproven, compose, is_expired};
+use crate::compose::{Beside, Composition, Unproven, compose};
 use crate::feed::{Feed, Found, ListSource, Looking, Verdict};
 use crate::fetch::Fetcher;
-use crate::guard::{Guard, Vanished};
+use crate::guard::Guard;
 use crate::line::{Offer, Served};
-use crate::list::DeltaGap;
 use crate::load::{CrlSigners, SourceLimits};
 use crate::pace::{self, Pace};
-use crate::slot::{ListInUse, Outcome, Slot, Surroundings, UsedList};
+use crate::slot::{Outcome, Slot, Surroundings, UsedList};
 use crate::{SourceError, StateDirectory};
 
 use self::scopes::Left;
+use self::told::Told;
+pub use self::told::{Event, Problem, Report};
 
 mod scopes;
+mod told;
 
 /// Where the status of one issuer's certificates comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,78 +88,6 @@ pub struct Refresher {
     told: Told,
     /// Tables that were replaced and that a worker may still hold: freeing one is no work for a worker.
     retired: Vec<Arc<StatusTable>>,
-}
-
-/// What was reported already, so that it is reported once.
-#[derive(Clone, Default)]
-struct Told {
-    /// By place, the sentences: a URL may be down, and what came from it before bad.
-    refused: BTreeMap<String, BTreeSet<String>>,
-    waiting: BTreeMap<String, Time>,
-    gaps: BTreeMap<String, DeltaGap>,
-    unkept: BTreeMap<String, String>,
-    unproven: Option<Unproven>,
-    expired: bool,
-}
-
-/// Something that the operator is to know.
-#[derive(Debug)]
-pub struct Report {
-    /// The file or URL that it is about; empty when it is about all of them.
-    pub place: String,
-    /// What.
-    pub event: Event,
-}
-
-/// What a look led to.
-#[derive(Debug)]
-pub enum Event {
-    /// A list went into use.
-    ListInUse(Box<ListInUse>),
-    /// A list is in use no more: its place has one of another scope.
-    ScopeLeft {
-        /// What it was about.
-        scope: String,
-        /// What it revoked, and no list in use does.
-        vanished: Vanished,
-    },
-    /// A list of what was issued, or an overlay, went into use.
-    FactsInUse(String),
-    /// The list there is from the future; what is in use stays until then.
-    Waiting {
-        /// Its thisUpdate.
-        until: Time,
-    },
-    /// What is there cannot be used; what is in use stays.
-    Refused(SourceError),
-    /// The problem reported before is gone.
-    Recovered,
-    /// A delta waits for its base.
-    Gap(DeltaGap),
-    /// The list in use could not be written to the state directory.
-    NotKept(SourceError),
-    /// It is there now.
-    Kept,
-    /// Certificates that no list names get `tryLater`.
-    Unproven(Unproven),
-    /// They are answered for again.
-    Proven,
-    /// What is in use has run out: the issuer answers `tryLater` until newer lists come.
-    Expired {
-        /// When it did.
-        next_update: Time,
-    },
-}
-
-/// Something that is wrong now.
-#[derive(Clone, Debug)]
-pub struct Problem {
-    /// The source in [`Sources::sources`] that it is about.
-    pub source: Option<usize>,
-    /// The file, directory or URL.
-    pub place: String,
-    /// What is wrong.
-    pub error: SourceError,
 }
 
 impl Refresher {
@@ -798,103 +728,6 @@ impl Refresher {
             }
         }
         self.forget_left();
-    }
-
-    /// Reports what changed in what is wrong, what waits and what is over.
-    fn tell(&mut self, now: Time, reports: &mut Vec<Report>) {
-        let mut refused: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for problem in self.problems() {
-            let sentence = problem.error.to_string();
-            let told = self.told.refused.get(&problem.place);
-            if !told.is_some_and(|told| told.contains(&sentence)) {
-                reports.push(Report {
-                    place: problem.place.clone(),
-                    event: Event::Refused(problem.error),
-                });
-            }
-            refused.entry(problem.place).or_default().insert(sentence);
-        }
-        for place in self
-            .told
-            .refused
-            .keys()
-            .filter(|place| !refused.contains_key(*place))
-        {
-            let is_said = reports.iter().any(|report| {
-                report.place == *place
-                    && matches!(report.event, Event::ListInUse(_) | Event::FactsInUse(_))
-            });
-            if !is_said {
-                reports.push(Report {
-                    place: place.clone(),
-                    event: Event::Recovered,
-                });
-            }
-        }
-        self.told.refused = refused;
-
-        let waiting = self.slots.values().flat_map(Slot::waiting);
-        let waiting: BTreeMap<String, Time> = waiting
-            .map(|(until, place)| (place.to_owned(), until))
-            .collect();
-        for (place, until) in waiting
-            .iter()
-            .filter(|(place, until)| self.told.waiting.get(*place) != Some(until))
-        {
-            reports.push(Report {
-                place: place.clone(),
-                event: Event::Waiting { until: *until },
-            });
-        }
-        self.told.waiting = waiting;
-
-        let gaps = self.slots.values().flat_map(Slot::gaps);
-        let gaps: BTreeMap<String, DeltaGap> = gaps
-            .map(|(place, gap)| (place.to_owned(), gap.clone()))
-            .collect();
-        for (place, gap) in gaps
-            .iter()
-            .filter(|(place, gap)| self.told.gaps.get(*place) != Some(gap))
-        {
-            reports.push(Report {
-                place: place.clone(),
-                event: Event::Gap(gap.clone()),
-            });
-        }
-        self.told.gaps = gaps;
-        self.tell_state(now, reports);
-    }
-
-    /// What is true of the issuer as a whole.
-    fn tell_state(&mut self, now: Time, reports: &mut Vec<Report>) {
-        let mut say = |event| {
-            reports.push(Report {
-                place: String::new(),
-                event,
-            });
-        };
-        let unproven = self.unproven();
-        match (unproven, self.told.unproven) {
-            (Some(unproven), told) if told != Some(unproven) => say(Event::Unproven(unproven)),
-            (None, Some(_)) => say(Event::Proven),
-            (Some(_) | None, _) => {}
-        }
-        self.told.unproven = unproven;
-        let Some(composed) = &self.composed else {
-            return;
-        };
-        let next_update = composed.window().next_update;
-        let expired = is_expired(next_update, now);
-        if expired && !self.told.expired {
-            let ended = self
-                .lists()
-                .find(|used| used.list.next_update() == next_update);
-            reports.push(Report {
-                place: ended.map_or_else(String::new, |used| used.place.to_owned()),
-                event: Event::Expired { next_update },
-            });
-        }
-        self.told.expired = expired;
     }
 }
 
