@@ -526,6 +526,32 @@ pub enum SourceError {
         /// What went wrong.
         problem: FetchProblem,
     },
+    /// Where deltas should be, there is a complete list.
+    #[error(
+        "CRL {url}: is a complete CRL, where freshestCRL promises deltas; if it is wanted, name it with `crl-url`"
+    )]
+    NotADelta {
+        /// The URL that the list in use names.
+        url: String,
+    },
+    /// A delta about other certificates than any complete list in use.
+    #[error(
+        "CRL {url}: is a delta CRL of another scope than the complete CRL that names it in freshestCRL; tell the CA"
+    )]
+    DeltaOfNoList {
+        /// The URL that the list in use names.
+        url: String,
+    },
+    /// A delta that a list names, and that has no successor in time.
+    #[error(
+        "CRL {place}: this delta CRL ends on {next_update}, and no newer one is there: what was revoked since is not known"
+    )]
+    DeltaOver {
+        /// Where it came from.
+        place: String,
+        /// Its end.
+        next_update: Time,
+    },
     /// No file events for this directory, or for any.
     #[error("watching {path}: {problem}; changes there are seen at the next poll only")]
     Watch {

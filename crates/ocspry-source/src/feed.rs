@@ -42,10 +42,20 @@ pub(crate) struct Looking<'a> {
 /// One source of lists.
 pub(crate) struct Feed {
     source: ListSource,
+    asked_by: AskedBy,
     places: BTreeMap<PathBuf, Place>,
     /// What is wrong with the directory, or with fetching.
     problem: Option<SourceError>,
     url: Option<Download>,
+}
+
+/// Who wants it followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AskedBy {
+    /// The operator: without what it holds something is missing.
+    Operator,
+    /// A list that names it as the place of its deltas: they are news, and nothing is missing without them.
+    List,
 }
 
 /// One file, as it was last seen.
@@ -100,7 +110,11 @@ impl Found {
 
 impl Feed {
     /// Follows a source; downloads are for URLs only.
-    pub(crate) fn new(source: ListSource, downloads: Option<&Downloads>) -> Feed {
+    pub(crate) fn new(
+        source: ListSource,
+        asked_by: AskedBy,
+        downloads: Option<&Downloads>,
+    ) -> Feed {
         let url = match (&source, downloads) {
             (ListSource::Url(url), Some(downloads)) => {
                 let Downloads {
@@ -119,6 +133,7 @@ impl Feed {
         };
         Feed {
             source,
+            asked_by,
             places: BTreeMap::new(),
             problem: None,
             url,
@@ -128,6 +143,11 @@ impl Feed {
     /// What it follows.
     pub(crate) fn source(&self) -> &ListSource {
         &self.source
+    }
+
+    /// The operator wants it followed.
+    pub(crate) fn is_configured(&self) -> bool {
+        self.asked_by == AskedBy::Operator
     }
 
     /// What the operator calls a place of this source.
@@ -201,7 +221,8 @@ impl Feed {
         own.into_iter().chain(of_places)
     }
 
-    fn own_name(&self) -> String {
+    /// What the operator calls the source itself.
+    pub(crate) fn own_name(&self) -> String {
         match &self.source {
             ListSource::File(path) | ListSource::Directory(path) => path.display().to_string(),
             ListSource::Url(url) => url.to_string(),
@@ -459,7 +480,7 @@ mod tests {
             pace: Pace::AtOnce,
             now,
         };
-        let mut feed = Feed::new(ListSource::File(path.clone()), None);
+        let mut feed = Feed::new(ListSource::File(path.clone()), AskedBy::Operator, None);
         let found = feed.look(&looking);
         assert_eq!(found.len(), 1);
         feed.judged(&path, Verdict::InUse, None, now);

@@ -9,6 +9,7 @@ mod compose;
 mod copy;
 mod explain;
 mod feed;
+mod freshest;
 mod guard;
 mod held;
 mod line;
@@ -38,6 +39,7 @@ pub use fetch::{
     CrlUrl, FetchLimits, FetchProblem, Fetched, Fetcher, Judged, SpoolFile, UrlFeed, Validators,
 };
 pub use fingerprint::Fingerprint;
+pub use freshest::{FreshestCrl, NamedDeltas};
 pub use guard::{Guard, Vanished};
 pub use issued::{
     IssuedEntry, IssuedFacts, IssuedKind, IssuedLimits, IssuedStamp, read_issued, serial_from_text,

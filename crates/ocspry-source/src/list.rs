@@ -30,6 +30,8 @@ pub struct LoadedList {
     pub authority_key_id: Option<Vec<u8>>,
     /// Where deltas over it are to be had (RFC 5280 §5.2.6).
     pub freshest_crl: Vec<String>,
+    /// How many names of another kind it says are there too.
+    pub freshest_crl_other_names: u64,
     /// When the CA means to publish the next list, if it says so.
     pub next_publish: Option<Time>,
     /// Facts for people.

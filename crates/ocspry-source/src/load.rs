@@ -405,6 +405,7 @@ impl Sorting {
                 .map(CrlNumber::from_content),
             authority_key_id: extensions.authority_key_id_der,
             freshest_crl: extensions.freshest_crl,
+            freshest_crl_other_names: extensions.freshest_crl_other_names,
             next_publish: extensions.next_publish,
             facts,
             written,

@@ -16,8 +16,9 @@ use ocspry_wire::x509::SerialNumber;
 
 use crate::beside::{IssuedFeed, IssuedSource, OverlayFeed};
 use crate::compose::{Beside, Composition, Unproven, compose};
-use crate::feed::{Feed, Found, ListSource, Looking, Verdict};
+use crate::feed::{AskedBy, Feed, Found, ListSource, Looking, Verdict};
 use crate::fetch::Fetcher;
+use crate::freshest::FreshestCrl;
 use crate::guard::Guard;
 use crate::line::{Offer, Served};
 use crate::load::{CrlSigners, SourceLimits};
@@ -25,10 +26,12 @@ use crate::pace::{self, Pace};
 use crate::slot::{Outcome, Slot, Surroundings, UsedList};
 use crate::{SourceError, StateDirectory};
 
+use self::follow::configured;
 use self::scopes::Left;
 use self::told::Told;
 pub use self::told::{Event, Problem, Report};
 
+mod follow;
 mod scopes;
 mod told;
 
@@ -41,6 +44,8 @@ pub struct Sources {
     pub crl_issuers: Vec<OwnedCertificate>,
     /// What is done with a list from which much has vanished.
     pub guard: Guard,
+    /// Whether the deltas that lists name are fetched.
+    pub freshest_crl: FreshestCrl,
     /// Bounds on what is read.
     pub limits: SourceLimits,
 }
@@ -73,6 +78,7 @@ pub struct Refresher {
     signers: Arc<CrlSigners>,
     sources: Sources,
     state: Option<Arc<StateDirectory>>,
+    downloads: Option<Downloads>,
     feeds: Vec<(usize, Feed)>,
     issued: Vec<(usize, IssuedFeed)>,
     overlays: Vec<(usize, OverlayFeed)>,
@@ -103,7 +109,8 @@ impl Refresher {
         for (index, source) in sources.sources.iter().enumerate() {
             match source {
                 StatusSource::Lists(source) => {
-                    feeds.push((index, Feed::new(source.clone(), downloads)))
+                    let feed = Feed::new(source.clone(), AskedBy::Operator, downloads);
+                    feeds.push((index, feed));
                 }
                 StatusSource::Issued(source) => {
                     issued.push((index, IssuedFeed::new(source.clone())))
@@ -118,6 +125,7 @@ impl Refresher {
             signers: Arc::new(signers),
             sources,
             state,
+            downloads: downloads.cloned(),
             feeds,
             issued,
             overlays,
@@ -156,6 +164,7 @@ impl Refresher {
         self.left.clone_from(&old.left);
         self.vanished_count = old.vanished_count;
         self.told.clone_from(&old.told);
+        self.follow_named();
         for (_, feed) in &mut self.feeds {
             if let Some(old) = counterpart(&old.feeds, |old| old.source() == feed.source()) {
                 feed.carry_over(old);
@@ -217,7 +226,7 @@ impl Refresher {
 
     /// A first download is under way, or nothing is downloaded here: what it brings is not known yet.
     pub fn is_pending(&self) -> bool {
-        self.feeds.iter().any(|(_, feed)| feed.is_pending())
+        configured(&self.feeds).any(|(_, feed)| feed.is_pending())
     }
 
     /// When a list from the future begins, if one waits.
@@ -243,9 +252,10 @@ impl Refresher {
                 source: Some(source),
                 place,
                 error: error.clone(),
+                is_of_named_delta: false,
             });
         };
-        for (index, feed) in &self.feeds {
+        for (index, feed) in configured(&self.feeds) {
             feed.problems().for_each(|problem| add(*index, problem));
         }
         for (index, feed) in &self.issued {
@@ -262,7 +272,9 @@ impl Refresher {
             source: None,
             place: place.clone(),
             error: error.clone(),
+            is_of_named_delta: false,
         }));
+        problems.extend(self.problems_of_named_deltas());
         problems
     }
 
@@ -337,6 +349,8 @@ impl Refresher {
             _ => None,
         });
         self.vanished_count += vanished.map(|vanished| vanished.count as u64).sum::<u64>();
+        self.follow_named();
+        self.outlive_named_deltas(now);
         self.swap(now);
         self.keep(now, &mut reports);
         self.tell(now, &mut reports);
@@ -350,6 +364,7 @@ impl Refresher {
         let issued = self.issued.iter().filter_map(|(_, feed)| feed.next_wake());
         // What is too old already is looked at when its file changes.
         let issued = issued.filter(|wake| *wake > now);
+        let outlived = self.next_outlived(now);
         let end = self
             .composed
             .as_ref()
@@ -360,6 +375,7 @@ impl Refresher {
         let wake = slots
             .chain(feeds)
             .chain(issued)
+            .chain(outlived)
             .chain(end)
             .chain(self.next_leave())
             .chain(free)
@@ -412,6 +428,7 @@ impl Refresher {
                     .map(|found| (position, found)),
             );
         }
+        self.refuse_what_is_no_named_delta(&mut found);
         found
     }
 
@@ -682,9 +699,7 @@ impl Refresher {
                 .collect(),
             overlays: overlays().flatten().flatten().collect(),
             has_every_overlay: overlays().all(|overlay| overlay.is_some()),
-            has_every_list: self
-                .feeds
-                .iter()
+            has_every_list: configured(&self.feeds)
                 .all(|(_, feed)| feed.is_served(self.slots.values())),
         }
     }

@@ -28,6 +28,8 @@ pub(crate) struct Slot {
     delta: Line,
     /// Deltas that do not fit the complete list, which may be behind them; one for each place.
     pending_deltas: Vec<(Offer, DeltaGap)>,
+    /// The complete list ends the window alone.
+    is_delta_outlived: bool,
     /// What vanished and is revoked all the same.
     held_removals: Option<Arc<RevokedSerials>>,
     /// What is held is to be written down.
@@ -97,6 +99,7 @@ impl Slot {
             complete: Line::new(series(SeriesKind::Complete), keeps_when_told),
             delta: Line::new(series(SeriesKind::Delta), keeps_when_told),
             pending_deltas: Vec::new(),
+            is_delta_outlived: false,
             held_removals: None,
             is_held_unkept: false,
             series: series(SeriesKind::Complete),
@@ -107,6 +110,11 @@ impl Slot {
     /// The complete list in use.
     pub(crate) fn complete(&self) -> Option<&Arc<LoadedList>> {
         self.complete.in_use()
+    }
+
+    /// The complete list in use, after where it comes from.
+    pub(crate) fn complete_and_place(&self) -> Option<(&str, &Arc<LoadedList>)> {
+        Some((self.complete.place()?, self.complete()?))
     }
 
     /// The delta over it.
@@ -347,14 +355,29 @@ impl Slot {
         })
     }
 
-    /// The window of both: the delta says how things stood later, and the first that ends is the end.
+    /// Whether what the delta said stays in use beyond its end, for as long as the complete list has.
+    pub(crate) fn set_delta_outlived(&mut self, is_outlived: bool) {
+        self.is_delta_outlived = is_outlived;
+    }
+
+    /// What the delta said stays in use beyond its end.
+    pub(crate) fn is_delta_outlived(&self) -> bool {
+        self.is_delta_outlived
+    }
+
+    /// The window of both: the delta says how things stood later, and the first that ends is the end, unless the delta is
+    /// outlived.
     pub(crate) fn window(&self) -> Option<ValidityWindow> {
         let window = self.complete()?.facts.window;
         Some(match self.delta() {
             None => window,
             Some(delta) => ValidityWindow {
                 this_update: window.this_update.max(delta.this_update()),
-                next_update: window.next_update.min(delta.next_update()),
+                next_update: if self.is_delta_outlived {
+                    window.next_update
+                } else {
+                    window.next_update.min(delta.next_update())
+                },
             },
         })
     }

@@ -132,6 +132,20 @@ impl CrlSpec {
         self
     }
 
+    /// The same list, which says that its deltas are at these URIs: freshestCRL (RFC 5280 §5.2.6).
+    #[must_use]
+    pub fn with_deltas_at(mut self, uris: &[&str]) -> CrlSpec {
+        let uris: Vec<u8> = uris
+            .iter()
+            .flat_map(|uri| element(UNIFORM_RESOURCE_IDENTIFIER, uri.as_bytes()))
+            .collect();
+        let name = element(tag::context(0), &element(tag::context(0), &uris));
+        let value = sequence(&[&sequence(&[&name])]);
+        self.more_extensions
+            .push(extension(known::FRESHEST_CRL, false, &value));
+        self
+    }
+
     /// The same list about a part of the certificates.
     #[must_use]
     pub fn about(mut self, scope: ScopeSpec) -> CrlSpec {
@@ -249,7 +263,7 @@ impl ScopeSpec {
             false => Vec::new(),
         };
         let point = self.uri.as_ref().map(|uri| {
-            let name = element(tag::context_primitive(6), uri.as_bytes());
+            let name = element(UNIFORM_RESOURCE_IDENTIFIER, uri.as_bytes());
             element(tag::context(0), &element(tag::context(0), &name))
         });
         let reasons = match self.only_reasons.is_empty() {
@@ -291,6 +305,8 @@ fn reason_flags(reasons: &[CrlReason]) -> Vec<u8> {
 const REMOVE_FROM_CRL: u8 = 8;
 /// directoryName in a GeneralName.
 const DIRECTORY_NAME: u8 = tag::context(4);
+/// uniformResourceIdentifier: `[6] IMPLICIT IA5String` of GeneralName (RFC 5280 §4.2.1.6).
+const UNIFORM_RESOURCE_IDENTIFIER: u8 = tag::context_primitive(6);
 
 impl CrlEntrySpec {
     /// Revoked an hour ago.

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use ocspry_core::{Clock, Issuer, IssuerSet, Responder, SigningPool};
 use ocspry_source::fetch::{FetchLimits, Fetcher};
 use ocspry_source::{
-    Downloads, ListSource, Refresher, Report, SourceError, StateDirectory, StatusSource,
+    Downloads, FreshestCrl, ListSource, Refresher, Report, SourceError, StateDirectory,
+    StatusSource,
 };
 use ocspry_wire::Time;
 
 use crate::clock_watch;
-use crate::config::{Config, ConfigError, IssuerConfig, Place, SourceConfig, StateChoice};
+use crate::config::{Config, ConfigError, IssuerConfig, Place, StateChoice};
 use crate::control::Bell;
 use crate::credential_files::{CredentialFiles, CredentialReport, PairError, PairWarning};
 use crate::issuer_report::Problems;
@@ -202,7 +203,7 @@ pub(crate) fn responder<'a>(
     Ok(Responder::new(set, Arc::clone(pool)))
 }
 
-/// Starts the thread that fetches lists, if the configuration names a URL; what is fetched lies in the state directory
+/// Starts the thread that fetches lists, if there may be one to fetch; what is fetched lies in the state directory
 /// until it is judged, or, without one, among temporary files.
 ///
 /// # Errors
@@ -213,14 +214,7 @@ pub(crate) fn start_downloads(
     bell: &Bell,
     clock: &Arc<dyn Clock>,
 ) -> io::Result<Option<Downloads>> {
-    let is_url =
-        |source: &SourceConfig| matches!(source.source, StatusSource::Lists(ListSource::Url(_)));
-    if !config
-        .issuers
-        .iter()
-        .flat_map(|issuer| &issuer.sources)
-        .any(is_url)
-    {
+    if !config.issuers.iter().any(is_fetching) {
         return Ok(None);
     }
     let directory = match state {
@@ -233,6 +227,17 @@ pub(crate) fn start_downloads(
         directory,
         wake: Arc::new(move || bell.ask_for_look()),
     }))
+}
+
+/// It names a URL, or its lists may.
+fn is_fetching(issuer: &IssuerConfig) -> bool {
+    issuer.sources.iter().any(|source| match &source.source {
+        StatusSource::Lists(ListSource::Url(_)) => true,
+        StatusSource::Lists(ListSource::File(_) | ListSource::Directory(_)) => {
+            issuer.freshest_crl == FreshestCrl::AllLists
+        }
+        StatusSource::Issued(_) | StatusSource::Overlay(_) => false,
+    })
 }
 
 /// Opens the state directory.  One that was found in the environment and cannot be used is a warning, not an end.

@@ -3,7 +3,7 @@
 //! error: an issuer cannot answer, or soon will not; warn: it answers, degraded; info: its state changed.
 
 use ocspry_core::Stale;
-use ocspry_source::{Event, ListInUse, Report, Served, Vanished};
+use ocspry_source::{Event, ListInUse, NamedDeltas, Report, Served, Vanished};
 use ocspry_wire::Time;
 use ocspry_wire::x509::certificate::display_name;
 use tracing::{error, info, warn};
@@ -51,6 +51,11 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
                 utc_and_distance(*until, now),
             ),
             Event::Refused(error) => error!(issuer, "{error}; {stays}"),
+            Event::NewsMissing(error) => warn!(
+                issuer,
+                "{error}; answers go on, without what that delta CRL would add"
+            ),
+            Event::Named(named) => named_deltas(issuer, place, named),
             Event::Recovered => info!(
                 issuer,
                 path = place,
@@ -142,6 +147,38 @@ fn list_in_use(issuer: &str, place: &str, in_use: &ListInUse, now: Time) {
             "not in the new CRL any more"
         };
         entries_vanished(issuer, place, are, vanished);
+    }
+}
+
+/// Where the deltas of a list are fetched, by its own word.
+fn named_deltas(issuer: &str, place: &str, named: &NamedDeltas) {
+    let NamedDeltas {
+        urls,
+        unusable,
+        beyond_count,
+        other_count,
+    } = named;
+    let urls: Vec<String> = urls.iter().map(ToString::to_string).collect();
+    let urls = if urls.is_empty() {
+        "nowhere".to_owned()
+    } else {
+        urls.join(", ")
+    };
+    let passed_over = match other_count + *beyond_count as u64 {
+        0 => String::new(),
+        count => format!("; {count} more of its names are passed over"),
+    };
+    info!(
+        issuer,
+        path = place,
+        "deltas are fetched from {urls}, as the CRL says (freshestCRL){passed_over}"
+    );
+    for problem in unusable {
+        warn!(
+            issuer,
+            path = place,
+            "freshestCRL in the CRL: {problem}; tell the CA"
+        );
     }
 }
 

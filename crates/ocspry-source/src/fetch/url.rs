@@ -1,6 +1,6 @@
 //! The URL of a CRL: what may be asked for, and where a redirect may lead.
 //!
-//! From: the configuration, or a distribution point inside a list.  To: `client`.  http and https only; nobody's password
+//! From: the configuration, or freshestCRL inside a list.  To: `client`.  http and https only; nobody's password
 //! in it; the host that the operator named may be private, whatever else is reached from there may not (RFC 5280 §8:
 //! fetching must not follow a loop, nor reach where its author could not).
 
@@ -17,15 +17,10 @@ use super::problem::{FetchProblem, shown};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CrlUrl {
     url: Url,
-    origin: Origin,
+    /// Where the operator's own URL leads, whose place may be private: this one, or that of the list that names this one;
+    /// None where the operator named none.
+    own: Option<Url>,
     private: PrivateAddresses,
-}
-
-/// Who chose the URL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
-    Operator,
-    List,
 }
 
 /// Whether redirects, and URLs found in lists, may lead to private addresses.
@@ -41,15 +36,25 @@ impl CrlUrl {
     /// # Errors
     /// [`CrlUrlError`]: not a URL that can be fetched.
     pub fn parse(text: &str) -> Result<CrlUrl, CrlUrlError> {
-        CrlUrl::new(text, Origin::Operator)
+        let url = checked(text)?;
+        Ok(CrlUrl {
+            own: Some(url.clone()),
+            url,
+            private: PrivateAddresses::Refused,
+        })
     }
 
-    /// A URL that stands in a list or a certificate: its host may not be private.
+    /// A URL that stands in a list: it may lead as far as a redirect of the URL that the list was fetched from.  From a
+    /// list that was not fetched, it may not lead to a private address.
     ///
     /// # Errors
     /// [`CrlUrlError`]: not a URL that can be fetched.
-    pub fn found_in_list(text: &str) -> Result<CrlUrl, CrlUrlError> {
-        CrlUrl::new(text, Origin::List)
+    pub fn found_in_list(text: &str, fetched_from: Option<&CrlUrl>) -> Result<CrlUrl, CrlUrlError> {
+        Ok(CrlUrl {
+            url: checked(text)?,
+            own: fetched_from.and_then(|from| from.own.clone()),
+            private: fetched_from.map_or(PrivateAddresses::Refused, |from| from.private),
+        })
     }
 
     /// Lets redirects, and a URL found in a list, lead to private addresses; to link-local ones still not.
@@ -60,50 +65,13 @@ impl CrlUrl {
         }
     }
 
-    fn new(text: &str, origin: Origin) -> Result<CrlUrl, CrlUrlError> {
-        if text.len() > URL_BYTES_MAX {
-            return Err(CrlUrlError::TooLong { bytes: text.len() });
-        }
-        let mut url = Url::parse(text).map_err(|error| CrlUrlError::NotAUrl {
-            text: shown(text),
-            problem: error.to_string(),
-        })?;
-        if has_user(&url) {
-            // Not shown: there may be a password in it.
-            return Err(CrlUrlError::User {
-                host: url.host_str().unwrap_or_default().to_owned(),
-            });
-        }
-        if !is_fetched(url.scheme()) {
-            return Err(CrlUrlError::Scheme {
-                scheme: shown(url.scheme()),
-                text: shown(text),
-            });
-        }
-        if let Some(address) = literal_address(&url) {
-            // Whether a private one is allowed shows when it is fetched; what never is can be said at once.
-            Reach::Inside
-                .check(address)
-                .map_err(|refused| CrlUrlError::Address {
-                    text: shown(text),
-                    refused,
-                })?;
-        }
-        url.set_fragment(None);
-        Ok(CrlUrl {
-            url,
-            origin,
-            private: PrivateAddresses::Refused,
-        })
-    }
-
     pub(super) fn first_hop(&self) -> &Url {
         &self.url
     }
 
     /// How far a download of this URL may reach at this hop of its way.
     pub(super) fn reach(&self, hop: &Url) -> Reach {
-        let is_own = self.origin == Origin::Operator && is_same_place(&self.url, hop);
+        let is_own = self.own.as_ref().is_some_and(|own| is_same_place(own, hop));
         if is_own || self.private == PrivateAddresses::Allowed {
             Reach::Inside
         } else {
@@ -124,6 +92,40 @@ impl fmt::Display for CrlUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.url.as_str())
     }
+}
+
+/// A URL that can be fetched, as far as its text tells; without its fragment.
+fn checked(text: &str) -> Result<Url, CrlUrlError> {
+    if text.len() > URL_BYTES_MAX {
+        return Err(CrlUrlError::TooLong { bytes: text.len() });
+    }
+    let mut url = Url::parse(text).map_err(|error| CrlUrlError::NotAUrl {
+        text: shown(text),
+        problem: error.to_string(),
+    })?;
+    if has_user(&url) {
+        // Not shown: there may be a password in it.
+        return Err(CrlUrlError::User {
+            host: url.host_str().unwrap_or_default().to_owned(),
+        });
+    }
+    if !is_fetched(url.scheme()) {
+        return Err(CrlUrlError::Scheme {
+            scheme: shown(url.scheme()),
+            text: shown(text),
+        });
+    }
+    if let Some(address) = literal_address(&url) {
+        // Whether a private one is allowed shows when it is fetched; what never is can be said at once.
+        Reach::Inside
+            .check(address)
+            .map_err(|refused| CrlUrlError::Address {
+                text: shown(text),
+                refused,
+            })?;
+    }
+    url.set_fragment(None);
+    Ok(url)
 }
 
 /// Why a text is not the URL of a CRL.
@@ -302,11 +304,23 @@ mod tests {
         ] {
             assert_eq!(reach(&own, hop), expected, "{hop}");
         }
-        let found = CrlUrl::found_in_list("http://crl.internal/a.crl").unwrap();
-        assert_eq!(reach(&found, "http://crl.internal/a.crl"), Reach::Public);
-        for url in [own, found] {
-            let url = url.allowing_private();
-            assert_eq!(reach(&url, "http://other.internal/"), Reach::Inside);
+        let of_a_file = CrlUrl::found_in_list("http://crl.internal/a.crl", None).unwrap();
+        assert_eq!(
+            reach(&of_a_file, "http://crl.internal/a.crl"),
+            Reach::Public
+        );
+        let found = |text, from| CrlUrl::found_in_list(text, Some(from)).unwrap();
+        // As if the operator's URL had redirected there.
+        for (text, expected) in [
+            ("http://crl.internal/delta.crl", Reach::Inside),
+            ("http://other.internal/delta.crl", Reach::Public),
+        ] {
+            assert_eq!(reach(&found(text, &own), text), expected, "{text}");
+        }
+        let allowing = own.clone().allowing_private();
+        let url = found("http://other.internal/delta.crl", &allowing);
+        for url in [allowing, url] {
+            assert_eq!(reach(&url, "http://third.internal/"), Reach::Inside);
         }
     }
 

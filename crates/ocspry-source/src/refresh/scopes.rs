@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use ocspry_core::ListPart;
 use ocspry_wire::Time;
 
+use super::follow::configured;
 use super::{Event, Refresher, Report};
 use crate::SourceError;
 use crate::compose::can_replace;
@@ -68,14 +69,21 @@ impl Refresher {
         };
         let slots = self.slots.values_mut();
         let have_gone = slots.fold(false, |any, slot| any | slot.drop_waiting_if(&is_gone));
+        let of_operator: Vec<&Offer> = found
+            .iter()
+            .filter(|(position, _)| self.feeds[*position].1.is_configured())
+            .filter_map(|(_, found)| found.result.as_ref().ok())
+            .collect();
         let is_fed = |key: &str, slot: &Slot| {
-            offers().any(|offer| offer.list.scope.key() == key)
-                || slot
-                    .place_of_any()
-                    .is_some_and(|place| self.feeds.iter().any(|(_, feed)| feed.has_place(place)))
+            of_operator
+                .iter()
+                .any(|offer| offer.list.scope.key() == key)
+                || slot.place_of_any().is_some_and(|place| {
+                    configured(&self.feeds).any(|(_, feed)| feed.has_place(place))
+                })
         };
         let is_any_fed = self.slots.iter().any(|(key, slot)| is_fed(key, slot));
-        if !(is_any_fed || self.feeds.is_empty() || offers().next().is_some()) {
+        if !(is_any_fed || self.feeds.is_empty() || !of_operator.is_empty()) {
             return have_gone;
         }
         let dropped = self.slots.extract_if(.., |key, slot| !is_fed(key, slot));
@@ -173,7 +181,7 @@ impl Refresher {
     /// The keys of slots whose lists are to be used no more, each with that of its successor.
     fn leaving(&self, now: Time) -> Vec<(String, String)> {
         let staying = || self.slots.values().filter(|slot| !slot.is_behind());
-        let has_every_list = self.feeds.iter().all(|(_, feed)| feed.is_served(staying()));
+        let has_every_list = configured(&self.feeds).all(|(_, feed)| feed.is_served(staying()));
         let can_replace = can_replace(staying(), self.slots.values(), has_every_list);
         let may_leave = |slot: &Slot| match self.closing(slot) {
             Some(closing) => can_replace || now >= closing,

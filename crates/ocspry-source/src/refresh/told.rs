@@ -10,6 +10,7 @@ use ocspry_wire::Time;
 use super::Refresher;
 use crate::SourceError;
 use crate::compose::{Unproven, is_expired};
+use crate::freshest::NamedDeltas;
 use crate::guard::Vanished;
 use crate::list::DeltaGap;
 use crate::slot::{ListInUse, Slot};
@@ -44,8 +45,12 @@ pub enum Event {
     },
     /// What is there cannot be used; what is in use stays.
     Refused(SourceError),
+    /// As that, of a delta that a list names: what is in use answers on without what it would add.
+    NewsMissing(SourceError),
     /// The problem reported before is gone.
     Recovered,
+    /// A complete list names other places of its deltas than before, or none any more.
+    Named(NamedDeltas),
     /// A delta waits for its base.
     Gap(DeltaGap),
     /// The list in use could not be written to the state directory.
@@ -72,6 +77,8 @@ pub struct Problem {
     pub place: String,
     /// What is wrong.
     pub error: SourceError,
+    /// It is about a delta that a list names: nothing is missing without it but news.
+    pub is_of_named_delta: bool,
 }
 
 /// What was reported already, so that it is reported once.
@@ -81,6 +88,8 @@ pub(super) struct Told {
     pub(super) refused: BTreeMap<String, BTreeSet<String>>,
     pub(super) waiting: BTreeMap<String, Time>,
     pub(super) gaps: BTreeMap<String, DeltaGap>,
+    /// By the place of the complete list.
+    pub(super) named: BTreeMap<String, NamedDeltas>,
     pub(super) unkept: BTreeMap<String, String>,
     pub(super) unproven: Option<Unproven>,
     pub(super) expired: bool,
@@ -96,7 +105,11 @@ impl Refresher {
             if !told.is_some_and(|told| told.contains(&sentence)) {
                 reports.push(Report {
                     place: problem.place.clone(),
-                    event: Event::Refused(problem.error),
+                    event: if problem.is_of_named_delta {
+                        Event::NewsMissing(problem.error)
+                    } else {
+                        Event::Refused(problem.error)
+                    },
                 });
             }
             refused.entry(problem.place).or_default().insert(sentence);
@@ -149,6 +162,7 @@ impl Refresher {
             });
         }
         self.told.gaps = gaps;
+        self.tell_named(reports);
         self.tell_state(now, reports);
     }
 

@@ -7,7 +7,9 @@
 
 mod bounds;
 mod feed;
+mod freshest;
 mod peer;
+mod publisher;
 mod redirects;
 
 use std::path::Path;

@@ -82,7 +82,7 @@ fn crl_28_a_url_found_in_a_list_does_not_reach_inside_unless_allowed() {
     let inside = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = inside.local_addr().unwrap().port();
     for host in ["127.0.0.1", "localhost"] {
-        let url = CrlUrl::found_in_list(&format!("http://{host}:{port}/")).unwrap();
+        let url = CrlUrl::found_in_list(&format!("http://{host}:{port}/"), None).unwrap();
         let (problem, line) = failure_of(LIMITS, url);
         assert!(matches!(problem, FetchProblem::Address { .. }), "{line}");
     }
@@ -91,7 +91,7 @@ fn crl_28_a_url_found_in_a_list_does_not_reach_inside_unless_allowed() {
     let peer = Peer::saying(ok(b"a list", ""));
     let directory = tempfile::tempdir().unwrap();
     let fetcher = fetcher(LIMITS);
-    let url = CrlUrl::found_in_list(&peer.url("/"))
+    let url = CrlUrl::found_in_list(&peer.url("/"), None)
         .unwrap()
         .allowing_private();
     assert_eq!(

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ocspry_core::{Absence, Issuer, Lookup, NoncePolicy, OwnedCertificate, Policy};
 use ocspry_source::{
-    DeltaGap, Event, Guard, IssuedRole, IssuedSource, Lag, ListInUse, ListSource, Refresher,
-    Report, SourceLimits, Sources, StateDirectory, StatusSource, Vanished,
+    DeltaGap, Event, FreshestCrl, Guard, IssuedRole, IssuedSource, Lag, ListInUse, ListSource,
+    Refresher, Report, SourceLimits, Sources, StateDirectory, StatusSource, Vanished,
 };
 use ocspry_testkit::{Authority, CrlSpec, KeyKind};
 use ocspry_wire::Time;
@@ -75,6 +75,7 @@ impl Site {
             sources,
             crl_issuers: Vec::new(),
             guard: Guard::Alarm,
+            freshest_crl: FreshestCrl::FetchedLists,
             limits: SourceLimits::DEFAULT,
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ocspry_core::{Issuer, Lookup, NoncePolicy, OwnedCertificate, Policy};
 use ocspry_source::{
-    CrlFacts, Event, Guard, ListSource, Refresher, Report, Served, SourceError, SourceLimits,
-    Sources, StateDirectory, StatusSource,
+    CrlFacts, Event, FreshestCrl, Guard, ListSource, Refresher, Report, Served, SourceError,
+    SourceLimits, Sources, StateDirectory, StatusSource,
 };
 use ocspry_testkit::{Authority, CrlSpec, KeyKind};
 use ocspry_wire::Time;
@@ -99,6 +99,7 @@ pub(crate) fn refresher(
         sources: vec![StatusSource::Lists(ListSource::File(path.to_owned()))],
         crl_issuers: Vec::new(),
         guard: Guard::Alarm,
+        freshest_crl: FreshestCrl::FetchedLists,
         limits: SourceLimits::DEFAULT,
     };
     Refresher::new(Arc::new(issuer_of(ca)), sources, state, None)

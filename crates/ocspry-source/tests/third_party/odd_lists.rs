@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use ocspry_core::{Issuer, OwnedCertificate, Policy};
 use ocspry_source::{
-    CrlSigners, Guard, ListLoad, ListSource, Refresher, SourceLimits, Sources, StatusSource,
-    crl_issuer,
+    CrlSigners, FreshestCrl, Guard, ListLoad, ListSource, Refresher, SourceLimits, Sources,
+    StatusSource, crl_issuer,
 };
 use ocspry_testkit::{cryptography_vectors, sequence};
 
@@ -83,6 +83,7 @@ fn vec_06_a_directory_full_of_odd_files_is_looked_through() {
         sources: vec![StatusSource::Lists(ListSource::Directory(folder))],
         crl_issuers: Vec::new(),
         guard: Guard::default(),
+        freshest_crl: FreshestCrl::FetchedLists,
         limits: SourceLimits::DEFAULT,
     };
     let issuer = Arc::new(Issuer::new("odd".to_owned(), issuer, Policy::DEFAULT));

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ocspry_core::{Absence, Issuer, Lookup, OwnedCertificate, Policy};
-use ocspry_source::{Event, Guard, ListSource, Refresher, SourceLimits, Sources, StatusSource};
+use ocspry_source::{
+    Event, FreshestCrl, Guard, ListSource, Refresher, SourceLimits, Sources, StatusSource,
+};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::CrlReason;
 
@@ -203,6 +205,7 @@ impl Pkits {
                 .map(|name| self.certificate(name))
                 .collect(),
             guard: Guard::default(),
+            freshest_crl: FreshestCrl::FetchedLists,
             limits: SourceLimits::DEFAULT,
         };
         Refresher::new(Arc::new(issuer), sources, None, None)

@@ -185,6 +185,8 @@ impl Verdict {
                 // Problems are complained about with their place.
                 Event::Refused(_)
                 | Event::ScopeLeft { .. }
+                | Event::NewsMissing(_)
+                | Event::Named(_)
                 | Event::FactsInUse(_)
                 | Event::Recovered
                 | Event::NotKept(_)

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ocspry_core::{CertificatesPolicy, OwnedCertificate, Policy, UnknownIssuerPolicy};
-use ocspry_source::{Guard, SourceLimits, Sources};
+use ocspry_source::{FreshestCrl, Guard, SourceLimits, Sources};
 use ocspry_wire::Time;
 use ocspry_wire::x509::SignatureAlgorithm;
 use ocspry_wire::x509::certificate::display_name;
@@ -81,6 +81,8 @@ pub(crate) struct IssuerConfig {
     pub(crate) crl_issuers: Vec<OwnedCertificate>,
     /// What is done with a CRL from which much has vanished.
     pub(crate) guard: Guard,
+    /// Whether the deltas that lists name are fetched.
+    pub(crate) freshest_crl: FreshestCrl,
     /// Who signs its answers.
     pub(crate) responder: ResponderConfig,
     /// Where the responder is named.
@@ -102,6 +104,7 @@ impl IssuerConfig {
             status_place: _,
             crl_issuers: _,
             guard: _,
+            freshest_crl: _,
             responder,
             responder_place: _,
             policy,
@@ -127,6 +130,7 @@ impl IssuerConfig {
                 .collect(),
             crl_issuers: self.crl_issuers.clone(),
             guard: self.guard,
+            freshest_crl: self.freshest_crl,
             limits: SourceLimits::DEFAULT,
         }
     }
@@ -453,6 +457,7 @@ impl Checker<'_> {
             status,
             crl_issuer,
             guard,
+            freshest_crl,
             responder,
             validity: _,
             window_max: _,
@@ -521,6 +526,7 @@ impl Checker<'_> {
         let other_names = self.other_names(also_named_in, ca);
         let crl_issuers = self.crl_issuers(crl_issuer);
         let guard = self.guard(guard.as_ref());
+        let freshest_crl = self.freshest_crl(freshest_crl.as_ref());
         let (certificate_path, file) = certificate?;
         let sources = sources?;
         let (responder_place, responder) = responder?;
@@ -534,6 +540,7 @@ impl Checker<'_> {
             status_place,
             crl_issuers,
             guard,
+            freshest_crl,
             responder,
             responder_place,
             policy,

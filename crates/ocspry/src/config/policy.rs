@@ -29,6 +29,7 @@ impl Checker<'_> {
             status: _,
             crl_issuer: _,
             guard: _,
+            freshest_crl: _,
             responder: _,
             validity,
             window_max,

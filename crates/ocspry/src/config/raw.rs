@@ -63,6 +63,8 @@ pub(super) struct RawIssuer {
     pub(super) crl_issuer: Option<Spanned<Vec<Spanned<PathBuf>>>>,
     /// `alarm` or `refuse`.
     pub(super) guard: Option<Spanned<String>>,
+    /// `crl-url`, `all` or `ignore`.
+    pub(super) freshest_crl: Option<Spanned<String>>,
     /// Who signs the answers.
     pub(super) responder: Option<Spanned<RawResponder>>,
     /// Upper bound on an answer's life, from its signing.
@@ -229,7 +231,9 @@ fn misplaced(key: &str, known: &[String]) -> Option<&'static str> {
         "allow-private-redirects" if in_issuer => {
             Some("it belongs inside `status`, beside `crl-url`")
         }
-        "guard" | "crl-issuer" | "absent" | "never-issued" | "stale-until" if in_source => {
+        "guard" | "freshest-crl" | "crl-issuer" | "absent" | "never-issued" | "stale-until"
+            if in_source =>
+        {
             Some("it belongs under `[issuer.NAME]`, beside `status`")
         }
         "url" if in_source => Some("the key is `crl-url`"),
@@ -259,6 +263,7 @@ fn misplaced(key: &str, known: &[String]) -> Option<&'static str> {
         | "never-issued"
         | "crl-issuer"
         | "guard"
+        | "freshest-crl"
         | "also-named-in"
         | "responder-id"
         | "embedded-certificates"

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ocspry_core::OwnedCertificate;
 use ocspry_source::fetch::CrlUrl;
-use ocspry_source::{Guard, IssuedRole, IssuedSource, Lag, ListSource, StatusSource};
+use ocspry_source::{FreshestCrl, Guard, IssuedRole, IssuedSource, Lag, ListSource, StatusSource};
 use toml::Spanned;
 
 use super::checked::{Checker, DurationBounds};
@@ -221,6 +221,12 @@ impl Checker<'_> {
     /// What is done with a list from which much has vanished.
     pub(super) fn guard(&mut self, guard: Option<&Spanned<String>>) -> Guard {
         self.choice("guard", guard, Guard::WORDS, Guard::default())
+    }
+
+    /// Whether the deltas that lists name are fetched.
+    pub(super) fn freshest_crl(&mut self, choice: Option<&Spanned<String>>) -> FreshestCrl {
+        let default = FreshestCrl::default();
+        self.choice("freshest-crl", choice, FreshestCrl::WORDS, default)
     }
 }
 

@@ -14,7 +14,7 @@ use ocspry_ca::{
 use ocspry_core::{NeverIssuedPolicy, NoncePolicy};
 use ocspry_source::fetch::CrlUrl;
 use ocspry_source::{
-    Guard, IssuedRole, IssuedSource, Lag, ListSource, StateDirectory, StatusSource,
+    FreshestCrl, Guard, IssuedRole, IssuedSource, Lag, ListSource, StateDirectory, StatusSource,
 };
 use ocspry_wire::Time;
 
@@ -114,7 +114,7 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
         ),
         (
             GOOD.replace("certificate = \"one.pem\"", "zzz = 1"),
-            "7: unknown key `zzz`: known here: certificate, also-named-in, status, crl-issuer, guard, responder, validity, window-max, stale-until, nonce, unable, unknown-issuer, absent, never-issued, responder-id, embedded-certificates, cert-ids-max, cert-id-hashes, archive-cutoff, signature-hash-min",
+            "7: unknown key `zzz`: known here: certificate, also-named-in, status, crl-issuer, guard, freshest-crl, responder, validity, window-max, stale-until, nonce, unable, unknown-issuer, absent, never-issued, responder-id, embedded-certificates, cert-ids-max, cert-id-hashes, archive-cutoff, signature-hash-min",
         ),
         (
             GOOD.replace("status = [{ crl = \"one.crl\" }]", "crl = \"one.crl\""),
@@ -309,12 +309,15 @@ fn crl_issuers_guard_and_never_issued_are_taken_over_and_have_defaults() {
     let files = Files::new();
     let plain = files.load(GOOD).unwrap().issuers.remove(0);
     assert_eq!(plain.guard, Guard::Alarm);
+    assert_eq!(plain.freshest_crl, FreshestCrl::FetchedLists);
     assert!(plain.crl_issuers.is_empty());
     assert_eq!(plain.policy.never_issued, NeverIssuedPolicy::Unknown);
-    let more = "crl-issuer = [\"two.pem\"]\nguard = \"refuse\"\nnever-issued = \"revoked\"\n";
+    let more = "crl-issuer = [\"two.pem\"]\nguard = \"refuse\"\nnever-issued = \"revoked\"\n\
+        freshest-crl = \"all\"\n";
     let config = files.load(&format!("{GOOD}{more}")).unwrap();
     let issuer = &config.issuers[0];
     assert_eq!(issuer.guard, Guard::Refuse);
+    assert_eq!(issuer.freshest_crl, FreshestCrl::AllLists);
     assert_eq!(issuer.policy.never_issued, NeverIssuedPolicy::Revoked);
     let two = certificate_file::CertificateFile::read(&files.path("two.pem")).unwrap();
     assert_eq!(issuer.crl_issuers, [two.certificate]);
@@ -423,6 +426,14 @@ fn what_is_wrong_with_a_source_is_said_where_it_is_named() {
         (
             with_status("[{ issued = \"x\", max-age = \"5s\" }]"),
             "8: `max-age` must be between 1m and 366d",
+        ),
+        (
+            with_status("[{ crl = \"a\", freshest-crl = \"all\" }]"),
+            "8: unknown key `freshest-crl`: it belongs under `[issuer.NAME]`, beside `status`",
+        ),
+        (
+            more("freshest-crl = \"follow\""),
+            "12: `freshest-crl` cannot be `follow`: it is `crl-url`, `all` or `ignore`",
         ),
         (
             more("guard = \"refused\""),

@@ -418,3 +418,46 @@ fn a_check_fetches_nothing_and_says_so() {
     assert!(check.stdout.contains("not fetched yet"), "{check:?}");
     assert_eq!(server.statuses(), [0u16; 0]);
 }
+
+#[test]
+fn crl_25_a_delta_that_the_crl_itself_names_revokes_and_is_not_missed() {
+    let site = Site::new();
+    let (lists, deltas) = (ListServer::start(), ListServer::start());
+    let named = |spec: CrlSpec| site.ca.crl(&spec.with_deltas_at(&[&deltas.url()]));
+    lists.publish(named(site.first_crl()));
+    let delta = CrlSpec::new(11)
+        .over(10)
+        .revoke(LATER, Some(CrlReason::KeyCompromise));
+    deltas.publish(site.ca.crl(&delta));
+    let source = format!("crl-url = \"{}\"", lists.url());
+
+    // A place inside that nobody but the list named.
+    let process = serve_from(&site, &format!("[{{ {source} }}]"), "").start();
+    let line = process.wait_for_log("allow private addresses", NOTICE_WAIT_MAX);
+    assert!(
+        line.contains("WARN") && line.contains("answers go on"),
+        "{line}"
+    );
+    assert_openssl_sees(&site, &process, "later.pem", "good");
+    assert_eq!(deltas.statuses(), [0u16; 0]);
+    drop(process);
+
+    let allowing = format!("[{{ {source}, allow-private-redirects = true }}]");
+    let process = serve_from(&site, &allowing, "").start();
+    site.ask_until(&process, LATER, NOTICE_WAIT_MAX, says_revoked);
+    assert_openssl_sees(&site, &process, "later.pem", "revoked");
+    assert_openssl_sees(&site, &process, "revoked.pem", "revoked");
+    assert_openssl_sees(&site, &process, "server.pem", "good");
+    process.wait_for_log("delta CRL 11 in use", NOTICE_WAIT_MAX);
+
+    drop(deltas);
+    assert_eq!(site.ocspry().arg("reload").run().code, Some(0));
+    process.wait_for_log("answers go on", NOTICE_WAIT_MAX);
+    assert_openssl_sees(&site, &process, "later.pem", "revoked");
+    assert_openssl_sees(&site, &process, "server.pem", "good");
+    drop(process);
+
+    let process = serve_from(&site, &allowing, "freshest-crl = \"ignore\"").start();
+    assert_openssl_sees(&site, &process, "server.pem", "good");
+    assert_eq!(process.log_count("deltas are fetched"), 0);
+}

@@ -1,7 +1,7 @@
 //! crlExtensions (RFC 5280 §5.2): which list this is, of which scope, and what belongs to it.  From: `parser.rs`, after
 //! the last entry.  To: whoever decides whether the list counts, and beside which others.
 
-use super::scope::{IssuingDistributionPoint, read_distribution_point_name};
+use super::scope::{IssuingDistributionPoint, names_in, read_distribution_point_name};
 use super::{CrlDefects, CrlError, read_time};
 use crate::der::{DerErrorKind, Reader, Tlv, oid, tag};
 use crate::x509::extension::{ExplicitFalse, Extension, Extensions};
@@ -28,6 +28,8 @@ pub struct CrlExtensions {
     /// freshestCRL: where deltas to this list are, as far as http and https reach (RFC 5280 §5.2.6).  Whoever signed the
     /// list chose these addresses.
     pub freshest_crl: Vec<String>,
+    /// How many names freshestCRL has beside those: LDAP, directory names, names relative to the CRL's issuer.
+    pub freshest_crl_other_names: u64,
     /// Microsoft's Next CRL Publish: when the next list comes, before this one ends.
     pub next_publish: Option<Time>,
     /// expiredCertsOnCRL: certificates that ran out after this are still listed (X.509 §9.5.2.8).
@@ -67,8 +69,9 @@ impl CrlExtensions {
                 self.issuing_distribution_point = Some(scope);
             }
             oid::FRESHEST_CRL => {
-                self.freshest_crl = read_freshest_crl(extension.value)
-                    .or_else(|error| left_out(extension, error, defects))?;
+                (self.freshest_crl, self.freshest_crl_other_names) =
+                    read_freshest_crl(extension.value)
+                        .or_else(|error| left_out(extension, error, defects))?;
             }
             oid::MICROSOFT_NEXT_PUBLISH => {
                 self.next_publish = read_next_publish(extension.value, defects)
@@ -117,24 +120,27 @@ fn read_crl_number(number: Tlv<'_>) -> Result<Vec<u8>, DerError> {
 }
 
 /// FreshestCRL ::= CRLDistributionPoints ::= SEQUENCE SIZE (1..MAX) OF DistributionPoint (RFC 5280 §4.2.1.13, §5.2.6).
-/// Its reasons and cRLIssuer are not asked: what a delta covers, it says itself.
-fn read_freshest_crl(value: Tlv<'_>) -> Result<Vec<String>, CrlError> {
+/// The http and https URIs, and how many names are something else.  Its reasons and cRLIssuer are not asked: what a delta
+/// covers, it says itself.
+fn read_freshest_crl(value: Tlv<'_>) -> Result<(Vec<String>, u64), CrlError> {
     let mut points = Reader::inside(value.only(tag::SEQUENCE)?);
     if points.is_empty() {
         return Err(value.error(DerErrorKind::Value).into());
     }
-    let mut found = Vec::new();
+    let (mut found, mut name_count) = (Vec::new(), 0);
     while !points.is_empty() {
         let mut fields = Reader::inside(points.read(tag::SEQUENCE)?);
         if let Some(field) = fields.read_optional(tag::context(0))? {
-            let (_, uris) = read_distribution_point_name(field)?;
+            let (name, uris) = read_distribution_point_name(field)?;
+            name_count += names_in(name);
             found.extend(uris.filter(|uri| is_http(uri)).map(str::to_owned));
         }
         fields.read_optional(tag::context_primitive(1))?;
         fields.read_optional(tag::context(2))?;
         fields.finish()?;
     }
-    Ok(found)
+    let other_names = name_count.saturating_sub(found.len() as u64);
+    Ok((found, other_names))
 }
 
 /// Schemes are written in either case (RFC 3986 §3.1).

@@ -180,6 +180,15 @@ pub(super) fn read_distribution_point_name<'a>(
     Ok((name, uris(names)))
 }
 
+/// How many names a DistributionPointName has; one that is relative to the CRL's issuer is one.
+pub(super) fn names_in(name: Tlv<'_>) -> u64 {
+    if name.tag != FULL_NAME {
+        return 1;
+    }
+    let mut names = Reader::inside(name);
+    core::iter::from_fn(move || names.read_any().ok()).count() as u64
+}
+
 /// The URIs among GeneralNames that were checked, but those with octets that no URI has.
 fn uris<'a>(mut names: Reader<'a>) -> impl Iterator<Item = &'a str> {
     core::iter::from_fn(move || names.read_any().ok())

@@ -581,6 +581,7 @@ mod extensions {
             ["http://example.com/a", "HTTPS://example.com/c"],
             "no ldap, no line breaks"
         );
+        assert_eq!(extensions.freshest_crl_other_names, 2);
         assert_eq!(
             extensions.expired_certs_on_crl,
             Some(Time::from_unix(1_577_836_800))

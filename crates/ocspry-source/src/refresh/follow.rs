@@ -1,0 +1,196 @@
+//! Deltas that the complete lists in use name themselves: fetched, and never missed (RFC 5280 §5.2.6).
+//!
+//! From: `refresh`, when it is known which lists are in use.  To: feeds beside the configured ones, whose deltas go the same
+//! way as those that the operator names.  What differs is what it means when there is none: the complete list alone is
+//! whole until its nextUpdate, and whoever publishes it has news that we do not see.  So a named delta ends no answers:
+//! they end with it while it is new, and when it runs out without a successor, it stays in use until the complete list
+//! ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ocspry_wire::Time;
+
+use super::{Event, Problem, Refresher, Report};
+use crate::SourceError;
+use crate::feed::{AskedBy, Feed, Found, ListSource};
+use crate::freshest::{FreshestCrl, ISSUER_URLS_MAX, NamedDeltas};
+use crate::slot::Slot;
+
+/// The feeds that the operator wants, each with the number of its source.
+pub(super) fn configured(feeds: &[(usize, Feed)]) -> impl Iterator<Item = &(usize, Feed)> {
+    feeds.iter().filter(|(_, feed)| feed.is_configured())
+}
+
+impl Refresher {
+    /// Follows what the complete lists in use name, and nothing that none of them names any more.
+    pub(super) fn follow_named(&mut self) {
+        let Some(downloads) = self.downloads.clone() else {
+            return;
+        };
+        let wanted: Vec<(usize, ListSource)> = self
+            .named()
+            .into_values()
+            .flat_map(|(index, named)| named.urls.into_iter().map(move |url| (index, url)))
+            .map(|(index, url)| (index, ListSource::Url(url)))
+            .collect();
+        let is_wanted = |source: &ListSource| wanted.iter().any(|(_, wanted)| wanted == source);
+        let mut ended = BTreeSet::new();
+        self.feeds.retain(|(_, feed)| {
+            let stays = feed.is_configured() || is_wanted(feed.source());
+            if !stays {
+                ended.insert(feed.own_name());
+            }
+            stays
+        });
+        for slot in self.slots.values_mut() {
+            slot.drop_waiting_if(&|place| ended.contains(place));
+        }
+        for (index, source) in wanted {
+            let same = |(_, feed): &&mut (usize, Feed)| *feed.source() == source;
+            match self.feeds.iter_mut().find(same) {
+                Some((source_index, _)) => *source_index = index,
+                None => {
+                    let feed = Feed::new(source, AskedBy::List, Some(&downloads));
+                    self.feeds.push((index, feed));
+                }
+            }
+        }
+    }
+
+    /// What each complete list in use names, by the place of that list; and the number of its source.  What the operator
+    /// has named already is left out.
+    fn named(&self) -> BTreeMap<String, (usize, NamedDeltas)> {
+        let mut all = BTreeMap::new();
+        let mut room = ISSUER_URLS_MAX;
+        for (place, list) in self.slots.values().filter_map(Slot::complete_and_place) {
+            let mut feeds = configured(&self.feeds);
+            let Some((index, feed)) = feeds.find(|(_, feed)| feed.has_place(place)) else {
+                continue;
+            };
+            let fetched_from = match (self.sources.freshest_crl, feed.source()) {
+                (FreshestCrl::FetchedLists | FreshestCrl::AllLists, ListSource::Url(url)) => {
+                    Some(url)
+                }
+                (FreshestCrl::AllLists, ListSource::File(_) | ListSource::Directory(_)) => None,
+                (FreshestCrl::FetchedLists, ListSource::File(_) | ListSource::Directory(_))
+                | (FreshestCrl::Ignored, _) => continue,
+            };
+            let mut named = NamedDeltas::of(list, fetched_from);
+            named.urls.retain(|url| {
+                let url = url.to_string();
+                !configured(&self.feeds).any(|(_, feed)| feed.has_place(&url))
+            });
+            named.keep_at_most(room);
+            room -= named.urls.len();
+            all.insert(place.to_owned(), (*index, named));
+        }
+        all
+    }
+
+    /// In a named place only a delta over a complete list in use counts: anything else would be a list that the operator
+    /// never named, and could be missed.
+    pub(super) fn refuse_what_is_no_named_delta(&self, found: &mut [(usize, Found)]) {
+        for (position, found) in found {
+            let (_, feed) = &self.feeds[*position];
+            let (false, Ok(offer)) = (feed.is_configured(), &found.result) else {
+                continue;
+            };
+            let slot = self.slots.get(offer.list.scope.key());
+            let url = feed.own_name();
+            if !offer.list.is_delta() {
+                found.result = Err(SourceError::NotADelta { url });
+            } else if slot.is_none_or(|slot| slot.complete().is_none()) {
+                found.result = Err(SourceError::DeltaOfNoList { url });
+            }
+        }
+    }
+
+    /// The delta in use of a slot, if the operator names no place for it, and its end is before that of its complete list:
+    /// where it came from, and its end.
+    fn passing_delta<'a>(&self, slot: &'a Slot) -> Option<(&'a str, Time)> {
+        let (complete, delta) = (slot.complete()?, slot.delta()?);
+        let place = slot.delta_place()?;
+        let is_configured = configured(&self.feeds).any(|(_, feed)| feed.has_place(place));
+        let end = delta.next_update();
+        (!is_configured && end < complete.next_update()).then_some((place, end))
+    }
+
+    /// Named deltas that run out without a successor stay in use for as long as their complete lists.
+    pub(super) fn outlive_named_deltas(&mut self, now: Time) {
+        let is_outlived = |slot: &Slot| {
+            let passing = self.passing_delta(slot);
+            passing.is_some_and(|(_, end)| outlived_at(end) <= now)
+        };
+        let outlived: Vec<bool> = self.slots.values().map(is_outlived).collect();
+        for (slot, is_outlived) in self.slots.values_mut().zip(outlived) {
+            slot.set_delta_outlived(is_outlived);
+        }
+    }
+
+    /// When the next one does.
+    pub(super) fn next_outlived(&self, now: Time) -> Option<Time> {
+        let passing = self
+            .slots
+            .values()
+            .filter_map(|slot| self.passing_delta(slot));
+        let times = passing.map(|(_, end)| outlived_at(end));
+        times.filter(|time| *time > now).min()
+    }
+
+    /// What is wrong with named deltas.
+    pub(super) fn problems_of_named_deltas(&self) -> Vec<Problem> {
+        let followed = self.feeds.iter().filter(|(_, feed)| !feed.is_configured());
+        let of_feeds = followed.flat_map(|(index, feed)| {
+            feed.problems().map(|(place, error)| Problem {
+                source: Some(*index),
+                place,
+                error: error.clone(),
+                is_of_named_delta: true,
+            })
+        });
+        let outlived = self.slots.values().filter(|slot| slot.is_delta_outlived());
+        let over = outlived.filter_map(|slot| {
+            let (place, next_update) = self.passing_delta(slot)?;
+            let mut feeds = configured(&self.feeds);
+            let feed = feeds.find(|(_, feed)| slot.place().is_some_and(|at| feed.has_place(at)));
+            Some(Problem {
+                source: feed.map(|(index, _)| *index),
+                place: place.to_owned(),
+                error: SourceError::DeltaOver {
+                    place: place.to_owned(),
+                    next_update,
+                },
+                is_of_named_delta: true,
+            })
+        });
+        of_feeds.chain(over).collect()
+    }
+
+    /// Reports where deltas are fetched from now on.
+    pub(super) fn tell_named(&mut self, reports: &mut Vec<Report>) {
+        if self.downloads.is_none() {
+            return;
+        }
+        let named = self.named().into_iter();
+        let named: BTreeMap<String, NamedDeltas> = named
+            .map(|(place, (_, named))| (place, named))
+            .filter(|(_, named)| !named.is_nothing())
+            .collect();
+        let places: BTreeSet<&String> = self.told.named.keys().chain(named.keys()).collect();
+        for place in places {
+            let now = named.get(place);
+            if now != self.told.named.get(place) {
+                reports.push(Report {
+                    place: place.clone(),
+                    event: Event::Named(now.cloned().unwrap_or_default()),
+                });
+            }
+        }
+        self.told.named = named;
+    }
+}
+
+/// Answers stop up to a minute before the end of what they come from, and a look takes its time.
+fn outlived_at(end: Time) -> Time {
+    end.plus_seconds(-120)
+}
