@@ -11,7 +11,8 @@ use std::sync::Arc;
 use ocspry_wire::Time;
 
 use crate::SourceError;
-use crate::fetch::{CrlUrl, Fetched, Judged, SpoolFile, UrlFeed};
+use crate::fetch::{CrlUrl, Fetched, Judged, SpoolFile, UrlFeed, Validators};
+use crate::fetched::FetchedVersion;
 use crate::fingerprint::{Fingerprint, unreadable};
 use crate::line::Offer;
 use crate::list::LoadedList;
@@ -83,12 +84,25 @@ pub(crate) enum Verdict {
 
 /// A URL that is followed, and what was fetched there last.
 struct Download {
-    feed: UrlFeed,
+    url: CrlUrl,
+    downloads: Downloads,
+    /// None until it is known what is kept of earlier runs.
+    feed: Option<UrlFeed>,
     file: Option<Arc<SpoolFile>>,
+    /// The server said last that it still has what is in use.
+    is_unmodified: bool,
+    /// What the server sent with the file.
+    validators: Validators,
+    /// The version in use.
+    version: Option<FetchedVersion>,
+    /// It was written to the state directory, or there is no need to.
+    is_version_kept: bool,
     /// What it was worth.
     worth: Option<Judged>,
     /// It is known whether there is something.
     is_first_outcome_there: bool,
+    /// When the server last had a list for us, or said that it is still the same.
+    last_success: Option<Time>,
 }
 
 /// A list that was read just now.
@@ -109,26 +123,26 @@ impl Found {
 }
 
 impl Feed {
-    /// Follows a source; downloads are for URLs only.
+    /// Follows a source; downloads are for URLs only, and start with [`Feed::begin`].
     pub(crate) fn new(
         source: ListSource,
         asked_by: AskedBy,
         downloads: Option<&Downloads>,
     ) -> Feed {
         let url = match (&source, downloads) {
-            (ListSource::Url(url), Some(downloads)) => {
-                let Downloads {
-                    fetcher,
-                    directory,
-                    wake,
-                } = downloads.clone();
-                Some(Download {
-                    feed: UrlFeed::start(&fetcher, url.clone(), &directory, None, move || wake()),
-                    file: None,
-                    worth: None,
-                    is_first_outcome_there: false,
-                })
-            }
+            (ListSource::Url(url), Some(downloads)) => Some(Download {
+                url: url.clone(),
+                downloads: downloads.clone(),
+                feed: None,
+                file: None,
+                is_unmodified: false,
+                validators: Validators::default(),
+                version: None,
+                is_version_kept: true,
+                worth: None,
+                is_first_outcome_there: false,
+                last_success: None,
+            }),
             (ListSource::Url(_) | ListSource::File(_) | ListSource::Directory(_), _) => None,
         };
         Feed {
@@ -191,7 +205,9 @@ impl Feed {
             && self.places.iter().any(|(path, place)| {
                 matches!(place.verdict, Verdict::Refused(_)) && !is_made_up_for(path)
             });
-        (has_a_list || !used.is_empty()) && !lacks_a_part
+        // Another place may have taken over from what it still holds.
+        let is_unmodified = self.url.as_ref().is_some_and(|url| url.is_unmodified);
+        (has_a_list || is_unmodified || !used.is_empty()) && !lacks_a_part
     }
 
     /// The first download has brought nothing yet, or nothing is downloaded here: what it holds is not known.
@@ -235,7 +251,12 @@ impl Feed {
         self.problem.clone_from(&old.problem);
         if let (Some(new), Some(old)) = (&mut self.url, &old.url) {
             new.file.clone_from(&old.file);
+            new.is_unmodified = old.is_unmodified;
+            new.validators.clone_from(&old.validators);
+            new.version.clone_from(&old.version);
+            new.is_version_kept = old.is_version_kept;
             new.is_first_outcome_there = old.is_first_outcome_there;
+            new.last_success = old.last_success;
         }
     }
 
@@ -263,10 +284,47 @@ impl Feed {
         }
     }
 
+    /// Starts to ask at its URL, if that is not done.  `kept` finds, from what is known of earlier runs, the list in use
+    /// that came from there, and which version it is.
+    pub(crate) fn begin<'a>(
+        &mut self,
+        now: Time,
+        kept: impl FnOnce(&CrlUrl) -> Option<(&'a LoadedList, Option<FetchedVersion>)>,
+    ) {
+        let Some(url) = self.url.as_mut().filter(|url| url.feed.is_none()) else {
+            return;
+        };
+        let (list, version) = kept(&url.url).map_or((None, None), |(list, version)| {
+            let known = url.version.clone().filter(|known| known.is_of(list));
+            (Some(list), known.or(version))
+        });
+        if let (Some(list), Some(_)) = (list, &version) {
+            url.worth = Some(worth(true, Some(list), now));
+        }
+        let validators = version.map(|version| version.validators);
+        let wake = Arc::clone(&url.downloads.wake);
+        url.feed = Some(UrlFeed::start(
+            &url.downloads.fetcher,
+            url.url.clone(),
+            &url.downloads.directory,
+            validators,
+            move || wake(),
+        ));
+    }
+
+    /// The version in use of the list at its URL, if it is not written to the state directory yet; it is from here on.
+    pub(crate) fn take_unkept_version(&mut self) -> Option<(&CrlUrl, &FetchedVersion)> {
+        let url = self.url.as_mut()?;
+        if std::mem::replace(&mut url.is_version_kept, true) {
+            return None;
+        }
+        Some((&url.url, url.version.as_ref()?))
+    }
+
     /// Fetches at once: a delta needs a newer base than there is.
     pub(crate) fn fetch_now(&mut self) {
-        if let Some(url) = &mut self.url {
-            url.feed.fetch_now();
+        if let Some(feed) = self.url.as_mut().and_then(|url| url.feed.as_mut()) {
+            feed.fetch_now();
         }
     }
 
@@ -298,17 +356,26 @@ impl Feed {
     /// What was fetched last, and takes note of how that went.
     fn fetched(&mut self) -> Option<PathBuf> {
         let url = self.url.as_mut()?;
-        match url.feed.take() {
+        match url.feed.as_mut().and_then(UrlFeed::take) {
             None => {}
-            Some(Fetched::New { file, .. }) => {
+            Some(Fetched::New {
+                file,
+                validators,
+                at,
+            }) => {
                 url.file = Some(Arc::new(file));
+                url.validators = validators;
+                url.is_unmodified = false;
                 url.is_first_outcome_there = true;
+                url.last_success = Some(at);
                 self.problem = None;
             }
             Some(Fetched::NotModified { at }) => {
+                url.is_unmodified = true;
                 url.is_first_outcome_there = true;
-                if let Some(worth) = url.worth {
-                    url.feed.judged(Judged { now: at, ..worth });
+                url.last_success = Some(at);
+                if let (Some(feed), Some(worth)) = (&mut url.feed, url.worth) {
+                    feed.judged(Judged { now: at, ..worth });
                 }
                 self.problem = None;
             }
@@ -373,14 +440,8 @@ impl Feed {
             verdict => verdict,
         };
         if let Some(url) = &mut self.url {
-            let worth = Judged {
-                used: !matches!(verdict, Verdict::Refused(_) | Verdict::PassedOver),
-                next_update: list.map(LoadedList::next_update),
-                next_publish: list.and_then(|list| list.next_publish),
-                now,
-            };
-            url.worth = Some(worth);
-            url.feed.judged(worth);
+            let is_used = !matches!(verdict, Verdict::Refused(_) | Verdict::PassedOver);
+            url.judged(is_used, list, now);
         }
         let place = self.places.entry(path.to_owned()).or_insert(Place {
             seen: None,
@@ -404,6 +465,33 @@ impl Feed {
             .values()
             .filter_map(|place| place.verdict.held_until())
             .min()
+    }
+}
+
+impl Download {
+    fn judged(&mut self, is_used: bool, list: Option<&LoadedList>, now: Time) {
+        let worth = worth(is_used, list, now);
+        self.worth = Some(worth);
+        self.version = list.filter(|_| is_used).map(|list| FetchedVersion {
+            digest: list.digest(),
+            validators: self.validators.clone(),
+        });
+        self.is_version_kept = self.version.is_none();
+        if let Some(feed) = &mut self.feed {
+            feed.judged(worth);
+        }
+    }
+}
+
+/// What a list is worth to whoever plans when it is asked for next.
+fn worth(used: bool, list: Option<&LoadedList>, now: Time) -> Judged {
+    Judged {
+        used,
+        next_update: list
+            .filter(|list| list.has_next_update)
+            .map(LoadedList::next_update),
+        next_publish: list.and_then(|list| list.next_publish),
+        now,
     }
 }
 

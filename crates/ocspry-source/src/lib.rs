@@ -9,6 +9,7 @@ mod compose;
 mod copy;
 mod explain;
 mod feed;
+mod fetched;
 mod freshest;
 mod guard;
 mod held;

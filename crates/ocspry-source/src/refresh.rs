@@ -352,6 +352,7 @@ impl Refresher {
         self.follow_named();
         self.outlive_named_deltas(now);
         self.swap(now);
+        self.begin_feeds(now);
         self.keep(now, &mut reports);
         self.tell(now, &mut reports);
         reports
@@ -716,6 +717,9 @@ impl Refresher {
     }
 
     fn keep(&mut self, now: Time, reports: &mut Vec<Report>) {
+        if !self.keeps_when_told {
+            self.keep_versions();
+        }
         for slot in self.slots.values_mut() {
             let place = slot.place().unwrap_or_default().to_owned();
             for kept in slot.keep(now) {

@@ -176,6 +176,11 @@ impl KeptSeries {
         &self.folder
     }
 
+    /// Complete lists or deltas.
+    pub(crate) fn kind(&self) -> SeriesKind {
+        self.kind
+    }
+
     /// Where the last good list lies, if there is one.
     pub(crate) fn list_path(&self) -> PathBuf {
         self.folder.join(self.list_name())

@@ -105,7 +105,7 @@ pub enum Fetched {
 pub struct Judged {
     /// The list there is in use, from now on or as before.  If not, the next request is for the whole list again.
     pub used: bool,
-    /// The nextUpdate of the list in use.
+    /// The nextUpdate of the list in use; without one, the whole list is asked for each time.
     pub next_update: Option<Time>,
     /// The time of its Next CRL Publish extension (1.3.6.1.4.1.311.21.4).
     pub next_publish: Option<Time>,

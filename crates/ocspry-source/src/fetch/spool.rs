@@ -1,7 +1,6 @@
 //! A download on its way: a file that is gone unless somebody wants it.
 //!
-//! From: `client`, which writes it.  To: the loader, which reads it, and the state directory, which may keep it under
-//! another name.  A file is locked for as long as it is in use, so that what a run left behind that was killed can be told
+//! From: `client`, which writes it.  To: the loader, which reads it, and the state directory, which copies it.  A file is locked for as long as it is in use, so that what a run left behind that was killed can be told
 //! from what another process is writing.
 
 use std::fs::{File, OpenOptions};
@@ -15,14 +14,13 @@ use rustix::fs::FlockOperation;
 
 use super::problem::FetchProblem;
 
-/// A downloaded file: removed on drop unless [`persist`](SpoolFile::persist)ed.
+/// A downloaded file: removed on drop.
 #[derive(Debug)]
 pub struct SpoolFile {
     path: PathBuf,
     /// Holds the lock.
     file: File,
     bytes: u64,
-    is_kept: bool,
 }
 
 impl SpoolFile {
@@ -38,7 +36,6 @@ impl SpoolFile {
                         path,
                         file,
                         bytes: 0,
-                        is_kept: false,
                     });
                 }
                 Ok(None) => {}
@@ -75,27 +72,12 @@ impl SpoolFile {
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
-
-    /// Gives the file, safe on disk, another name in the same file system, in place of what had that name.
-    ///
-    /// # Errors
-    /// It cannot be synced or renamed; then it is removed.  Or the folder cannot be synced; then it has its new name, but
-    /// may lose it when the power fails.
-    pub fn persist(mut self, to: &Path) -> io::Result<()> {
-        self.file.sync_all()?;
-        std::fs::rename(&self.path, to)?;
-        self.is_kept = true;
-        let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-    }
 }
 
 impl Drop for SpoolFile {
     fn drop(&mut self) {
-        if !self.is_kept {
-            // Nothing can be done about a file that cannot be removed; the next start tries again.
-            let _ = std::fs::remove_file(&self.path);
-        }
+        // Nothing can be done about a file that cannot be removed; the next start tries again.
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 
@@ -192,18 +174,6 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_kept_has_its_new_name_only() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut file = SpoolFile::create(directory.path()).unwrap();
-        file.write(b"new").unwrap();
-        let kept = directory.path().join("last-good.crl");
-        std::fs::write(&kept, "old").unwrap();
-        file.persist(&kept).unwrap();
-        assert_eq!(names(directory.path()), ["last-good.crl"]);
-        assert_eq!(std::fs::read(&kept).unwrap(), b"new");
-    }
-
-    #[test]
     fn left_overs_go_but_not_what_is_in_use_nor_what_is_not_ours() {
         let directory = tempfile::tempdir().unwrap();
         let in_use = SpoolFile::create(directory.path()).unwrap();
@@ -251,7 +221,6 @@ mod tests {
             path: path.clone(),
             file: OpenOptions::new().write(true).open("/dev/full").unwrap(),
             bytes: 0,
-            is_kept: false,
         };
         let error = file.write(b"octets").unwrap_err().to_string();
         assert!(error.contains(path.to_str().unwrap()), "{error}");

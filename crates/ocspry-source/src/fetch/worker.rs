@@ -154,16 +154,6 @@ impl UrlFeed {
         self.feed.lock().is_asked_for = true;
         self.feed.changed.notify_one();
     }
-
-    /// Why there was no list at the last look; None when there was.
-    pub fn problem(&self) -> Option<SourceError> {
-        self.feed.lock().problem.clone()
-    }
-
-    /// When the server last had a list for us, or said that it is still the same.
-    pub fn last_success(&self) -> Option<Time> {
-        self.feed.lock().last_success
-    }
 }
 
 impl Drop for UrlFeed {
@@ -186,8 +176,6 @@ struct FeedState {
     is_verdict_owed: bool,
     verdict: Option<Judged>,
     is_asked_for: bool,
-    problem: Option<SourceError>,
-    last_success: Option<Time>,
 }
 
 impl Feed {
@@ -294,8 +282,6 @@ impl Follower {
         let mut state = self.feed.lock();
         state.outcome = Some(outcome);
         state.is_verdict_owed = true;
-        state.problem = None;
-        state.last_success = Some(at);
         validators
     }
 
@@ -304,9 +290,7 @@ impl Follower {
             url: self.url.to_string(),
             problem,
         };
-        let mut state = self.feed.lock();
-        state.problem = Some(error.clone());
-        state.outcome = Some(Fetched::Failed {
+        self.feed.lock().outcome = Some(Fetched::Failed {
             error,
             next_try_in,
             at,
@@ -315,7 +299,11 @@ impl Follower {
 
     fn after_verdict(&mut self, verdict: Judged, validators: Validators) -> Duration {
         if verdict.used {
-            self.known = validators;
+            // A list without nextUpdate counts from when it was fetched: it has to be.
+            let is_conditional = verdict.next_update.is_some();
+            self.known = Some(validators)
+                .filter(|_| is_conditional)
+                .unwrap_or_default();
             self.in_use = Some(verdict);
             self.failure_count = 0;
             schedule::after_success(&verdict, &self.shared.limits, &mut self.jitter)

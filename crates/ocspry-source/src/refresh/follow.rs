@@ -13,8 +13,12 @@ use ocspry_wire::Time;
 use super::{Event, Problem, Refresher, Report};
 use crate::SourceError;
 use crate::feed::{AskedBy, Feed, Found, ListSource};
+use crate::fetch::CrlUrl;
+use crate::fetched::FetchedVersion;
 use crate::freshest::{FreshestCrl, ISSUER_URLS_MAX, NamedDeltas};
+use crate::list::LoadedList;
 use crate::slot::Slot;
+use crate::state::SeriesKind;
 
 /// The feeds that the operator wants, each with the number of its source.
 pub(super) fn configured(feeds: &[(usize, Feed)]) -> impl Iterator<Item = &(usize, Feed)> {
@@ -85,6 +89,40 @@ impl Refresher {
             all.insert(place.to_owned(), (*index, named));
         }
         all
+    }
+
+    /// Starts to ask at every URL, now that it is known which lists are in use: who has one asks for another only.
+    pub(super) fn begin_feeds(&mut self, now: Time) {
+        let (slots, state) = (&self.slots, self.state.as_ref());
+        let identity = self.issuer.identity();
+        for (_, feed) in &mut self.feeds {
+            feed.begin(now, |url| {
+                let (key, list) = in_use_from(slots, url)?;
+                let kept = state.and_then(|state| {
+                    let series = state.series(identity, key, kind(list));
+                    FetchedVersion::read(&series, url, list)
+                });
+                Some((list, kept))
+            });
+        }
+    }
+
+    /// Writes to the state directory which versions are in use.
+    pub(super) fn keep_versions(&mut self) {
+        let Some(state) = &self.state else {
+            return;
+        };
+        for (_, feed) in &mut self.feeds {
+            let Some((url, version)) = feed.take_unkept_version() else {
+                continue;
+            };
+            if let Some((key, list)) = in_use_from(&self.slots, url)
+                && version.is_of(list)
+            {
+                let series = state.series(self.issuer.identity(), key, kind(list));
+                version.write(&series, url);
+            }
+        }
     }
 
     /// In a named place only a delta over a complete list in use counts: anything else would be a list that the operator
@@ -187,6 +225,27 @@ impl Refresher {
             }
         }
         self.told.named = named;
+    }
+}
+
+/// The list in use that came from that URL, and the key of its scope.
+fn in_use_from<'a>(
+    slots: &'a BTreeMap<String, Slot>,
+    url: &CrlUrl,
+) -> Option<(&'a str, &'a LoadedList)> {
+    let url = url.to_string();
+    let mut lists = slots
+        .iter()
+        .flat_map(|(key, slot)| slot.lists().map(move |used| (key, used)));
+    let (key, used) = lists.find(|(_, used)| used.place == url)?;
+    Some((key, used.list))
+}
+
+fn kind(list: &LoadedList) -> SeriesKind {
+    if list.is_delta() {
+        SeriesKind::Delta
+    } else {
+        SeriesKind::Complete
     }
 }
 

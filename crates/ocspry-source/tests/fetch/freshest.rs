@@ -90,6 +90,8 @@ fn crl_25_a_named_delta_that_builds_on_a_newer_list_has_that_fetched_at_once() {
 fn crl_25_a_named_delta_that_is_not_there_takes_nothing_away() {
     let publisher = published();
     let mut follower = publisher.follow(publisher.crl_url(BASE));
+    follower.until(publisher.now, |follower| follower.is_revoked(1));
+    assert!(!follower.refresher.is_pending() && follower.is_good(2));
     follower.until(publisher.now, |follower| follower.has_problem("404"));
     for _ in 0..3 {
         follower.look(publisher.now);
@@ -276,13 +278,13 @@ fn crl_25_a_list_in_a_file_has_its_deltas_fetched_only_where_that_is_wanted_and_
 fn crl_25_a_named_delta_outlives_a_restart_and_a_reload_without_its_server() {
     let publisher = published();
     publisher.publish(DELTA, &delta(&publisher, 105, 100, 10));
-    let source = || ListSource::Url(publisher.crl_url(BASE));
+    let source = ListSource::Url(publisher.crl_url(BASE));
     let mut follower = publisher.follow(publisher.crl_url(BASE));
     follower.until(publisher.now, |follower| follower.is_revoked(2));
     publisher.web.remove(DELTA);
 
     let choice = FreshestCrl::FetchedLists;
-    let mut reloaded = publisher.refresher(source(), choice, &follower.downloads);
+    let mut reloaded = publisher.refresher(vec![source], choice, &follower.downloads);
     reloaded.carry_over(&follower.refresher);
     follower.refresher = reloaded;
     follower.until(publisher.now, |follower| follower.has_problem("404"));

@@ -113,6 +113,14 @@ impl Publisher {
     }
 
     pub(crate) fn follow_source(&self, source: ListSource, freshest_crl: FreshestCrl) -> Follower {
+        self.follow_sources(vec![source], freshest_crl)
+    }
+
+    pub(crate) fn follow_sources(
+        &self,
+        sources: Vec<ListSource>,
+        freshest_crl: FreshestCrl,
+    ) -> Follower {
         let (wake, woken) = channel();
         let downloads = Downloads {
             fetcher: Arc::new(fetcher(LIMITS)),
@@ -121,7 +129,7 @@ impl Publisher {
                 let _ = wake.send(());
             }),
         };
-        let refresher = self.refresher(source, freshest_crl, &downloads);
+        let refresher = self.refresher(sources, freshest_crl, &downloads);
         Follower {
             refresher,
             downloads,
@@ -133,7 +141,7 @@ impl Publisher {
     /// As after a start: what is in the state directory is all that is known.
     pub(crate) fn refresher(
         &self,
-        source: ListSource,
+        sources: Vec<ListSource>,
         freshest_crl: FreshestCrl,
         downloads: &Downloads,
     ) -> Refresher {
@@ -141,7 +149,7 @@ impl Publisher {
         let issuer = Issuer::new("ca".to_owned(), certificate, Policy::DEFAULT);
         let state = StateDirectory::open(&self.directory.path().join("state")).unwrap();
         let sources = Sources {
-            sources: vec![StatusSource::Lists(source)],
+            sources: sources.into_iter().map(StatusSource::Lists).collect(),
             crl_issuers: Vec::new(),
             guard: Guard::Alarm,
             freshest_crl,

@@ -1,0 +1,153 @@
+//! After a restart or a reload, a list that did not change is not fetched again: it is asked for by what is kept of it.
+
+use std::path::PathBuf;
+
+use ocspry_source::{FreshestCrl, ListSource};
+use ocspry_testkit::{CrlSpec, ScopeSpec};
+
+use crate::publisher::{Follower, Publisher};
+
+const LIST: &str = "/ca.crl";
+
+fn published() -> Publisher {
+    let publisher = Publisher::new();
+    publisher.publish(LIST, &publisher.list(100, 60).revoke(&[1], None));
+    publisher
+}
+
+/// As after a start: follows the list until the server has answered.
+fn run(publisher: &Publisher) -> Follower {
+    let mut follower = publisher.follow(publisher.crl_url(LIST));
+    follower.until(publisher.now, |follower| !follower.refresher.is_pending());
+    assert!(follower.is_revoked(1) && follower.is_good(2));
+    assert_eq!(follower.problems(), [""; 0]);
+    follower
+}
+
+/// What the state directory keeps of the issuer.
+fn kept(publisher: &Publisher, name: &str) -> PathBuf {
+    let issuers = publisher.directory.path().join("state/issuers");
+    let issuer = std::fs::read_dir(issuers).unwrap().next().unwrap().unwrap();
+    issuer.path().join(name)
+}
+
+#[test]
+fn crl_28_after_a_restart_a_list_that_did_not_change_is_not_fetched_again() {
+    let publisher = published();
+    drop(run(&publisher));
+    let mut follower = run(&publisher);
+    assert_eq!(publisher.web.asked(LIST), [false, true]);
+    // It stays known, for the next request and for the next restart.
+    follower.until_after_fetch(publisher.now, |_| publisher.web.asked(LIST).len() == 3);
+    drop(follower);
+    drop(run(&publisher));
+    assert_eq!(publisher.web.asked(LIST), [false, true, true, true]);
+
+    let next = publisher
+        .list(101, 10)
+        .revoke(&[1], None)
+        .revoke(&[3], None);
+    publisher.publish(LIST, &next);
+    assert!(run(&publisher).is_revoked(3));
+    drop(run(&publisher));
+    assert_eq!(
+        publisher.web.asked(LIST),
+        [false, true, true, true, true, true]
+    );
+}
+
+#[test]
+fn crl_28_a_list_is_asked_for_by_its_tag_only_where_that_very_list_is_in_use() {
+    let publisher = published();
+    drop(run(&publisher));
+    let text = std::fs::read_to_string(kept(&publisher, "fetched.json")).unwrap();
+    let digest = text.split("\"sha256\": \"").nth(1).unwrap();
+    let another = if digest.starts_with('0') { "1" } else { "0" };
+    let of_another_list = text.replace(digest, &format!("{another}{}", &digest[1..]));
+    for damaged in [
+        "",
+        "{",
+        "{}",
+        &text[..text.len() / 2],
+        &of_another_list,
+        &text.replace("/ca.crl", "/other.crl"),
+        &text.replace("\"version\": 1", "\"version\": 2"),
+        &text.replace("etag", "tag"),
+    ] {
+        std::fs::write(kept(&publisher, "fetched.json"), damaged).unwrap();
+        drop(run(&publisher));
+        assert_eq!(publisher.web.asked(LIST).last(), Some(&false), "{damaged}");
+        // And it is mended.
+        drop(run(&publisher));
+        assert_eq!(publisher.web.asked(LIST).last(), Some(&true), "{damaged}");
+    }
+    for gone in ["fetched.json", "last-good.crl"] {
+        std::fs::remove_file(kept(&publisher, gone)).unwrap();
+        drop(run(&publisher));
+        assert_eq!(publisher.web.asked(LIST).last(), Some(&false), "{gone}");
+    }
+}
+
+#[test]
+fn a_list_without_next_update_is_fetched_whole_each_time_since_it_counts_from_then() {
+    let publisher = Publisher::new();
+    let mut list = publisher.list(100, 60).revoke(&[1], None);
+    list.next_update = None;
+    publisher.publish(LIST, &list);
+    let mut follower = run(&publisher);
+    follower.until_after_fetch(publisher.now, |_| publisher.web.asked(LIST).len() == 2);
+    drop(follower);
+    drop(run(&publisher));
+    assert_eq!(publisher.web.asked(LIST), [false, false, false]);
+}
+
+#[test]
+fn crl_28_a_reload_asks_for_another_list_only() {
+    let publisher = published();
+    let mut follower = run(&publisher);
+    let source = ListSource::Url(publisher.crl_url(LIST));
+    let choice = FreshestCrl::Ignored;
+    let mut reloaded = publisher.refresher(vec![source], choice, &follower.downloads);
+    reloaded.carry_over(&follower.refresher);
+    follower.refresher = reloaded;
+    follower.until(publisher.now, |_| publisher.web.asked(LIST).len() == 2);
+    assert_eq!(publisher.web.asked(LIST), [false, true]);
+    assert!(follower.is_revoked(1) && follower.is_good(2));
+}
+
+#[test]
+fn crl_28_a_named_delta_is_asked_for_by_its_tag_too() {
+    let publisher = Publisher::new();
+    let delta = publisher.web.url("/delta.crl");
+    publisher.publish(LIST, &publisher.list(100, 60).with_deltas_at(&[&delta]));
+    let list = publisher.list(105, 10).over(100).revoke(&[2], None);
+    publisher.publish("/delta.crl", &list);
+    for _ in 0..2 {
+        let asked_before = publisher.web.request_count();
+        let mut follower = publisher.follow(publisher.crl_url(LIST));
+        follower.until(publisher.now, |follower| {
+            follower.is_revoked(2) && publisher.web.request_count() == asked_before + 2
+        });
+    }
+    assert_eq!(publisher.web.asked("/delta.crl"), [false, true]);
+}
+
+#[test]
+fn a_place_that_still_has_its_list_misses_nothing_when_another_place_has_a_newer_one() {
+    let publisher = Publisher::new();
+    let part = |list: CrlSpec| list.about(ScopeSpec::users());
+    let revoking = publisher.list(100, 60).revoke(&[1], None);
+    publisher.publish(LIST, &part(revoking.clone()));
+    drop(run(&publisher));
+    let newer = publisher
+        .list(101, 10)
+        .revoke(&[1], None)
+        .revoke(&[3], None);
+    publisher.publish("/mirror.crl", &part(newer));
+    let sources = [LIST, "/mirror.crl"].map(|path| ListSource::Url(publisher.crl_url(path)));
+    let mut follower = publisher.follow_sources(sources.to_vec(), FreshestCrl::Ignored);
+    follower.until(publisher.now, |follower| !follower.refresher.is_pending());
+    follower.look(publisher.now);
+    assert_eq!(publisher.web.asked(LIST), [false, true]);
+    assert!(follower.is_revoked(3) && follower.is_good(2));
+}
