@@ -18,7 +18,10 @@ mod metrics;
 mod ocsp;
 pub mod server;
 
-pub use admin::{Admin, AdminError, AdminState, IssuerReport, ListReport, Problem, SourceReport};
+pub use admin::{
+    Admin, AdminError, AdminState, IssuerReport, ListReport, NamedDeltaReport, Problem,
+    SourceReport,
+};
 pub use counts::ServerCounts;
 pub use limits::Limits;
 pub use listener::{ListenError, Listeners};

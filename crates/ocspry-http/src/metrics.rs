@@ -310,6 +310,19 @@ fn issuers(page: &mut Page<'_>, state: &AdminState) -> fmt::Result {
         "1 while the guard holds something until ocspry crl accept, else 0",
         &|report| Some(i64::from(report.is_holding)),
     )?;
+    page.gauge(
+        "ocspry_crl_fetch_last_success_timestamp_seconds",
+        "When the URL last had a CRL, or said that it is still the same, in seconds since 1970",
+        issuers.iter().flat_map(|report| {
+            report.sources.iter().filter_map(|source| {
+                let labels = [
+                    ("issuer", report.issuer.name()),
+                    ("source", source.name.as_str()),
+                ];
+                Some((labels, source.last_fetch?.unix_seconds()))
+            })
+        }),
+    )?;
     page.counter(
         "ocspry_crl_vanished_entries",
         "Entries that one complete CRL had and the next had not",

@@ -321,6 +321,11 @@ impl Feed {
         Some((&url.url, url.version.as_ref()?))
     }
 
+    /// When the server last had a list for us, or said that it is still the same.
+    pub(crate) fn last_fetch(&self) -> Option<Time> {
+        self.url.as_ref()?.last_success
+    }
+
     /// Fetches at once: a delta needs a newer base than there is.
     pub(crate) fn fetch_now(&mut self) {
         if let Some(feed) = self.url.as_mut().and_then(|url| url.feed.as_mut()) {

@@ -2,10 +2,11 @@
 //!
 //! The control thread alone knows what is wrong with files; it hands out copies, and nobody waits for it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ocspry_http::{IssuerReport, ListReport, Problem, SourceReport};
-use ocspry_source::UsedList;
+use ocspry_http::{IssuerReport, ListReport, NamedDeltaReport, Problem, SourceReport};
+use ocspry_source::{Fetch, Problem as Found, UsedList};
 use ocspry_wire::Time;
 
 use crate::assemble::RunningIssuer;
@@ -18,37 +19,56 @@ pub(crate) struct Problems {
     state: Option<Problem>,
     /// One for each source.
     by_source: Vec<Option<Problem>>,
+    /// By the URL of a delta that a list names.
+    by_delta: BTreeMap<String, Option<Problem>>,
 }
 
 /// Takes note of what is wrong with each issuer's files now, and writes it down for the admin listener.
 pub(crate) fn take(issuers: &mut [RunningIssuer], now: Time) -> Vec<IssuerReport> {
     let report = |running: &mut RunningIssuer| {
         let found = running.refresher.problems();
-        let first = |of: &dyn Fn(Option<usize>) -> bool| {
-            let mut found = found.iter();
-            let first = found.find(|problem| of(problem.source));
+        let first = |of: &dyn Fn(&Found) -> bool| {
+            let first = found.iter().find(|problem| of(problem));
             first.map(|problem| problem.error.to_string())
         };
         note(&mut running.problems.source, first(&|_| true), now);
-        let state = first(&|source| source.is_none());
+        let state = first(&|problem| problem.source.is_none());
         note(&mut running.problems.state, state, now);
+        let is_of = |index| {
+            move |problem: &Found| problem.source == Some(index) && !problem.is_of_named_delta
+        };
         let count = running.config.sources.len();
         running.problems.by_source.resize(count, None);
         for (index, problem) in running.problems.by_source.iter_mut().enumerate() {
-            note(problem, first(&|source| source == Some(index)), now);
+            note(problem, first(&is_of(index)), now);
         }
-        let sources = running
-            .config
-            .sources
-            .iter()
-            .zip(&running.problems.by_source);
-        let sources = sources.enumerate().map(|(index, (source, problem))| {
-            let is_its_own = |problem: &&ocspry_source::Problem| problem.source == Some(index);
+        let fetches: Vec<Fetch> = running.refresher.fetches().collect();
+        let by_delta = &mut running.problems.by_delta;
+        by_delta.retain(|url, _| fetches.iter().any(|fetch| fetch.url == *url));
+        for fetch in fetches.iter().filter(|fetch| fetch.is_of_named_delta) {
+            let is_its = |problem: &Found| problem.place == fetch.url;
+            let problem = by_delta.entry(fetch.url.clone()).or_default();
+            note(problem, first(&is_its), now);
+        }
+        let by_source = &running.problems.by_source;
+        let sources = running.config.sources.iter().zip(by_source).enumerate();
+        let sources = sources.map(|(index, (source, problem))| {
+            let fetches = || fetches.iter().filter(move |fetch| fetch.source == index);
+            let own = fetches().find(|fetch| !fetch.is_of_named_delta);
+            let deltas = fetches().filter(|fetch| fetch.is_of_named_delta);
             SourceReport {
                 kind: source.kind(),
                 name: source.name(),
                 problem: problem.clone(),
-                problem_count: found.iter().filter(is_its_own).count(),
+                problem_count: found.iter().filter(|problem| is_of(index)(problem)).count(),
+                last_fetch: own.and_then(|fetch| fetch.last_success),
+                deltas: deltas
+                    .map(|fetch| NamedDeltaReport {
+                        url: fetch.url.clone(),
+                        last_fetch: fetch.last_success,
+                        problem: running.problems.by_delta[&fetch.url].clone(),
+                    })
+                    .collect(),
             }
         });
         let sources = sources.collect();

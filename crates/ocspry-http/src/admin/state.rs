@@ -65,6 +65,21 @@ pub struct SourceReport {
     pub problem: Option<Problem>,
     /// How much is wrong with it.
     pub problem_count: usize,
+    /// When its URL last had a list for us, or said that it is still the same; None for files, and before the first time.
+    pub last_fetch: Option<Time>,
+    /// Where the deltas are fetched that its lists name.
+    pub deltas: Vec<NamedDeltaReport>,
+}
+
+/// A place of deltas that a CRL names.
+#[derive(Clone, Debug)]
+pub struct NamedDeltaReport {
+    /// The URL.
+    pub url: String,
+    /// As of a source.
+    pub last_fetch: Option<Time>,
+    /// What is wrong with it: the issuer answers on.
+    pub problem: Option<Problem>,
 }
 
 /// One CRL in use.

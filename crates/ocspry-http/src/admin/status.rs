@@ -12,7 +12,7 @@ use ocspry_wire::Time;
 use ocspry_wire::x509::certificate::display_name;
 use serde_json::{Value, json};
 
-use super::{AdminState, IssuerReport, ListReport, Problem, SourceReport};
+use super::{AdminState, IssuerReport, ListReport, NamedDeltaReport, Problem, SourceReport};
 
 /// The page.
 pub(super) fn text(state: &AdminState) -> String {
@@ -87,6 +87,17 @@ fn source_report(source: &SourceReport) -> Value {
         "last_error": source.problem.as_ref().map(problem),
         // More than one in a directory only.
         "errors": source.problem_count,
+        // Of URLs only.
+        "last_fetch": source.last_fetch.map(|time| time.to_string()),
+        "deltas": source.deltas.iter().map(delta_report).collect::<Vec<_>>(),
+    })
+}
+
+fn delta_report(delta: &NamedDeltaReport) -> Value {
+    json!({
+        "url": delta.url,
+        "last_fetch": delta.last_fetch.map(|time| time.to_string()),
+        "last_error": delta.problem.as_ref().map(problem),
     })
 }
 

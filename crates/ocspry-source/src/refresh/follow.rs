@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ocspry_wire::Time;
 
-use super::{Event, Problem, Refresher, Report};
+use super::{Event, Fetch, Problem, Refresher, Report};
 use crate::SourceError;
 use crate::feed::{AskedBy, Feed, Found, ListSource};
 use crate::fetch::CrlUrl;
@@ -26,6 +26,23 @@ pub(super) fn configured(feeds: &[(usize, Feed)]) -> impl Iterator<Item = &(usiz
 }
 
 impl Refresher {
+    /// When each URL was last fetched from, or said that nothing had changed; since the start.
+    pub fn fetches(&self) -> impl Iterator<Item = Fetch> {
+        let fetched = self
+            .feeds
+            .iter()
+            .filter_map(|(source, feed)| match feed.source() {
+                ListSource::Url(url) => Some((source, feed, url)),
+                ListSource::File(_) | ListSource::Directory(_) => None,
+            });
+        fetched.map(|(source, feed, url)| Fetch {
+            source: *source,
+            url: url.to_string(),
+            is_of_named_delta: !feed.is_configured(),
+            last_success: feed.last_fetch(),
+        })
+    }
+
     /// Follows what the complete lists in use name, and nothing that none of them names any more.
     pub(super) fn follow_named(&mut self) {
         let Some(downloads) = self.downloads.clone() else {

@@ -81,6 +81,19 @@ pub struct Problem {
     pub is_of_named_delta: bool,
 }
 
+/// How it goes with one URL.
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    /// The source in [`Sources::sources`] that names it, or whose list does.
+    pub source: usize,
+    /// Which.
+    pub url: String,
+    /// A list names it as the place of its deltas.
+    pub is_of_named_delta: bool,
+    /// When there was an answer that helps; None: not since the start.
+    pub last_success: Option<Time>,
+}
+
 /// What was reported already, so that it is reported once.
 #[derive(Clone, Default)]
 pub(super) struct Told {

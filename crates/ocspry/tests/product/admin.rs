@@ -1,12 +1,13 @@
 //! The admin listener: metrics, health and status, as an operator and a monitoring system meet them.
 
+use crate::list_server::ListServer;
 use crate::site::{CONFIGURATION, GOOD, LATER, NOTICE_WAIT_MAX, REVOKED, Site, says_revoked};
 use ocspry_testkit::{
     CrlSpec, HttpClient, HttpResponse, Namespace, Ocspry, OcspryProcess, Peer, Reply, RequestSpec,
     TerminationSignal, base64_path, cert_id, extension, nonce_extension, now, wait_until,
 };
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus, HashAlgorithm};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -328,11 +329,28 @@ fn ops_11_metrics_tell_how_much_time_list_and_signer_have_left() {
     );
 }
 
+/// `serve` with the site's list as a file, and that of a server.
+fn with_url(site: &Site, server: &ListServer) -> Ocspry<'static> {
+    let status = format!(
+        "status = [{{ crl = \"crl.pem\" }}, {{ crl-url = \"{}\" }}]",
+        server.url()
+    );
+    let configuration = CONFIGURATION.replace("status = [{ crl = \"crl.pem\" }]", &status);
+    site.write("ocspry.toml", configuration);
+    site.ocspry().args(["serve", "-c", "ocspry.toml"])
+}
+
 #[test]
 fn the_reference_explains_every_metric_with_its_labels_and_no_other() {
     let site = Site::new();
     site.write_crl(&with_a_defect(&site));
-    let metrics = Watched::start(&site).metrics();
+    let server = ListServer::start();
+    server.publish(site.ca.crl(&with_a_defect(&site)));
+    let watched = Watched::of(with_url(&site, &server));
+    wait_until("the URL was asked", NOTICE_WAIT_MAX, || {
+        !watched.issuer()["sources"][1]["last_fetch"].is_null()
+    });
+    let metrics = watched.metrics();
     let reference = include_str!(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../docs/reference/metrics.md"
@@ -503,6 +521,56 @@ fn status_lists_every_source_and_every_list_in_use() {
         metrics.value(r#"ocspry_absence_unproven{issuer="site"}"#),
         0
     );
+}
+
+#[test]
+fn status_and_metrics_show_when_each_url_was_last_fetched_and_what_is_wrong_since() {
+    let site = Site::new();
+    let server = ListServer::start();
+    let url = server.url();
+    let delta = url.replace("ca.crl", "delta.crl");
+    let list = site.first_crl().with_deltas_at(&[&delta]);
+    // The server has the same for every path, so that there is no delta.
+    server.publish(site.ca.crl(&list));
+    let began = now().unix_seconds();
+    let watched = Watched::of(with_url(&site, &server));
+    let source = || watched.issuer()["sources"][1].clone();
+    wait_until("the delta was asked for", NOTICE_WAIT_MAX, || {
+        !source()["deltas"][0]["last_error"].is_null()
+    });
+    let shown = source();
+    assert_eq!(shown["last_error"], Value::Null, "{shown}");
+    assert_eq!(shown["errors"], 0, "{shown}");
+    assert_eq!(shown["deltas"][0]["url"], delta);
+    let message = shown["deltas"][0]["last_error"]["message"].as_str();
+    assert!(message.unwrap().contains("is a complete CRL"), "{shown}");
+    let file = &watched.issuer()["sources"][0];
+    assert_eq!(
+        (&file["last_fetch"], &file["deltas"]),
+        (&Value::Null, &json!([]))
+    );
+    let sample = format!(
+        "ocspry_crl_fetch_last_success_timestamp_seconds{{issuer=\"site\",source=\"{url}\"}}"
+    );
+    let metrics = watched.metrics();
+    let fetched = metrics.value(&sample);
+    assert!(
+        (began..=now().unix_seconds()).contains(&fetched),
+        "{fetched}"
+    );
+    assert_eq!(metrics.value(r#"ocspry_source_failing{issuer="site"}"#), 1);
+
+    drop(server);
+    let before = shown["last_fetch"].clone();
+    assert_eq!(site.ocspry().arg("reload").run().code, Some(0));
+    wait_until("the URL fails", NOTICE_WAIT_MAX, || {
+        !source()["last_error"].is_null()
+    });
+    let shown = source();
+    assert_eq!(shown["last_fetch"], before);
+    let message = shown["last_error"]["message"].as_str().unwrap();
+    assert!(message.contains("cannot connect"), "{message}");
+    assert_eq!(watched.metrics().value(&sample), fetched);
 }
 
 #[test]
