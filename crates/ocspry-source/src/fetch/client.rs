@@ -235,6 +235,8 @@ impl Download<'_> {
             FetchProblem::ConnectTime {
                 after: self.limits.connect_timeout,
             }
+        } else if let Some(problem) = untrusted(error) {
+            FetchProblem::Untrusted { problem }
         } else if error.is_connect() {
             FetchProblem::Connect {
                 problem: innermost(error),
@@ -304,6 +306,13 @@ fn within_reach(
         Some(refused) if within.is_empty() => Err(refused),
         Some(_) | None => Ok(within),
     }
+}
+
+/// What is wrong with the server's certificate, if that is it; by rustls's words, whose type is none of our dependencies.
+fn untrusted(error: &reqwest::Error) -> Option<String> {
+    let text = innermost(error);
+    let problem = text.strip_prefix("invalid peer certificate: ")?;
+    Some(problem.to_owned())
 }
 
 fn cause<T: Error + 'static>(error: &reqwest::Error) -> Option<&T> {

@@ -27,7 +27,16 @@ pub enum FetchProblem {
         /// The last of them.
         refused: RefusedAddress,
     },
-    /// Nobody listens there, no way there, no TLS, a certificate that is not trusted.
+    /// A TLS server whose certificate does not prove that it is the host.
+    #[error(
+        "the server's certificate is not trusted: {problem}; if a CA of your own issued it, install that among the \
+         system's CA certificates or name its file in SSL_CERT_FILE; or use the CA's http URL: a CRL is signed anyway"
+    )]
+    Untrusted {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Nobody listens there, no way there, no TLS.
     #[error("cannot connect: {problem}; is the server up, and may this machine reach it?")]
     Connect {
         /// What the system said.

@@ -7,7 +7,8 @@ use crate::site::{
     says_revoked,
 };
 use ocspry_testkit::{
-    Authority, CrlSpec, KeyKind, Ocspry, OcspryProcess, Peer, Reply, Run, now, pem, wait_until,
+    Authority, CertificateSpec, CrlSpec, KeyKind, LineChild, Ocspry, OcspryProcess, Peer, Reply,
+    Run, now, pem, wait_until,
 };
 use ocspry_wire::ocsp::{CertStatus, CrlReason, ErrorStatus};
 use std::fs::{self, File};
@@ -189,6 +190,68 @@ fn a_list_is_fetched_from_its_url_and_outlives_the_server_and_a_restart() {
     assert_openssl_sees(&site, &process, "later.pem", "revoked");
     assert_openssl_sees(&site, &process, "server.pem", "good");
     process.wait_for_log("the last good copy, in use", NOTICE_WAIT_MAX);
+}
+
+/// A TLS server of the files in `www`, which says that its name is localhost, and who says so; None = not installed.
+fn tls_server(site: &Site) -> Option<(LineChild, String, Authority)> {
+    let authority = Authority::root("TLS CA", KeyKind::P256);
+    let server = authority.issue_with_key(&CertificateSpec::server("localhost"), KeyKind::P256);
+    site.write("tls.pem", pem("CERTIFICATE", &server.certificate));
+    site.write("tls.key", server.key.pkcs8_pem());
+    fs::create_dir(site.file("www")).unwrap();
+    let mut openssl = Peer::Openssl.command()?;
+    openssl
+        .args(["s_server", "-accept", "127.0.0.1:0", "-WWW"])
+        .args(["-cert", "../tls.pem", "-key", "../tls.key"])
+        .current_dir(site.file("www"));
+    let mut process = LineChild::start(&mut openssl);
+    let accept = process.line_with("ACCEPT ");
+    let port = accept.rsplit(':').next().unwrap();
+    let url = format!("https://localhost:{port}/ca.crl");
+    Some((process, url, authority))
+}
+
+#[test]
+fn a_list_is_fetched_by_https_from_a_server_that_the_system_trusts_and_from_no_other() {
+    let site = Site::new();
+    let Some((_server, url, authority)) = tls_server(&site) else {
+        return;
+    };
+    site.write("tls-ca.pem", authority.certificate_pem());
+    let another = Authority::root("Another CA", KeyKind::P256);
+    site.write("another-ca.pem", another.certificate_pem());
+    let sources = format!("[{{ crl-url = \"{url}\" }}]");
+    let trusting =
+        |roots: &str| serve_from(&site, &sources, "").env("SSL_CERT_FILE", site.file(roots));
+    site.write("www/ca.crl", site.ca.crl(&site.first_crl()));
+
+    let process = trusting("another-ca.pem").start();
+    let line = process.wait_for_log("certificate is not trusted", NOTICE_WAIT_MAX);
+    assert!(
+        line.contains(&url) && line.contains("UnknownIssuer") && line.contains("SSL_CERT_FILE"),
+        "{line}"
+    );
+    assert_openssl_hears(&site, &process, "server.pem", "trylater (3)");
+    drop(process);
+
+    let process = trusting("tls-ca.pem").start();
+    site.ask_until(&process, GOOD, NOTICE_WAIT_MAX, says_good);
+    assert_openssl_sees(&site, &process, "revoked.pem", "revoked");
+    assert_eq!(process.log_count("ERROR"), 0, "{}", process.log());
+    let next = CrlSpec::new(11).revoke(REVOKED, None).revoke(LATER, None);
+    site.replace("www/ca.crl", site.ca.crl(&next));
+    assert_eq!(site.ocspry().arg("reload").run().code, Some(0));
+    site.ask_until(&process, LATER, NOTICE_WAIT_MAX, says_revoked);
+
+    // The trust is gone: what was fetched while it was there stays, and nothing newer comes.
+    site.write("tls-ca.pem", another.certificate_pem());
+    let newer = CrlSpec::new(12).revoke(GOOD, None);
+    site.replace("www/ca.crl", site.ca.crl(&newer));
+    assert_eq!(site.ocspry().arg("reload").run().code, Some(0));
+    let line = process.wait_for_log("certificate is not trusted", NOTICE_WAIT_MAX);
+    assert!(line.contains("what is in use stays"), "{line}");
+    assert_openssl_sees(&site, &process, "later.pem", "revoked");
+    assert_openssl_sees(&site, &process, "server.pem", "good");
 }
 
 /// A CA of OpenSSL's own in the site's directory, with issued.pem and withdrawn.pem, which it revoked.
