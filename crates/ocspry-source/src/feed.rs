@@ -301,6 +301,7 @@ impl Feed {
         if let (Some(list), Some(_)) = (list, &version) {
             url.worth = Some(worth(true, Some(list), now));
         }
+        url.version.clone_from(&version);
         let validators = version.map(|version| version.validators);
         let wake = Arc::clone(&url.downloads.wake);
         url.feed = Some(UrlFeed::start(
