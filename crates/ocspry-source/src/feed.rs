@@ -206,8 +206,7 @@ impl Feed {
                 matches!(place.verdict, Verdict::Refused(_)) && !is_made_up_for(path)
             });
         // Another place may have taken over from what it still holds.
-        let is_unmodified = self.url.as_ref().is_some_and(|url| url.is_unmodified);
-        (has_a_list || is_unmodified || !used.is_empty()) && !lacks_a_part
+        (has_a_list || self.is_unmodified() || !used.is_empty()) && !lacks_a_part
     }
 
     /// The first download has brought nothing yet, or nothing is downloaded here: what it holds is not known.
@@ -311,6 +310,19 @@ impl Feed {
             validators,
             move || wake(),
         ));
+    }
+
+    /// What it held last is to be fetched as at the start, since the state directory may keep it no more.
+    pub(crate) fn begin_anew(&mut self) {
+        if let Some(url) = &mut self.url {
+            url.feed = None;
+            url.version = None;
+        }
+    }
+
+    /// The server said last that it still has what it had.
+    pub(crate) fn is_unmodified(&self) -> bool {
+        self.url.as_ref().is_some_and(|url| url.is_unmodified)
     }
 
     /// The version in use of the list at its URL, if it is not written to the state directory yet; it is from here on.

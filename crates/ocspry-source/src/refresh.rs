@@ -216,7 +216,17 @@ impl Refresher {
 
     /// The lists in use, complete ones each before its delta.
     pub fn lists(&self) -> impl Iterator<Item = UsedList<'_>> {
-        self.slots.values().flat_map(Slot::lists)
+        let lists = self.slots.values().flat_map(Slot::lists);
+        lists.map(|used| UsedList {
+            // The server has nothing else.
+            is_last_good: used.is_last_good && !self.is_unmodified_at(used.place),
+            ..used
+        })
+    }
+
+    fn is_unmodified_at(&self, place: &str) -> bool {
+        let mut feeds = self.feeds.iter();
+        feeds.any(|(_, feed)| feed.is_unmodified() && feed.has_place(place))
     }
 
     /// Why certificates that no list names get `tryLater`, if they do.
@@ -293,6 +303,9 @@ impl Refresher {
     pub fn forget_used(&mut self) {
         for slot in self.slots.values_mut() {
             slot.forget_used();
+        }
+        for (_, feed) in &mut self.feeds {
+            feed.begin_anew();
         }
         self.forget_seen();
     }

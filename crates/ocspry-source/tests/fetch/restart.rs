@@ -1,9 +1,10 @@
 //! After a restart or a reload, a list that did not change is not fetched again: it is asked for by what is kept of it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ocspry_source::{FreshestCrl, ListSource};
-use ocspry_testkit::{CrlSpec, ScopeSpec};
+use ocspry_testkit::{CrlSpec, ScopeSpec, wait_until};
 
 use crate::publisher::{Follower, Publisher};
 
@@ -54,6 +55,36 @@ fn crl_28_after_a_restart_a_list_that_did_not_change_is_not_fetched_again() {
         publisher.web.asked(LIST),
         [false, true, true, true, true, true]
     );
+}
+
+#[test]
+fn a_kept_list_that_the_server_still_has_is_no_last_good_copy_and_is_fetched_once_it_is_forgotten()
+{
+    let publisher = published();
+    drop(run(&publisher));
+    let mut follower = publisher.follow(publisher.crl_url(LIST));
+    follower.look(publisher.now);
+    let is_last_good = |follower: &Follower| {
+        let mut lists = follower.refresher.lists();
+        lists.next().unwrap().is_last_good
+    };
+    assert!(is_last_good(&follower), "nobody has answered");
+    follower.until(publisher.now, |follower| !follower.refresher.is_pending());
+    assert!(!is_last_good(&follower));
+
+    // As `ocspry state reset --forget-list` does.
+    let copy = kept(&publisher, "last-good.crl");
+    std::fs::remove_dir_all(copy.parent().unwrap()).unwrap();
+    follower.refresher.forget_used();
+    let mut now = publisher.now;
+    wait_until("it is kept again", Duration::from_secs(60), || {
+        // A copy that could not be written is tried again after a while.
+        now = now.plus_seconds(60);
+        follower.look(now);
+        copy.exists()
+    });
+    assert_eq!(publisher.web.asked(LIST), [false, true, false]);
+    assert!(follower.is_revoked(1) && follower.is_good(2));
 }
 
 #[test]
