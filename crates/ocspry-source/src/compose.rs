@@ -80,6 +80,8 @@ pub(crate) struct Beside {
     pub(crate) issued: Vec<Arc<IssuedSerials>>,
     /// What an index says is revoked, from when to when, and where that stands.
     pub(crate) indexes: Vec<(Arc<RevokedSerials>, ValidityWindow, SourceInfo)>,
+    /// What an index said was revoked, and the guard holds.
+    pub(crate) held_removals: Vec<Arc<RevokedSerials>>,
     /// Of all that were read.
     pub(crate) overlays: Vec<Overlay>,
     /// None could not be read yet.
@@ -111,6 +113,11 @@ pub(crate) fn compose<'a>(
         }
         sources.push(source);
     }
+    lists.extend(beside.held_removals.into_iter().map(|held| ListPart {
+        base: held,
+        delta: None,
+        this_update: None,
+    }));
     let mut sources = sources.into_iter();
     let source = sources.next()?;
     let window = windows.into_iter().reduce(narrower)?;

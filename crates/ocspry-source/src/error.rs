@@ -452,6 +452,22 @@ pub enum SourceError {
         /// What is in it instead.
         passed_over: Notes,
     },
+    /// An export goes backwards.
+    #[error(
+        "issued list {path}: was written on {written}, before {in_use}, the time of one already used; put the newest there, \
+         with `touch` if it is that and only its time is wrong, or: {hint}",
+        hint = forget_hint(state_folder.as_deref())
+    )]
+    OlderIssued {
+        /// The file or directory.
+        path: PathBuf,
+        /// When it was written.
+        written: Time,
+        /// The latest time of one that was used.
+        in_use: Time,
+        /// Where that is remembered, if it is.
+        state_folder: Option<PathBuf>,
+    },
     /// More files in a directory than are looked at.
     #[error(
         "issued list {path}: the directory holds more than {files_max} files; write their serials to a file, and name that"
@@ -485,8 +501,8 @@ pub enum SourceError {
     },
     /// The marks are there but damaged.
     #[error(
-        "state file {path}: is damaged ({problem}); make sure that the CRL is the newest that the CA has issued, then \
-         delete this file"
+        "state file {path}: is damaged ({problem}); make sure that what the sources hold is the newest that the CA has \
+         issued, then delete this file"
     )]
     StateCorrupt {
         /// The file.

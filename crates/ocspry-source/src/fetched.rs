@@ -64,7 +64,7 @@ impl FetchedVersion {
 
 fn name(series: &KeptSeries) -> &'static str {
     match series.kind() {
-        SeriesKind::Complete => "fetched.json",
+        SeriesKind::Complete | SeriesKind::Issued => "fetched.json",
         SeriesKind::Delta => "delta-fetched.json",
     }
 }

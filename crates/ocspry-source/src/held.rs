@@ -1,18 +1,23 @@
-//! Removals that the guard holds back, as a file: one serial a line, in the format of an overlay.
+//! What the guard holds back, as files: one serial a line, revoked ones in the format of an overlay.
 //!
-//! From: `slot`, when much has vanished from a list.  To: the state directory, and from there after a restart.
+//! From: `slot`, when much has vanished from a list, and `beside`, when a list of what was issued takes much back.  To: the
+//! state directory, and from there after a restart.
 
 use std::io::{BufWriter, Write as _};
 use std::sync::Arc;
 
-use ocspry_core::{Revocation, RevokedSerials, RevokedSerialsBuilder};
+use ocspry_core::{
+    IssuedSerials, IssuedSerialsBuilder, Revocation, RevokedSerials, RevokedSerialsBuilder,
+};
 use ocspry_wire::hex::to_hex;
 use ocspry_wire::ocsp::CrlReason;
 use ocspry_wire::x509::SerialNumber;
 
 use crate::SourceError;
+use crate::issued::read_issued_lines;
 use crate::overlay::{OverlayEntry, OverlayLimits, read_overlay};
 use crate::state::{self, KeptSeries};
+use crate::text_file::{self, StatusFile};
 
 /// What was held; None when nothing was.
 ///
@@ -57,8 +62,46 @@ pub(crate) fn write(series: &KeptSeries, held: Option<&RevokedSerials>) -> Resul
     })
 }
 
-/// As a line of an overlay has it: hex digits of the magnitude, after a minus sign where there is one.
-fn text(serial: &SerialNumber) -> String {
+/// What was named and still counts as issued; None when nothing was held.
+///
+/// # Errors
+/// The file is there and cannot be understood.
+pub(crate) fn read_issued(series: &KeptSeries) -> Result<Option<Arc<IssuedSerials>>, SourceError> {
+    let path = series.folder().join(HELD_ISSUED);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut held = IssuedSerialsBuilder::new();
+    text_file::read(StatusFile::Issued, &path, LIMITS.bytes_max, |reader, _| {
+        read_issued_lines(reader, LIMITS.line_bytes_max, |entry| {
+            held.push(&entry.serial_number);
+        })
+    })?;
+    Ok(Some(Arc::new(held.build())))
+}
+
+/// Writes it; without anything held, removes it.
+///
+/// # Errors
+/// The state directory cannot be written.
+pub(crate) fn write_issued(
+    series: &KeptSeries,
+    held: Option<&IssuedSerials>,
+) -> Result<(), SourceError> {
+    let Some(held) = held else {
+        return state::remove(&series.folder().join(HELD_ISSUED));
+    };
+    series.write_beside(HELD_ISSUED, |file| {
+        let mut file = BufWriter::new(file);
+        for serial in held.iter() {
+            writeln!(file, "{}", text(&serial))?;
+        }
+        file.flush()
+    })
+}
+
+/// As a line of a list has it: hex digits of the magnitude, after a minus sign where there is one.
+pub(crate) fn text(serial: &SerialNumber) -> String {
     if !serial.is_negative() {
         return to_hex(serial.content());
     }
@@ -75,6 +118,7 @@ fn text(serial: &SerialNumber) -> String {
 }
 
 const HELD: &str = "held-removals.txt";
+const HELD_ISSUED: &str = "held-issued.txt";
 
 /// As much as a list may hold.
 const LIMITS: OverlayLimits = OverlayLimits {

@@ -32,7 +32,7 @@ pub mod state;
 pub mod text_file;
 pub mod watch;
 
-pub use beside::{IssuedRole, IssuedSource, Lag};
+pub use beside::{IssuedRole, IssuedSource, Lag, TakenBack};
 pub use compose::Unproven;
 pub use error::SourceError;
 pub use feed::ListSource;

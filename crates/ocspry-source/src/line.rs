@@ -75,19 +75,38 @@ const KEEP_AGAIN_SECONDS: i64 = 5;
 /// The longest such wait.
 const KEEP_AGAIN_SECONDS_MAX: i64 = 300;
 
+/// A try to keep something that failed.
 #[derive(Clone, Debug)]
-struct FailedKeep {
+pub(crate) struct FailedKeep {
     at: Time,
     wait_seconds: i64,
 }
 
 impl FailedKeep {
+    /// After the one before, if there was one.
+    pub(crate) fn after(before: Option<&FailedKeep>, now: Time) -> FailedKeep {
+        FailedKeep {
+            at: now,
+            wait_seconds: before.map_or(KEEP_AGAIN_SECONDS, |failed| {
+                (failed.wait_seconds * 2).min(KEEP_AGAIN_SECONDS_MAX)
+            }),
+        }
+    }
+
+    /// When the next try is due; in `failed` the last one, if it failed.
+    pub(crate) fn next_try(failed: Option<&FailedKeep>, now: Time) -> Time {
+        match failed {
+            Some(failed) if failed.still_waits(now) => failed.again(),
+            Some(_) | None => now.plus_seconds(KEEP_AGAIN_SECONDS),
+        }
+    }
+
     fn again(&self) -> Time {
         self.at.plus_seconds(self.wait_seconds)
     }
 
     /// A clock that went back does not make the wait longer.
-    fn still_waits(&self, now: Time) -> bool {
+    pub(crate) fn still_waits(&self, now: Time) -> bool {
         (self.at..self.again()).contains(&now)
     }
 }
@@ -525,16 +544,7 @@ impl Line {
             }
             Err(error) => {
                 self.keep_marks_at_least(&series, marks);
-                let wait_seconds = self
-                    .failed_keep
-                    .as_ref()
-                    .map_or(KEEP_AGAIN_SECONDS, |failed| {
-                        (failed.wait_seconds * 2).min(KEEP_AGAIN_SECONDS_MAX)
-                    });
-                self.failed_keep = Some(FailedKeep {
-                    at: now,
-                    wait_seconds,
-                });
+                self.failed_keep = Some(FailedKeep::after(self.failed_keep.as_ref(), now));
                 // Where its place holds something else by now, that is judged and reported on its own.
                 matches!(error, SourceError::StateWrite { .. }).then_some(Err(error))
             }
@@ -592,10 +602,7 @@ impl Line {
             .as_ref()
             .map(|waiting| waiting.list.this_update());
         let keeps = self.is_unkept && !self.keeps_when_told;
-        let keep_again = keeps.then(|| match &self.failed_keep {
-            Some(failed) if failed.still_waits(now) => failed.again(),
-            Some(_) | None => now.plus_seconds(KEEP_AGAIN_SECONDS),
-        });
+        let keep_again = keeps.then(|| FailedKeep::next_try(self.failed_keep.as_ref(), now));
         waiting.into_iter().chain(keep_again).min()
     }
 

@@ -42,7 +42,7 @@ pub struct Sources {
     pub sources: Vec<StatusSource>,
     /// Certificates whose keys may sign this issuer's lists, besides its own.
     pub crl_issuers: Vec<OwnedCertificate>,
-    /// What is done with a list from which much has vanished.
+    /// What is done with a list from which much has vanished, or that takes much back of what was issued.
     pub guard: Guard,
     /// Whether the deltas that lists name are fetched.
     pub freshest_crl: FreshestCrl,
@@ -113,7 +113,10 @@ impl Refresher {
                     feeds.push((index, feed));
                 }
                 StatusSource::Issued(source) => {
-                    issued.push((index, IssuedFeed::new(source.clone())))
+                    let series = state
+                        .as_ref()
+                        .map(|state| state.issued(issuer.identity(), &source.path));
+                    issued.push((index, IssuedFeed::new(source.clone(), series)));
                 }
                 StatusSource::Overlay(path) => {
                     overlays.push((index, OverlayFeed::new(path.clone())))
@@ -171,7 +174,9 @@ impl Refresher {
             }
         }
         for (_, feed) in &mut self.issued {
-            if let Some(old) = counterpart(&old.issued, |old| old.source() == feed.source()) {
+            // How far it is believed may be another question now.
+            let is_same = |old: &IssuedFeed| old.source().path == feed.source().path;
+            if let Some(old) = counterpart(&old.issued, is_same) {
                 feed.carry_over(old);
             }
         }
@@ -196,6 +201,9 @@ impl Refresher {
     /// refresher does not know yet whether it will stay.
     pub fn keep_when_told(&mut self) {
         self.keeps_when_told = true;
+        for (_, feed) in &mut self.issued {
+            feed.keep_when_told();
+        }
     }
 
     /// Writes what came into use since [`Refresher::keep_when_told`], and from here on at once.
@@ -203,6 +211,9 @@ impl Refresher {
         self.keeps_when_told = false;
         for line in self.slots.values_mut().flat_map(Slot::lines) {
             line.keep_now();
+        }
+        for (_, feed) in &mut self.issued {
+            feed.keep_now();
         }
         let mut reports = Vec::new();
         self.keep(now, &mut reports);
@@ -247,6 +258,7 @@ impl Refresher {
     /// Something is held for `crl accept`.
     pub fn is_holding(&self) -> bool {
         self.slots.values().any(Slot::is_holding)
+            || self.issued.iter().any(|(_, feed)| feed.is_holding())
     }
 
     /// Entries that one complete list had and the next had not, since the start.
@@ -290,8 +302,9 @@ impl Refresher {
 
     /// The operator accepts what the guard holds: it is used from here on.  Empty: nothing was held.
     pub fn accept_held(&mut self, now: Time) -> Vec<Report> {
-        let held = self.slots.values_mut().map(Slot::accept_held);
-        if !held.fold(false, |any, held| any | held) {
+        let lists = self.slots.values_mut().map(Slot::accept_held);
+        let issued = self.issued.iter_mut().map(|(_, feed)| feed.accept_held());
+        if !lists.chain(issued).fold(false, |any, held| any | held) {
             return Vec::new();
         }
         self.forget_seen();
@@ -306,6 +319,9 @@ impl Refresher {
         }
         for (_, feed) in &mut self.feeds {
             feed.begin_anew();
+        }
+        for (_, feed) in &mut self.issued {
+            feed.forget_used();
         }
         self.forget_seen();
     }
@@ -330,7 +346,7 @@ impl Refresher {
         let mut reports = Vec::new();
         // The guard asks what was issued.
         for (_, feed) in &mut self.issued {
-            reports.extend(feed.look(self.issuer.certificate(), now));
+            reports.extend(feed.look(self.issuer.certificate(), self.sources.guard, now));
         }
         for (_, feed) in &mut self.overlays {
             reports.extend(feed.look(now));
@@ -375,10 +391,14 @@ impl Refresher {
     pub fn next_wake(&self, now: Time) -> Option<Time> {
         let slots = self.slots.values().filter_map(|slot| slot.next_wake(now));
         let feeds = self.feeds.iter().filter_map(|(_, feed)| feed.next_wake());
-        let issued = self.issued.iter().filter_map(|(_, feed)| feed.next_wake());
+        let issued = self.issued.iter().filter_map(|(_, feed)| feed.stale_at());
         // What is too old already is looked at when its file changes.
         let issued = issued.filter(|wake| *wake > now);
         let outlived = self.next_outlived(now);
+        let unkept = self
+            .issued
+            .iter()
+            .filter_map(|(_, feed)| feed.next_keep(now));
         let end = self
             .composed
             .as_ref()
@@ -390,6 +410,7 @@ impl Refresher {
             .chain(feeds)
             .chain(issued)
             .chain(outlived)
+            .chain(unkept)
             .chain(end)
             .chain(self.next_leave())
             .chain(free)
@@ -711,6 +732,12 @@ impl Refresher {
                 .iter()
                 .filter_map(|(_, feed)| feed.index())
                 .collect(),
+            held_removals: self
+                .issued
+                .iter()
+                .filter_map(|(_, feed)| feed.held_removals())
+                .map(Arc::clone)
+                .collect(),
             overlays: overlays().flatten().flatten().collect(),
             has_every_overlay: overlays().all(|overlay| overlay.is_some()),
             has_every_list: configured(&self.feeds)
@@ -733,28 +760,35 @@ impl Refresher {
         if !self.keeps_when_told {
             self.keep_versions();
         }
+        let mut kept = Vec::new();
         for slot in self.slots.values_mut() {
             let place = slot.place().unwrap_or_default().to_owned();
-            for kept in slot.keep(now) {
-                match kept {
-                    Ok(()) => {
-                        if self.told.unkept.remove(&place).is_some() {
-                            reports.push(Report {
-                                place: place.clone(),
-                                event: Event::Kept,
-                            });
-                        }
+            kept.extend(slot.keep(now).into_iter().map(|kept| (place.clone(), kept)));
+        }
+        for (_, feed) in &mut self.issued {
+            let place = feed.source().path.display().to_string();
+            kept.extend(
+                feed.keep(self.issuer.certificate(), now)
+                    .map(|kept| (place, kept)),
+            );
+        }
+        for (place, kept) in kept {
+            match kept {
+                Ok(()) => {
+                    if self.told.unkept.remove(&place).is_some() {
+                        reports.push(Report {
+                            place,
+                            event: Event::Kept,
+                        });
                     }
-                    Err(error) => {
-                        let sentence = error.to_string();
-                        if self.told.unkept.insert(place.clone(), sentence.clone())
-                            != Some(sentence)
-                        {
-                            reports.push(Report {
-                                place: place.clone(),
-                                event: Event::NotKept(error),
-                            });
-                        }
+                }
+                Err(error) => {
+                    let sentence = error.to_string();
+                    if self.told.unkept.insert(place.clone(), sentence.clone()) != Some(sentence) {
+                        reports.push(Report {
+                            place,
+                            event: Event::NotKept(error),
+                        });
                     }
                 }
             }

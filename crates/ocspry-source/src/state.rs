@@ -1,8 +1,8 @@
 //! What survives a restart: per issuer, the last good list and the high-water marks (design.md, rule 3).
 //!
 //! From: `refresh`, after a swap.  To: `refresh`, at start, which checks all of it again.  A folder per issuer identity
-//! under `issuers/`, mode 0700, holds `last-good.crl` (DER, exactly as signed) and `marks.json`.  Each file is written
-//! whole: a temporary name, fsync, rename, fsync of the folder.  The list is written before the marks, so that a cut in
+//! under `issuers/`, mode 0700, holds `last-good.crl` (DER, exactly as signed) and `marks.json`; one below it, for each list of
+//! what was issued, `last-good.txt` and `marks.json`.  Each file is written whole: a temporary name, fsync, rename, fsync of the folder.  The list is written before the marks, so that a cut in
 //! between leaves marks that lag behind.  A list that cannot be kept (a full disk) does not keep the marks back: they
 //! are small, and they alone stop a rollback.
 //!
@@ -11,10 +11,12 @@
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ocspry_core::crypto::sha256;
 use ocspry_wire::Time;
 use ocspry_wire::hex::{from_hex, to_hex};
 use rustix::fs::FlockOperation;
@@ -139,6 +141,16 @@ impl StateDirectory {
         }
     }
 
+    /// What is kept of a list of what was issued, by its path: nothing in it says which list it is.
+    pub(crate) fn issued(self: &Arc<StateDirectory>, identity: &str, path: &Path) -> KeptSeries {
+        let key = to_hex(&sha256(path.as_os_str().as_bytes()));
+        KeptSeries {
+            directory: Arc::clone(self),
+            folder: self.folder(identity).join(ISSUED).join(key),
+            kind: SeriesKind::Issued,
+        }
+    }
+
     /// Makes what is missing, and makes it last.
     fn make_folder(&self, folder: &Path) -> Result<(), SourceError> {
         if folder.is_dir() {
@@ -155,11 +167,15 @@ impl StateDirectory {
     }
 }
 
-/// Complete lists or deltas.
+/// What follows one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SeriesKind {
+    /// Complete CRLs of one scope.
     Complete,
+    /// Deltas of one scope.
     Delta,
+    /// Versions of one list of what was issued.
+    Issued,
 }
 
 /// The last good list of a series, and its marks.
@@ -190,12 +206,13 @@ impl KeptSeries {
         match self.kind {
             SeriesKind::Complete => LAST_GOOD,
             SeriesKind::Delta => LAST_GOOD_DELTA,
+            SeriesKind::Issued => LAST_GOOD_ISSUED,
         }
     }
 
     fn marks_name(&self) -> &'static str {
         match self.kind {
-            SeriesKind::Complete => MARKS,
+            SeriesKind::Complete | SeriesKind::Issued => MARKS,
             SeriesKind::Delta => DELTA_MARKS,
         }
     }
@@ -238,10 +255,20 @@ impl KeptSeries {
     /// `StateWrite` with the step that failed, or why the list cannot be read any more; each file is still whole then,
     /// and the marks are written even if the list cannot be.
     pub(crate) fn keep(&self, list: Original<'_>, marks: &Marks) -> Result<(), SourceError> {
+        self.keep_as(marks, |file, path| copy::write(list, file, path))
+    }
+
+    /// The same with what `write_list` writes into the file that it is given, with its name.
+    ///
+    /// # Errors
+    /// As for [`KeptSeries::keep`].
+    pub(crate) fn keep_as(
+        &self,
+        marks: &Marks,
+        write_list: impl FnOnce(&mut File, &Path) -> Result<(), SourceError>,
+    ) -> Result<(), SourceError> {
         self.write(marks, |folder, locked| {
-            write_whole(folder, locked, self.list_name(), |file, path| {
-                copy::write(list, file, path)
-            })
+            write_whole(folder, locked, self.list_name(), write_list)
         })
     }
 
@@ -299,6 +326,8 @@ const MARKS: &str = "marks.json";
 const LAST_GOOD_DELTA: &str = "last-good-delta.crl";
 const DELTA_MARKS: &str = "delta-marks.json";
 const SCOPES: &str = "scopes";
+const LAST_GOOD_ISSUED: &str = "last-good.txt";
+const ISSUED: &str = "issued";
 
 fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)

@@ -3,7 +3,7 @@
 //! error: an issuer cannot answer, or soon will not; warn: it answers, degraded; info: its state changed.
 
 use ocspry_core::Stale;
-use ocspry_source::{Event, ListInUse, NamedDeltas, Report, Served, Vanished};
+use ocspry_source::{Event, ListInUse, NamedDeltas, Report, Served, TakenBack, Vanished};
 use ocspry_wire::Time;
 use ocspry_wire::x509::certificate::display_name;
 use tracing::{error, info, warn};
@@ -44,6 +44,12 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
                 }
             }
             Event::FactsInUse(sentence) => info!(issuer, path = place, "{sentence}"),
+            Event::TakenBack(taken_back) => facts_taken_back(issuer, place, *taken_back),
+            Event::NotCompared(error) => error!(
+                issuer,
+                path = place,
+                "what is in use cannot be compared with the list before it ({error}): make sure that it is the newest"
+            ),
             Event::Waiting { until } => warn!(
                 issuer,
                 path = place,
@@ -218,6 +224,25 @@ fn entries_vanished(issuer: &str, place: &str, are: &str, vanished: Vanished) {
         );
     } else {
         info!(issuer, path = place, "{count} of {of} entries are {are}");
+    }
+}
+
+/// A CA's list of what it issued only grows, but for expired certificates that some leave out.
+fn facts_taken_back(issuer: &str, place: &str, taken_back: TakenBack) {
+    if taken_back.is_held {
+        error!(
+            issuer,
+            path = place,
+            "{taken_back}: what was said of them counts until `ocspry crl accept {issuer}`"
+        );
+    } else if taken_back.is_alarming() {
+        error!(
+            issuer,
+            path = place,
+            "{taken_back}: what is there now counts; make sure that it is the newest, and whole"
+        );
+    } else {
+        info!(issuer, path = place, "{taken_back}");
     }
 }
 

@@ -9,6 +9,7 @@ use ocspry_wire::Time;
 
 use super::Refresher;
 use crate::SourceError;
+use crate::beside::TakenBack;
 use crate::compose::{Unproven, is_expired};
 use crate::freshest::NamedDeltas;
 use crate::guard::Vanished;
@@ -38,6 +39,10 @@ pub enum Event {
     },
     /// A list of what was issued, or an overlay, went into use.
     FactsInUse(String),
+    /// A list of what was issued that went into use does not say what the one before it said.
+    TakenBack(TakenBack),
+    /// Nobody can tell: the one before it was not kept.
+    NotCompared(SourceError),
     /// The list there is from the future; what is in use stays until then.
     Waiting {
         /// Its thisUpdate.

@@ -16,3 +16,4 @@ mod overlay;
 mod partitions;
 mod scope_change;
 mod site;
+mod taken_back;

@@ -188,6 +188,8 @@ impl Verdict {
                 | Event::NewsMissing(_)
                 | Event::Named(_)
                 | Event::FactsInUse(_)
+                | Event::TakenBack(_)
+                | Event::NotCompared(_)
                 | Event::Recovered
                 | Event::NotKept(_)
                 | Event::Kept

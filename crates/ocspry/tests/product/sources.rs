@@ -377,6 +377,31 @@ fn the_guard_keeps_what_vanished_revoked_until_it_is_accepted_also_over_a_restar
     );
 }
 
+#[test]
+fn an_older_index_put_back_over_a_restart_is_said_and_held_until_it_is_accepted() {
+    let site = Site::new();
+    let index = |status: &str| format!("{status}\t707172\tunknown\t/CN=later\n");
+    site.write(
+        "index.txt",
+        index("R\t20490101000000Z\t260101000000Z,keyCompromise"),
+    );
+    let sources = "[{ crl = \"crl.pem\" }, { issued = \"index.txt\", role = \"record\" }]";
+    let serve = || serve_from(&site, sources, "guard = \"refuse\"");
+    let process = serve().start();
+    assert_openssl_sees(&site, &process, "later.pem", "revoked");
+    assert_eq!(process.stop().code, Some(0));
+
+    site.replace("index.txt", index("V\t20490101000000Z\t"));
+    let process = serve().start();
+    let line = process.wait_for_log("ocspry crl accept site", NOTICE_WAIT_MAX);
+    let gone = "1 of 1 certificates are not called revoked any more, 1 of them not expired";
+    assert!(line.contains("ERROR") && line.contains(gone), "{line}");
+    assert_openssl_sees(&site, &process, "later.pem", "revoked");
+    let accept = site.ocspry().args(["crl", "accept", "site"]).run();
+    assert_eq!(accept.code, Some(0), "{accept:?}");
+    assert_openssl_sees(&site, &process, "later.pem", "good");
+}
+
 /// Octets that a process has read so far, from wherever (proc(5), rchar).
 fn octets_read_by(process: &OcspryProcess) -> u64 {
     let counts = fs::read_to_string(format!("/proc/{}/io", process.id())).unwrap();
@@ -449,7 +474,8 @@ fn lists_and_what_was_issued_are_added_up_and_a_missing_part_is_not_good() {
     assert_openssl_sees(&site, &process, "revoked.pem", "revoked");
     assert_openssl_sees(&site, &process, "later.pem", "unknown");
     drop(process);
-    // An export of yesterday does not know what was issued since.
+    // An export of yesterday, not known from today, does not know what was issued since.
+    fs::remove_dir_all(site.file("state")).unwrap();
     let yesterday = now().plus_seconds(-25 * 3600).unix_seconds().unsigned_abs();
     let yesterday = std::time::UNIX_EPOCH + std::time::Duration::from_secs(yesterday);
     let file = File::options()

@@ -14,7 +14,8 @@ pub(super) const AFTER_HELP: &str = "\
 A CRL is held back when its number is lower than that of the list in use although it is newer:
 mostly the CA began to count anew, but it may also be a list from a restored backup. With
 guard = \"refuse\", entries that vanished from a CRL stay revoked when they are very many, or of
-certificates that have not expired. The log and /status say so.
+certificates that have not expired; and what a list of issued certificates takes back counts on.
+The log and /status say so.
 
 Exit codes: 0 it is in use now, 1 nothing is held, it was refused, or no `serve` is reached,
 2 wrong usage.";

@@ -1,0 +1,465 @@
+//! A list of what was issued, followed: which reading is in use, and what keeps a worse one out.
+//!
+//! From: the CA's file or directory, by `issued`.  To: `compose`, to the state directory, and to the operator.  Nothing in
+//! such a list is signed or numbered, so what is guaranteed is less than for a CRL (design.md §3, §7):
+//!
+//! - An export that was written before one already used is refused, also after a restart: the last good copy serves.  A
+//!   record speaks of the time at which it is read, and has no such order.
+//! - What the list in use said and the next one does not (a certificate named, a revocation that is no lifted hold) is
+//!   never taken in silence: it is counted, and where it is alarming the guard has its say.  With `refuse` it counts on
+//!   until the operator accepts, also across restarts.  After a restart the list in use is the kept copy; without that,
+//!   it is said that nothing could be compared.
+//! - A list is remembered by its path.  One that says all that the one before it said is taken, whatever else it says.
+
+use std::sync::Arc;
+
+use ocspry_core::{
+    CLOCK_BEHIND_SECONDS_MAX, IssuedSerials, OwnedCertificate, RevokedSerials, SourceInfo,
+    ValidityWindow,
+};
+use ocspry_wire::Time;
+use ocspry_wire::x509::SerialNumber;
+
+use super::followed::{Followed, Look};
+use super::known::Known;
+use super::taken_back::{Held, compare};
+use super::{IssuedRole, IssuedSource, Lag, kept};
+use crate::guard::Guard;
+use crate::issued::{IssuedKind, IssuedLimits, IssuedStamp};
+use crate::line::FailedKeep;
+use crate::refresh::{Event, Report};
+use crate::state::{KeptSeries, Marks};
+use crate::{SourceError, held};
+
+/// A list of what was issued, as it was last read and found good.
+pub(crate) struct IssuedFeed {
+    source: IssuedSource,
+    followed: Followed<IssuedStamp>,
+    known: Option<Known>,
+    /// What was taken back and counts all the same.
+    held: Held,
+    /// The newest ever used, by what the state directory says and by what is in use.
+    high_water: Option<Marks>,
+    series: Option<KeptSeries>,
+    /// The state directory was read.
+    is_remembered: bool,
+    is_unkept: bool,
+    is_held_unkept: bool,
+    failed_keep: Option<FailedKeep>,
+    keeps_when_told: bool,
+}
+
+impl IssuedFeed {
+    pub(crate) fn new(source: IssuedSource, series: Option<KeptSeries>) -> IssuedFeed {
+        IssuedFeed {
+            source,
+            followed: Followed::new(),
+            known: None,
+            held: Held::default(),
+            high_water: None,
+            series,
+            is_remembered: false,
+            is_unkept: false,
+            is_held_unkept: false,
+            failed_keep: None,
+            keeps_when_told: false,
+        }
+    }
+
+    pub(crate) fn source(&self) -> &IssuedSource {
+        &self.source
+    }
+
+    pub(crate) fn carry_over(&mut self, old: &IssuedFeed) {
+        self.followed.clone_from(&old.followed);
+        self.known.clone_from(&old.known);
+        self.held.clone_from(&old.held);
+        self.high_water.clone_from(&old.high_water);
+        self.is_held_unkept = old.is_held_unkept;
+    }
+
+    pub(crate) fn problem(&self) -> Option<(String, &SourceError)> {
+        Some((self.place(), self.followed.problem()?))
+    }
+
+    fn place(&self) -> String {
+        self.source.path.display().to_string()
+    }
+
+    /// Reads it again if it changed, or if it was told too long ago which certificates have expired.
+    pub(crate) fn look(
+        &mut self,
+        issuer: &OwnedCertificate,
+        guard: Guard,
+        now: Time,
+    ) -> Vec<Report> {
+        let mut events = Vec::new();
+        if let Err(error) = self.remember(&mut events) {
+            self.followed.forget_seen();
+            self.followed.refuse(error);
+            return Vec::new();
+        }
+        if let Some(known) = &mut self.known
+            && now.seconds_since(known.read_at) >= AGES_HOLD_SECONDS
+        {
+            known.read_at = now;
+            self.followed.forget_seen();
+        }
+        let path = &self.source.path;
+        let look = self.followed.look(
+            IssuedStamp::of(path),
+            |stamp| stamp.is_settled(now),
+            || Known::read(path, issuer, &IssuedLimits::DEFAULT, now),
+        );
+        match look {
+            Look::Unchanged => self.confirm(now),
+            Look::Failed => {}
+            Look::Read(known) => self.judge(known, issuer, guard, now, &mut events),
+        }
+        if self.known.is_none() {
+            self.serve_copy(issuer, now, &mut events);
+        }
+        let report = |event| Report {
+            place: self.place(),
+            event,
+        };
+        events.into_iter().map(report).collect()
+    }
+
+    /// Reads what the state directory remembers, once.
+    ///
+    /// # Errors
+    /// Nothing is in use, and it cannot be read: nothing may be used then.
+    fn remember(&mut self, events: &mut Vec<Event>) -> Result<(), SourceError> {
+        let Some(series) = self.series.as_ref().filter(|_| !self.is_remembered) else {
+            return Ok(());
+        };
+        let marks = match (series.marks(), &self.known) {
+            (Ok(marks), _) => marks,
+            (Err(error), None) => return Err(error),
+            // What is in use says what they said, and they are written anew.
+            (Err(SourceError::StateCorrupt { path, problem }), Some(_)) => {
+                events.push(Event::Refused(SourceError::StateReplaced { path, problem }));
+                None
+            }
+            // Writing them meets the same obstacle, and reports it.
+            (Err(_), Some(_)) => None,
+        };
+        match &self.known {
+            None => {
+                self.held = Held {
+                    issued: held::read_issued(series)?,
+                    revoked: held::read(series)?,
+                };
+            }
+            Some(known) => {
+                let is_marked = |marks: &Marks| marks.digest == known.facts.digest;
+                self.is_unkept = !marks.as_ref().is_some_and(is_marked)
+                    || !kept::is_copy(&series.list_path(), known);
+            }
+        }
+        self.is_remembered = true;
+        if self.high_water.as_ref().is_none_or(|used| {
+            marks
+                .as_ref()
+                .is_some_and(|marks| marks.is_newer_than(used))
+        }) {
+            self.high_water = marks;
+        }
+        Ok(())
+    }
+
+    fn judge(
+        &mut self,
+        known: Known,
+        issuer: &OwnedCertificate,
+        guard: Guard,
+        now: Time,
+        events: &mut Vec<Event>,
+    ) {
+        if let Some(used) = &self.known
+            && used.facts.digest == known.facts.digest
+        {
+            self.take_again(known, now);
+            return;
+        }
+        let marks = self.high_water.as_ref();
+        let is_marked = marks.is_some_and(|marks| marks.digest == known.facts.digest);
+        if !is_marked && let Some(error) = self.older(&known) {
+            self.followed.refuse(error);
+            return;
+        }
+        let before = match (&self.known, &self.series, marks) {
+            (Some(used), _, _) => Some(Ok(used.clone())),
+            (None, Some(series), Some(marks)) if !is_marked => Some(kept::read(
+                &series.list_path(),
+                issuer,
+                marks.this_update,
+                now,
+            )),
+            (None, _, _) => None,
+        };
+        events.push(Event::FactsInUse(known.sentence()));
+        match before {
+            None => {}
+            Some(Err(error)) => events.push(Event::NotCompared(error)),
+            Some(Ok(before)) => {
+                let (mut taken_back, all) = compare(&before, &known);
+                if guard == Guard::Refuse && taken_back.is_alarming() {
+                    taken_back.is_held = true;
+                    self.held.add(&all);
+                    self.is_held_unkept = true;
+                }
+                if !taken_back.is_nothing() {
+                    events.push(Event::TakenBack(taken_back));
+                }
+            }
+        }
+        self.take(known);
+    }
+
+    fn older(&self, known: &Known) -> Option<SourceError> {
+        let in_use = self.high_water.as_ref()?.this_update;
+        let is_older = self.source.role == IssuedRole::Export && known.facts.written < in_use;
+        is_older.then(|| SourceError::OlderIssued {
+            path: self.source.path.clone(),
+            written: known.facts.written,
+            in_use,
+            state_folder: self
+                .series
+                .as_ref()
+                .map(|series| series.folder().to_owned()),
+        })
+    }
+
+    fn take(&mut self, mut known: Known) {
+        self.settle_written(&mut known);
+        let marks = self.marks_of(&known);
+        self.is_unkept = self.series.as_ref().is_some_and(|series| {
+            self.high_water.as_ref() != Some(&marks) || !kept::is_copy(&series.list_path(), &known)
+        });
+        self.failed_keep = None;
+        self.high_water = Some(marks);
+        self.known = Some(known);
+    }
+
+    /// It says what the one in use says.
+    fn take_again(&mut self, mut known: Known, now: Time) {
+        self.settle_written(&mut known);
+        let marks = self.marks_of(&known);
+        if let Some(used) = &mut self.known {
+            if known.unexpired.len() != used.unexpired.len() {
+                (used.unexpired, used.others) = (known.unexpired, known.others);
+            }
+            self.is_unkept |= self.series.is_some() && known.facts.written > used.facts.written;
+            used.facts = known.facts;
+            used.read_at = known.read_at;
+        }
+        self.high_water = Some(marks);
+        self.confirm(now);
+    }
+
+    /// The same list does not grow older because the time of its file was set back.
+    fn settle_written(&self, known: &mut Known) {
+        let marks = self.high_water.as_ref();
+        if let Some(marks) = marks.filter(|marks| marks.digest == known.facts.digest) {
+            known.facts.written = known.facts.written.max(marks.this_update);
+        }
+    }
+
+    fn marks_of(&self, known: &Known) -> Marks {
+        let this_update = match self.source.role {
+            IssuedRole::Export => known.facts.written,
+            IssuedRole::Record => known.confirmed,
+        };
+        let used = self.high_water.as_ref().map(|marks| marks.this_update);
+        let this_update = used.map_or(this_update, |used| used.max(this_update));
+        Marks {
+            this_update,
+            next_update: this_update.plus_seconds(self.source.max_age_seconds),
+            crl_number: None,
+            digest: known.facts.digest,
+            written: known.facts.written,
+            source: self.place(),
+        }
+    }
+
+    /// Nothing is in use: the last good copy of an export is as old as it says.  That of a record is none: it was not seen to
+    /// be so since.
+    fn serve_copy(&mut self, issuer: &OwnedCertificate, now: Time, events: &mut Vec<Event>) {
+        let (Some(series), Some(marks), IssuedRole::Export) =
+            (&self.series, &self.high_water, self.source.role)
+        else {
+            return;
+        };
+        let copy = kept::read(&series.list_path(), issuer, marks.this_update, now);
+        if let Ok(copy) = copy
+            && copy.facts.digest == marks.digest
+        {
+            let sentence = copy.sentence();
+            events.push(Event::FactsInUse(format!("the last good copy: {sentence}")));
+            self.known = Some(copy);
+        }
+    }
+
+    /// A list of serials is seen to be so once a minute at the most, so that answers made from it can be kept for that long.
+    fn confirm(&mut self, now: Time) {
+        if self.followed.problem().is_none()
+            && let Some(known) = &mut self.known
+            && !(-CLOCK_BEHIND_SECONDS_MAX..CONFIRM_SECONDS)
+                .contains(&now.seconds_since(known.confirmed))
+        {
+            known.confirmed = now;
+        }
+    }
+
+    /// Something is held for `crl accept`.
+    pub(crate) fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// The operator accepts what was taken back; whether anything was held.
+    pub(crate) fn accept_held(&mut self) -> bool {
+        let was_holding = self.is_holding();
+        self.held = Held::default();
+        self.is_held_unkept |= was_holding;
+        was_holding
+    }
+
+    /// Forgets which lists were used, so that older ones are taken again; what is in use stays until another one comes.
+    pub(crate) fn forget_used(&mut self) {
+        self.high_water = None;
+        self.is_unkept = self.series.is_some() && self.known.is_some();
+        self.is_held_unkept = self.is_holding();
+        self.followed.forget_seen();
+    }
+
+    /// From here on nothing is written before [`IssuedFeed::keep_now`].
+    pub(crate) fn keep_when_told(&mut self) {
+        self.keeps_when_told = true;
+    }
+
+    /// From here on [`IssuedFeed::keep`] writes.
+    pub(crate) fn keep_now(&mut self) {
+        self.keeps_when_told = false;
+    }
+
+    /// Writes what is not in the state directory yet.  None: there was nothing to do, or it is not time yet.
+    pub(crate) fn keep(
+        &mut self,
+        issuer: &OwnedCertificate,
+        now: Time,
+    ) -> Option<Result<(), SourceError>> {
+        let series = self.series.as_ref().filter(|_| !self.keeps_when_told)?;
+        if self.is_held_unkept {
+            // Before the list without it: a restart holds too much rather than too little.
+            let revoked = held::write(series, self.held.revoked.as_deref());
+            let written =
+                revoked.and_then(|()| held::write_issued(series, self.held.issued.as_deref()));
+            self.is_held_unkept = written.is_err();
+            if written.is_err() {
+                return Some(written);
+            }
+        }
+        let waits = |failed: &FailedKeep| failed.still_waits(now);
+        if !self.is_unkept || self.failed_keep.as_ref().is_some_and(waits) {
+            return None;
+        }
+        let known = self.known.as_ref()?;
+        let marks = self.marks_of(known);
+        let kept = if kept::is_copy(&series.list_path(), known) {
+            series.keep_marks(&marks)
+        } else {
+            series.keep_as(&marks, |file, path| {
+                kept::write(&self.source.path, issuer, known, file, path)
+            })
+        };
+        match kept {
+            Ok(()) => {
+                self.is_unkept = false;
+                self.failed_keep.take().map(|_| Ok(()))
+            }
+            Err(error) => {
+                self.failed_keep = Some(FailedKeep::after(self.failed_keep.as_ref(), now));
+                // Where something else is there by now, that is judged and reported on its own.
+                matches!(error, SourceError::StateWrite { .. }).then_some(Err(error))
+            }
+        }
+    }
+
+    /// From when to when it holds.
+    fn window(&self) -> Option<ValidityWindow> {
+        let known = self.known.as_ref()?;
+        let this_update = match self.source.role {
+            IssuedRole::Export => known.facts.written,
+            IssuedRole::Record => known.confirmed,
+        };
+        Some(ValidityWindow {
+            this_update,
+            next_update: this_update.plus_seconds(self.source.max_age_seconds),
+        })
+    }
+
+    /// It was read, and is not too old.
+    pub(crate) fn is_fresh(&self, now: Time) -> bool {
+        self.window().is_some_and(|window| now < window.next_update)
+    }
+
+    pub(crate) fn lags_as_good(&self) -> bool {
+        self.source.lag == Lag::Good
+    }
+
+    /// What was issued.
+    pub(crate) fn issued(&self) -> impl Iterator<Item = Arc<IssuedSerials>> {
+        let known = self.known.iter();
+        known
+            .flat_map(|known| [&known.unexpired, &known.others])
+            .chain(&self.held.issued)
+            .filter(|serials| !serials.is_empty())
+            .map(Arc::clone)
+    }
+
+    /// What an index says of revocations.
+    pub(crate) fn index(&self) -> Option<(Arc<RevokedSerials>, ValidityWindow, SourceInfo)> {
+        let known = self
+            .known
+            .as_ref()
+            .filter(|known| known.facts.kind == IssuedKind::Index)?;
+        let source = SourceInfo {
+            origin: self.place(),
+            crl_number: None,
+            digest: known.facts.digest,
+            signature_algorithm: None,
+        };
+        Some((Arc::clone(&known.revoked), self.window()?, source))
+    }
+
+    /// What an index said of revocations, and does not say any more.
+    pub(crate) fn held_removals(&self) -> Option<&Arc<RevokedSerials>> {
+        self.held.revoked.as_ref()
+    }
+
+    /// A certificate with this serial is known not to have expired.
+    pub(crate) fn is_unexpired(&self, serial: &SerialNumber) -> bool {
+        self.known
+            .as_ref()
+            .is_some_and(|known| known.unexpired.contains(serial))
+    }
+
+    /// When it gets too old.
+    pub(crate) fn stale_at(&self) -> Option<Time> {
+        Some(self.window()?.next_update)
+    }
+
+    /// When to try again what could not be kept.
+    pub(crate) fn next_keep(&self, now: Time) -> Option<Time> {
+        let keeps = self.is_unkept && !self.keeps_when_told;
+        keeps.then(|| FailedKeep::next_try(self.failed_keep.as_ref(), now))
+    }
+}
+
+/// How often a record that did not change is said to be of now.
+const CONFIRM_SECONDS: i64 = 60;
+
+/// How long it counts as known which certificates have expired.
+const AGES_HOLD_SECONDS: i64 = 86_400;
