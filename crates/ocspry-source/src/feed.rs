@@ -18,7 +18,7 @@ use crate::line::Offer;
 use crate::list::LoadedList;
 use crate::load::{CrlSigners, ListLoad, SourceLimits};
 use crate::pace::{self, Pace};
-use crate::refresh::Downloads;
+use crate::refresh::{Downloads, ShowLoad};
 use crate::slot::Slot;
 
 /// Where lists come from.
@@ -37,6 +37,7 @@ pub(crate) struct Looking<'a> {
     pub(crate) signers: &'a Arc<CrlSigners>,
     pub(crate) limits: &'a SourceLimits,
     pub(crate) pace: Pace,
+    pub(crate) show: Option<&'a ShowLoad>,
     pub(crate) now: Time,
 }
 
@@ -533,7 +534,11 @@ impl Verdict {
 
 fn read(path: &Path, looking: &Looking<'_>) -> Result<LoadedList, SourceError> {
     let load = ListLoad::open(path, looking.signers, looking.limits)?;
-    pace::load(load, looking.pace, looking.now)
+    pace::load(load, looking.pace, looking.now, |progress| {
+        if let Some(show) = looking.show {
+            show(path, progress);
+        }
+    })
 }
 
 /// The files of a directory, in the order of their names; hidden ones are none of ours, nor are directories in it.
@@ -584,6 +589,7 @@ mod tests {
             signers: &signers,
             limits: &SourceLimits::DEFAULT,
             pace: Pace::AtOnce,
+            show: None,
             now,
         };
         let mut feed = Feed::new(ListSource::File(path.clone()), AskedBy::Operator, None);

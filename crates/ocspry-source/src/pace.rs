@@ -29,18 +29,32 @@ pub(crate) enum Pace {
     Beside { seconds_left: i64 },
 }
 
-/// Loads the list.
+/// Loads the list; where somebody waits for it, `show` is told how far it is.
 ///
 /// # Errors
 /// Those of [`ListLoad::step`] and [`ListLoad::finish`].
-pub(crate) fn load(mut load: ListLoad, pace: Pace, now: Time) -> Result<LoadedList, SourceError> {
-    if let Pace::Beside { seconds_left } = pace {
-        let bytes = load.file_bytes();
-        beside(bytes, patience(bytes, seconds_left), || {
-            Ok(load.step()? != Progress::Done)
-        })?;
+pub(crate) fn load(
+    mut load: ListLoad,
+    pace: Pace,
+    now: Time,
+    show: impl Fn(Progress),
+) -> Result<LoadedList, SourceError> {
+    match pace {
+        Pace::AtOnce => loop {
+            let progress = load.step()?;
+            show(progress);
+            if progress == Progress::Done {
+                break;
+            }
+        },
+        Pace::Beside { seconds_left } => {
+            let bytes = load.file_bytes();
+            beside(bytes, patience(bytes, seconds_left), || {
+                Ok(load.step()? != Progress::Done)
+            })?;
+        }
     }
-    load.run(now)
+    load.finish(now)
 }
 
 /// Does work that goes on while `step` says so: at idle priority as far as it comes within `patience`, and the rest at the

@@ -7,7 +7,7 @@
 //! and 11).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ocspry_core::{Issuer, OwnedCertificate, StatusTable};
@@ -21,7 +21,7 @@ use crate::fetch::Fetcher;
 use crate::freshest::FreshestCrl;
 use crate::guard::Guard;
 use crate::line::{Offer, Served};
-use crate::load::{CrlSigners, SourceLimits};
+use crate::load::{CrlSigners, Progress, SourceLimits};
 use crate::pace::{self, Pace};
 use crate::slot::{Outcome, Slot, Surroundings, UsedList};
 use crate::{SourceError, StateDirectory};
@@ -72,6 +72,9 @@ pub struct Downloads {
     pub wake: Arc<dyn Fn() + Send + Sync>,
 }
 
+/// Is told how far the load of a file is.
+pub type ShowLoad = dyn Fn(&Path, Progress) + Send;
+
 /// Keeps one issuer's status table as new as its sources.
 pub struct Refresher {
     issuer: Arc<Issuer>,
@@ -92,6 +95,7 @@ pub struct Refresher {
     composed: Option<Composition>,
     vanished_count: u64,
     told: Told,
+    show_load: Option<Box<ShowLoad>>,
     /// Tables that were replaced and that a worker may still hold: freeing one is no work for a worker.
     retired: Vec<Arc<StatusTable>>,
 }
@@ -140,6 +144,7 @@ impl Refresher {
             composed: None,
             vanished_count: 0,
             told: Told::default(),
+            show_load: None,
             retired: Vec::new(),
         }
     }
@@ -195,6 +200,11 @@ impl Refresher {
             // What was refused for its signature may be used now.
             self.forget_seen();
         }
+    }
+
+    /// From here on `show` is told how far each list is that somebody waits for, since nothing is in use yet; None: nobody.
+    pub fn show_loads(&mut self, show: Option<Box<ShowLoad>>) {
+        self.show_load = show;
     }
 
     /// From here on nothing is written to the state directory before [`Refresher::keep_now`]: whoever makes this
@@ -453,6 +463,7 @@ impl Refresher {
             signers: &self.signers,
             limits: &self.sources.limits,
             pace,
+            show: self.show_load.as_deref(),
             now,
         };
         let mut found = Vec::new();

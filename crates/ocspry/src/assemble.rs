@@ -19,6 +19,7 @@ use crate::config::{Config, ConfigError, IssuerConfig, Place, StateChoice};
 use crate::control::Bell;
 use crate::credential_files::{CredentialFiles, CredentialReport, PairError, PairWarning};
 use crate::issuer_report::Problems;
+use crate::load_bar;
 use crate::stage::Stages;
 
 /// What one configuration became.
@@ -173,7 +174,12 @@ pub(crate) fn build(
             issuer.set_credential(again.ok().map(Arc::new));
         }
     }
+    if running.is_empty() {
+        // Nothing runs yet: somebody may sit at a terminal and wait.
+        refresher.show_loads(Some(load_bar::of_each()));
+    }
     let reports = refresher.refresh(now);
+    refresher.show_loads(None);
     let mut credentials = CredentialFiles::new(config.responder.clone(), Arc::clone(&issuer));
     let pair = match credentials.refresh(now) {
         CredentialReport::Swapped { warnings } => PairLook::InUse(warnings),

@@ -16,6 +16,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt, registry};
 
+use crate::load_bar;
 use crate::log_capture::CaptureLayer;
 
 /// Names the level of the log, for all or by part.
@@ -109,11 +110,11 @@ pub(crate) enum LogWriter {
 impl Write for LogWriter {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self {
-            LogWriter::StandardError(stream) => stream.write(buffer),
+            LogWriter::StandardError(stream) => load_bar::aside(|| stream.write(buffer)),
             LogWriter::File(file) => file
                 .as_ref()
                 .write(buffer)
-                .or_else(|_| io::stderr().write(buffer)),
+                .or_else(|_| load_bar::aside(|| io::stderr().write(buffer))),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ocspry_core::{Absence, Lookup, OwnedCertificate, Revocation};
 use ocspry_source::{
-    CrlSigners, CrlWarning, ListLoad, LoadedList, SourceError, SourceLimits, crl_issuer,
+    CrlSigners, CrlWarning, ListLoad, LoadedList, Progress, SourceError, SourceLimits, crl_issuer,
 };
 use ocspry_testkit::{Authority, CrlEntrySpec, KeyKind, TestKey, forge, pem};
 use ocspry_testkit::{CertificateSpec, CrlSpec};
@@ -550,4 +550,25 @@ fn set_modified(path: &Path, time: Time) {
     let since_epoch = std::time::Duration::from_secs(time.unix_seconds().try_into().unwrap());
     file.set_modified(std::time::SystemTime::UNIX_EPOCH + since_epoch)
         .unwrap();
+}
+
+#[test]
+fn how_far_a_load_is_is_told_while_nothing_is_in_use_and_not_beside_answers() {
+    let site = Site::new();
+    let mut refresher = site.stateless();
+    let (told, heard) = std::sync::mpsc::channel();
+    let path = site.crl_path();
+    refresher.show_loads(Some(Box::new(move |shown, progress| {
+        assert_eq!(shown, path);
+        told.send(progress).unwrap();
+    })));
+    site.put_list(&site.list(1, 5));
+    refresher.refresh(site.now);
+    let first: Vec<Progress> = heard.try_iter().collect();
+    assert_eq!(first.last(), Some(&Progress::Done));
+    assert!(first.contains(&Progress::Sorting), "{first:?}");
+    site.put_list(&site.list(2, 4));
+    refresher.refresh(site.now);
+    assert_in_use(&refresher, 2);
+    assert_eq!(heard.try_iter().count(), 0);
 }

@@ -29,3 +29,4 @@ mod rules_http;
 mod rules_requests;
 mod site;
 mod sources;
+mod terminal;

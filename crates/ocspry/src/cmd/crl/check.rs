@@ -64,7 +64,8 @@ pub(super) fn run(flags: CheckFlags) -> Result<ExitCode> {
         .collect::<Result<_>>()?;
     let signers = Arc::new(CrlSigners::new(issuer, others));
     let now = SystemClock.now();
-    let verdict = Verdict::of(flags.file, &signers, now, LoadBar::new(!flags.json));
+    let bar = LoadBar::new(&flags.file, !flags.json);
+    let verdict = Verdict::of(flags.file, &signers, now, bar);
     if flags.json {
         let _ = writeln!(io::stdout(), "{:#}", verdict.json());
     } else {

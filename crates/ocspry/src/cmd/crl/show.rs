@@ -56,7 +56,7 @@ pub(crate) struct ShowFlags {
 /// It cannot be read, or is no list.
 pub(super) fn run(flags: ShowFlags) -> Result<ExitCode> {
     let mut tally = Tally::new(&flags.find);
-    let mut bar = LoadBar::new(!flags.json);
+    let mut bar = LoadBar::new(&flags.file, !flags.json);
     let mut reader = ListReader::open(&flags.file, &SourceLimits::DEFAULT)?;
     while let Some(progress) = reader.step(|entry| tally.add(&entry))? {
         bar.show(progress);
