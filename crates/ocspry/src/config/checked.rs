@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,8 +20,9 @@ use toml::Spanned;
 
 use super::Environment;
 use super::diagnostics::{Place, Problem};
+use super::duration::DurationBounds;
 use super::error::{ConfigError, ConfigWarning, FileRole};
-use super::raw::{RawConfig, RawIssuer, RawListen, RawResponder};
+use super::raw::{RawConfig, RawIssuer, RawResponder};
 use super::status::SourceConfig;
 use crate::certificate_file::CertificateFile;
 use crate::file_stamp::FileStamps;
@@ -188,26 +189,6 @@ impl ResponderConfig {
     }
 }
 
-/// Listens here unless told otherwise.
-pub(super) const DEFAULT_HOST: &str = "127.0.0.1";
-/// Port 8888: above 1024, so no privilege is needed.
-pub(super) const DEFAULT_PORT: u16 = 8888;
-/// What an address usually is, for suggestions where a part of it is missing.
-struct Usual {
-    host: &'static str,
-    port: u16,
-}
-
-/// OCSP is for everybody.
-const USUAL_OCSP: Usual = Usual {
-    host: "[::]",
-    port: DEFAULT_PORT,
-};
-/// The admin listener is for this machine.
-const USUAL_ADMIN: Usual = Usual {
-    host: DEFAULT_HOST,
-    port: 9560,
-};
 /// Checks the files every five minutes, besides the watch.
 const DEFAULT_CHECK_INTERVAL: Duration = Duration::from_secs(300);
 
@@ -352,92 +333,6 @@ impl Checker<'_> {
             return None;
         }
         Some(self.base.join(path))
-    }
-
-    pub(super) fn duration(
-        &mut self,
-        key: &'static str,
-        text: &Spanned<String>,
-        bounds: DurationBounds,
-    ) -> Option<Duration> {
-        let Some(duration) = parse_duration(text.get_ref()) else {
-            self.problem(
-                text.span(),
-                ConfigError::Duration {
-                    text: text.get_ref().clone(),
-                },
-            );
-            return None;
-        };
-        if !(bounds.min..=bounds.max).contains(&duration) {
-            self.problem(
-                text.span(),
-                ConfigError::DurationRange {
-                    key,
-                    min: bounds.min_text,
-                    max: bounds.max_text,
-                },
-            );
-            return None;
-        }
-        Some(duration)
-    }
-
-    fn listen(&mut self, raw: Option<Spanned<RawListen>>) -> (Vec<SocketAddr>, Option<SocketAddr>) {
-        let RawListen { ocsp, admin } = raw.map(Spanned::into_inner).unwrap_or_default();
-        let ocsp = self.ocsp_addresses(ocsp);
-        let admin = admin.and_then(|text| self.admin_address(&text, &ocsp));
-        (ocsp, admin)
-    }
-
-    fn admin_address(&mut self, text: &Spanned<String>, ocsp: &[SocketAddr]) -> Option<SocketAddr> {
-        let address = match resolve(text.get_ref(), &USUAL_ADMIN) {
-            Ok(found) => found.first().copied()?,
-            Err(error) => {
-                self.problem(text.span(), error);
-                return None;
-            }
-        };
-        // A wildcard takes every address of its port.
-        let overlaps = |other: &SocketAddr| {
-            other.port() == address.port()
-                && (other.ip() == address.ip()
-                    || other.ip().is_unspecified()
-                    || address.ip().is_unspecified())
-        };
-        if address.port() != 0 && ocsp.iter().any(overlaps) {
-            let text_again = text.get_ref().clone();
-            self.problem(text.span(), ConfigError::AdminOnOcsp { text: text_again });
-        }
-        if !address.ip().to_canonical().is_loopback() {
-            self.warnings.push(ConfigWarning::AdminExposed { address });
-        }
-        Some(address)
-    }
-
-    fn ocsp_addresses(&mut self, ocsp: Option<Spanned<Vec<Spanned<String>>>>) -> Vec<SocketAddr> {
-        let Some(ocsp) = ocsp else {
-            return vec![SocketAddr::from(([127, 0, 0, 1], DEFAULT_PORT))];
-        };
-        if ocsp.get_ref().is_empty() {
-            self.problem(ocsp.span(), ConfigError::NoAddress);
-        }
-        let mut addresses = Vec::new();
-        for text in ocsp.into_inner() {
-            match resolve(text.get_ref(), &USUAL_OCSP) {
-                Ok(found) if found.iter().any(|address| addresses.contains(address)) => {
-                    self.problem(
-                        text.span(),
-                        ConfigError::DoubledAddress {
-                            text: text.get_ref().clone(),
-                        },
-                    );
-                }
-                Ok(found) => addresses.extend(found),
-                Err(error) => self.problem(text.span(), error),
-            }
-        }
-        addresses
     }
 
     fn issuer(&mut self, name: Spanned<String>, raw: Spanned<RawIssuer>) -> Option<IssuerConfig> {
@@ -708,15 +603,6 @@ fn is_issuer_name(name: &str) -> bool {
             .all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter))
 }
 
-/// Shortest and longest accepted, as values and as people write them.
-#[derive(Clone, Copy)]
-pub(super) struct DurationBounds {
-    pub(super) min: Duration,
-    pub(super) max: Duration,
-    pub(super) min_text: &'static str,
-    pub(super) max_text: &'static str,
-}
-
 /// Files are looked at no more than once a second, and at least once a day.
 const CHECK_INTERVAL_BOUNDS: DurationBounds = DurationBounds {
     min: Duration::from_secs(1),
@@ -724,64 +610,3 @@ const CHECK_INTERVAL_BOUNDS: DurationBounds = DurationBounds {
     min_text: "1s",
     max_text: "1d",
 };
-
-/// A whole number and a unit: `30s`, `5m`, `12h`, `7d`.
-fn parse_duration(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let unit_start = text.find(|letter: char| !letter.is_ascii_digit())?;
-    let (number, unit) = text.split_at(unit_start);
-    let seconds: u64 = match unit.trim() {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    number
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(seconds)
-        .map(Duration::from_secs)
-}
-
-/// An address with a port; a host name becomes all of its addresses.
-fn resolve(text: &str, usual: &Usual) -> Result<Vec<SocketAddr>, ConfigError> {
-    if let Ok(address) = text.parse() {
-        return Ok(vec![address]);
-    }
-    let refuse = |suggestion| {
-        Err(ConfigError::Address {
-            text: text.to_owned(),
-            suggestion,
-        })
-    };
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return refuse(Some(SocketAddr::new(address, usual.port).to_string()));
-    }
-    if let Ok(port) = text.trim_start_matches(['*', ':']).parse::<u16>() {
-        return refuse(Some(format!("{}:{port}", usual.host)));
-    }
-    if let Some(rest) = text.strip_prefix("http://") {
-        return refuse(Some(rest.trim_end_matches('/').to_owned()));
-    }
-    let is_host_and_port = text.rsplit_once(':').is_some_and(|(host, port)| {
-        port.parse::<u16>().is_ok()
-            && !host.is_empty()
-            && host
-                .chars()
-                .all(|letter| letter.is_ascii_alphanumeric() || "-.".contains(letter))
-            && host.contains(|letter: char| letter.is_ascii_alphabetic())
-    });
-    if !is_host_and_port {
-        return refuse(None);
-    }
-    let unresolved = |source| ConfigError::HostUnresolved {
-        text: text.to_owned(),
-        source,
-    };
-    let addresses: Vec<SocketAddr> = text.to_socket_addrs().map_err(unresolved)?.collect();
-    if addresses.is_empty() {
-        return refuse(None);
-    }
-    Ok(addresses)
-}

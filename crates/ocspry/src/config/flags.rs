@@ -21,9 +21,10 @@ use ocspry_wire::x509::certificate::display_name;
 use toml::Spanned;
 
 use super::Environment;
-use super::checked::{DEFAULT_HOST, DEFAULT_PORT, StateChoice, default_state};
+use super::checked::{StateChoice, default_state};
 use super::diagnostics::{Place, Problem};
 use super::error::{ConfigError, FileRole};
+use super::listen::{DEFAULT_HOST, DEFAULT_PORT};
 use super::raw::{self, RawConfig, RawIssuer, RawListen, RawResponder, RawStatus};
 use crate::certificate_file::CertificateFile;
 

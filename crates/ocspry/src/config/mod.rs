@@ -7,8 +7,10 @@
 mod checked;
 mod control_socket;
 mod diagnostics;
+mod duration;
 mod error;
 mod flags;
+mod listen;
 mod policy;
 mod raw;
 mod status;

@@ -15,7 +15,8 @@ use ocspry_wire::ocsp::HashAlgorithm;
 use ocspry_wire::x509::certificate::display_name;
 use toml::Spanned;
 
-use super::checked::{Checker, DurationBounds};
+use super::checked::Checker;
+use super::duration::DurationBounds;
 use super::error::{ConfigError, ConfigWarning, FileRole};
 use super::raw::RawIssuer;
 use crate::certificate_file::CertificateFile;

@@ -10,8 +10,9 @@ use ocspry_source::fetch::CrlUrl;
 use ocspry_source::{FreshestCrl, Guard, IssuedRole, IssuedSource, Lag, ListSource, StatusSource};
 use toml::Spanned;
 
-use super::checked::{Checker, DurationBounds};
+use super::checked::Checker;
 use super::diagnostics::Place;
+use super::duration::DurationBounds;
 use super::error::{ConfigError, FileRole};
 use super::raw::RawStatus;
 use crate::certificate_file::CertificateFile;

@@ -1,0 +1,134 @@
+//! Where to listen: addresses as people write them.  From: `raw`.  To: `checked`.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+
+use toml::Spanned;
+
+use super::checked::Checker;
+use super::error::{ConfigError, ConfigWarning};
+use super::raw::RawListen;
+
+/// Listens here unless told otherwise.
+pub(super) const DEFAULT_HOST: &str = "127.0.0.1";
+/// Port 8888: above 1024, so no privilege is needed.
+pub(super) const DEFAULT_PORT: u16 = 8888;
+/// What an address usually is, for suggestions where a part of it is missing.
+struct Usual {
+    host: &'static str,
+    port: u16,
+}
+
+/// OCSP is for everybody.
+const USUAL_OCSP: Usual = Usual {
+    host: "[::]",
+    port: DEFAULT_PORT,
+};
+/// The admin listener is for this machine.
+const USUAL_ADMIN: Usual = Usual {
+    host: DEFAULT_HOST,
+    port: 9560,
+};
+impl Checker<'_> {
+    /// The addresses of both listeners, where they can be understood.
+    pub(super) fn listen(
+        &mut self,
+        raw: Option<Spanned<RawListen>>,
+    ) -> (Vec<SocketAddr>, Option<SocketAddr>) {
+        let RawListen { ocsp, admin } = raw.map(Spanned::into_inner).unwrap_or_default();
+        let ocsp = self.ocsp_addresses(ocsp);
+        let admin = admin.and_then(|text| self.admin_address(&text, &ocsp));
+        (ocsp, admin)
+    }
+
+    fn admin_address(&mut self, text: &Spanned<String>, ocsp: &[SocketAddr]) -> Option<SocketAddr> {
+        let address = match resolve(text.get_ref(), &USUAL_ADMIN) {
+            Ok(found) => found.first().copied()?,
+            Err(error) => {
+                self.problem(text.span(), error);
+                return None;
+            }
+        };
+        // A wildcard takes every address of its port.
+        let overlaps = |other: &SocketAddr| {
+            other.port() == address.port()
+                && (other.ip() == address.ip()
+                    || other.ip().is_unspecified()
+                    || address.ip().is_unspecified())
+        };
+        if address.port() != 0 && ocsp.iter().any(overlaps) {
+            let text_again = text.get_ref().clone();
+            self.problem(text.span(), ConfigError::AdminOnOcsp { text: text_again });
+        }
+        if !address.ip().to_canonical().is_loopback() {
+            self.warning(ConfigWarning::AdminExposed { address });
+        }
+        Some(address)
+    }
+
+    fn ocsp_addresses(&mut self, ocsp: Option<Spanned<Vec<Spanned<String>>>>) -> Vec<SocketAddr> {
+        let Some(ocsp) = ocsp else {
+            return vec![SocketAddr::from(([127, 0, 0, 1], DEFAULT_PORT))];
+        };
+        if ocsp.get_ref().is_empty() {
+            self.problem(ocsp.span(), ConfigError::NoAddress);
+        }
+        let mut addresses = Vec::new();
+        for text in ocsp.into_inner() {
+            match resolve(text.get_ref(), &USUAL_OCSP) {
+                Ok(found) if found.iter().any(|address| addresses.contains(address)) => {
+                    self.problem(
+                        text.span(),
+                        ConfigError::DoubledAddress {
+                            text: text.get_ref().clone(),
+                        },
+                    );
+                }
+                Ok(found) => addresses.extend(found),
+                Err(error) => self.problem(text.span(), error),
+            }
+        }
+        addresses
+    }
+}
+
+/// An address with a port; a host name becomes all of its addresses.
+fn resolve(text: &str, usual: &Usual) -> Result<Vec<SocketAddr>, ConfigError> {
+    if let Ok(address) = text.parse() {
+        return Ok(vec![address]);
+    }
+    let refuse = |suggestion| {
+        Err(ConfigError::Address {
+            text: text.to_owned(),
+            suggestion,
+        })
+    };
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return refuse(Some(SocketAddr::new(address, usual.port).to_string()));
+    }
+    if let Ok(port) = text.trim_start_matches(['*', ':']).parse::<u16>() {
+        return refuse(Some(format!("{}:{port}", usual.host)));
+    }
+    if let Some(rest) = text.strip_prefix("http://") {
+        return refuse(Some(rest.trim_end_matches('/').to_owned()));
+    }
+    let is_host_and_port = text.rsplit_once(':').is_some_and(|(host, port)| {
+        port.parse::<u16>().is_ok()
+            && !host.is_empty()
+            && host
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || "-.".contains(letter))
+            && host.contains(|letter: char| letter.is_ascii_alphabetic())
+    });
+    if !is_host_and_port {
+        return refuse(None);
+    }
+    let unresolved = |source| ConfigError::HostUnresolved {
+        text: text.to_owned(),
+        source,
+    };
+    let addresses: Vec<SocketAddr> = text.to_socket_addrs().map_err(unresolved)?.collect();
+    if addresses.is_empty() {
+        return refuse(None);
+    }
+    Ok(addresses)
+}

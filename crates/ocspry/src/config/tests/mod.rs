@@ -1,0 +1,483 @@
+//! What a configuration is refused for, and in which words; and which files of the command line belong together.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use ocspry_ca::{
+    CaKey, CertificateAuthority, CertificateRequest, KeyAlgorithm, Profile, RevocationList,
+    Subject, certificate_to_pem, crl_to_pem,
+};
+use ocspry_core::{NeverIssuedPolicy, NoncePolicy};
+use ocspry_source::fetch::CrlUrl;
+use ocspry_source::{
+    FreshestCrl, Guard, IssuedRole, IssuedSource, Lag, ListSource, StateDirectory, StatusSource,
+};
+use ocspry_wire::Time;
+
+use super::*;
+use crate::assemble;
+use crate::certificate_file;
+
+mod command_line;
+mod issuers;
+mod sources;
+
+const NOW: Time = Time::from_unix(1_795_240_800);
+const GOOD: &str = r#"version = 1
+
+[listen]
+ocsp = ["127.0.0.1:0"]
+
+[issuer.one]
+certificate = "one.pem"
+status = [{ crl = "one.crl" }]
+responder = { certificate = "one-ocsp.pem", key = "one-ocsp.key" }
+validity = "12h"
+nonce = "echo"
+"#;
+
+#[test]
+fn a_file_becomes_a_configuration_with_paths_beside_it() {
+    let files = Files::new();
+    let text = GOOD.replace("\"echo\"", "\"required\"")
+        + "[issuer.two]\ncertificate = \"two.pem\"\nstatus = [{ crl = \"/abs/two.crl\" }]\nresponder = { ca-key = \"two.key\", passphrase-file = \"pass\" }\n";
+    let config = files.load(&text).unwrap();
+    assert_eq!(config.listen, [SocketAddr::from(([127, 0, 0, 1], 0))]);
+    assert_eq!(config.check_interval, Duration::from_secs(300));
+    let [one, two] = config.issuers.as_slice() else {
+        panic!("two issuers")
+    };
+    assert_eq!((one.name.as_str(), two.name.as_str()), ("one", "two"));
+    assert_eq!(crl(one), files.path("one.crl"));
+    assert_eq!(one.policy.validity, Some(Duration::from_secs(12 * 3600)));
+    assert_eq!(one.policy.nonce, NoncePolicy::Required);
+    assert_eq!(crl(two), Path::new("/abs/two.crl"));
+    assert_eq!(two.policy.nonce, NoncePolicy::Echo);
+    assert_eq!(two.policy.validity, None);
+    assert_eq!(
+        two.responder,
+        ResponderConfig::Issuer {
+            key: files.path("two.key"),
+            passphrase_file: Some(files.path("pass"))
+        }
+    );
+}
+
+#[test]
+fn issuers_keep_the_order_of_the_file() {
+    let files = Files::new();
+    let two = "[issuer.zz]\ncertificate = \"two.pem\"\nstatus = [{ crl = \"c\" }]\nresponder = { ca-key = \"k\" }\n";
+    let config = files
+        .load(&GOOD.replace("[issuer.one]", &format!("{two}[issuer.aa]")))
+        .unwrap();
+    let names: Vec<&str> = config
+        .issuers
+        .iter()
+        .map(|issuer| issuer.name.as_str())
+        .collect();
+    assert_eq!(names, ["zz", "aa"]);
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
+    let files = Files::new();
+    let more = |text: &str| format!("{GOOD}{text}");
+    let status = |text: &str| GOOD.replace(r#"[{ crl = "one.crl" }]"#, text);
+    let responder = |text: &str| {
+        GOOD.replace(
+            r#"{ certificate = "one-ocsp.pem", key = "one-ocsp.key" }"#,
+            text,
+        )
+    };
+    let admin =
+        |address: &str| GOOD.replace("[listen]", &format!("[listen]\nadmin = \"{address}\""));
+    let cases: Vec<(String, &str)> = vec![
+        (
+            GOOD.replace("version = 1", "version = 2"),
+            "1: version 2 of the configuration is not known to this program: write `version = 1`",
+        ),
+        (
+            GOOD.replace("version = 1", "version = \"1\""),
+            "1: this key takes a whole number, not string \"1\"",
+        ),
+        (
+            GOOD.replace("version = 1", ""),
+            " the file has no `version`: add `version = 1`",
+        ),
+        (
+            "version = 1\n".to_owned(),
+            " no issuer is configured: add `[issuer.NAME]` with `certificate`, `status` and `responder`",
+        ),
+        (
+            GOOD.replace("certificate = \"one.pem\"", "certifcate = \"one.pem\""),
+            "7: unknown key `certifcate`: did you mean `certificate`?",
+        ),
+        (
+            GOOD.replace("certificate = \"one.pem\"", "zzz = 1"),
+            "7: unknown key `zzz`: known here: certificate, also-named-in, status, crl-issuer, guard, freshest-crl, responder, validity, window-max, stale-until, nonce, unable, unknown-issuer, absent, never-issued, responder-id, embedded-certificates, cert-ids-max, cert-id-hashes, archive-cutoff, signature-hash-min",
+        ),
+        (
+            GOOD.replace("status = [{ crl = \"one.crl\" }]", "crl = \"one.crl\""),
+            "8: unknown key `crl`: write `status = [{ crl = \"…\" }]`",
+        ),
+        (
+            GOOD.replace("ocsp = [\"127.0.0.1:0\"]", "port = 80"),
+            "4: unknown key `port`: write `ocsp = [\"ADDRESS:PORT\"]` under `[listen]`",
+        ),
+        (
+            GOOD.replace("validity", "log-file"),
+            "10: unknown key `log-file`: it belongs at the top of the file, before the first table",
+        ),
+        (
+            GOOD.replace("\"12h\"", "\"12 hours\""),
+            "10: `12 hours` is not a duration: write a whole number and a unit: 30s, 5m, 12h or 7d",
+        ),
+        (
+            GOOD.replace("\"12h\"", "\"5s\""),
+            "10: `validity` must be between 1m and 3650d",
+        ),
+        (
+            GOOD.replace("\"12h\"", "12"),
+            "10: this key takes a string, not integer `12`",
+        ),
+        (
+            GOOD.replace("\"echo\"", "\"ecko\""),
+            "11: `nonce` cannot be `ecko`: did you mean `echo`?",
+        ),
+        (
+            GOOD.replace("\"echo\"", "\"never\""),
+            "11: `nonce` cannot be `never`: it is `echo`, `ignore` or `required`",
+        ),
+        (
+            GOOD.replace("127.0.0.1:0", ":80"),
+            "4: `:80` is not an address with a port: write `[::]:80`",
+        ),
+        (
+            GOOD.replace("127.0.0.1:0", "::1"),
+            "4: `::1` is not an address with a port: write `[::1]:8888`",
+        ),
+        (
+            GOOD.replace("127.0.0.1:0", "http://127.0.0.1:80/"),
+            "4: `http://127.0.0.1:80/` is not an address with a port: write `127.0.0.1:80`",
+        ),
+        (
+            GOOD.replace("127.0.0.1:0", "what is this"),
+            "4: `what is this` is not an address with a port: write it like `127.0.0.1:8888` or `[::]:80`",
+        ),
+        (
+            GOOD.replace("\"127.0.0.1:0\"", ""),
+            "4: `ocsp` lists no address: write `ocsp = [\"127.0.0.1:8888\"]`, or leave the key out",
+        ),
+        (
+            GOOD.replace("\"127.0.0.1:0\"", "\"127.0.0.1:1\", \"127.0.0.1:1\""),
+            "4: `127.0.0.1:1` is listed twice",
+        ),
+        (
+            GOOD.replace("[issuer.one]", "[issuer.\"a b\"]"),
+            "6: `a b` cannot be an issuer's name: use 1 to 64 letters, digits, `-`, `_` or `.`, beginning with a letter or digit",
+        ),
+        (
+            GOOD.replace("\"one-ocsp.key\"", "\"\""),
+            "9: the path of `key` is empty: give the path of a file",
+        ),
+        (
+            status("\"one.crl\""),
+            "8: this key takes a list in brackets, not string \"one.crl\"",
+        ),
+        (
+            status("[{ ledger = \"x\" }]"),
+            "8: `ledger` is not available in this version: remove it",
+        ),
+        (
+            responder("{ certificate = \"a\" }"),
+            "9: `responder` has no `key`: add `key = \"ocsp.key\"`",
+        ),
+        (
+            responder("{ key = \"a\" }"),
+            "9: `responder` has no `certificate`: add `certificate = \"ocsp.pem\"`",
+        ),
+        (
+            responder("{ key = \"a\", ca-key = \"b\" }"),
+            "9: `key` and `ca-key` cannot both be given: a delegate signs with `certificate` and `key`, the CA itself with `ca-key`",
+        ),
+        (
+            responder("{ managed = true }"),
+            "9: `managed` is not available in this version: remove it",
+        ),
+        (responder("[]"), "9: this key takes a table, not a list"),
+        (
+            more("[ledger]\nurl = \"sqlite:x\""),
+            "12: `ledger` is not available in this version: remove it",
+        ),
+        (
+            admin("x"),
+            "4: `x` is not an address with a port: write it like `127.0.0.1:8888` or `[::]:80`",
+        ),
+        (
+            admin("9560"),
+            "4: `9560` is not an address with a port: write `127.0.0.1:9560`",
+        ),
+        (
+            admin("127.0.0.1"),
+            "4: `127.0.0.1` is not an address with a port: write `127.0.0.1:9560`",
+        ),
+        (
+            admin("127.0.0.1:80").replace("127.0.0.1:0", "127.0.0.1:80"),
+            "4: `127.0.0.1:80` is an address of `ocsp`, and cannot be that of `admin` too: give the admin listener another port, as `127.0.0.1:9560`",
+        ),
+        (more("[issuer.one]\n"), "12: duplicate key"),
+        (more("[issuer"), "12: unclosed table, expected `]`"),
+        (
+            GOOD.replace("\"one.pem\"", "\"no.pem\""),
+            "7: CA certificate DIR/no.pem cannot be read: No such file or directory (os error 2): check the path and its permissions",
+        ),
+        (
+            GOOD.replace("\"one.pem\"", "\"one.crl\""),
+            "7: CA certificate DIR/one.crl holds a X509 CRL, not a certificate: check whether two files were mixed up",
+        ),
+    ];
+    for (text, expected) in cases {
+        let lines = files.refuse(&text).lines();
+        let expected = expected.replace("DIR", &files.directory.path().display().to_string());
+        let expected = format!("{}:{expected}", files.path("c.toml").display());
+        assert_eq!(lines, [expected], "for:\n{text}");
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let files = Files::new();
+    let text = GOOD
+        .replace("127.0.0.1:0", "x")
+        .replace("12h", "x")
+        .replace("echo", "x");
+    assert_eq!(files.refuse(&text).lines().len(), 3);
+}
+
+#[test]
+fn a_problem_of_a_file_is_shown_with_a_caret() {
+    let files = Files::new();
+    let problems =
+        files.refuse(&GOOD.replace("certificate = \"one.pem\"", "certifcate = \"one.pem\""));
+    let text = anstream::adapter::strip_str(&problems.render()).to_string();
+    let expected = format!(
+        "error: unknown key `certifcate`\n --> {}:7:1\n  |\n7 | certifcate = \"one.pem\"\n  | ^^^^^^^^^^\n  |\n  = help: did you mean `certificate`?",
+        files.path("c.toml").display()
+    );
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn flags_beside_a_file_win_over_its_keys() {
+    let files = Files::new();
+    fs::write(
+        files.path("c.toml"),
+        format!("check-interval = \"1h\"\nstate-dir = \"in-file\"\n{GOOD}"),
+    )
+    .unwrap();
+    let path = files.path("c.toml");
+    let flags = parse(&[
+        "-c",
+        path.to_str().unwrap(),
+        "--port",
+        "9",
+        "--cache-ttl",
+        "7",
+        "--state-dir",
+        "/given",
+        "--admin",
+        "127.0.0.1:0",
+    ]);
+    let config = ConfigOrigin::from_flags(flags)
+        .load(&Environment::default(), NOW)
+        .unwrap();
+    assert_eq!(config.listen, [SocketAddr::from(([127, 0, 0, 1], 9))]);
+    assert_eq!(config.admin, Some(SocketAddr::from(([127, 0, 0, 1], 0))));
+    assert_eq!(config.check_interval, Duration::from_secs(7));
+    assert_eq!(config.state, StateChoice::Named("/given".into()));
+}
+
+#[test]
+fn an_admin_listener_is_off_unless_given_and_beyond_loopback_worth_a_warning() {
+    let files = Files::new();
+    let with = |admin: &str| {
+        let line = format!("[listen]\nadmin = \"{admin}\"");
+        files.load(&GOOD.replace("[listen]", &line)).unwrap()
+    };
+    assert_eq!(files.load(GOOD).unwrap().admin, None);
+    for address in ["127.0.0.1:9560", "127.8.0.1:0", "[::1]:9560"] {
+        let config = with(address);
+        assert_eq!(config.admin, Some(address.parse().unwrap()));
+        assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    }
+    for address in ["0.0.0.0:9560", "[::]:9560", "192.0.2.1:9560"] {
+        let config = with(address);
+        assert_eq!(config.admin, Some(address.parse().unwrap()));
+        let warning = config.warnings[0].to_string();
+        assert!(
+            warning.contains(address) && warning.contains("firewall"),
+            "{warning}"
+        );
+    }
+}
+
+#[test]
+fn state_is_kept_where_the_environment_says() {
+    let files = Files::new();
+    let environment = |state: &str, xdg: &str, home: &str| Environment {
+        state_directory: Some(state.into()).filter(|path: &OsString| !path.is_empty()),
+        runtime_directory: None,
+        xdg_state_home: Some(xdg.into()).filter(|path: &OsString| !path.is_empty()),
+        home: Some(home.into()).filter(|path: &OsString| !path.is_empty()),
+    };
+    for (environment, expected) in [
+        (
+            environment("/s:/t", "/x", "/h"),
+            StateChoice::Default("/s".into()),
+        ),
+        (
+            environment("", "/x", "/h"),
+            StateChoice::Default("/x/ocspry".into()),
+        ),
+        (
+            environment("", "relative", "/h"),
+            StateChoice::Default("/h/.local/state/ocspry".into()),
+        ),
+        (environment("", "", ""), StateChoice::Nowhere),
+    ] {
+        let origin = files.origin(GOOD);
+        assert_eq!(origin.load(&environment, NOW).unwrap().state, expected);
+    }
+}
+
+/// The file of the one list that it is configured with.
+fn crl(issuer: &IssuerConfig) -> PathBuf {
+    let [source] = issuer.sources.as_slice() else {
+        panic!("one source: {:?}", issuer.sources)
+    };
+    source.path().unwrap().clone()
+}
+
+/// A directory with three small CAs: `NAME.pem`, `NAME.key`, `NAME.crl`, `NAME-ocsp.pem`, `NAME-ocsp.key`.
+struct Files {
+    directory: tempfile::TempDir,
+}
+
+impl Files {
+    fn new() -> Files {
+        let files = Files {
+            directory: tempfile::tempdir().unwrap(),
+        };
+        for name in ["one", "two", "three"] {
+            files.ca(name, name);
+        }
+        files
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn ca(&self, name: &str, common_name: &str) {
+        let subject = |common_name: &str| Subject {
+            common_name: common_name.to_owned(),
+            organization: None,
+        };
+        let day = Duration::from_secs(86_400);
+        let write_key = |name: &str| {
+            let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+            fs::write(
+                self.path(&format!("{name}.key")),
+                key.to_pem().unwrap().as_bytes(),
+            )
+            .unwrap();
+            key
+        };
+        let ca =
+            CertificateAuthority::self_signed(write_key(name), &subject(common_name), day, NOW)
+                .unwrap();
+        let delegate = format!("{name}-ocsp");
+        let key = write_key(&delegate);
+        let certificate = ca
+            .issue(
+                &CertificateRequest {
+                    subject: subject(&delegate),
+                    public_key_info: key.public_key_info(),
+                    profile: Profile::OcspResponder,
+                    lifetime: day,
+                },
+                NOW,
+            )
+            .unwrap();
+        let list = RevocationList {
+            number: 1,
+            next_update: NOW.plus_seconds(86_400),
+            revoked: Vec::new(),
+        };
+        let crl = ca.crl(&list, NOW).unwrap();
+        for (file, pem) in [
+            (
+                format!("{name}.pem"),
+                certificate_to_pem(ca.certificate().der()).unwrap(),
+            ),
+            (
+                format!("{delegate}.pem"),
+                certificate_to_pem(certificate.der()).unwrap(),
+            ),
+            (format!("{name}.crl"), crl_to_pem(&crl).unwrap()),
+        ] {
+            fs::write(self.path(&file), pem).unwrap();
+        }
+    }
+
+    fn origin(&self, text: &str) -> ConfigOrigin {
+        let path = self.path("c.toml");
+        fs::write(&path, text).unwrap();
+        ConfigOrigin::from_flags(ServeFlags {
+            config: Some(path),
+            ..ServeFlags::default()
+        })
+    }
+
+    fn load(&self, text: &str) -> Result<Config, Problems> {
+        self.origin(text).load(&Environment::default(), NOW)
+    }
+
+    fn refuse(&self, text: &str) -> Problems {
+        self.load(text)
+            .err()
+            .unwrap_or_else(|| panic!("accepted:\n{text}"))
+    }
+
+    /// Each flag with its value in one string; values of file flags are put into the directory.
+    fn load_flags(&self, flags: &[&str]) -> Result<Config, Problems> {
+        let words: Vec<String> = flags
+            .iter()
+            .flat_map(|flag| {
+                let (name, value) = flag.split_once(' ').unwrap();
+                let is_plain = ["--port", "--host", "--cache-ttl", "--next-update"].contains(&name);
+                let value = if is_plain {
+                    value.to_owned()
+                } else {
+                    self.path(value).display().to_string()
+                };
+                [name.to_owned(), value]
+            })
+            .collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        ConfigOrigin::from_flags(parse(&words)).load(&Environment::default(), NOW)
+    }
+}
+
+fn parse(words: &[&str]) -> ServeFlags {
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        flags: ServeFlags,
+    }
+    Line::parse_from(["serve"].iter().chain(words)).flags
+}
