@@ -15,5 +15,7 @@ mod merging;
 mod overlay;
 mod partitions;
 mod scope_change;
+#[path = "../shared_site/mod.rs"]
+mod shared_site;
 mod site;
 mod taken_back;

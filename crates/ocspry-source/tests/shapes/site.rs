@@ -3,22 +3,18 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ocspry_core::{Absence, Issuer, Lookup, NoncePolicy, OwnedCertificate, Policy};
+use ocspry_core::{Absence, Lookup};
 use ocspry_source::{
     DeltaGap, Event, FreshestCrl, Guard, IssuedRole, IssuedSource, Lag, ListInUse, ListSource,
     Refresher, Report, SourceLimits, Sources, StateDirectory, StatusSource, Vanished,
 };
-use ocspry_testkit::{Authority, CrlSpec, KeyKind};
+use ocspry_testkit::CrlSpec;
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::RevokedInfo;
 use ocspry_wire::x509::SerialNumber;
-use tempfile::TempDir;
 
-pub(crate) struct Site {
-    pub(crate) directory: TempDir,
-    pub(crate) ca: Authority,
-    pub(crate) now: Time,
-}
+use crate::shared_site::issuer_of;
+pub(crate) use crate::shared_site::{Site, owned};
 
 /// What is answered for a serial, with the policy that every issuer has by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,14 +26,6 @@ pub(crate) enum Says {
 }
 
 impl Site {
-    pub(crate) fn new() -> Site {
-        Site {
-            directory: TempDir::new().unwrap(),
-            ca: Authority::root("Example CA", KeyKind::P256),
-            now: ocspry_testkit::now(),
-        }
-    }
-
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -96,33 +84,19 @@ impl Site {
 
     /// As after a start without a state directory.
     pub(crate) fn start(&self, sources: Sources) -> Refresher {
-        Refresher::new(Arc::new(self.issuer()), sources, None, None)
+        Refresher::new(Arc::new(issuer_of(&self.ca)), sources, None, None)
     }
 
     /// As after a start: nothing is in memory, the state directory is as it was left.
     pub(crate) fn restart(&self, sources: Sources) -> Refresher {
         let state = StateDirectory::open(&self.path("state")).unwrap();
         Refresher::new(
-            Arc::new(self.issuer()),
+            Arc::new(issuer_of(&self.ca)),
             sources,
             Some(Arc::new(state)),
             None,
         )
     }
-
-    fn issuer(&self) -> Issuer {
-        let certificate = owned(&self.ca);
-        let policy = Policy {
-            validity: None,
-            nonce: NoncePolicy::Echo,
-            ..Policy::DEFAULT
-        };
-        Issuer::new("ca".to_owned(), certificate, policy)
-    }
-}
-
-pub(crate) fn owned(authority: &Authority) -> OwnedCertificate {
-    OwnedCertificate::from_der(authority.certificate.clone()).unwrap()
 }
 
 pub(crate) fn says(refresher: &Refresher, serial: u8) -> Says {

@@ -10,5 +10,7 @@ mod issued;
 mod openssl_ca;
 mod overlay;
 mod refresh;
+#[path = "../shared_site/mod.rs"]
+mod shared_site;
 mod site;
 mod watch;

@@ -3,31 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ocspry_core::{Issuer, Lookup, NoncePolicy, OwnedCertificate, Policy};
+use ocspry_core::Lookup;
 use ocspry_source::{
     CrlFacts, Event, FreshestCrl, Guard, ListSource, Refresher, Report, Served, SourceError,
     SourceLimits, Sources, StateDirectory, StatusSource,
 };
-use ocspry_testkit::{Authority, CrlSpec, KeyKind};
+use ocspry_testkit::{Authority, CrlSpec};
 use ocspry_wire::Time;
 use ocspry_wire::x509::SerialNumber;
-use tempfile::TempDir;
 
-pub(crate) struct Site {
-    pub(crate) directory: TempDir,
-    pub(crate) ca: Authority,
-    pub(crate) now: Time,
-}
+pub(crate) use crate::shared_site::{Site, issuer_of};
 
 impl Site {
-    pub(crate) fn new() -> Site {
-        Site {
-            directory: TempDir::new().unwrap(),
-            ca: Authority::root("Example CA", KeyKind::P256),
-            now: ocspry_testkit::now(),
-        }
-    }
-
     pub(crate) fn crl_path(&self) -> PathBuf {
         self.directory.path().join("ca.crl")
     }
@@ -75,19 +62,6 @@ impl Site {
         let state = StateDirectory::open(&self.state_path()).unwrap();
         refresher(&self.ca, &self.crl_path(), Some(Arc::new(state)))
     }
-}
-
-pub(crate) fn issuer_of(ca: &Authority) -> Issuer {
-    let certificate = OwnedCertificate::from_der(ca.certificate.clone()).unwrap();
-    Issuer::new(
-        "ca".to_owned(),
-        certificate,
-        Policy {
-            validity: None,
-            nonce: NoncePolicy::Echo,
-            ..Policy::DEFAULT
-        },
-    )
 }
 
 pub(crate) fn refresher(
