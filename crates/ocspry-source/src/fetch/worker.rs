@@ -134,11 +134,18 @@ impl UrlFeed {
 
     /// The outcome that was not taken yet; never waits.
     pub fn take(&mut self) -> Option<Fetched> {
-        self.feed.lock().outcome.take()
+        let mut state = self.feed.lock();
+        let outcome = state.outcome.take();
+        state.is_verdict_owed |= match &outcome {
+            Some(Fetched::New { .. } | Fetched::NotModified { .. }) => true,
+            Some(Fetched::Failed { .. }) | None => false,
+        };
+        outcome
     }
 
-    /// Says what the outcome was worth; the next fetch is planned by it.  Owed for `New` and `NotModified`, without which
-    /// the feed asks no more; else without effect.
+    /// Says what the outcome that was taken is worth; the next fetch is planned by it.  Owed for `New` and `NotModified`,
+    /// without which the feed asks no more; else without effect: a verdict on what came before is none on an outcome that
+    /// nobody has seen.
     pub fn judged(&mut self, verdict: Judged) {
         let mut state = self.feed.lock();
         if state.is_verdict_owed {
@@ -279,9 +286,7 @@ impl Follower {
                 (outcome, kept)
             }
         };
-        let mut state = self.feed.lock();
-        state.outcome = Some(outcome);
-        state.is_verdict_owed = true;
+        self.feed.lock().outcome = Some(outcome);
         validators
     }
 

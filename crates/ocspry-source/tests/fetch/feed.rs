@@ -101,6 +101,24 @@ fn a_list_that_was_not_used_leaves_no_validators() {
 }
 
 #[test]
+fn crl_28_a_verdict_on_the_list_before_is_none_on_one_that_nobody_has_seen() {
+    let peer = conditional();
+    let fetcher = fetcher(LIMITS);
+    for path in 0..20 {
+        let directory = tempfile::tempdir().unwrap();
+        let url = CrlUrl::parse(&peer.url(&format!("/{path}"))).unwrap();
+        let mut follow = Follow::start(&fetcher, url, directory.path());
+        follow.woken.recv().unwrap();
+        // It was there already when somebody judged what came before it.
+        follow.judge_and_ask(true);
+        let outcome = follow.feed.take();
+        assert!(matches!(outcome, Some(Fetched::New { .. })), "{outcome:?}");
+        follow.judge_and_ask(false);
+        assert!(matches!(follow.next(), Fetched::New { .. }), "not used");
+    }
+}
+
+#[test]
 fn failures_are_tried_again_after_ever_longer_waits_and_forgotten_after_a_success() {
     let limits = FetchLimits {
         retry_min: Duration::from_millis(2),
