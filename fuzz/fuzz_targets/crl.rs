@@ -106,7 +106,8 @@ struct Entry {
 impl From<CrlEntry<'_>> for Entry {
     fn from(entry: CrlEntry<'_>) -> Self {
         Entry {
-            serial_number: entry.serial_number,
+            serial_number: SerialNumber::from_content(entry.serial_content)
+                .expect("1 to 64 octets"),
             revoked: entry.revoked,
             remove_from_crl: entry.remove_from_crl,
             certificate_issuer: entry.certificate_issuer.map(<[u8]>::to_vec),

@@ -268,7 +268,7 @@ impl Entries {
         } else {
             Revocation::Revoked(entry.revoked)
         };
-        self.builder.push(&entry.serial_number, revocation);
+        self.builder.push_content(entry.serial_content, revocation);
     }
 }
 

@@ -14,7 +14,7 @@ use ocspry_wire::ocsp::{
 };
 use ocspry_wire::ocsp::{ErrorStatus, RevokedInfo};
 use ocspry_wire::x509::{
-    Certificate, CertificateList, CrlError, IssuingDistributionPoint, display_name,
+    Certificate, CertificateList, CrlError, IssuingDistributionPoint, SerialNumber, display_name,
 };
 use ocspry_wire::{DerError, Time};
 use proptest::prelude::*;
@@ -403,7 +403,8 @@ fn crl_facts(der: &[u8]) -> Result<BTreeMap<&'static str, String>, CrlError> {
             ""
         };
         let revoked = revoked_words(&entry.revoked);
-        first.get_or_insert(format!("{} {revoked}{removed}", entry.serial_number));
+        let serial = SerialNumber::from_content(entry.serial_content).unwrap();
+        first.get_or_insert(format!("{serial} {revoked}{removed}"));
         if let Some(issuer) = entry.certificate_issuer {
             last_issuer = display_name(issuer);
         }

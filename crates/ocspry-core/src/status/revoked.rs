@@ -234,6 +234,12 @@ impl RevokedSerialsBuilder {
     /// One entry.  Of several for one serial, revoked wins over removed, then the earliest revocation.
     #[inline]
     pub fn push(&mut self, serial: &SerialNumber, revocation: Revocation) {
+        self.push_content(serial.content(), revocation);
+    }
+
+    /// The same, of a serial number's content octets, which a list of millions gives without making values of them.
+    #[inline]
+    pub fn push_content(&mut self, content: &[u8], revocation: Revocation) {
         let (number, reason) = match revocation {
             Revocation::Revoked(info) => {
                 let seconds = u32::try_from(info.revocation_time.unix_seconds());
@@ -248,7 +254,7 @@ impl RevokedSerialsBuilder {
             }
         };
         let [a, b, c, d] = number.to_le_bytes();
-        self.collected.push(serial.content(), &[a, b, c, d, reason]);
+        self.collected.push(content, &[a, b, c, d, reason]);
     }
 
     #[cold]

@@ -60,8 +60,9 @@ impl Time {
         minute: u8,
         second: u8,
     ) -> Option<Time> {
-        if year > 9999 || !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month)
-        {
+        // Every month has 28 days: of the others few are asked for.
+        let is_day = day >= 1 && (day <= 28 || day <= days_in_month(year, month));
+        if year > 9999 || !(1..=12).contains(&month) || !is_day {
             return None;
         }
         if hour > 23 || minute > 59 || second > 59 {

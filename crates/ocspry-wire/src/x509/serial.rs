@@ -26,7 +26,7 @@ impl SerialNumber {
             return None;
         }
         let mut octets = [0; SERIAL_OCTETS_MAX];
-        // Two lengths that CAs choose are copied without asking how long they are: long lists are read faster by a sixth.
+        // Two lengths that CAs choose are copied without asking how long they are.
         match content.len() {
             16 => octets[..16].copy_from_slice(content),
             20 => octets[..20].copy_from_slice(content),

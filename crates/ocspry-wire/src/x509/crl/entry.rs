@@ -9,14 +9,15 @@ use crate::Time;
 use crate::der::read::is_minimal_integer;
 use crate::der::{DerErrorKind, Reader, Tlv, oid, tag};
 use crate::ocsp::{CrlReason, RevokedInfo};
-use crate::x509::SerialNumber;
 use crate::x509::extension::{ExplicitFalse, Extension, Extensions};
+use crate::x509::serial::SERIAL_OCTETS_MAX;
 
 /// One revoked certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CrlEntry<'a> {
-    /// Which: always the shortest form, as a request must write it, so that a needless leading octet hides no entry.
-    pub serial_number: SerialNumber,
+    /// Which: content octets of its serial number, 1 to 64, always the shortest form, as a request must write it, so that
+    /// a needless leading octet hides no entry.
+    pub serial_content: &'a [u8],
     /// When and why.
     pub revoked: RevokedInfo,
     /// The entry says removeFromCRL: not revoked (RFC 5280 §6.3.3 (k)).  Only in a delta has it a meaning, and whether
@@ -41,27 +42,19 @@ pub(super) struct EntryReader {
 
 impl EntryReader {
     #[inline(always)]
-    pub(super) fn read(&mut self, entry: Tlv<'_>) -> Result<CrlEntry<'_>, CrlError> {
-        let mut fields = Reader::inside(entry);
-        let serial_number = read_serial(fields.read(tag::INTEGER)?, &mut self.defects)?;
-        let revocation_time = read_time(fields.read_any()?, &mut self.defects)?;
-        let mut says = Said {
-            reason: None,
-            remove_from_crl: false,
-            invalidity_date: None,
-        };
-        if let Some(extensions) = fields.read_optional(tag::SEQUENCE)? {
-            if let Ok([alone @ .., code]) = <&[u8; 12]>::try_from(extensions.value)
-                && *alone == REASON_ALONE
-            {
-                says.note_reason(&[*code], &mut self.defects);
-            } else {
-                self.read_extensions(extensions, &mut says)?;
+    pub(super) fn read<'a>(&'a mut self, entry: Tlv<'a>) -> Result<CrlEntry<'a>, CrlError> {
+        let (serial_content, revocation_time, says) = match read_plain(entry.value) {
+            Some((serial_content, revocation_time, code)) => {
+                let mut says = Said::default();
+                if let Some(code) = code {
+                    says.note_reason(&[code], &mut self.defects);
+                }
+                (serial_content, revocation_time, says)
             }
-        }
-        fields.finish()?;
+            None => self.read_any(entry)?,
+        };
         Ok(CrlEntry {
-            serial_number,
+            serial_content,
             revoked: RevokedInfo {
                 revocation_time,
                 reason: says.reason,
@@ -73,8 +66,21 @@ impl EntryReader {
         })
     }
 
-    /// crlEntryExtensions (RFC 5280 §5.3): those known here are understood, critical or not.
+    /// One that is not like most.
     #[inline(never)]
+    fn read_any<'a>(&mut self, entry: Tlv<'a>) -> Result<(&'a [u8], Time, Said), CrlError> {
+        let mut fields = Reader::inside(entry);
+        let serial_content = read_serial(fields.read(tag::INTEGER)?, &mut self.defects)?;
+        let revocation_time = read_time(fields.read_any()?, &mut self.defects)?;
+        let mut says = Said::default();
+        if let Some(extensions) = fields.read_optional(tag::SEQUENCE)? {
+            self.read_extensions(extensions, &mut says)?;
+        }
+        fields.finish()?;
+        Ok((serial_content, revocation_time, says))
+    }
+
+    /// crlEntryExtensions (RFC 5280 §5.3): those known here are understood, critical or not.
     fn read_extensions(&mut self, extensions: Tlv<'_>, says: &mut Said) -> Result<(), CrlError> {
         let mut extensions = Extensions::inside(extensions, ExplicitFalse::Tolerated)?;
         while let Some(extension) = extensions.next()? {
@@ -128,7 +134,33 @@ impl EntryReader {
     }
 }
 
+/// What nearly all entries are, octet by octet in that order: a serial number that the standard allows, a UTCTime, and
+/// perhaps a reasonCode of one octet, not critical.  To read their elements one by one takes twice as long.
+#[inline(always)]
+fn read_plain(value: &[u8]) -> Option<(&[u8], Time, Option<u8>)> {
+    let (&[tag::INTEGER, length], rest) = value.split_first_chunk()? else {
+        return None;
+    };
+    let (serial, rest) = rest.split_at_checked(usize::from(length))?;
+    let is_plain = match *serial {
+        [1..0x80, ..] | [0, 0x80..=0xff, ..] => serial.len() <= SERIAL_OCTETS_BY_STANDARD,
+        _ => false,
+    };
+    let (&[tag::UTC_TIME, 13], rest) = rest.split_first_chunk()? else {
+        return None;
+    };
+    let (time, rest) = rest.split_first_chunk::<13>()?;
+    let code = match rest.split_last() {
+        None => None,
+        Some((code, before)) if *before == REASON_ALONE => Some(*code),
+        Some(_) => return None,
+    };
+    let time = Time::from_utc_time(time)?;
+    is_plain.then_some((serial, time, code))
+}
+
 /// What an entry's extensions say.
+#[derive(Default)]
 struct Said {
     reason: Option<CrlReason>,
     remove_from_crl: bool,
@@ -158,7 +190,7 @@ impl Said {
 
 /// userCertificate, whatever RFC 5280 §4.1.2.2 says of its size and sign, in the shortest form.
 #[inline(always)]
-fn read_serial(serial: Tlv<'_>, defects: &mut CrlDefects) -> Result<SerialNumber, CrlError> {
+fn read_serial<'a>(serial: Tlv<'a>, defects: &mut CrlDefects) -> Result<&'a [u8], CrlError> {
     let mut content = serial.value;
     if content.is_empty() {
         return Err(serial.error(DerErrorKind::Value).into());
@@ -171,9 +203,12 @@ fn read_serial(serial: Tlv<'_>, defects: &mut CrlDefects) -> Result<SerialNumber
     }
     defects.negative_serials += u64::from(content[0] >= 0x80);
     defects.long_serials += u64::from(content.len() > SERIAL_OCTETS_BY_STANDARD);
-    SerialNumber::from_content(content).ok_or(CrlError::SerialTooLong {
-        offset: serial.offset(),
-    })
+    if content.len() > SERIAL_OCTETS_MAX {
+        return Err(CrlError::SerialTooLong {
+            offset: serial.offset(),
+        });
+    }
+    Ok(content)
 }
 
 /// Octets of a serial number beyond which a CA breaks RFC 5280 §4.1.2.2.
@@ -182,9 +217,10 @@ const SERIAL_OCTETS_BY_STANDARD: usize = 20;
 /// directoryName: `[4]`, EXPLICIT because Name is a CHOICE (RFC 5280 §4.2.1.6).
 const DIRECTORY_NAME: u8 = tag::context(4);
 
-/// Extensions that are one reasonCode of one octet, not critical, but for that octet: what most entries with extensions
-/// have.  Reading these octets one by one takes as long as all the rest of the entry.
-const REASON_ALONE: [u8; 11] = [
+/// crlEntryExtensions that are one reasonCode of one octet, not critical, but for that octet.
+const REASON_ALONE: [u8; 13] = [
+    tag::SEQUENCE,
+    12,
     tag::SEQUENCE,
     10,
     tag::OID,
@@ -197,3 +233,135 @@ const REASON_ALONE: [u8; 11] = [
     tag::ENUMERATED,
     1,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::der::read::whole;
+    use crate::der::write::push;
+
+    /// What an entry says, and what is counted of it.
+    type Outcome = Result<(Vec<u8>, RevokedInfo, bool, CrlDefects), CrlError>;
+
+    /// Checks that the short way says what the long way says; whether it was gone.
+    fn same_both_ways(value: &[u8]) -> bool {
+        let mut der = Vec::new();
+        push(&mut der, tag::SEQUENCE, value);
+        let entry = whole(&der, tag::SEQUENCE).unwrap();
+
+        let mut reader = EntryReader::default();
+        let read = reader.read(entry).map(|entry| {
+            (
+                entry.serial_content.to_vec(),
+                entry.revoked,
+                entry.remove_from_crl,
+            )
+        });
+        let defects = reader.defects;
+        let read: Outcome =
+            read.map(|(serial, revoked, is_removed)| (serial, revoked, is_removed, defects));
+
+        let mut reader = EntryReader::default();
+        let any = reader.read_any(entry).map(|(serial, time, says)| {
+            let revoked = RevokedInfo {
+                revocation_time: time,
+                reason: says.reason,
+                invalidity_date: says.invalidity_date,
+            };
+            (serial.to_vec(), revoked, says.remove_from_crl)
+        });
+        let defects = reader.defects;
+        let any: Outcome =
+            any.map(|(serial, revoked, is_removed)| (serial, revoked, is_removed, defects));
+
+        assert_eq!(read, any, "{value:02x?}");
+        read_plain(entry.value).is_some()
+    }
+
+    fn value_of(serial: &[u8], time: (u8, &str), extensions: &[u8]) -> Vec<u8> {
+        let mut value = Vec::new();
+        push(&mut value, tag::INTEGER, serial);
+        push(&mut value, time.0, time.1.as_bytes());
+        value.extend_from_slice(extensions);
+        value
+    }
+
+    fn reason(code: u8) -> Vec<u8> {
+        [&REASON_ALONE[..], &[code]].concat()
+    }
+
+    const TIME: (u8, &str) = (tag::UTC_TIME, "260102030405Z");
+
+    #[test]
+    fn serials_of_every_length_and_sign_are_the_same_both_ways() {
+        let starts = [0x00, 0x01, 0x7f, 0x80, 0xff];
+        for length in (0..=22).chain([63, 64, 65, 127, 128, 129, 255, 256]) {
+            for (first, second) in starts.iter().flat_map(|a| starts.map(|b| (*a, b))) {
+                let mut serial = vec![0x55; length];
+                for (place, octet) in serial.iter_mut().zip([first, second]) {
+                    *place = octet;
+                }
+                let is_plain = same_both_ways(&value_of(&serial, TIME, &reason(1)));
+                let is_by_standard = match serial[..] {
+                    [] => false,
+                    [first] => first > 0 && first < 0x80,
+                    [first, second, ..] => first < 0x80 && (first > 0 || second >= 0x80),
+                };
+                assert_eq!(is_plain, is_by_standard && length <= 20, "{serial:02x?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_reason_code_is_the_same_both_ways() {
+        for code in 0..=255 {
+            assert!(same_both_ways(&value_of(&[1], TIME, &reason(code))));
+        }
+    }
+
+    #[test]
+    fn times_of_every_kind_are_the_same_both_ways() {
+        for (time, is_plain) in [
+            ((tag::UTC_TIME, "491231235959Z"), true),
+            ((tag::UTC_TIME, "500101000000Z"), true),
+            ((tag::UTC_TIME, "240229000000Z"), true),
+            ((tag::UTC_TIME, "250229000000Z"), false),
+            ((tag::UTC_TIME, "260132000000Z"), false),
+            ((tag::UTC_TIME, "260431000000Z"), false),
+            ((tag::UTC_TIME, "260100000000Z"), false),
+            ((tag::UTC_TIME, "261301000000Z"), false),
+            ((tag::UTC_TIME, "260101240000Z"), false),
+            ((tag::UTC_TIME, "260101000060Z"), false),
+            ((tag::UTC_TIME, "2601010000000"), false),
+            ((tag::UTC_TIME, "2601010000Z"), false),
+            ((tag::UTC_TIME, "260101000000+0100"), false),
+            ((tag::GENERALIZED_TIME, "20500101000000Z"), false),
+            ((tag::GENERALIZED_TIME, "20260101000000Z"), false),
+        ] {
+            for extensions in [Vec::new(), reason(4)] {
+                let found = same_both_ways(&value_of(&[1], time, &extensions));
+                assert_eq!(found, is_plain, "{time:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_with_any_octet_changed_left_out_or_put_in_is_the_same_both_ways() {
+        for serial in [&[0x12, 0x34][..], &[0, 0x80, 1], &[0x5a; 20]] {
+            for extensions in [Vec::new(), reason(1)] {
+                let value = value_of(serial, TIME, &extensions);
+                assert!(same_both_ways(&value));
+                for at in 0..value.len() {
+                    let (before, from_here) = value.split_at(at);
+                    same_both_ways(before);
+                    same_both_ways(&[before, &from_here[1..]].concat());
+                    for octet in 0..=255 {
+                        same_both_ways(&[before, &[octet], &from_here[1..]].concat());
+                        same_both_ways(&[before, &[octet], from_here].concat());
+                    }
+                }
+                assert!(!same_both_ways(&[&value[..], &[0]].concat()));
+            }
+        }
+    }
+}

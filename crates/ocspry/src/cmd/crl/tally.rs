@@ -81,9 +81,9 @@ impl Tally {
             true => Revocation::Removed,
             false => Revocation::Revoked(entry.revoked),
         };
-        self.builder.push(&entry.serial_number, revocation);
+        self.builder.push_content(entry.serial_content, revocation);
         for (serial, found) in &mut self.findings {
-            if *serial == entry.serial_number && found.len() < FINDINGS_MAX {
+            if serial.content() == entry.serial_content && found.len() < FINDINGS_MAX {
                 found.push(Finding {
                     revoked: entry.revoked,
                     is_removed: entry.remove_from_crl,

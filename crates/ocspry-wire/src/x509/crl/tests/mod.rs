@@ -69,7 +69,7 @@ fn accepted(der: &[u8]) -> (Vec<Seen>, CertificateList) {
 
 fn seen(entry: CrlEntry<'_>) -> Seen {
     Seen {
-        serial_number: entry.serial_number,
+        serial_number: SerialNumber::from_content(entry.serial_content).unwrap(),
         revoked: entry.revoked,
         remove_from_crl: entry.remove_from_crl,
         certificate_issuer: entry.certificate_issuer.map(<[u8]>::to_vec),
