@@ -5,7 +5,7 @@
 //! A look-up is timed as a client waits for it: which serial is asked next depends on what the last one found, so that a
 //! core cannot look for several at once (where nothing is found, it may guess so and run ahead).  `side_by_side` is without
 //! that wait.  Warm means that the table was in use; at 10 million entries it is larger than any
-//! cache.  Times are those that the processor spent here, whatever else the machine does.  Cold means that everything was driven out of the caches before each look-up: the median, by the clock.  Every answer is checked.
+//! cache.  Times are those that processors spent here, on all threads, whatever else the machine does.  Cold means that everything was driven out of the caches before each look-up: the median, by the clock.  Every answer is checked.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -340,9 +340,9 @@ fn memory_reads() -> Value {
     json!({ "8_mib": read(8), "256_mib": read(256) })
 }
 
-/// What the processor has spent on this thread.
+/// What processors have spent on all threads of this program: long lists are sorted on two.
 fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 

@@ -12,6 +12,7 @@ pub mod policy;
 mod produced;
 pub mod responder;
 pub mod response;
+mod side_by_side;
 pub mod signing;
 pub mod status;
 pub mod verify;
@@ -30,6 +31,7 @@ pub use policy::{
 };
 pub use responder::{Answer, Responder, SignedResponse};
 pub use response::{CLOCK_BEHIND_SECONDS_MAX, Limit};
+pub use side_by_side::side_by_side;
 pub use signing::{SignError, Signer, SigningCounts, SigningPool, SigningSpeed};
 pub use status::{
     Absence, IssuedSerials, IssuedSerialsBuilder, IssuedSorting, Known, ListPart, Lookup, Overlay,

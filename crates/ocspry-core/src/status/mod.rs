@@ -6,12 +6,14 @@
 //!
 //! `table` puts the parts together and asks them in the right order; `revoked` and `issued` say what a part holds;
 //! `group` is how the serials of one length lie in memory and are found, `rows` the memory itself, `sorting` how it
-//! comes into order without a second copy.
+//! comes into order without a second copy: divided among runs of `blocks`, each sorted by itself (`run`).
 
+mod blocks;
 mod group;
 mod issued;
 mod revoked;
 mod rows;
+mod run;
 mod sorting;
 mod table;
 #[cfg(test)]

@@ -1,23 +1,24 @@
-//! From rows in any order to sorted groups, in place and in small steps.
+//! From rows in any order to sorted groups, in small steps.
 //!
 //! From: the builders of `revoked` and `issued`.  To: `group`.
 //!
 //! A list of ten million entries must neither need a second copy of itself nor hold up whoever has something better to do.
-//! So the rows are first exchanged in place until they lie in some hundred runs, by the bits behind those that all
-//! have in common; then one run after the other is sorted (by keys of eight octets beside the number of the row), and goes
-//! out as narrower rows over those that were sorted before it.  A run that nearly everything falls into, because serials
-//! are alike, is divided again behind what *its* rows have in common: no order of entries and no choice of serials makes
-//! it slow.
+//! So the rows are first divided among a thousand runs (`blocks`), by the bits behind those that all have in common; then
+//! one run after the other is sorted (`run`) and goes out as narrower rows, two at a time where there are two cores.  A
+//! run that nearly everything falls into, because serials are alike, is divided again behind what *its* rows have in
+//! common: no order of entries and no choice of serials makes it slow.
 
 use std::cmp::Ordering;
-use std::ops::Range;
 
+use super::blocks::{BLOCK_ROWS, Blocks, Run};
 use super::group::{Group, Layout};
 use super::minimal;
 use super::rows::{Rows, key_at};
+use super::run::RunSorting;
+use crate::side_by_side;
 
 /// Which of two sayings about one serial comes first and is kept.
-pub(super) type Rank<'a> = &'a dyn Fn(&[u8], &[u8]) -> Ordering;
+pub(super) type Rank<'a> = &'a (dyn Fn(&[u8], &[u8]) -> Ordering + Sync);
 
 /// Collects serials of any length in any order.
 #[derive(Debug)]
@@ -157,52 +158,34 @@ impl Sorting {
 #[derive(Debug)]
 struct ListSorting {
     layout: Layout,
-    rows: Rows,
+    blocks: Blocks,
     /// What is left to do, the next one last.
     tasks: Vec<Task>,
-    /// How many narrow rows have gone out, over wide ones that are not needed any more.
-    out: usize,
     /// The begins of the buckets that have gone out.
     index: Vec<u32>,
-    scratch: Scratch,
+    /// Runs that are sorted together.
+    batch: Vec<RunSorting>,
+    /// The rows of a block that are being divided.
+    block: Vec<u8>,
 }
 
 #[derive(Debug)]
 enum Task {
     /// These rows, whose serials have so many bits in common, or more.
-    Order(Range<usize>, usize),
-    /// How many bits the serials of these rows have in common, which is known of those before `next`.
+    Order { run: Run, common_bits: usize },
+    /// How many bits the serials of these rows have in common, which is known of the blocks before `next`.
     Compare {
-        range: Range<usize>,
-        next: usize,
+        run: Run,
+        first: Vec<u8>,
         common_bits: usize,
-    },
-    /// How many rows there are of each value of a few bits.
-    Count {
-        range: Range<usize>,
-        digit: Digit,
         next: usize,
-        counts: Vec<usize>,
     },
-    /// All rows of the list, each to the others of its value, into memory of their own; what they leave is given back as
-    /// they go.  To exchange them in place takes five times as long, since each exchange waits for the one before.
-    Scatter {
+    /// Each row to the others of its value.
+    Divide {
+        run: Run,
         digit: Digit,
-        /// Where the next row of each value goes.
-        heads: Vec<usize>,
+        parts: Vec<Run>,
         next: usize,
-        target: Rows,
-    },
-    /// Each row of a part of the list to the others of its value, in place.
-    Move {
-        digit: Digit,
-        /// Where the rows of each value end.
-        ends: Vec<usize>,
-        /// Where the first row of each value lies that may have to move.
-        heads: Vec<usize>,
-        /// Rows of lower values are where they belong.
-        value: usize,
-        begin: usize,
     },
 }
 
@@ -226,18 +209,6 @@ impl Digit {
     }
 }
 
-/// The first octets of a serial behind what it shares with its neighbours, and the number of its row.
-type Key = (u64, u32);
-
-/// Memory that one run after the other uses.
-#[derive(Debug, Default)]
-struct Scratch {
-    unsorted: Vec<Key>,
-    sorted: Vec<Key>,
-    heads: Vec<u32>,
-    rows: Vec<u8>,
-}
-
 impl ListSorting {
     fn new(list: List, data_octets: usize) -> ListSorting {
         let common_bits = list.common_bits();
@@ -247,16 +218,24 @@ impl ListSorting {
             1 => Vec::new(),
             buckets => Vec::with_capacity(buckets + 1),
         };
-        ListSorting {
+        let (blocks, run) = Blocks::new(list.rows, layout.width());
+        let mut sorting = ListSorting {
             layout,
-            rows: list.rows,
-            tasks: vec![Task::Order(0..count, common_bits)],
-            out: 0,
+            blocks,
+            tasks: Vec::new(),
             index,
-            scratch: Scratch::default(),
+            batch: Vec::new(),
+            block: Vec::new(),
+        };
+        if is_short(&run) {
+            sorting.tasks.push(Task::Order { run, common_bits });
+        } else {
+            sorting.divide(run, common_bits);
         }
+        sorting
     }
 
+    /// A little more; true when all is done.
     fn step(&mut self, rank: Rank<'_>) -> bool {
         let mut work = WORK_PER_STEP;
         while work > 0 {
@@ -264,31 +243,26 @@ impl ListSorting {
                 return true;
             };
             let done = match task {
-                Task::Order(range, common_bits) => self.order(range, common_bits, rank),
+                Task::Order { run, common_bits } if is_short(&run) => {
+                    self.sort_runs(run, common_bits, rank)
+                }
+                Task::Order { run, common_bits } if common_bits == 8 * self.layout.length => {
+                    self.keep_one(&run, rank)
+                }
+                // Rows that are too many have more in common than is known, as a rule.
+                Task::Order { run, .. } => self.begin_compare(run),
                 Task::Compare {
-                    range,
-                    next,
+                    run,
+                    first,
                     common_bits,
-                } => self.compare(range, next, common_bits, work, rank),
-                Task::Count {
-                    range,
-                    digit,
                     next,
-                    counts,
-                } => self.count(range, digit, next, counts, work),
-                Task::Scatter {
+                } => self.compare(run, first, common_bits, next, work),
+                Task::Divide {
+                    run,
                     digit,
-                    heads,
+                    parts,
                     next,
-                    target,
-                } => self.scatter(digit, heads, next, target, work),
-                Task::Move {
-                    digit,
-                    ends,
-                    heads,
-                    value,
-                    begin,
-                } => self.move_rows(digit, ends, heads, value, begin, work),
+                } => self.divide_blocks(run, digit, parts, next, work),
             };
             work = work.saturating_sub(done);
         }
@@ -298,353 +272,206 @@ impl ListSorting {
     fn finish(mut self) -> Group {
         let buckets = self.layout.bucket_count();
         if buckets > 1 {
-            self.index.resize(buckets + 1, self.out as u32);
+            self.index.resize(buckets + 1, self.blocks.out() as u32);
         }
-        let rows = self.rows.narrowed(self.out, self.layout.width());
-        Group::new(self.layout, rows, self.index)
+        Group::new(self.layout, self.blocks.finish(), self.index)
     }
 
-    /// A short run goes out sorted, a longer one is divided.
-    fn order(&mut self, range: Range<usize>, common_bits: usize, rank: Rank<'_>) -> usize {
-        let count = range.len();
-        if count <= RUN_ROWS_MAX {
-            self.sort_run(range, common_bits / 8, rank);
-            return count * WORK_TO_SORT;
-        }
-        if count == self.rows.len() {
-            return self.divide(range, common_bits, rank);
-        }
-        // A part of the rows that is too long has more in common than is known, as a rule.
+    fn begin_compare(&mut self, run: Run) -> usize {
+        let length = self.layout.length;
         self.tasks.push(Task::Compare {
-            next: range.start,
-            range,
-            common_bits: 8 * self.layout.length,
+            first: self.blocks.read(&run, 0)[..length].to_vec(),
+            run,
+            common_bits: 8 * length,
+            next: 0,
         });
-        WORK_TO_COUNT
+        WORK_TO_COMPARE
     }
 
     fn compare(
         &mut self,
-        range: Range<usize>,
-        next: usize,
+        run: Run,
+        first: Vec<u8>,
         common_bits: usize,
+        next: usize,
         work: usize,
-        rank: Rank<'_>,
     ) -> usize {
-        let first = &self.rows.row(range.start)[..self.layout.length];
-        let until = range.end.min(next + work / WORK_TO_COUNT + 1);
+        let until = until(&run, next, work / WORK_TO_COMPARE);
         let common_bits = (next..until)
-            .map(|position| shared_bits(first, self.rows.row(position)))
+            .flat_map(|block| {
+                self.blocks
+                    .read(&run, block)
+                    .chunks_exact(self.blocks.width())
+            })
+            .map(|row| shared_bits(&first, row))
             .fold(common_bits, usize::min);
-        let done = (until - next) * WORK_TO_COUNT;
-        if until == range.end {
-            return done + self.divide(range, common_bits, rank);
+        if until == run.block_count() {
+            self.divide(run, common_bits);
+        } else {
+            self.tasks.push(Task::Compare {
+                run,
+                first,
+                common_bits,
+                next: until,
+            });
         }
-        self.tasks.push(Task::Compare {
-            range,
-            next: until,
-            common_bits,
-        });
-        done
+        (until - next) * BLOCK_ROWS * WORK_TO_COMPARE
     }
 
-    /// By the bits behind those that all have in common.
-    fn divide(&mut self, range: Range<usize>, common_bits: usize, rank: Rank<'_>) -> usize {
-        let count = range.len();
-        let length = self.layout.length;
-        let left = 8 * length - common_bits;
+    /// By the bits behind those that all have in common, if there are any.
+    fn divide(&mut self, run: Run, common_bits: usize) {
+        let left = 8 * self.layout.length - common_bits;
         if left == 0 {
-            self.keep_one(range, rank);
-            return count * WORK_TO_COUNT;
+            self.tasks.push(Task::Order { run, common_bits });
+            return;
         }
-        let wanted = count.div_ceil(RUN_ROWS).next_power_of_two().ilog2();
+        let wanted = run.len().div_ceil(RUN_ROWS).next_power_of_two().ilog2();
         let bits = wanted.min(DIGIT_BITS_MAX).min(left as u32);
-        self.tasks.push(Task::Count {
-            next: range.start,
-            range,
+        self.tasks.push(Task::Divide {
+            run,
             digit: Digit {
                 octet: common_bits / 8,
                 skip: (common_bits % 8) as u32,
                 bits,
             },
-            counts: vec![0; 1 << bits],
+            parts: (0..1 << bits).map(|_| Run::default()).collect(),
+            next: 0,
         });
-        WORK_TO_COUNT
     }
 
-    fn count(
+    fn divide_blocks(
         &mut self,
-        range: Range<usize>,
+        run: Run,
         digit: Digit,
+        mut parts: Vec<Run>,
         next: usize,
-        mut counts: Vec<usize>,
         work: usize,
     ) -> usize {
         let length = self.layout.length;
-        let until = range.end.min(next + work / WORK_TO_COUNT + 1);
-        for position in next..until {
-            counts[digit.of(&self.rows.row(position)[..length])] += 1;
-        }
-        let begin = range.start;
-        self.tasks.push(if until < range.end {
-            Task::Count {
-                range,
-                digit,
-                next: until,
-                counts,
+        let width = self.blocks.width();
+        let until = until(&run, next, work / WORK_TO_DIVIDE);
+        for block in next..until {
+            self.block.clear();
+            self.blocks.take(&run, block, &mut self.block);
+            for row in self.block.chunks_exact(width) {
+                self.blocks.push(&mut parts[digit.of(&row[..length])], row);
             }
+        }
+        if until == run.block_count() {
+            let common_bits = digit.end();
+            let parts = parts.into_iter().filter(|part| part.len() > 0);
+            let tasks = parts.map(|run| Task::Order { run, common_bits });
+            self.tasks.extend(tasks.rev());
         } else {
-            let mut end = begin;
-            let mut heads = Vec::with_capacity(counts.len());
-            for count in &mut counts {
-                heads.push(end);
-                end += *count;
-                *count = end;
-            }
-            if range.len() == self.rows.len() {
-                let target = Rows::zeroed(self.rows.width(), self.rows.len());
-                Task::Scatter {
-                    digit,
-                    heads,
-                    next: 0,
-                    target,
-                }
-            } else {
-                Task::Move {
-                    digit,
-                    ends: counts,
-                    heads,
-                    value: 0,
-                    begin,
-                }
-            }
-        });
-        (until - next) * WORK_TO_COUNT
-    }
-
-    fn scatter(
-        &mut self,
-        digit: Digit,
-        mut heads: Vec<usize>,
-        next: usize,
-        mut target: Rows,
-        work: usize,
-    ) -> usize {
-        let length = self.layout.length;
-        let until = self.rows.len().min(next + work / WORK_TO_MOVE + 1);
-        for position in next..until {
-            let row = self.rows.row(position);
-            let head = &mut heads[digit.of(&row[..length])];
-            target.put(*head, row);
-            *head += 1;
-        }
-        self.rows.give_back_before(until);
-        if until < self.rows.len() {
-            self.tasks.push(Task::Scatter {
+            self.tasks.push(Task::Divide {
+                run,
                 digit,
-                heads,
+                parts,
                 next: until,
-                target,
             });
-        } else {
-            // Where the next row of a value would go, the rows of that value end.
-            self.rows = target;
-            self.order_between(0, heads, digit.end());
         }
-        (until - next) * WORK_TO_MOVE
+        (until - next) * BLOCK_ROWS * WORK_TO_DIVIDE
     }
 
-    fn move_rows(
-        &mut self,
-        digit: Digit,
-        ends: Vec<usize>,
-        mut heads: Vec<usize>,
-        mut value: usize,
-        begin: usize,
-        work: usize,
-    ) -> usize {
-        let length = self.layout.length;
-        let mut moves = work / WORK_TO_MOVE + 1;
-        while value < ends.len() {
-            while heads[value] < ends[value] {
-                if moves == 0 {
-                    self.tasks.push(Task::Move {
-                        digit,
-                        ends,
-                        heads,
-                        value,
-                        begin,
-                    });
-                    return work;
+    /// This run and those behind it, as far as they are short and few, go out sorted.
+    fn sort_runs(&mut self, run: Run, common_bits: usize, rank: Rank<'_>) -> usize {
+        let mut count = 0;
+        let mut row_count = 0;
+        let mut next = Some((run, common_bits));
+        while let Some((run, common_bits)) = next {
+            row_count += run.len();
+            if count == self.batch.len() {
+                self.batch.push(RunSorting::default());
+            }
+            self.batch[count].begin(&mut self.blocks, &run, common_bits / 8);
+            count += 1;
+            next = match self.tasks.pop() {
+                Some(Task::Order { run, common_bits })
+                    if is_short(&run)
+                        && row_count + run.len() <= BATCH_ROWS_MAX
+                        && count < BATCH_RUNS_MAX =>
+                {
+                    Some((run, common_bits))
                 }
-                moves -= 1;
-                let head = heads[value];
-                let belongs = digit.of(&self.rows.row(head)[..length]);
-                self.rows.swap(head, heads[belongs]);
-                heads[belongs] += 1;
-            }
-            value += 1;
-        }
-        self.order_between(begin, ends, digit.end());
-        work.saturating_sub(moves * WORK_TO_MOVE)
-    }
-
-    /// What lies between these ends is ordered next, one after the other; the serials of each have so many bits in common.
-    fn order_between(&mut self, begin: usize, ends: Vec<usize>, common_bits: usize) {
-        let mut end_before = begin;
-        let mut runs = Vec::with_capacity(ends.len());
-        for end in ends {
-            if end_before < end {
-                runs.push(Task::Order(end_before..end, common_bits));
-            }
-            end_before = end;
-        }
-        self.tasks.extend(runs.into_iter().rev());
-    }
-
-    /// The rows of one run, each serial once, go out; so many octets of their serials are the same.
-    fn sort_run(&mut self, range: Range<usize>, common: usize, rank: Rank<'_>) {
-        let length = self.layout.length;
-        let start = range.start;
-        let rows = &self.rows;
-        let compare = |left: &Key, right: &Key| {
-            left.0.cmp(&right.0).then_with(|| {
-                let (left, left_data) = rows.row(start + left.1 as usize).split_at(length);
-                let (right, right_data) = rows.row(start + right.1 as usize).split_at(length);
-                left.cmp(right).then_with(|| rank(left_data, right_data))
-            })
-        };
-        let key = |number: u32, common| {
-            let row = rows.row(start + number as usize);
-            (key_at(&row[..length], common), number)
-        };
-        let scratch = &mut self.scratch;
-        scratch.unsorted.clear();
-        // A run has no more rows than fit u32.
-        scratch
-            .unsorted
-            .extend((0..range.len() as u32).map(|number| key(number, common)));
-        let (first_key, _) = scratch.unsorted[0];
-        let differing = scratch
-            .unsorted
-            .iter()
-            .fold(0, |differing, (key, _)| differing | (key ^ first_key));
-        let skip = differing.leading_zeros().min(63);
-        let bits = (range.len().ilog2().max(2) - 1).min(64 - skip);
-
-        // Every key to the others with the same bits, then order among those few.
-        scratch.heads.clear();
-        scratch.heads.resize(1 << bits, 0);
-        let bucket = |key: u64| ((key << skip) >> (64 - bits)) as usize;
-        for (key, _) in &scratch.unsorted {
-            scratch.heads[bucket(*key)] += 1;
-        }
-        let mut begin = 0;
-        for head in &mut scratch.heads {
-            let count = *head;
-            *head = begin;
-            begin += count;
-        }
-        scratch.sorted.clear();
-        scratch.sorted.resize(range.len(), (0, 0));
-        for entry in &scratch.unsorted {
-            let head = &mut scratch.heads[bucket(entry.0)];
-            scratch.sorted[*head as usize] = *entry;
-            *head += 1;
-        }
-        let mut begin = 0;
-        for end in &scratch.heads {
-            let few = &mut scratch.sorted[begin..*end as usize];
-            begin = *end as usize;
-            match few.len() {
-                0 | 1 => {}
-                2..=FEW => insertion_sort(few, compare),
-                _ => {
-                    // Serials that are alike for long are compared behind that.
-                    let first = &rows.row(start + few[0].1 as usize)[..length];
-                    let common = few.iter().fold(first.len(), |common, entry| {
-                        shared_octets(&first[..common], rows.row(start + entry.1 as usize))
-                    });
-                    for entry in few.iter_mut() {
-                        *entry = key(entry.1, common);
-                    }
-                    few.sort_unstable_by(compare);
+                other => {
+                    self.tasks.extend(other);
+                    None
                 }
-            }
+            };
         }
-
-        scratch.rows.clear();
-        let mut out = self.out;
-        let mut last: (u64, &[u8]) = (0, &[]);
-        for (key, number) in &scratch.sorted {
-            let row = rows.row(start + *number as usize);
-            let serial = &row[..length];
-            // Of the same serial, the keys are the same.
-            if (*key, serial) == last {
-                continue;
+        let ListSorting {
+            layout,
+            blocks,
+            index,
+            batch,
+            ..
+        } = self;
+        let mut write_out = |runs: &[RunSorting]| {
+            for run in runs {
+                for (bucket, begin) in &run.begins {
+                    note_bucket(index, *bucket, blocks.out() + begin);
+                }
+                blocks.write_out(&run.narrow);
             }
-            last = (*key, serial);
-            scratch
-                .rows
-                .extend_from_slice(&row[self.layout.stripped()..]);
-            note_bucket(&mut self.index, &self.layout, serial, out);
-            out += 1;
-        }
-        self.rows
-            .overwrite(self.out, &self.scratch.rows, self.layout.width());
-        self.out = out;
+        };
+        // Here the first go out while the others are still being sorted.
+        let (here, aside) = batch[..count].split_at_mut(count - count / 2);
+        side_by_side(
+            !aside.is_empty() && row_count >= WORTH_A_THREAD,
+            || aside.iter_mut().for_each(|run| run.sort(layout, rank)),
+            || {
+                here.iter_mut().for_each(|run| run.sort(layout, rank));
+                write_out(here);
+            },
+        );
+        write_out(aside);
+        row_count * WORK_TO_SORT
     }
 
     /// Of rows that all have one serial, the one that counts goes out.
-    fn keep_one(&mut self, range: Range<usize>, rank: Rank<'_>) {
+    fn keep_one(&mut self, run: &Run, rank: Rank<'_>) -> usize {
         let length = self.layout.length;
-        let best = range.min_by(|left, right| {
-            rank(
-                &self.rows.row(*left)[length..],
-                &self.rows.row(*right)[length..],
-            )
-        });
+        let width = self.blocks.width();
+        let best = (0..run.block_count())
+            .flat_map(|block| self.blocks.read(run, block).chunks_exact(width))
+            .min_by(|left, right| rank(&left[length..], &right[length..]))
+            .map(<[u8]>::to_vec);
+        for block in 0..run.block_count() {
+            self.block.clear();
+            self.blocks.take(run, block, &mut self.block);
+        }
         if let Some(best) = best {
-            let row = self.rows.row(best).to_vec();
-            note_bucket(&mut self.index, &self.layout, &row[..length], self.out);
-            self.rows.overwrite(
-                self.out,
-                &row[self.layout.stripped()..],
-                self.layout.width(),
-            );
-            self.out += 1;
+            let layout = &self.layout;
+            if layout.bucket_count() > 1 {
+                let bucket = layout.bucket(&best[..length]);
+                note_bucket(&mut self.index, bucket, self.blocks.out());
+            }
+            self.blocks.write_out(&best[layout.stripped()..]);
         }
+        run.len()
     }
 }
 
-/// The buckets up to that of a serial begin where it goes out, unless they have begun.
-#[inline]
-fn note_bucket(index: &mut Vec<u32>, layout: &Layout, serial: &[u8], out: usize) {
-    if layout.bucket_count() > 1 {
-        let bucket = layout.bucket(serial);
-        while index.len() <= bucket {
-            // There is an index only where positions fit.
-            index.push(out as u32);
-        }
-    }
+fn is_short(run: &Run) -> bool {
+    run.len() <= RUN_ROWS_MAX
 }
 
-#[inline]
-fn insertion_sort(few: &mut [Key], compare: impl Fn(&Key, &Key) -> Ordering) {
-    for unsorted in 1..few.len() {
-        let entry = few[unsorted];
-        let mut place = unsorted;
-        while place > 0 && compare(&entry, &few[place - 1]) == Ordering::Less {
-            few[place] = few[place - 1];
-            place -= 1;
-        }
-        few[place] = entry;
+/// How far so many rows reach from a block on, which is one block at least.
+fn until(run: &Run, next: usize, rows: usize) -> usize {
+    run.block_count().min(next + rows / BLOCK_ROWS + 1)
+}
+
+/// The buckets up to this one begin where this position is, unless they have begun.  There is an index only where
+/// positions fit.
+fn note_bucket(index: &mut Vec<u32>, bucket: usize, position: usize) {
+    while index.len() <= bucket {
+        index.push(position as u32);
     }
 }
 
 /// How many octets at the start of both are the same.
 #[inline]
-fn shared_octets(left: &[u8], right: &[u8]) -> usize {
+pub(super) fn shared_octets(left: &[u8], right: &[u8]) -> usize {
     left.iter()
         .zip(right)
         .position(|(left, right)| left != right)
@@ -661,22 +488,29 @@ fn shared_bits(left: &[u8], right: &[u8]) -> usize {
     }
 }
 
-/// More rows than this are divided first: with time and reason, 64 Ki rows of 20-octet serials are 1.6 MB, and their keys
-/// 2 MB.
+/// More rows than this are divided first.
 const RUN_ROWS_MAX: usize = if cfg!(any(test, fuzzing)) { 8 } else { 1 << 16 };
 /// How many rows a run is to have: what a core's own cache holds.
 const RUN_ROWS: usize = if cfg!(any(test, fuzzing)) { 4 } else { 1 << 14 };
 /// Into 1 024 runs at once: as many places that are written in turn as a core knows the pages of.
 const DIGIT_BITS_MAX: u32 = 10;
-/// Up to so many keys are sorted by inserting one after the other.
-const FEW: usize = 16;
 
-/// Some milliseconds, in units of what it takes to count one row.
+/// Some milliseconds, in units of what it takes to look at one row.
 const WORK_PER_STEP: usize = if cfg!(any(test, fuzzing)) {
     16
 } else {
     1 << 20
 };
-const WORK_TO_COUNT: usize = 1;
-const WORK_TO_MOVE: usize = 4;
+const WORK_TO_COMPARE: usize = 1;
+const WORK_TO_DIVIDE: usize = 4;
 const WORK_TO_SORT: usize = 8;
+/// Runs of so many rows are sorted together.
+const BATCH_ROWS_MAX: usize = if cfg!(any(test, fuzzing)) {
+    24
+} else {
+    WORK_PER_STEP / WORK_TO_SORT
+};
+/// Each keeps the memory that its longest run took: some megabytes at most.
+const BATCH_RUNS_MAX: usize = 16;
+/// A thread is begun and ended in the time that a tenth of these takes.
+const WORTH_A_THREAD: usize = if cfg!(test) { 16 } else { 1 << 14 };
