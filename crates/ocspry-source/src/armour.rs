@@ -1,6 +1,6 @@
 //! The one CRL among the PEM blocks of a file, decoded as the file is read (RFC 7468).
 //!
-//! From: `reading`, in pieces of any size.  To: `reading`, as DER.  Text around the blocks and blocks of other kinds are passed
+//! From: `der_file`, in pieces of any size.  To: `der_file`, as DER.  Text around the blocks and blocks of other kinds are passed
 //! over; what stands inside the CRL's block is base64 and nothing else.  One line of 600 MB is as good as ten million
 //! short ones: nothing of a line is kept but those that begin with a dash.
 

@@ -7,6 +7,7 @@ mod armour;
 mod beside;
 mod compose;
 mod copy;
+mod der_file;
 mod explain;
 mod feed;
 mod fetched;

@@ -1,21 +1,21 @@
-//! A list, window by window: octets of a file, DER or PEM, hashed and parsed as they come (RFC 5280 §5, RFC 7468).
+//! A list, window by window: hashed and parsed as its octets come (RFC 5280 §5).
 //!
-//! From: a file that somebody else writes.  To: `load`, which makes a table of the entries and asks whose word they are; and
+//! From: `der_file`.  To: `load`, which makes a table of the entries and asks whose word they are; and
 //! to whoever only looks at a list ([`ListReader::step`] and [`ListReader::finish`]).  One pass, and nothing of the file
-//! is kept but a window of it.
+//! is kept but two windows of it: while one is parsed, a second thread hashes it and reads the next, which takes as long.
+//! That thread has the priority of the one that asks.
 
-use std::fs::{File, Metadata};
-use std::io::Read;
+use std::fs::Metadata;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use ocspry_core::crypto::{HashedMessage, MessageHash};
+use ocspry_core::side_by_side;
 use ocspry_wire::x509::{CertificateList, CrlEntry, CrlHeader, CrlParser};
 
 use crate::SourceError;
-use crate::armour::{Armour, ArmourError, is_der};
-use crate::explain::{BYTE_ORDER_MARK, explained, explained_inside, something_else};
-use crate::fingerprint::{self, unreadable};
+use crate::der_file::DerFile;
+use crate::explain::{explained, explained_inside};
 use crate::load::{Progress, SourceLimits};
 
 /// Reads one CRL file from its first octet to its last.
@@ -23,23 +23,40 @@ use crate::load::{Progress, SourceLimits};
 /// Who signed it is not asked here: what comes out is what a file says, not what may be believed.
 pub struct ListReader {
     path: PathBuf,
-    file: File,
-    file_bytes: u64,
-    limits: SourceLimits,
     hashing: Hashing,
-    read_bytes: u64,
-    form: Form,
-    /// The part of the DER that the parser has not taken yet, and some that it has.
-    window: Vec<u8>,
-    taken: usize,
-    /// Octets of the DER before the window.
-    before_window: u64,
+    ed25519_bytes_max: usize,
+    window: Window,
+    /// What goes on beside the parsing.
+    aside: Aside,
     parser: CrlParser,
     /// What stands before the entries, known before the first of them is taken.
     header: Option<CrlHeader>,
+    /// Nothing more comes into the window.
+    is_at_end: bool,
+}
+
+/// The octets of the DER that are held: some that the parser has not taken yet, behind some that it has.
+struct Window {
+    octets: Vec<u8>,
+    /// How many of them are taken, or were never there.
+    taken: usize,
+    /// Where in the DER the first one lies that is not taken.
+    first: u64,
+}
+
+/// Hashing of the window at hand, and reading of the next.
+struct Aside {
+    file: DerFile,
+    /// The next window: [`HEADROOM`] octets for what is left of the one at hand, and what was read.
+    ahead: Vec<u8>,
+    /// Whether more was read ahead, once that was tried.
+    goes_on: Option<Result<bool, SourceError>>,
+    /// Nothing was left to read when the window at hand was.
+    is_at_end: bool,
     /// None until the header says how the list is signed.
     hash: Option<MessageHash>,
-    is_at_end: bool,
+    /// Octets of the DER that have gone through the hash, or need not.
+    hashed: u64,
 }
 
 /// What the tbsCertList is hashed for.
@@ -49,18 +66,6 @@ pub(crate) enum Hashing {
     Signature,
     /// Its SHA-256 is to be told, no more.
     Digest,
-}
-
-/// How the file wraps the list.
-enum Form {
-    Unknown,
-    Der,
-    Pem {
-        armour: Armour,
-        text: Vec<u8>,
-        /// What it is if no block is in it.
-        otherwise: Option<&'static str>,
-    },
 }
 
 /// A list that was read to its end; its signature was not looked at.
@@ -93,24 +98,26 @@ impl ListReader {
         path: &Path,
         limits: &SourceLimits,
     ) -> Result<(ListReader, Metadata), SourceError> {
-        let (file, metadata) = fingerprint::open(path)?;
-        if metadata.len() > limits.crl_bytes_max {
-            return Err(too_large(path, metadata.len(), limits));
-        }
+        let (file, metadata) = DerFile::open(path, limits)?;
         let reader = ListReader {
             path: path.to_owned(),
-            file,
-            file_bytes: metadata.len(),
-            limits: *limits,
             hashing,
-            read_bytes: 0,
-            form: Form::Unknown,
-            window: Vec::with_capacity(WINDOW_BYTES),
-            taken: 0,
-            before_window: 0,
+            ed25519_bytes_max: limits.ed25519_bytes_max,
+            window: Window {
+                octets: Vec::new(),
+                taken: 0,
+                first: 0,
+            },
+            aside: Aside {
+                file,
+                ahead: vec![0; HEADROOM],
+                goes_on: None,
+                is_at_end: false,
+                hash: None,
+                hashed: 0,
+            },
             parser: CrlParser::new(),
             header: None,
-            hash: None,
             is_at_end: false,
         };
         Ok((reader, metadata))
@@ -134,8 +141,8 @@ impl ListReader {
     /// # Errors
     /// Every way in which the file is not one list.
     pub fn finish(mut self, each: impl FnMut(CrlEntry<'_>)) -> Result<UnverifiedList, SourceError> {
-        let is_pem = matches!(self.form, Form::Pem { .. });
-        let file_bytes = self.read_bytes;
+        let is_pem = self.aside.file.is_pem();
+        let file_bytes = self.aside.file.read_bytes();
         self.end()?;
         self.take(each)?;
         let (list, message) = self.into_list()?;
@@ -149,10 +156,7 @@ impl ListReader {
 
     /// How far it is.
     pub(crate) fn progress(&self) -> Progress {
-        Progress::Reading {
-            read: self.read_bytes,
-            of: self.file_bytes.max(self.read_bytes),
-        }
+        self.aside.file.progress()
     }
 
     /// What stands before the entries, once so much has come; [`ListReader::take`] has taken none of them by then.
@@ -160,75 +164,19 @@ impl ListReader {
         self.header.as_ref()
     }
 
-    /// Reads on into the window; false at the end of the file.
+    /// Goes on to the next window; false at the end of the file.
     pub(crate) fn fill(&mut self) -> Result<bool, SourceError> {
-        self.window.drain(..self.taken);
-        self.before_window += std::mem::take(&mut self.taken) as u64;
-        let room = WINDOW_BYTES
-            .saturating_sub(self.window.len())
-            .max(WINDOW_BYTES / 4) as u64;
-        let target = match &mut self.form {
-            Form::Unknown | Form::Der => &mut self.window,
-            Form::Pem { text, .. } => {
-                text.clear();
-                text
-            }
-        };
-        let mut piece = (&mut self.file).take(room);
-        let read = piece.read_to_end(target).map_err(unreadable(&self.path))?;
-        self.read_bytes += read as u64;
-        if self.read_bytes > self.limits.crl_bytes_max {
-            return Err(too_large(&self.path, self.read_bytes, &self.limits));
-        }
-        if matches!(self.form, Form::Unknown) {
-            self.form = self.form_of_file()?;
-        }
-        if let Form::Pem { armour, text, .. } = &mut self.form {
-            armour
-                .push(text, &mut self.window)
-                .map_err(|error| armour_error(&self.path, error, None))?;
-        }
+        let goes_on = self.aside.next(&mut self.window)?;
         self.look_ahead();
-        Ok(read > 0)
+        Ok(goes_on)
     }
 
     /// Nothing more comes: what PEM has not given yet goes into the window.
     pub(crate) fn end(&mut self) -> Result<(), SourceError> {
-        if let Form::Pem {
-            armour, otherwise, ..
-        } = std::mem::replace(&mut self.form, Form::Der)
-        {
-            armour
-                .finish(&mut self.window)
-                .map_err(|error| armour_error(&self.path, error, otherwise))?;
-        }
+        self.aside.file.end_into(&mut self.window.octets)?;
         self.is_at_end = true;
         self.look_ahead();
         Ok(())
-    }
-
-    /// DER, or text with PEM in it; the first octets tell.
-    fn form_of_file(&mut self) -> Result<Form, SourceError> {
-        match *self.window {
-            [] => Err(SourceError::Empty {
-                path: self.path.clone(),
-            }),
-            _ if is_der(&self.window) => Ok(Form::Der),
-            _ => {
-                let otherwise = something_else(&self.window);
-                let mut text =
-                    std::mem::replace(&mut self.window, Vec::with_capacity(WINDOW_BYTES));
-                // Editors put it before the dashes of the first line.
-                if text.starts_with(BYTE_ORDER_MARK) {
-                    text.drain(..BYTE_ORDER_MARK.len());
-                }
-                Ok(Form::Pem {
-                    armour: Armour::new(),
-                    otherwise,
-                    text,
-                })
-            }
-        }
     }
 
     /// Reads the header before anything is taken: who issued the list, and how it is to be hashed.
@@ -237,11 +185,12 @@ impl ListReader {
             return;
         }
         let mut ahead = CrlParser::new();
-        let prefix = &self.window[..self.window.len().min(CrlParser::PIECE_MAX)];
+        let here = self.window.here();
+        let prefix = &here[..here.len().min(CrlParser::PIECE_MAX)];
         // What is wrong is said when it is taken.
         let _ = ahead.push(prefix, |_| {});
         if let Some(header) = ahead.header() {
-            self.hash = Some(MessageHash::new(match self.hashing {
+            self.aside.hash = Some(MessageHash::new(match self.hashing {
                 Hashing::Signature => header.signature_algorithm,
                 Hashing::Digest => None,
             }));
@@ -251,40 +200,80 @@ impl ListReader {
 
     /// Takes from the window all that is there whole.
     pub(crate) fn take(&mut self, each: impl FnMut(CrlEntry<'_>)) -> Result<(), SourceError> {
+        let (window, aside) = (&mut self.window, &mut self.aside);
+        let here = window.here();
         // What is taken must go through the hash, and how that is made the header says.
-        let may_come = self.window.len() < CrlParser::PIECE_MAX && !self.is_at_end;
+        let may_come = here.len() < CrlParser::PIECE_MAX && !self.is_at_end;
         if self.header.is_none() && may_come {
             return Ok(());
         }
-        let first = self.before_window + self.taken as u64;
-        let window = &self.window[self.taken..];
-        let taken = self
-            .parser
-            .push(window, each)
-            .map_err(|error| explained_inside(&self.path, window, first, error))?;
-        if let (Some(hash), Some(header)) = (&mut self.hash, &self.header) {
-            hash.update(part_within(&window[..taken], first, &header.tbs));
-            if hash.kept_bytes() > self.limits.ed25519_bytes_max {
-                return Err(SourceError::TooLargeForEd25519 {
-                    path: self.path.clone(),
-                    bytes_max: self.limits.ed25519_bytes_max,
-                });
-            }
+        let tbs = self.header.as_ref().map(|header| header.tbs.clone());
+        let parser = &mut self.parser;
+        let taken = side_by_side(
+            here.len() >= WORTH_A_THREAD,
+            || aside.work(here, window.first, tbs.clone()),
+            || parser.push(here, each),
+        );
+        let taken =
+            taken.map_err(|error| explained_inside(&self.path, here, window.first, error))?;
+        let kept_bytes = aside.hash.as_ref().map_or(0, MessageHash::kept_bytes);
+        if kept_bytes > self.ed25519_bytes_max {
+            return Err(SourceError::TooLargeForEd25519 {
+                path: self.path.clone(),
+                bytes_max: self.ed25519_bytes_max,
+            });
         }
-        self.taken += taken;
+        window.taken += taken;
+        window.first += taken as u64;
         Ok(())
     }
 
     /// The list, after [`ListReader::end`] and the last [`ListReader::take`], and what its signature is over.
     pub(crate) fn into_list(self) -> Result<(CertificateList, HashedMessage), SourceError> {
-        let left = &self.window[self.taken..];
-        let first = self.before_window + self.taken as u64;
         let list = self
             .parser
             .finish()
-            .map_err(|error| explained(&self.path, left, first, error))?;
-        let message = self.hash.unwrap_or_else(|| MessageHash::new(None)).finish();
-        Ok((list, message))
+            .map_err(|error| explained(&self.path, self.window.here(), self.window.first, error))?;
+        let hash = self.aside.hash.unwrap_or_else(|| MessageHash::new(None));
+        Ok((list, hash.finish()))
+    }
+}
+
+impl Window {
+    fn here(&self) -> &[u8] {
+        &self.octets[self.taken..]
+    }
+}
+
+impl Aside {
+    /// The next window, behind what is left of the one at hand; false at the end of the file.
+    fn next(&mut self, window: &mut Window) -> Result<bool, SourceError> {
+        let goes_on = match self.goes_on.take() {
+            Some(goes_on) => goes_on?,
+            None => self.file.read_into(&mut self.ahead, WINDOW_BYTES)?,
+        };
+        self.is_at_end = !goes_on;
+        // The parser leaves less than a piece, unless it has refused the list: then nothing of it matters any more.
+        let left = window.here();
+        let left = &left[..left.len().min(HEADROOM)];
+        let taken = HEADROOM - left.len();
+        self.ahead[taken..HEADROOM].copy_from_slice(left);
+        std::mem::swap(&mut window.octets, &mut self.ahead);
+        window.taken = taken;
+        self.ahead.resize(HEADROOM, 0);
+        Ok(goes_on)
+    }
+
+    /// Hashes what has come of the part that is signed, and reads on.
+    fn work(&mut self, here: &[u8], first: u64, tbs: Option<Range<u64>>) {
+        if let (Some(hash), Some(tbs)) = (&mut self.hash, tbs) {
+            let begin = tbs.start.max(self.hashed);
+            hash.update(part_within(here, first, &(begin..tbs.end.max(begin))));
+            self.hashed = first + here.len() as u64;
+        }
+        if !self.is_at_end && self.goes_on.is_none() {
+            self.goes_on = Some(self.file.read_into(&mut self.ahead, WINDOW_BYTES));
+        }
     }
 }
 
@@ -296,9 +285,8 @@ pub fn crl_issuer(path: &Path) -> Result<Vec<u8>, SourceError> {
     let (mut reader, _) = ListReader::open_for(Hashing::Digest, path, &SourceLimits::DEFAULT)?;
     while reader.header.is_none() && reader.fill()? {
         // One that does not begin as a list does is refused here; what is wrong behind its name does not matter.
-        let taken = reader.take(|_| {});
         if reader.header.is_none() {
-            taken?;
+            reader.take(|_| {})?;
         }
     }
     if reader.header.is_none() {
@@ -322,28 +310,9 @@ fn part_within<'a>(octets: &'a [u8], first: u64, range: &Range<u64>) -> &'a [u8]
     &octets[at(range.start)..at(range.end)]
 }
 
-fn too_large(path: &Path, bytes: u64, limits: &SourceLimits) -> SourceError {
-    SourceError::TooLarge {
-        path: path.to_owned(),
-        bytes,
-        bytes_max: limits.crl_bytes_max,
-    }
-}
-
-fn armour_error(path: &Path, error: ArmourError, otherwise: Option<&'static str>) -> SourceError {
-    let path = path.to_owned();
-    match (error, otherwise) {
-        (ArmourError::Line { line, problem }, _) => SourceError::Pem {
-            path,
-            line,
-            problem,
-        },
-        (ArmourError::Several, _) => SourceError::SeveralCrls { path },
-        (ArmourError::NoList { found }, _) => SourceError::NoCrlBlock { path, found },
-        (ArmourError::NoBlock, Some(found)) => SourceError::SomethingElse { path, found },
-        (ArmourError::NoBlock, None) => SourceError::NotACrl { path },
-    }
-}
-
-/// Octets of the DER that are held at a time.
+/// Octets of the DER that are read at a time.
 const WINDOW_BYTES: usize = 1 << 20;
+/// As much as the parser may leave of a window.
+const HEADROOM: usize = CrlParser::PIECE_MAX;
+/// A thread is begun and ended in the time that a tenth of this takes.
+const WORTH_A_THREAD: usize = 256 << 10;

@@ -7,6 +7,7 @@
 
 mod crl_files;
 mod issued;
+mod long_lists;
 mod openssl_ca;
 mod overlay;
 mod refresh;
