@@ -76,7 +76,7 @@ pub enum Event {
 /// Something that is wrong now.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// The source in [`Sources::sources`] that it is about.
+    /// The source in [`Sources::sources`](super::Sources::sources) that it is about.
     pub source: Option<usize>,
     /// The file, directory or URL.
     pub place: String,
@@ -89,7 +89,7 @@ pub struct Problem {
 /// How it goes with one URL.
 #[derive(Clone, Debug)]
 pub struct Fetch {
-    /// The source in [`Sources::sources`] that names it, or whose list does.
+    /// The source in [`Sources::sources`](super::Sources::sources) that names it, or whose list does.
     pub source: usize,
     /// Which.
     pub url: String,
