@@ -101,7 +101,7 @@ fn a_list_that_was_not_used_leaves_no_validators() {
 }
 
 #[test]
-fn crl_28_a_verdict_on_the_list_before_is_none_on_one_that_nobody_has_seen() {
+fn a_verdict_on_the_list_before_is_none_on_one_that_nobody_has_seen() {
     let peer = conditional();
     let fetcher = fetcher(LIMITS);
     for path in 0..20 {
