@@ -110,7 +110,7 @@ impl Change {
 
     /// What was revoked and is not any more, as it was revoked.
     pub(crate) fn vanished(&self) -> impl Iterator<Item = (SerialNumber, Revocation)> {
-        let as_before = |serial: SerialNumber| Some((serial, lookup(&self.before, &serial)?));
+        let as_before = |serial: SerialNumber| Some((serial, self.before.lookup(&serial)?));
         self.walk().flatten().filter_map(as_before)
     }
 
@@ -231,14 +231,8 @@ impl Change {
     }
 }
 
-/// What a list and its delta say of a serial.
-fn lookup(part: &ListPart, serial: &SerialNumber) -> Option<Revocation> {
-    let of_delta = part.delta.as_ref().and_then(|delta| delta.lookup(serial));
-    of_delta.or_else(|| part.base.lookup(serial))
-}
-
 fn revokes(part: &ListPart, serial: &SerialNumber) -> bool {
-    matches!(lookup(part, serial), Some(Revocation::Revoked(_)))
+    matches!(part.lookup(serial), Some(Revocation::Revoked(_)))
 }
 
 fn is_revoked(serials: &RevokedSerials, serial: &SerialNumber) -> bool {

@@ -97,6 +97,11 @@ impl Blocks {
     /// Moves the rows of a block behind those in `target`; nobody may read it in the run after that.
     pub(super) fn take(&mut self, run: &Run, block: usize, target: &mut Vec<u8>) {
         target.extend_from_slice(self.read(run, block));
+        self.release(run, block);
+    }
+
+    /// Leaves the place of a block that was read.
+    pub(super) fn release(&mut self, run: &Run, block: usize) {
         let number = run.blocks[block];
         let place = self.places[number as usize];
         self.numbers[place as usize] = None;

@@ -437,8 +437,7 @@ impl ListSorting {
             .min_by(|left, right| rank(&left[length..], &right[length..]))
             .map(<[u8]>::to_vec);
         for block in 0..run.block_count() {
-            self.block.clear();
-            self.blocks.take(run, block, &mut self.block);
+            self.blocks.release(run, block);
         }
         if let Some(best) = best {
             let layout = &self.layout;

@@ -245,10 +245,20 @@ impl StatusTable {
 }
 
 impl ListPart {
+    /// What the list and its delta together say of a serial: the delta's word goes first (RFC 5280 §5.2.4).
+    pub fn lookup(&self, serial: &SerialNumber) -> Option<Revocation> {
+        self.said(minimal(serial.content()))
+    }
+
+    #[inline]
+    fn said(&self, serial: &[u8]) -> Option<Revocation> {
+        let of_delta = self.delta.as_ref().and_then(|delta| delta.find(serial));
+        of_delta.or_else(|| self.base.find(serial))
+    }
+
     #[inline]
     fn find(&self, serial: &[u8]) -> Option<RevokedInfo> {
-        let of_delta = self.delta.as_ref().and_then(|delta| delta.find(serial));
-        match of_delta.or_else(|| self.base.find(serial))? {
+        match self.said(serial)? {
             Revocation::Revoked(info) => Some(info),
             Revocation::Removed => None,
         }

@@ -267,11 +267,16 @@ impl IssuedFeed {
         }
     }
 
-    fn marks_of(&self, known: &Known) -> Marks {
-        let this_update = match self.source.role {
+    /// The time that it speaks of.
+    fn this_update_of(&self, known: &Known) -> Time {
+        match self.source.role {
             IssuedRole::Export => known.facts.written,
             IssuedRole::Record => known.confirmed,
-        };
+        }
+    }
+
+    fn marks_of(&self, known: &Known) -> Marks {
+        let this_update = self.this_update_of(known);
         let used = self.high_water.as_ref().map(|marks| marks.this_update);
         let this_update = used.map_or(this_update, |used| used.max(this_update));
         Marks {
@@ -389,11 +394,7 @@ impl IssuedFeed {
 
     /// From when to when it holds.
     fn window(&self) -> Option<ValidityWindow> {
-        let known = self.known.as_ref()?;
-        let this_update = match self.source.role {
-            IssuedRole::Export => known.facts.written,
-            IssuedRole::Record => known.confirmed,
-        };
+        let this_update = self.this_update_of(self.known.as_ref()?);
         Some(ValidityWindow {
             this_update,
             next_update: this_update.plus_seconds(self.source.max_age_seconds),

@@ -54,6 +54,15 @@ fn set_age(site: &Site, name: &str, minutes: i64) {
     file.set_modified(time).unwrap();
 }
 
+/// An export of ten minutes ago.
+fn exported(guard: Guard) -> (Site, Sources) {
+    let site = Site::new();
+    let sources = only(site.issued("index.txt"), guard, &site);
+    site.put("index.txt", index(NEWER));
+    set_age(&site, "index.txt", 10);
+    (site, sources)
+}
+
 #[test]
 fn an_older_index_put_back_is_used_with_an_alarm() {
     let site = Site::new();
@@ -130,10 +139,7 @@ fn a_restart_knows_what_the_index_before_it_said_whatever_its_reasons() {
 
 #[test]
 fn an_export_that_was_written_before_the_one_in_use_is_refused_also_after_a_restart() {
-    let site = Site::new();
-    let sources = only(site.issued("index.txt"), Guard::Alarm, &site);
-    site.put("index.txt", index(NEWER));
-    set_age(&site, "index.txt", 10);
+    let (site, sources) = exported(Guard::Alarm);
     let mut refresher = site.restart(sources.clone());
     refresher.refresh(site.now);
     site.put("index.txt", index(OLDER));
@@ -150,10 +156,7 @@ fn an_export_that_was_written_before_the_one_in_use_is_refused_also_after_a_rest
 
 #[test]
 fn an_older_export_with_a_new_time_is_compared() {
-    let site = Site::new();
-    let sources = only(site.issued("index.txt"), Guard::Alarm, &site);
-    site.put("index.txt", index(NEWER));
-    set_age(&site, "index.txt", 10);
+    let (site, sources) = exported(Guard::Alarm);
     site.restart(sources.clone()).refresh(site.now);
     site.put("index.txt", index(OLDER));
     set_age(&site, "index.txt", 5);
@@ -166,10 +169,7 @@ fn an_older_export_with_a_new_time_is_compared() {
 
 #[test]
 fn the_same_export_does_not_grow_older_when_its_time_is_set_back() {
-    let site = Site::new();
-    let sources = only(site.issued("index.txt"), Guard::Alarm, &site);
-    site.put("index.txt", index(NEWER));
-    set_age(&site, "index.txt", 10);
+    let (site, sources) = exported(Guard::Alarm);
     let mut refresher = site.restart(sources.clone());
     refresher.refresh(site.now);
     let window = refresher.issuer().table().unwrap().window();
@@ -338,10 +338,7 @@ fn damaged_marks_of_an_index_are_an_error_and_nothing_is_taken() {
 
 #[test]
 fn a_state_that_was_reset_takes_an_older_export_with_the_guard_alone() {
-    let site = Site::new();
-    let sources = only(site.issued("index.txt"), Guard::Refuse, &site);
-    site.put("index.txt", index(NEWER));
-    set_age(&site, "index.txt", 10);
+    let (site, sources) = exported(Guard::Refuse);
     let mut refresher = site.restart(sources);
     refresher.refresh(site.now);
     site.put("index.txt", index(OLDER));

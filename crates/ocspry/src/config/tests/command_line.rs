@@ -85,12 +85,11 @@ fn repeated_files_find_each_other_in_any_order() {
             "--ocsp-cert two-ocsp.pem",
         ])
         .unwrap();
-    let names: Vec<&str> = config
-        .issuers
-        .iter()
-        .map(|issuer| issuer.name.as_str())
-        .collect();
-    assert_eq!(names, ["one", "three", "two"], "in the order of --ca");
+    assert_eq!(
+        names(&config),
+        ["one", "three", "two"],
+        "in the order of --ca"
+    );
     for issuer in &config.issuers {
         assert_eq!(crl(issuer), files.path(&format!("{}.crl", issuer.name)));
         let expected = match issuer.name.as_str() {

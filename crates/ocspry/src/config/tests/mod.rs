@@ -74,12 +74,7 @@ fn issuers_keep_the_order_of_the_file() {
     let config = files
         .load(&GOOD.replace("[issuer.one]", &format!("{two}[issuer.aa]")))
         .unwrap();
-    let names: Vec<&str> = config
-        .issuers
-        .iter()
-        .map(|issuer| issuer.name.as_str())
-        .collect();
-    assert_eq!(names, ["zz", "aa"]);
+    assert_eq!(names(&config), ["zz", "aa"]);
 }
 
 #[test]
@@ -240,12 +235,7 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
             "7: CA certificate DIR/one.crl holds a X509 CRL, not a certificate: check whether two files were mixed up",
         ),
     ];
-    for (text, expected) in cases {
-        let lines = files.refuse(&text).lines();
-        let expected = expected.replace("DIR", &files.directory.path().display().to_string());
-        let expected = format!("{}:{expected}", files.path("c.toml").display());
-        assert_eq!(lines, [expected], "for:\n{text}");
-    }
+    files.refuse_each(cases);
 }
 
 #[test]
@@ -355,6 +345,11 @@ fn state_is_kept_where_the_environment_says() {
 }
 
 /// The file of the one list that it is configured with.
+fn names(config: &Config) -> Vec<&str> {
+    let issuers = config.issuers.iter();
+    issuers.map(|issuer| issuer.name.as_str()).collect()
+}
+
 fn crl(issuer: &IssuerConfig) -> PathBuf {
     let [source] = issuer.sources.as_slice() else {
         panic!("one source: {:?}", issuer.sources)
@@ -451,6 +446,17 @@ impl Files {
         self.load(text)
             .err()
             .unwrap_or_else(|| panic!("accepted:\n{text}"))
+    }
+
+    /// Each text is refused with this one line, which begins with the file; `DIR` stands for the directory.
+    #[track_caller]
+    fn refuse_each(&self, cases: Vec<(String, &str)>) {
+        for (text, expected) in cases {
+            let lines = self.refuse(&text).lines();
+            let expected = expected.replace("DIR", &self.directory.path().display().to_string());
+            let expected = format!("{}:{expected}", self.path("c.toml").display());
+            assert_eq!(lines, [expected], "for:\n{text}");
+        }
     }
 
     /// Each flag with its value in one string; values of file flags are put into the directory.

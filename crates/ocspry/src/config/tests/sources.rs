@@ -234,12 +234,7 @@ fn what_is_wrong_with_a_source_is_said_where_it_is_named() {
             "2: unknown key `status`: it belongs under `[issuer.NAME]`",
         ),
     ];
-    for (text, expected) in cases {
-        let lines = files.refuse(&text).lines();
-        let expected = expected.replace("DIR", &files.directory.path().display().to_string());
-        let expected = format!("{}:{expected}", files.path("c.toml").display());
-        assert_eq!(lines, [expected], "for:\n{text}");
-    }
+    files.refuse_each(cases);
 }
 
 #[test]

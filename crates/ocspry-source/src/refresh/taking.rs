@@ -1,0 +1,272 @@
+//! What was found goes to the slots, and what they say of it back to the feeds.
+//!
+//! From: `refresh`, with what the feeds hold now.  To: the slots, which take a list or not; the feeds, which plan by that
+//! verdict; and the operator, as reports.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ocspry_wire::Time;
+use ocspry_wire::x509::SerialNumber;
+
+use super::{Event, Refresher, Report, copy_name};
+use crate::SourceError;
+use crate::feed::{Found, Verdict};
+use crate::line::{Offer, Served};
+use crate::slot::{Outcome, Slot, Surroundings};
+
+impl Refresher {
+    /// Gives each slot what was found for it, the best first.
+    pub(super) fn take_lists(
+        &mut self,
+        found: Vec<(usize, Found)>,
+        now: Time,
+        reports: &mut Vec<Report>,
+    ) {
+        let mut offers: BTreeMap<String, Vec<(usize, Offer)>> = BTreeMap::new();
+        for (position, found) in found {
+            let result = found
+                .result
+                .and_then(|offer| self.check_place(&offer).map(|()| offer));
+            match result {
+                Ok(offer) => {
+                    let key = offer.list.scope.key().to_owned();
+                    let mut offer = offer;
+                    let slot = self.slot(&key);
+                    slot.settle_written(&mut offer, found.is_post_dated);
+                    if !offer.list.is_delta() {
+                        slot.is_offered_at(&offer.place);
+                    }
+                    offers.entry(key).or_default().push((position, offer));
+                }
+                Err(error) => {
+                    let feed = &mut self.feeds[position].1;
+                    feed.judged(&found.path, Verdict::Refused(error), None, now);
+                }
+            }
+        }
+        self.read_marks();
+        let keys: Vec<String> = self.slots.keys().cloned().collect();
+        for key in keys {
+            let mut offers = offers.remove(&key).unwrap_or_default();
+            // Complete lists before deltas, the newest of each first.
+            offers.sort_by(|(_, left), (_, right)| {
+                let kinds = left.list.is_delta().cmp(&right.list.is_delta());
+                kinds.then_with(|| right.list.order().cmp(&left.list.order()))
+            });
+            let mut of_slot = Vec::new();
+            self.start_slot(&key, &offers, now, &mut of_slot);
+            for (position, offer) in offers {
+                self.take_list(&key, position, offer, now, &mut of_slot);
+            }
+            self.take_pending(&key, now, &mut of_slot);
+            reports.extend(without_what_was_replaced(of_slot));
+        }
+    }
+
+    /// What was kept comes into use where nothing is.
+    fn start_slot(
+        &mut self,
+        key: &str,
+        offers: &[(usize, Offer)],
+        now: Time,
+        reports: &mut Vec<Report>,
+    ) {
+        let best = |is_delta: bool| {
+            let mut offers = offers.iter().map(|(_, offer)| offer);
+            offers.find(|offer| offer.list.is_delta() == is_delta)
+        };
+        let started = self.with_slot(key, now, |slot, around| {
+            slot.start(best(false), best(true), around)
+        });
+        let name = copy_name(key);
+        match started {
+            None | Some(Ok(_)) => self.slot_problems.remove(&name),
+            // Another list in use makes up for it.
+            Some(Err(ref error)) => self.slot_problems.insert(name, error.clone()),
+        };
+        for in_use in started.and_then(Result::ok).unwrap_or_default() {
+            let place = self.slots[key].place().unwrap_or_default().to_owned();
+            reports.push(Report {
+                place,
+                event: Event::ListInUse(Box::new(in_use)),
+            });
+        }
+    }
+
+    fn take_list(
+        &mut self,
+        key: &str,
+        position: usize,
+        offer: Offer,
+        now: Time,
+        reports: &mut Vec<Report>,
+    ) {
+        let (path, place, list) = (
+            offer.path.clone(),
+            offer.place.clone(),
+            Arc::clone(&offer.list),
+        );
+        let Some(outcome) = self.with_slot(key, now, |slot, around| slot.offer(offer, around))
+        else {
+            // Its marks cannot be read: another try when they can.
+            self.feeds[position].1.forget_seen();
+            return;
+        };
+        let verdict = match outcome {
+            Ok(outcome) => self.outcome(outcome, &place, reports),
+            Err(
+                SourceError::Older { .. }
+                | SourceError::LowerNumber {
+                    held_until: None, ..
+                },
+            ) if self.is_fed_elsewhere(key, &place, list.is_delta()) => Verdict::Behind,
+            Err(error) => Verdict::Refused(error),
+        };
+        if matches!(verdict, Verdict::InUse) {
+            self.slot_problems.remove(&copy_name(key));
+        }
+        self.feeds[position]
+            .1
+            .judged(&path, verdict, Some(&list), now);
+    }
+
+    fn outcome(&mut self, outcome: Outcome, place: &str, reports: &mut Vec<Report>) -> Verdict {
+        match outcome {
+            Outcome::InUse(in_use) => {
+                reports.push(Report {
+                    place: place.to_owned(),
+                    event: Event::ListInUse(in_use),
+                });
+                Verdict::InUse
+            }
+            Outcome::Same => Verdict::InUse,
+            Outcome::Waits => Verdict::Waits,
+            Outcome::Gap => {
+                self.fetch_base(place);
+                Verdict::Behind
+            }
+            Outcome::Overtaken => Verdict::Behind,
+        }
+    }
+
+    /// A newer base may be there already than the last time that was asked for one; the delta itself was just fetched.
+    fn fetch_base(&mut self, delta_place: &str) {
+        let mut gaps = self.slots.values().flat_map(Slot::gaps);
+        let gap = gaps.find(|(place, _)| *place == delta_place);
+        if gap.is_some_and(|(place, gap)| self.told.gaps.get(place) == Some(gap)) {
+            return;
+        }
+        let others = self
+            .feeds
+            .iter_mut()
+            .filter(|(_, feed)| !feed.has_place(delta_place));
+        others.for_each(|(_, feed)| feed.fetch_now());
+    }
+
+    /// The newest list of that scope and kind comes from another configured place.
+    fn is_fed_elsewhere(&self, key: &str, place: &str, is_delta: bool) -> bool {
+        let place_used = if is_delta {
+            Slot::delta_place
+        } else {
+            Slot::place
+        };
+        self.slots
+            .get(key)
+            .and_then(place_used)
+            .is_some_and(|used| {
+                used != place && self.feeds.iter().any(|(_, feed)| feed.has_place(used))
+            })
+    }
+
+    fn take_pending(&mut self, key: &str, now: Time, reports: &mut Vec<Report>) {
+        let taken = self.with_slot(key, now, |slot, around| slot.offer_pending(around));
+        for (place, taken) in taken.unwrap_or_default() {
+            match taken {
+                Ok(outcome) => {
+                    self.outcome(outcome, &place, reports);
+                }
+                // Held: what is in the place is judged anew at the next look.
+                Err(_) => self.forget_seen(),
+            }
+        }
+    }
+
+    /// Lists from the future whose time has come.
+    pub(super) fn take_over(&mut self, now: Time, reports: &mut Vec<Report>) {
+        let mut has_taken = false;
+        let keys: Vec<String> = self.slots.keys().cloned().collect();
+        for key in keys {
+            let waiting = self.slots.get(&key).and_then(Slot::waiting_place);
+            let Some(place) = waiting.map(ToOwned::to_owned) else {
+                continue;
+            };
+            let taken = self.with_slot(&key, now, |slot, around| slot.take_over(around));
+            for taken in taken.unwrap_or_default() {
+                match taken {
+                    Ok(in_use) => {
+                        has_taken = true;
+                        for (_, feed) in &mut self.feeds {
+                            feed.took_over(&place);
+                        }
+                        reports.push(Report {
+                            place: place.clone(),
+                            event: Event::ListInUse(Box::new(in_use)),
+                        });
+                    }
+                    // Held, or overtaken: what is in the place is judged anew at the next look.
+                    Err(_) => self.forget_seen(),
+                }
+            }
+            self.take_pending(&key, now, reports);
+        }
+        if has_taken {
+            let found = self.look(now);
+            self.take_lists(found, now, reports);
+        }
+    }
+
+    /// None when the slot may not be touched.
+    pub(super) fn with_slot<T>(
+        &mut self,
+        key: &str,
+        now: Time,
+        act: impl FnOnce(&mut Slot, &Surroundings<'_>) -> T,
+    ) -> Option<T> {
+        let slot = self.slots.get_mut(key)?;
+        if !slot.is_readable() {
+            return None;
+        }
+        let issued = &self.issued;
+        let is_unexpired =
+            |serial: &SerialNumber| issued.iter().any(|(_, feed)| feed.is_unexpired(serial));
+        let around = Surroundings {
+            signers: &self.signers,
+            limits: &self.sources.limits,
+            guard: self.sources.guard,
+            is_unexpired: &is_unexpired,
+            now,
+        };
+        Some(act(slot, &around))
+    }
+}
+
+/// A last good copy that a better list took the place of at once was never answered from.
+fn without_what_was_replaced(mut reports: Vec<Report>) -> Vec<Report> {
+    let in_use = |report: &Report| match &report.event {
+        Event::ListInUse(in_use) => Some((in_use.list.is_delta(), in_use.served)),
+        _ => None,
+    };
+    let better: Vec<bool> = reports
+        .iter()
+        .filter_map(in_use)
+        .filter(|(_, served)| *served == Served::Source)
+        .map(|(is_delta, _)| is_delta)
+        .collect();
+    reports.retain(|report| {
+        in_use(report).is_none_or(|(is_delta, served)| {
+            served != Served::LastGood || !better.contains(&is_delta)
+        })
+    });
+    reports
+}
