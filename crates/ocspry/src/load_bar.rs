@@ -3,12 +3,15 @@
 //! Most lists are there before anybody looks: nothing is drawn for them, nor where nobody watches.  Lines of the log that
 //! come meanwhile stand above the bar, whole.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{
+    BinaryBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
+};
 use ocspry_source::{Progress, ShowLoad};
 
 /// A bar that comes when a load takes long, and leaves nothing behind.
@@ -40,24 +43,20 @@ impl LoadBar {
             return;
         }
         let bar = self.bar.get_or_insert_with(|| {
-            let bar = ProgressBar::with_draw_target(Some(0), (self.target)());
-            bar.set_message(self.path.display().to_string());
+            let bar = ProgressBar::with_draw_target(None, (self.target)())
+                .with_style(style(READING))
+                .with_message(self.path.display().to_string())
+                .with_elapsed(self.started.elapsed());
             let bar = Arc::new(bar);
             SHOWN.store(Some(Arc::clone(&bar)));
             bar
         });
         match progress {
             Progress::Reading { read, of } => {
-                if bar.length() == Some(of) {
-                    bar.set_position(read);
-                    return;
+                if bar.length() != Some(of) {
+                    bar.set_length(of);
                 }
-                bar.set_length(of);
                 bar.set_position(read);
-                bar.set_style(style(READING));
-                bar.tick();
-                // What was read before it came says nothing of the rate.
-                bar.reset_eta();
             }
             Progress::Sorting => {
                 bar.set_style(style(SORTING));
@@ -103,13 +102,31 @@ pub(crate) fn aside<T>(write: impl FnOnce() -> T) -> T {
 static SHOWN: ArcSwapOption<ProgressBar> = ArcSwapOption::const_empty();
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("rate", |state: &ProgressState, text: &mut dyn Write| {
+            // A terminal that takes no more text has its own trouble.
+            let _ = write!(text, "{}/s", BinaryBytes(rate(state) as u64));
+        })
+        .with_key("left", |state: &ProgressState, text: &mut dyn Write| {
+            let unread = state.len().unwrap_or(0).saturating_sub(state.pos());
+            let left = Duration::from_secs_f64((unread as f64 / rate(state)).min(A_DAY));
+            let _ = write!(text, "{:#} left", HumanDuration(left));
+        })
+}
+
+/// Octets in a second since the load began, with what was read before the bar came.  At least one.
+fn rate(state: &ProgressState) -> f64 {
+    (state.pos() as f64 / state.elapsed().as_secs_f64().max(0.001)).max(1.0)
 }
 
 /// The path takes what room there is.
 const READING: &str =
-    "{bar:20} {percent:>3} %, {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left: {wide_msg}";
+    "{bar:20} {percent:>3} %, {bytes} of {total_bytes}, {rate}, {left}: {wide_msg}";
 const SORTING: &str = "{spinner} sorting: {wide_msg}";
+
+/// No longer wait is named, in seconds.
+const A_DAY: f64 = 86_400.0;
 
 /// No bar before a load has taken so long.
 const SILENT: Duration = Duration::from_millis(500);
