@@ -30,6 +30,8 @@ pub(crate) struct Slot {
     pending_deltas: Vec<(Offer, DeltaGap)>,
     /// The complete list ends the window alone.
     is_delta_outlived: bool,
+    /// The delta in use was used before that was forgotten: it holds back no complete list.
+    is_delta_forgotten: bool,
     /// What vanished and is revoked all the same.
     held_removals: Option<Arc<RevokedSerials>>,
     /// What is held is to be written down.
@@ -100,6 +102,7 @@ impl Slot {
             delta: Line::new(series(SeriesKind::Delta), keeps_when_told),
             pending_deltas: Vec::new(),
             is_delta_outlived: false,
+            is_delta_forgotten: false,
             held_removals: None,
             is_held_unkept: false,
             series: series(SeriesKind::Complete),
@@ -337,12 +340,13 @@ impl Slot {
             })
     }
 
-    /// Forgets which lists were used, so that older ones are taken again; a delta goes, since it holds back lists before it.
+    /// Forgets which lists were used, so that older ones are taken again.  A delta stays in use until another one comes, or a
+    /// complete list that it does not fit: what it revoked is not good before.
     pub(crate) fn forget_used(&mut self) {
         for line in self.lines() {
             line.forget_used();
         }
-        self.delta.retire();
+        self.is_delta_forgotten = self.delta.in_use().is_some();
         self.is_held_unkept = self.held_removals.is_some();
     }
 
@@ -454,14 +458,11 @@ impl Slot {
         if offer.list.is_delta() {
             return self.offer_delta(offer, around);
         }
-        if let Some(delta) = self.delta()
-            && delta.applies_to(&offer.list).is_err()
-            && offer.list.this_update() < delta.this_update()
-        {
+        if let Some(newer) = self.delta_before(&offer.list) {
             return Err(SourceError::Older {
                 path: offer.path,
                 this_update: offer.list.this_update(),
-                in_use: delta.this_update(),
+                in_use: newer.this_update(),
                 state_folder: None,
             });
         }
@@ -471,6 +472,13 @@ impl Slot {
             Taken::InUse => Outcome::Same,
             Taken::Waits => Outcome::Waits,
         })
+    }
+
+    /// The delta in use, if that complete list would take back what it says.
+    fn delta_before(&self, list: &LoadedList) -> Option<&Arc<LoadedList>> {
+        let delta = self.delta().filter(|_| !self.is_delta_forgotten)?;
+        let is_older = list.this_update() < delta.this_update();
+        (is_older && delta.applies_to(list).is_err()).then_some(delta)
     }
 
     fn offer_delta(
@@ -580,6 +588,7 @@ impl Slot {
         if !fits {
             self.delta.retire();
         }
+        self.is_delta_forgotten = false;
         ListInUse {
             served: swap.served,
             entries_before: swap.before.as_ref().map(|before| before.facts.entry_count),
@@ -602,6 +611,7 @@ impl Slot {
             };
             self.vanished(&change, around)
         });
+        self.is_delta_forgotten = false;
         ListInUse {
             vanished,
             ..delta_in_use(swap)

@@ -9,6 +9,7 @@ use ocspry_testkit::{CrlSpec, ScopeSpec, wait_until};
 use crate::publisher::{Follower, Publisher};
 
 const LIST: &str = "/ca.crl";
+const DELTA: &str = "/delta.crl";
 
 fn published() -> Publisher {
     let publisher = Publisher::new();
@@ -154,10 +155,10 @@ fn crl_28_a_reload_asks_for_another_list_only() {
 #[test]
 fn crl_28_a_named_delta_is_asked_for_by_its_tag_too() {
     let publisher = Publisher::new();
-    let delta = publisher.web.url("/delta.crl");
+    let delta = publisher.web.url(DELTA);
     publisher.publish(LIST, &publisher.list(100, 60).with_deltas_at(&[&delta]));
     let list = publisher.list(105, 10).over(100).revoke(&[2], None);
-    publisher.publish("/delta.crl", &list);
+    publisher.publish(DELTA, &list);
     for _ in 0..2 {
         let asked_before = publisher.web.request_count();
         let mut follower = publisher.follow(publisher.crl_url(LIST));
@@ -165,7 +166,7 @@ fn crl_28_a_named_delta_is_asked_for_by_its_tag_too() {
             follower.is_revoked(2) && publisher.web.request_count() == asked_before + 2
         });
     }
-    assert_eq!(publisher.web.asked("/delta.crl"), [false, true]);
+    assert_eq!(publisher.web.asked(DELTA), [false, true]);
 }
 
 #[test]
@@ -186,4 +187,44 @@ fn a_place_that_still_has_its_list_misses_nothing_when_another_place_has_a_newer
     follower.look(publisher.now);
     assert_eq!(publisher.web.asked(LIST), [false, true]);
     assert!(follower.is_revoked(3) && follower.is_good(2));
+}
+
+#[test]
+fn a_delta_in_use_from_its_copy_stays_when_what_was_used_is_forgotten() {
+    let choice = FreshestCrl::FetchedLists;
+    for is_named in [true, false] {
+        let publisher = Publisher::new();
+        let delta = publisher.web.url(DELTA);
+        let base = publisher.list(100, 60).revoke(&[1], None);
+        let (base, urls) = if is_named {
+            (base.with_deltas_at(&[&delta]), vec![LIST])
+        } else {
+            (base, vec![LIST, DELTA])
+        };
+        publisher.publish(LIST, &base);
+        let list = publisher.list(105, 10).over(100).revoke(&[2], None);
+        publisher.publish(DELTA, &list);
+        let sources = urls.iter().map(|url| publisher.crl_url(url));
+        let sources: Vec<ListSource> = sources.map(ListSource::Url).collect();
+        let mut follower = publisher.follow_sources(sources.clone(), choice);
+        follower.until(publisher.now, |follower| follower.is_revoked(2));
+        follower.look(publisher.now);
+        drop(follower);
+
+        // The server still has both, and sends neither.
+        let mut follower = publisher.follow_sources(sources, choice);
+        follower.until(publisher.now, |follower| {
+            let mut fetches = follower.refresher.fetches();
+            fetches.all(|fetch| fetch.last_success.is_some())
+        });
+        assert_eq!(publisher.web.asked(DELTA), [false, true]);
+        publisher.web.remove(DELTA);
+        let copy = kept(&publisher, "last-good-delta.crl");
+        std::fs::remove_dir_all(copy.parent().unwrap()).unwrap();
+        follower.refresher.forget_used();
+        follower.look(publisher.now);
+        assert!(follower.is_revoked(2), "named: {is_named}");
+        follower.until(publisher.now, |follower| follower.has_problem("404"));
+        assert!(follower.is_revoked(2), "named: {is_named}");
+    }
 }
