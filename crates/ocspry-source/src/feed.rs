@@ -75,8 +75,10 @@ pub(crate) enum Verdict {
     InUse,
     /// Its list is from the future.
     Waits,
-    /// Its list is good, and another place has a newer one, or it is a delta without its base.
-    Behind,
+    /// Its list is good, and another place has a newer one of this scope.
+    Behind { scope_key: String },
+    /// It is a delta whose base is not there, or knows all that it does.
+    Unlaid,
     /// It is not for this issuer, or no list at all: other files of a directory are.
     PassedOver,
     /// Nothing that may be used.
@@ -192,22 +194,33 @@ impl Feed {
     /// It has yielded a list that counts, or the last good copy makes up for what is not there.  A directory may hold a
     /// part in each of its files: none may be refused without another list from that very file in use.
     pub(crate) fn is_served<'a>(&self, slots: impl Iterator<Item = &'a Slot>) -> bool {
+        let slots: Vec<&Slot> = slots.filter(|slot| slot.complete().is_some()).collect();
         let used: Vec<&str> = slots
-            .filter(|slot| slot.complete().is_some())
-            .filter_map(Slot::place)
+            .iter()
+            .filter_map(|slot| slot.place())
             .filter(|place| self.has_place(place))
             .collect();
-        let has_a_list = self.places.values().any(|place| match place.verdict {
-            Verdict::InUse | Verdict::Waits | Verdict::Behind => true,
+        // What is newer than its list may be in use no more.
+        let is_in_use = |key: &str| slots.iter().any(|slot| slot.has_key(key));
+        let has_a_list = self.places.values().any(|place| match &place.verdict {
+            Verdict::InUse | Verdict::Waits | Verdict::Unlaid => true,
+            Verdict::Behind { scope_key } => is_in_use(scope_key),
             Verdict::PassedOver | Verdict::Refused(_) => false,
         });
         let is_made_up_for = |path: &Path| used.contains(&self.name(path).as_str());
+        let is_of_no_use = |place: &Place| match &place.verdict {
+            Verdict::Refused(_) => true,
+            Verdict::Behind { scope_key } => !is_in_use(scope_key),
+            Verdict::InUse | Verdict::Waits | Verdict::Unlaid | Verdict::PassedOver => false,
+        };
         let lacks_a_part = matches!(self.source, ListSource::Directory(_))
-            && self.places.iter().any(|(path, place)| {
-                matches!(place.verdict, Verdict::Refused(_)) && !is_made_up_for(path)
-            });
+            && self
+                .places
+                .iter()
+                .any(|(path, place)| is_of_no_use(place) && !is_made_up_for(path));
+        let is_unmodified = self.places.is_empty() && self.is_unmodified();
         // Another place may have taken over from what it still holds.
-        (has_a_list || self.is_unmodified() || !used.is_empty()) && !lacks_a_part
+        (has_a_list || is_unmodified || !used.is_empty()) && !lacks_a_part
     }
 
     /// The first download has brought nothing yet, or nothing is downloaded here: what it holds is not known.
@@ -232,7 +245,11 @@ impl Feed {
             .iter()
             .filter_map(|(path, place)| match &place.verdict {
                 Verdict::Refused(error) => Some((self.name(path), error)),
-                Verdict::InUse | Verdict::Waits | Verdict::Behind | Verdict::PassedOver => None,
+                Verdict::InUse
+                | Verdict::Waits
+                | Verdict::Behind { .. }
+                | Verdict::Unlaid
+                | Verdict::PassedOver => None,
             });
         own.into_iter().chain(of_places)
     }
@@ -526,7 +543,8 @@ impl Verdict {
             Verdict::Refused(_)
             | Verdict::InUse
             | Verdict::Waits
-            | Verdict::Behind
+            | Verdict::Behind { .. }
+            | Verdict::Unlaid
             | Verdict::PassedOver => None,
         }
     }

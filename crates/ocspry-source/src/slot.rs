@@ -130,6 +130,11 @@ impl Slot {
         self.scope.as_ref()
     }
 
+    /// That is the key of its scope.
+    pub(crate) fn has_key(&self, key: &str) -> bool {
+        self.scope().is_some_and(|scope| scope.key() == key)
+    }
+
     /// Where its complete list comes from, or came from last.
     pub(crate) fn place(&self) -> Option<&str> {
         self.complete.place().or(self.complete.marked_place())
@@ -168,10 +173,14 @@ impl Slot {
         is_behind && !was_behind && self.complete().is_some()
     }
 
-    /// That place has complete lists of the scope: what is in use counts as its own, if it was left behind.
-    pub(crate) fn is_offered_at(&mut self, place: &str) {
-        if self.is_behind {
-            self.complete.move_to(place);
+    /// The place of that complete list feeds the scope: what is in use counts as its own, if it was left behind.  One that
+    /// has an older list only may never have a newer one.
+    pub(crate) fn is_offered(&mut self, offer: &Offer) {
+        let in_use = self.complete();
+        if self.is_behind
+            && in_use.is_some_and(|in_use| in_use.this_update() <= offer.list.this_update())
+        {
+            self.complete.move_to(&offer.place);
         }
     }
 

@@ -35,7 +35,7 @@ impl Refresher {
                     let slot = self.slot(&key);
                     slot.settle_written(&mut offer, found.is_post_dated);
                     if !offer.list.is_delta() {
-                        slot.is_offered_at(&offer.place);
+                        slot.is_offered(&offer);
                     }
                     offers.entry(key).or_default().push((position, offer));
                 }
@@ -120,7 +120,9 @@ impl Refresher {
                 | SourceError::LowerNumber {
                     held_until: None, ..
                 },
-            ) if self.is_fed_elsewhere(key, &place, list.is_delta()) => Verdict::Behind,
+            ) if self.is_fed_elsewhere(key, &place, list.is_delta()) => Verdict::Behind {
+                scope_key: key.to_owned(),
+            },
             Err(error) => Verdict::Refused(error),
         };
         if matches!(verdict, Verdict::InUse) {
@@ -144,9 +146,9 @@ impl Refresher {
             Outcome::Waits => Verdict::Waits,
             Outcome::Gap => {
                 self.fetch_base(place);
-                Verdict::Behind
+                Verdict::Unlaid
             }
-            Outcome::Overtaken => Verdict::Behind,
+            Outcome::Overtaken => Verdict::Unlaid,
         }
     }
 

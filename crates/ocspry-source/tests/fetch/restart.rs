@@ -228,3 +228,27 @@ fn a_delta_in_use_from_its_copy_stays_when_what_was_used_is_forgotten() {
         assert!(follower.is_revoked(2), "named: {is_named}");
     }
 }
+
+#[test]
+fn a_place_that_still_has_an_older_list_than_the_one_that_another_place_left_proves_nothing() {
+    let publisher = Publisher::new();
+    let part = |name: &str| ScopeSpec::part(&format!("http://crl.example/{name}.crl"));
+    let newer = publisher.list(101, 20).revoke(&[1], None);
+    publisher.publish(LIST, &newer.about(part("1")));
+    publisher.publish("/mirror.crl", &publisher.list(100, 60).about(part("1")));
+    let sources = [LIST, "/mirror.crl"].map(|path| ListSource::Url(publisher.crl_url(path)));
+    let mut follower = publisher.follow_sources(sources.to_vec(), FreshestCrl::Ignored);
+    follower.until(publisher.now, |follower| !follower.refresher.is_pending());
+    let other = publisher.list(1, 10).revoke(&[2], None);
+    publisher.publish(LIST, &other.about(part("2")));
+    for count in 2..5 {
+        follower.until_after_fetch(publisher.now, |follower| {
+            follower.is_revoked(2) && publisher.web.asked("/mirror.crl").len() == count
+        });
+        assert!(follower.is_revoked(1) && follower.is_good(3));
+    }
+    assert_eq!(
+        publisher.web.asked("/mirror.crl"),
+        [false, true, true, true]
+    );
+}

@@ -1,6 +1,6 @@
 //! A place whose list is about other certificates than the one before: the CA has changed how it divides them.
 
-use ocspry_source::{Event, Guard, Report, Sources, Unproven, Vanished};
+use ocspry_source::{Event, Guard, ListSource, Report, Sources, StatusSource, Unproven, Vanished};
 use ocspry_testkit::{CrlSpec, ScopeSpec};
 
 use crate::site::Says::{Good, Revoked, TryLater};
@@ -306,4 +306,64 @@ fn a_full_list_does_not_give_way_to_shards_of_which_one_is_older() {
     assert_eq!(left(&refresher.refresh(site.now)).len(), 1);
     assert_eq!(known_since(&refresher, 40), site.now.plus_seconds(-15 * 60));
     assert_says(&refresher, &OF_THE_FULL_LIST);
+}
+
+#[test]
+fn an_older_list_in_another_place_does_not_keep_a_scope_that_was_left_and_proves_nothing_without_it()
+ {
+    for is_directory in [false, true] {
+        let site = Site::new();
+        std::fs::create_dir(site.path("lists")).unwrap();
+        let sources = if is_directory {
+            let lists = ListSource::Directory(site.path("lists"));
+            site.sources(vec![StatusSource::Lists(lists)])
+        } else {
+            site.files(&["lists/a", "lists/b"])
+        };
+        let soon = site.now.plus_seconds(3600);
+        let mut refresher = site.start(sources);
+        site.put_list("lists/a", &full(&site, 11, 20).until(soon));
+        site.put_list("lists/b", &full(&site, 10, 30));
+        refresher.refresh(site.now);
+        let shard = site.list(1, 10).about(part("0")).revoke(&[30], None);
+        site.put_list("lists/a", &shard);
+        refresher.refresh(site.now);
+        assert_says(&refresher, &OF_THE_FULL_LIST);
+        assert_eq!(end(&refresher), soon);
+        refresher.refresh(soon);
+        assert_says(&refresher, &[(1, TryLater), (21, TryLater), (30, Revoked)]);
+        assert_eq!(end(&refresher), site.now.plus_seconds(86_400));
+
+        let shard = site.list(1, 5).about(part("1")).revoke(&[1], None);
+        site.put_list("lists/b", &shard);
+        refresher.refresh(soon);
+        assert_says(&refresher, &[(1, Revoked), (21, Good), (30, Revoked)]);
+    }
+}
+
+#[test]
+fn a_place_that_catches_up_in_a_scope_that_another_has_left_keeps_it() {
+    let site = Site::new();
+    let newer = |minutes_ago| {
+        let list = site.list(12, minutes_ago).about(part("1"));
+        list.revoke(&[1], None).revoke(&[3], None)
+    };
+    for minutes_ago in [5, -10] {
+        let mut refresher = site.start(site.files(&["a", "b"]));
+        let old = site.list(11, 20).about(part("1")).revoke(&[1], None);
+        site.put_list("a", &old);
+        site.put_list("b", &site.list(10, 30).about(part("1")));
+        refresher.refresh(site.now);
+        site.put_list("a", &site.list(1, 10).about(part("2")).revoke(&[2], None));
+        refresher.refresh(site.now);
+        site.put_list("b", &newer(minutes_ago));
+        refresher.refresh(site.now);
+        assert_says(&refresher, &[(1, Revoked), (2, Revoked), (4, Good)]);
+        refresher.refresh(site.now.plus_seconds(600));
+        assert_says(
+            &refresher,
+            &[(1, Revoked), (2, Revoked), (3, Revoked), (4, Good)],
+        );
+        assert_eq!(problems(&refresher), [""; 0]);
+    }
 }
