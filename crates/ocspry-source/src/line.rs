@@ -19,7 +19,7 @@ use ocspry_wire::Time;
 
 use crate::SourceError;
 use crate::copy::Original;
-use crate::list::LoadedList;
+use crate::list::{CrlNumber, LoadedList};
 use crate::load::{CrlSigners, ListLoad, SourceLimits};
 use crate::state::{self, KeptSeries, Marks};
 
@@ -222,6 +222,11 @@ impl Line {
     /// thisUpdate of the newest list ever used.
     pub(crate) fn marked_this_update(&self) -> Option<Time> {
         self.high_water.as_ref().map(|marks| marks.this_update)
+    }
+
+    /// cRLNumber of the newest list ever used, if it had one.
+    pub(crate) fn marked_number(&self) -> Option<&CrlNumber> {
+        self.high_water.as_ref()?.crl_number.as_ref()
     }
 
     /// The marks were read, or there are none: lists may be used.

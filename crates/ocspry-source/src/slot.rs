@@ -20,6 +20,8 @@ use crate::scope::Scope;
 use crate::state::{KeptSeries, SeriesKind, StateDirectory};
 use crate::{SourceError, held};
 
+mod over_base;
+
 /// The lists of one scope.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot {
@@ -324,13 +326,6 @@ impl Slot {
         [&mut self.complete, &mut self.delta]
     }
 
-    /// Which deltas wait for a complete list, and why.
-    pub(crate) fn gaps(&self) -> impl Iterator<Item = (&str, &DeltaGap)> {
-        self.pending_deltas
-            .iter()
-            .map(|(offer, gap)| (offer.place.as_str(), gap))
-    }
-
     /// Its part of the table.
     pub(crate) fn part(&self) -> Option<ListPart> {
         Some(ListPart {
@@ -338,15 +333,6 @@ impl Slot {
             delta: self.delta().map(|delta| Arc::clone(&delta.serials)),
             this_update: self.window().map(|window| window.this_update),
         })
-    }
-
-    /// A delta was used that is later than the complete list in use, and it is not there: what it revoked is not known.
-    pub(crate) fn is_delta_lost(&self) -> bool {
-        self.delta.in_use().is_none()
-            && self.complete().is_some_and(|base| {
-                let used = self.delta.marked_this_update();
-                used.is_some_and(|used| used > base.this_update())
-            })
     }
 
     /// Forgets which lists were used, so that older ones are taken again.  A delta stays in use until another one comes, or a
@@ -368,22 +354,15 @@ impl Slot {
         })
     }
 
-    /// Whether what the delta said stays in use beyond its end, for as long as the complete list has.
-    pub(crate) fn set_delta_outlived(&mut self, is_outlived: bool) {
-        self.is_delta_outlived = is_outlived;
-    }
-
-    /// What the delta said stays in use beyond its end.
-    pub(crate) fn is_delta_outlived(&self) -> bool {
-        self.is_delta_outlived
-    }
-
     /// The window of both: the delta says how things stood later, and the first that ends is the end, unless the delta is
-    /// outlived.
+    /// outlived.  What the complete list has overtaken is known as of the delta still: thisUpdate does not go back.
     pub(crate) fn window(&self) -> Option<ValidityWindow> {
         let window = self.complete()?.facts.window;
         Some(match self.delta() {
-            None => window,
+            None => ValidityWindow {
+                this_update: self.overtaken_delta().unwrap_or(window.this_update),
+                ..window
+            },
             Some(delta) => ValidityWindow {
                 this_update: window.this_update.max(delta.this_update()),
                 next_update: if self.is_delta_outlived {
@@ -481,70 +460,6 @@ impl Slot {
             Taken::InUse => Outcome::Same,
             Taken::Waits => Outcome::Waits,
         })
-    }
-
-    /// The delta in use, if that complete list would take back what it says.
-    fn delta_before(&self, list: &LoadedList) -> Option<&Arc<LoadedList>> {
-        let delta = self.delta().filter(|_| !self.is_delta_forgotten)?;
-        let is_older = list.this_update() < delta.this_update();
-        (is_older && delta.applies_to(list).is_err()).then_some(delta)
-    }
-
-    fn offer_delta(
-        &mut self,
-        offer: Offer,
-        around: &Surroundings<'_>,
-    ) -> Result<Outcome, SourceError> {
-        let fits = self.fits(&offer);
-        self.pending_deltas
-            .retain(|(pending, _)| pending.place != offer.place);
-        match fits {
-            Ok(()) => Ok(match self.delta.offer(offer, around.now)? {
-                Taken::Swapped(swap) => Outcome::InUse(Box::new(self.delta_used(&swap, around))),
-                Taken::InUse => Outcome::Same,
-                Taken::Waits => Outcome::Waits,
-            }),
-            Err(None) => Ok(Outcome::Overtaken),
-            Err(Some(gap)) => {
-                self.pending_deltas.push((offer, gap));
-                Ok(Outcome::Gap)
-            }
-        }
-    }
-
-    /// As [`LoadedList::applies_to`], of the complete list in use.
-    fn fits(&self, delta: &Offer) -> Result<(), Option<DeltaGap>> {
-        match self.complete() {
-            None => Err(Some(DeltaGap::NoBase)),
-            Some(base) => delta.list.applies_to(base),
-        }
-    }
-
-    /// Deltas came before their base, and the base has come: each with its place, the newest first.
-    pub(crate) fn offer_pending(
-        &mut self,
-        around: &Surroundings<'_>,
-    ) -> Vec<(String, Result<Outcome, SourceError>)> {
-        let mut pending = std::mem::take(&mut self.pending_deltas);
-        pending.sort_by(|(left, _), (right, _)| right.list.order().cmp(&left.list.order()));
-        let mut taken = Vec::new();
-        for (offer, gap) in pending {
-            match self.complete().map(|base| offer.list.applies_to(base)) {
-                Some(Ok(())) => {
-                    let is_overtaken = self
-                        .delta()
-                        .is_some_and(|delta| delta.order() >= offer.list.order());
-                    if !is_overtaken {
-                        taken.push((offer.place.clone(), self.offer_delta(offer, around)));
-                    }
-                }
-                // The complete list knows all that it does.
-                Some(Err(None)) => {}
-                Some(Err(Some(gap))) => self.pending_deltas.push((offer, gap)),
-                None => self.pending_deltas.push((offer, gap)),
-            }
-        }
-        taken
     }
 
     /// Lists whose time has come.

@@ -5,7 +5,7 @@ use ocspry_testkit::ScopeSpec;
 use ocspry_wire::ocsp::CrlReason;
 
 use crate::site::Says::{Good, Revoked, TryLater};
-use crate::site::{Site, assert_says, end, gap, in_use, problems, revocation, says};
+use crate::site::{Site, assert_says, end, gap, in_use, known_since, problems, revocation, says};
 
 const HOLD: Option<CrlReason> = Some(CrlReason::CertificateHold);
 
@@ -369,4 +369,55 @@ fn a_delta_that_came_after_the_rest_was_forgotten_holds_back_older_complete_list
     site.put_list("base", &site.list(90, 60));
     refresher.refresh(site.now);
     assert_says(&refresher, &[(2, Revoked)]);
+}
+
+#[test]
+fn dlt_05_a_complete_list_made_a_second_before_the_delta_of_its_number_takes_over_from_it() {
+    let site = Site::new();
+    let soon = site.now.plus_seconds(600);
+    let sources = site.files(&["base", "delta"]);
+    let mut running = site.restart(sources.clone());
+    site.put_list("base", &site.list(100, 60).until(soon).revoke(&[1], None));
+    let delta = site.list(105, 10).over(100).until(soon);
+    site.put_list("delta", &delta.revoke(&[2], None));
+    running.refresh(site.now);
+    let since = known_since(&running, 3);
+
+    let a_second_before = site.now.plus_seconds(-601);
+    let base = site.list(105, 10).made_at(a_second_before);
+    let base = base.revoke(&[1], None).revoke(&[2], None);
+    site.put_list("base", &base.clone().revoke(&[4], None));
+    let taken = running.refresh(site.now);
+    let vanished = in_use(&taken)[0].vanished.unwrap();
+    assert_eq!((in_use(&taken).len(), vanished.count), (1, 0));
+    let mut restarted = site.restart(sources);
+    restarted.refresh(site.now);
+    for refresher in [&running, &restarted] {
+        assert_says(
+            refresher,
+            &[(1, Revoked), (2, Revoked), (3, Good), (4, Revoked)],
+        );
+        assert_eq!(end(refresher), site.now.plus_seconds(86_400));
+        assert_eq!(known_since(refresher, 3), since);
+        assert_eq!(problems(refresher), [""; 0]);
+    }
+
+    site.put_list("delta", &site.list(106, 5).over(105).revoke(&[3], None));
+    running.refresh(site.now);
+    assert_says(&running, &[(2, Revoked), (3, Revoked)]);
+}
+
+#[test]
+fn a_complete_list_made_before_the_delta_of_its_number_is_refused_if_it_lacks_what_that_revokes() {
+    let site = Site::new();
+    for number in [104, 105] {
+        let mut refresher = site.start(site.files(&["base", "delta"]));
+        site.put_list("base", &site.list(100, 60));
+        site.put_list("delta", &site.list(105, 10).over(100).revoke(&[2], None));
+        refresher.refresh(site.now);
+        site.put_list("base", &site.list(number, 11).revoke(&[1], None));
+        refresher.refresh(site.now);
+        assert_says(&refresher, &[(2, Revoked), (3, Good)]);
+        assert_eq!(problems(&refresher).len(), usize::from(number == 105));
+    }
 }

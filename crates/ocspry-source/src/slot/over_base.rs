@@ -1,0 +1,135 @@
+//! The delta of a slot beside its complete list: laid over it where it fits, waiting where that is behind it, and not taken
+//! back by an older one (RFC 5280 §5.2.4).
+//!
+//! From: `slot`, with lists that are offered.  To: the two series of the slot, and `compose`, which asks what is missing.
+
+use std::sync::Arc;
+
+use ocspry_wire::Time;
+
+use super::{Outcome, Slot, Surroundings};
+use crate::SourceError;
+use crate::guard::{After, Change};
+use crate::line::{Offer, Taken};
+use crate::list::{DeltaGap, LoadedList};
+
+impl Slot {
+    /// The delta in use, if that complete list is older and would take back what it says.
+    pub(super) fn delta_before(&self, list: &LoadedList) -> Option<&Arc<LoadedList>> {
+        let delta = self
+            .delta()
+            .filter(|delta| !self.is_delta_forgotten && list.this_update() < delta.this_update())?;
+        let takes_back = match delta.applies_to(list) {
+            Ok(()) => false,
+            // By its number it was made with the delta, or after it.
+            Err(None) => !self.is_all_in(list),
+            Err(Some(_)) => true,
+        };
+        takes_back.then_some(delta)
+    }
+
+    /// That complete list revokes all that base and delta do.
+    fn is_all_in(&self, list: &LoadedList) -> bool {
+        let change = self.part().map(|before| Change {
+            before,
+            after: After::Complete {
+                list: Arc::clone(&list.serials),
+                is_delta_kept: false,
+            },
+        });
+        change.is_none_or(|change| change.vanished().next().is_none())
+    }
+
+    pub(super) fn offer_delta(
+        &mut self,
+        offer: Offer,
+        around: &Surroundings<'_>,
+    ) -> Result<Outcome, SourceError> {
+        let fits = self.fits(&offer);
+        self.pending_deltas
+            .retain(|(pending, _)| pending.place != offer.place);
+        match fits {
+            Ok(()) => Ok(match self.delta.offer(offer, around.now)? {
+                Taken::Swapped(swap) => Outcome::InUse(Box::new(self.delta_used(&swap, around))),
+                Taken::InUse => Outcome::Same,
+                Taken::Waits => Outcome::Waits,
+            }),
+            Err(None) => Ok(Outcome::Overtaken),
+            Err(Some(gap)) => {
+                self.pending_deltas.push((offer, gap));
+                Ok(Outcome::Gap)
+            }
+        }
+    }
+
+    /// As [`LoadedList::applies_to`], of the complete list in use.
+    pub(super) fn fits(&self, delta: &Offer) -> Result<(), Option<DeltaGap>> {
+        match self.complete() {
+            None => Err(Some(DeltaGap::NoBase)),
+            Some(base) => delta.list.applies_to(base),
+        }
+    }
+
+    /// Deltas came before their base, and the base has come: each with its place, the newest first.
+    pub(crate) fn offer_pending(
+        &mut self,
+        around: &Surroundings<'_>,
+    ) -> Vec<(String, Result<Outcome, SourceError>)> {
+        let mut pending = std::mem::take(&mut self.pending_deltas);
+        pending.sort_by(|(left, _), (right, _)| right.list.order().cmp(&left.list.order()));
+        let mut taken = Vec::new();
+        for (offer, gap) in pending {
+            match self.complete().map(|base| offer.list.applies_to(base)) {
+                Some(Ok(())) => {
+                    let is_overtaken = self
+                        .delta()
+                        .is_some_and(|delta| delta.order() >= offer.list.order());
+                    if !is_overtaken {
+                        taken.push((offer.place.clone(), self.offer_delta(offer, around)));
+                    }
+                }
+                // The complete list knows all that it does.
+                Some(Err(None)) => {}
+                Some(Err(Some(gap))) => self.pending_deltas.push((offer, gap)),
+                None => self.pending_deltas.push((offer, gap)),
+            }
+        }
+        taken
+    }
+
+    /// Which deltas wait for a complete list, and why.
+    pub(crate) fn gaps(&self) -> impl Iterator<Item = (&str, &DeltaGap)> {
+        self.pending_deltas
+            .iter()
+            .map(|(offer, gap)| (offer.place.as_str(), gap))
+    }
+
+    /// A delta was used that is later than the complete list in use, and it is not there: what it revoked is not known.
+    pub(crate) fn is_delta_lost(&self) -> bool {
+        self.delta_used_later().is_some() && self.overtaken_delta().is_none()
+    }
+
+    /// thisUpdate of the delta used last, if it is in use no more and later than the complete list.
+    fn delta_used_later(&self) -> Option<Time> {
+        let base = self.complete().filter(|_| self.delta.in_use().is_none())?;
+        let used = self.delta.marked_this_update()?;
+        (used > base.this_update()).then_some(used)
+    }
+
+    /// The same, if the complete list has its number, or a higher one: it knows all that the delta does (RFC 5280 §5.2.4).
+    pub(super) fn overtaken_delta(&self) -> Option<Time> {
+        let complete = self.complete()?.facts.crl_number.as_ref()?;
+        let used = self.delta.marked_number()?;
+        self.delta_used_later().filter(|_| complete >= used)
+    }
+
+    /// Whether what the delta said stays in use beyond its end, for as long as the complete list has.
+    pub(crate) fn set_delta_outlived(&mut self, is_outlived: bool) {
+        self.is_delta_outlived = is_outlived;
+    }
+
+    /// What the delta said stays in use beyond its end.
+    pub(crate) fn is_delta_outlived(&self) -> bool {
+        self.is_delta_outlived
+    }
+}
