@@ -10,9 +10,10 @@ use std::io::{Read as _, Write as _};
 use ocspry_wire::hex::to_hex;
 use serde::{Deserialize, Serialize};
 
+use crate::SourceError;
 use crate::fetch::{CrlUrl, Validators};
 use crate::list::LoadedList;
-use crate::state::{KeptSeries, SeriesKind};
+use crate::state::{self, KeptSeries, SeriesKind};
 
 /// The version of a list that was fetched and is in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +60,14 @@ impl FetchedVersion {
         };
         text.push('\n');
         let _ = series.write_beside(name(series), |file| file.write_all(text.as_bytes()));
+    }
+
+    /// Nothing is kept of it any more.
+    ///
+    /// # Errors
+    /// `StateWrite`.
+    pub(crate) fn remove(series: &KeptSeries) -> Result<(), SourceError> {
+        state::remove(&series.folder().join(name(series)))
     }
 }
 

@@ -19,6 +19,7 @@ use ocspry_wire::Time;
 
 use crate::SourceError;
 use crate::copy::Original;
+use crate::fetched::FetchedVersion;
 use crate::list::{CrlNumber, LoadedList};
 use crate::load::{CrlSigners, ListLoad, SourceLimits};
 use crate::state::{self, KeptSeries, Marks};
@@ -167,6 +168,13 @@ impl Line {
             accepted: None,
             held: None,
         }
+    }
+
+    /// One in which nothing is in use, and which remembers what was.
+    pub(crate) fn without_lists(&self) -> Line {
+        let mut line = Line::new(self.series.clone(), self.keeps_when_told);
+        line.high_water.clone_from(&self.high_water);
+        line
     }
 
     /// The list in use.
@@ -561,14 +569,16 @@ impl Line {
         !self.is_unkept
     }
 
-    /// The last good copy goes; the marks stay.
+    /// The last good copy goes, and which version it is; the marks stay.
     ///
     /// # Errors
     /// `StateWrite`.
     pub(crate) fn remove_copy(&self) -> Result<(), SourceError> {
-        self.series
-            .as_ref()
-            .map_or(Ok(()), |series| state::remove(&series.list_path()))
+        let Some(series) = &self.series else {
+            return Ok(());
+        };
+        state::remove(&series.list_path())?;
+        FetchedVersion::remove(series)
     }
 
     /// From here on [`Line::keep`] writes.

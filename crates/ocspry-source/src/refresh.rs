@@ -87,7 +87,8 @@ pub struct Refresher {
     /// By the key of their scope.
     slots: BTreeMap<String, Slot>,
     kept_scopes_are_known: bool,
-    left: Vec<Left>,
+    /// By the key of the scope.
+    left: BTreeMap<String, Left>,
     keeps_when_told: bool,
     /// What is wrong with a slot, by the name of its file or folder.
     slot_problems: BTreeMap<String, SourceError>,
@@ -137,7 +138,7 @@ impl Refresher {
             overlays,
             slots: BTreeMap::new(),
             kept_scopes_are_known: false,
-            left: Vec::new(),
+            left: BTreeMap::new(),
             keeps_when_told: false,
             slot_problems: BTreeMap::new(),
             composed: None,
@@ -326,6 +327,7 @@ impl Refresher {
         for slot in self.slots.values_mut() {
             slot.forget_used();
         }
+        self.left.clear();
         for (_, feed) in &mut self.feeds {
             feed.begin_anew();
         }
@@ -430,9 +432,13 @@ impl Refresher {
     fn slot(&mut self, key: &str) -> &mut Slot {
         let state = self.state.as_ref();
         let state = state.map(|state| (state, self.issuer.identity()));
+        let keeps_when_told = self.keeps_when_told;
         self.slots
             .entry(key.to_owned())
-            .or_insert_with(|| Slot::new(key, state, self.keeps_when_told))
+            .or_insert_with(|| match self.left.get(key) {
+                Some(left) => left.slot.carried(keeps_when_told),
+                None => Slot::new(key, state, keeps_when_told),
+            })
     }
 
     /// Slots whose marks cannot be read are not touched until they can.

@@ -226,6 +226,22 @@ impl Slot {
             .map_or(Ok(()), |series| held::write(series, None))
     }
 
+    /// One in which nothing is in use, and which remembers what was.
+    pub(crate) fn without_lists(&self) -> Slot {
+        Slot {
+            scope: self.scope.clone(),
+            complete: self.complete.without_lists(),
+            delta: self.delta.without_lists(),
+            pending_deltas: Vec::new(),
+            is_delta_outlived: false,
+            is_delta_forgotten: false,
+            held_removals: None,
+            is_held_unkept: false,
+            series: self.series.clone(),
+            is_behind: false,
+        }
+    }
+
     /// As the one of the configuration before; nothing is written before it is told, if that is so.
     pub(crate) fn carried(&self, keeps_when_told: bool) -> Slot {
         let mut slot = self.clone();
@@ -342,7 +358,7 @@ impl Slot {
             line.forget_used();
         }
         self.is_delta_forgotten = self.delta.in_use().is_some();
-        self.is_held_unkept = self.held_removals.is_some();
+        self.is_held_unkept = self.held_removals.is_some() && self.series.is_some();
     }
 
     /// What is revoked in spite of the complete list.
@@ -560,13 +576,13 @@ impl Slot {
             held.push(&serial, revocation);
         }
         self.held_removals = Some(Arc::new(held.build()));
-        self.is_held_unkept = true;
+        self.is_held_unkept = self.series.is_some();
     }
 
     /// The operator accepts what the guard holds; whether anything was held.
     pub(crate) fn accept_held(&mut self) -> bool {
         let were_removals_held = self.held_removals.take().is_some();
-        self.is_held_unkept |= were_removals_held;
+        self.is_held_unkept |= were_removals_held && self.series.is_some();
         let lines = self.lines().map(Line::accept_held);
         were_removals_held || lines.contains(&true)
     }

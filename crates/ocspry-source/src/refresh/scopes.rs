@@ -125,23 +125,23 @@ impl Refresher {
         let mut leaving = Vec::new();
         for (key, successor) in self.leaving(now) {
             let slot = self.slots.remove(&key);
-            leaving.extend(slot.map(|slot| Left {
-                key,
-                successor,
-                slot,
-            }));
+            leaving.extend(slot.map(|slot| (key, slot, successor)));
         }
         let others: Vec<ListPart> = self.slots.values().flat_map(Slot::parts).collect();
-        for left in leaving {
-            self.leave(&left, others.clone(), now, reports);
-            for before in &mut self.left {
-                if before.successor == left.key {
-                    before.successor.clone_from(&left.successor);
+        for (key, slot, successor) in leaving {
+            self.leave(&slot, &successor, others.clone(), now, reports);
+            for before in self.left.values_mut() {
+                if before.successor == key {
+                    before.successor.clone_from(&successor);
                 }
             }
-            if left.slot.parts().next().is_some() {
-                self.left.push(left);
-            }
+            let had_copies = self.left.get(&key).is_some_and(|left| left.has_copies);
+            let left = Left {
+                successor,
+                has_copies: had_copies || slot.parts().next().is_some(),
+                slot: slot.without_lists(),
+            };
+            self.left.insert(key, left);
         }
     }
 
@@ -204,9 +204,15 @@ impl Refresher {
         behind.filter_map(|slot| self.closing(slot)).min()
     }
 
-    fn leave(&mut self, left: &Left, others: Vec<ListPart>, now: Time, reports: &mut Vec<Report>) {
-        let slot = &left.slot;
-        let vanished = self.with_slot(&left.successor, now, |successor, around| {
+    fn leave(
+        &mut self,
+        slot: &Slot,
+        successor: &str,
+        others: Vec<ListPart>,
+        now: Time,
+        reports: &mut Vec<Report>,
+    ) {
+        let vanished = self.with_slot(successor, now, |successor, around| {
             successor.succeed(slot, others, around)
         });
         if let Some(vanished) = vanished.flatten() {
@@ -227,24 +233,24 @@ impl Refresher {
             return;
         }
         let slots = &self.slots;
-        self.left.retain(|left| {
-            let is_back = slots
-                .get(&left.key)
-                .is_some_and(|slot| slot.complete().is_some());
+        self.left.retain(|key, left| {
             let is_kept = slots.get(&left.successor).is_none_or(Slot::is_kept);
-            if is_back || !is_kept {
-                return !is_back;
+            let is_back = slots.get(key).is_some_and(|slot| slot.complete().is_some());
+            if left.has_copies && is_kept && !is_back {
+                left.has_copies = left.slot.remove_copies().is_err();
             }
-            left.slot.remove_copies().is_err()
+            !is_back
         });
     }
 }
 
-/// A slot whose lists are in use no more; what the state directory has of them goes when what its successor has is kept.
+/// A scope whose lists are in use no more.
 #[derive(Clone)]
 pub(super) struct Left {
-    key: String,
     /// The key of the slot that came to its place.
     successor: String,
-    slot: Slot,
+    /// Its own, without lists: none that is older comes back.
+    pub(super) slot: Slot,
+    /// The state directory has its lists, which go when what its successor has is kept.
+    has_copies: bool,
 }

@@ -1,5 +1,6 @@
 //! freshestCRL: the deltas that a complete list names itself are fetched, within bounds, and never missed (RFC 5280 §5.2.6).
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 
 use ocspry_source::{Event, FreshestCrl, ListSource, NamedDeltas};
@@ -296,4 +297,38 @@ fn crl_25_a_named_delta_outlives_a_restart_and_a_reload_without_its_server() {
     assert!(follower.is_revoked(2) && follower.is_good(3));
     follower.until(publisher.now, |follower| follower.has_problem("404"));
     assert!(follower.is_revoked(2) && follower.is_good(3));
+}
+
+#[test]
+fn crl_25_a_named_delta_goes_with_its_list_when_the_place_of_that_moves_on_to_another_scope() {
+    let publisher = published();
+    publisher.publish(DELTA, &delta(&publisher, 105, 100, 50));
+    let mut follower = publisher.follow(publisher.crl_url(BASE));
+    follower.until(publisher.now, |follower| follower.is_revoked(2));
+    let issuers = publisher.directory.path().join("state/issuers");
+    let issuer = std::fs::read_dir(issuers).unwrap().next().unwrap().unwrap();
+    let kept = || {
+        let files = std::fs::read_dir(issuer.path()).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.collect::<BTreeSet<String>>()
+    };
+    let of_both = [
+        "delta-fetched.json",
+        "delta-marks.json",
+        "fetched.json",
+        "last-good-delta.crl",
+        "last-good.crl",
+        "marks.json",
+    ];
+    follower.look(publisher.now);
+    assert_eq!(kept(), BTreeSet::from(of_both.map(ToOwned::to_owned)));
+
+    let part = publisher.list(1, 40).about(ScopeSpec::users());
+    publisher.publish(BASE, &part.revoke(&[3], None));
+    follower.until_after_fetch(publisher.now, |follower| !follower.is_revoked(2));
+    assert!(follower.is_revoked(3) && follower.is_good(1) && follower.is_good(2));
+    assert!(named(&follower).last().unwrap().urls.is_empty());
+    assert_eq!(follower.refresher.fetches().count(), 1);
+    let marks_alone = ["delta-marks.json", "marks.json", "scopes"];
+    assert_eq!(kept(), BTreeSet::from(marks_alone.map(ToOwned::to_owned)));
 }

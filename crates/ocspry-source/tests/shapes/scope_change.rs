@@ -1,10 +1,13 @@
 //! A place whose list is about other certificates than the one before: the CA has changed how it divides them.
 
+use std::os::unix::fs::symlink;
+use std::sync::Arc;
+
 use ocspry_source::{Event, Guard, ListSource, Report, Sources, StatusSource, Unproven, Vanished};
 use ocspry_testkit::{CrlSpec, ScopeSpec};
 
 use crate::site::Says::{Good, Revoked, TryLater};
-use crate::site::{Site, assert_says, end, known_since, problem, problems};
+use crate::site::{Site, assert_says, end, in_use, known_since, problem, problems};
 
 fn part(name: &str) -> ScopeSpec {
     ScopeSpec::part(&format!("http://crl.example/{name}.crl"))
@@ -366,4 +369,112 @@ fn a_place_that_catches_up_in_a_scope_that_another_has_left_keeps_it() {
         );
         assert_eq!(problems(&refresher), [""; 0]);
     }
+}
+
+#[test]
+fn an_older_list_does_not_bring_back_a_scope_that_was_left() {
+    for keeps_state in [false, true] {
+        let site = Site::new();
+        let sources = site.files(&["a", "b"]);
+        let soon = site.now.plus_seconds(3600);
+        let mut refresher = if keeps_state {
+            site.restart(sources)
+        } else {
+            site.start(sources)
+        };
+        let older = site.list(10, 30);
+        site.put_list("a", &full(&site, 11, 20).until(soon));
+        site.put_list("b", &older);
+        refresher.refresh(site.now);
+        site.put_list("a", &site.list(1, 10).about(part("0")));
+        refresher.refresh(site.now);
+        refresher.refresh(soon);
+        assert_says(&refresher, &[(1, TryLater)]);
+        for _ in 0..2 {
+            // Another file of the same list, which is read.
+            site.put_list("b", &older);
+            refresher.refresh(soon);
+            assert_says(&refresher, &[(1, TryLater)]);
+        }
+        site.put_list("b", &full(&site, 12, 5));
+        refresher.refresh(soon);
+        assert_says(&refresher, &OF_THE_FULL_LIST);
+    }
+}
+
+#[test]
+fn a_list_whose_scope_was_left_stays_in_memory_no_longer() {
+    enum State {
+        None,
+        Kept,
+        Refused,
+    }
+    for state in [State::None, State::Kept, State::Refused] {
+        let site = Site::new();
+        let sources = refusing(&site, &["ca.crl"]);
+        let mut refresher = match state {
+            State::None => site.start(sources),
+            State::Kept | State::Refused => site.restart(sources),
+        };
+        site.put_list("ca.crl", &full(&site, 1, 20));
+        let list = Arc::downgrade(&in_use(&refresher.refresh(site.now))[0].list);
+        assert!(list.upgrade().is_some());
+        if matches!(state, State::Refused) {
+            let issuers = site.path("state/issuers");
+            let issuer = std::fs::read_dir(issuers).unwrap().next().unwrap().unwrap();
+            // Nothing is in it, nor can be.
+            symlink("nowhere", issuer.path().join("scopes")).unwrap();
+        }
+        put_part(&site, "0", site.list(2, 10));
+        let reports = refresher.refresh(site.now);
+        assert_eq!(left(&reports).len(), 1);
+        let is_unkept = |report: &Report| matches!(report.event, Event::NotKept(_));
+        assert_eq!(
+            reports.iter().any(is_unkept),
+            matches!(state, State::Refused)
+        );
+        assert!(list.upgrade().is_none());
+    }
+}
+
+#[test]
+fn a_scope_that_was_left_is_entered_again_by_an_older_list_once_it_is_forgotten() {
+    let site = Site::new();
+    let mut refresher = site.start(site.files(&["ca.crl"]));
+    site.put_list("ca.crl", &full(&site, 11, 20));
+    refresher.refresh(site.now);
+    put_part(&site, "0", site.list(1, 15));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Good)]);
+    refresher.forget_used();
+    site.put_list("ca.crl", &full(&site, 10, 30));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked)]);
+}
+
+#[test]
+fn a_delta_leaves_with_the_scope_of_its_base_and_what_it_revoked_has_vanished() {
+    let site = Site::new();
+    let sources = refusing(&site, &["ca.crl", "delta.crl"]);
+    let mut running = site.restart(sources.clone());
+    let soon = site.now.plus_seconds(3600);
+    site.put_list("ca.crl", &full(&site, 100, 30));
+    let delta = site.list(105, 20).over(100).until(soon);
+    site.put_list("delta.crl", &delta.revoke(&[25], None));
+    running.refresh(site.now);
+    put_part(&site, "0", site.list(1, 10).revoke(&[1], None));
+    let gone = left(&running.refresh(site.now));
+    assert_eq!((gone[0].count, gone[0].of, gone[0].is_held), (20, 21, true));
+    // Its delta is still there, and lies over nothing.
+    let mut restarted = site.restart(sources);
+    restarted.refresh(site.now);
+    for refresher in [&running, &restarted] {
+        assert_says(refresher, &[(25, Revoked)]);
+        assert_says(refresher, &OF_THE_FULL_LIST);
+        assert_eq!(end(refresher), site.now.plus_seconds(86_400));
+        assert_eq!(problems(refresher), [""; 0]);
+    }
+    running.accept_held(site.now);
+    assert_says(&running, &[(25, Good)]);
+    assert_says(&running, &OF_THE_SHARD);
 }
