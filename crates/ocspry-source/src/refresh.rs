@@ -17,7 +17,7 @@ use crate::beside::{IssuedFeed, IssuedSource, OverlayFeed};
 use crate::compose::{Beside, Composition, Unproven, compose};
 use crate::feed::{AskedBy, Feed, Found, ListSource, Looking};
 use crate::fetch::Fetcher;
-use crate::freshest::FreshestCrl;
+use crate::freshest::{FreshestCrl, NamedDeltas};
 use crate::guard::Guard;
 use crate::load::{CrlSigners, Progress, SourceLimits};
 use crate::pace::{self, Pace};
@@ -87,6 +87,8 @@ pub struct Refresher {
     /// By the key of their scope.
     slots: BTreeMap<String, Slot>,
     kept_scopes_are_known: bool,
+    /// What each complete list in use names, by its place, with the number of its source.
+    named: BTreeMap<String, (usize, NamedDeltas)>,
     /// By the key of the scope.
     left: BTreeMap<String, Left>,
     keeps_when_told: bool,
@@ -138,6 +140,7 @@ impl Refresher {
             overlays,
             slots: BTreeMap::new(),
             kept_scopes_are_known: false,
+            named: BTreeMap::new(),
             left: BTreeMap::new(),
             keeps_when_told: false,
             slot_problems: BTreeMap::new(),
@@ -375,6 +378,10 @@ impl Refresher {
         }
         self.take_over(now, &mut reports);
         self.leave_scopes(now, &mut reports);
+        if self.follow_named() {
+            let found = self.look(now);
+            self.take_lists(found, now, &mut reports);
+        }
         let names = self
             .slots
             .keys()
@@ -389,7 +396,6 @@ impl Refresher {
             _ => None,
         });
         self.vanished_count += vanished.map(|vanished| vanished.count as u64).sum::<u64>();
-        self.follow_named();
         self.outlive_named_deltas(now);
         self.swap(now);
         self.begin_feeds(now);

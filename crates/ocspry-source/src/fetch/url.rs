@@ -65,6 +65,20 @@ impl CrlUrl {
         }
     }
 
+    /// Both ask for the same, however far each may lead.
+    pub(crate) fn is_same_url(&self, other: &CrlUrl) -> bool {
+        self.url == other.url
+    }
+
+    /// It may lead where that one, which asks for the same, may not.
+    pub(crate) fn leads_further_than(&self, other: &CrlUrl) -> bool {
+        let leads = |url: &CrlUrl| {
+            let is_allowed = url.private == PrivateAddresses::Allowed;
+            (is_allowed, matches!(url.reach(&url.url), Reach::Inside))
+        };
+        leads(self) > leads(other)
+    }
+
     pub(super) fn first_hop(&self) -> &Url {
         &self.url
     }

@@ -43,18 +43,29 @@ impl Refresher {
         })
     }
 
-    /// Follows what the complete lists in use name, and nothing that none of them names any more.
-    pub(super) fn follow_named(&mut self) {
+    /// Follows what the complete lists in use name, and nothing that none of them names any more.  Whether a list names what
+    /// was followed for another one: what was fetched there, and was no delta of that, is to be read again.
+    pub(super) fn follow_named(&mut self) -> bool {
         let Some(downloads) = self.downloads.clone() else {
-            return;
+            return false;
         };
-        let wanted: Vec<(usize, ListSource)> = self
-            .named()
-            .into_values()
-            .flat_map(|(index, named)| named.urls.into_iter().map(move |url| (index, url)))
-            .map(|(index, url)| (index, ListSource::Url(url)))
-            .collect();
-        let is_wanted = |source: &ListSource| wanted.iter().any(|(_, wanted)| wanted == source);
+        let named = self.find_named();
+        let before = std::mem::replace(&mut self.named, named);
+        let (mut all, mut more) = (Vec::new(), Vec::new());
+        for (place, (index, named)) in &self.named {
+            for url in &named.urls {
+                all.push((*index, url.clone()));
+                let before = before.get(place);
+                if !before.is_some_and(|(_, before)| before.urls.contains(url)) {
+                    more.push(url.clone());
+                }
+            }
+        }
+        let wanted = once_each(all);
+        let is_wanted = |source: &ListSource| match source {
+            ListSource::Url(url) => wanted.iter().any(|(_, wanted)| wanted == url),
+            ListSource::File(_) | ListSource::Directory(_) => false,
+        };
         let mut ended = BTreeSet::new();
         self.feeds.retain(|(_, feed)| {
             let stays = feed.is_configured() || is_wanted(feed.source());
@@ -66,21 +77,31 @@ impl Refresher {
         for slot in self.slots.values_mut() {
             slot.drop_waiting_if(&|place| ended.contains(place));
         }
-        for (index, source) in wanted {
+        let mut is_any_again = false;
+        for (index, url) in wanted {
+            let is_again = more.iter().any(|more| more.is_same_url(&url));
+            let source = ListSource::Url(url);
             let same = |(_, feed): &&mut (usize, Feed)| *feed.source() == source;
             match self.feeds.iter_mut().find(same) {
-                Some((source_index, _)) => *source_index = index,
+                Some((source_index, feed)) => {
+                    *source_index = index;
+                    if is_again {
+                        feed.forget_seen();
+                        is_any_again = true;
+                    }
+                }
                 None => {
                     let feed = Feed::new(source, AskedBy::List, Some(&downloads));
                     self.feeds.push((index, feed));
                 }
             }
         }
+        is_any_again
     }
 
     /// What each complete list in use names, by the place of that list; and the number of its source.  What the operator
     /// has named already is left out.
-    fn named(&self) -> BTreeMap<String, (usize, NamedDeltas)> {
+    fn find_named(&self) -> BTreeMap<String, (usize, NamedDeltas)> {
         let mut all = BTreeMap::new();
         let mut room = ISSUER_URLS_MAX;
         for (place, list) in self.slots.values().filter_map(Slot::complete_and_place) {
@@ -223,12 +244,10 @@ impl Refresher {
 
     /// Reports where deltas are fetched from now on.
     pub(super) fn tell_named(&mut self, reports: &mut Vec<Report>) {
-        if self.downloads.is_none() {
-            return;
-        }
-        let named = self.named().into_iter();
-        let named: BTreeMap<String, NamedDeltas> = named
-            .map(|(place, (_, named))| (place, named))
+        let named: BTreeMap<String, NamedDeltas> = self
+            .named
+            .iter()
+            .map(|(place, (_, named))| (place.clone(), named.clone()))
             .filter(|(_, named)| !named.is_nothing())
             .collect();
         let places: BTreeSet<&String> = self.told.named.keys().chain(named.keys()).collect();
@@ -243,6 +262,19 @@ impl Refresher {
         }
         self.told.named = named;
     }
+}
+
+/// One of each URL that several lists name: the one that may lead furthest.
+fn once_each(urls: Vec<(usize, CrlUrl)>) -> Vec<(usize, CrlUrl)> {
+    let mut once: Vec<(usize, CrlUrl)> = Vec::new();
+    for (index, url) in urls {
+        match once.iter_mut().find(|(_, other)| other.is_same_url(&url)) {
+            None => once.push((index, url)),
+            Some(other) if url.leads_further_than(&other.1) => *other = (index, url),
+            Some(_) => {}
+        }
+    }
+    once
 }
 
 /// The list in use that came from that URL, and the key of its scope.

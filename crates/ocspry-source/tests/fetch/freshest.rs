@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 
-use ocspry_source::{Event, FreshestCrl, ListSource, NamedDeltas};
+use ocspry_core::OwnedCertificate;
+use ocspry_source::{CrlUrl, Event, FreshestCrl, ListSource, NamedDeltas};
 use ocspry_testkit::{Authority, CrlSpec, KeyKind, ScopeSpec};
 
 use crate::publisher::{Follower, Publisher, WebServer};
@@ -331,4 +332,111 @@ fn crl_25_a_named_delta_goes_with_its_list_when_the_place_of_that_moves_on_to_an
     assert_eq!(follower.refresher.fetches().count(), 1);
     let marks_alone = ["delta-marks.json", "marks.json", "scopes"];
     assert_eq!(kept(), BTreeSet::from(marks_alone.map(ToOwned::to_owned)));
+}
+
+fn part(name: &str) -> ScopeSpec {
+    ScopeSpec::part(&format!("http://crl.example/{name}.crl"))
+}
+
+#[test]
+fn crl_25_a_place_that_two_lists_name_is_asked_once_and_as_far_as_either_may_lead() {
+    for [near, far] in [["1", "2"], ["2", "1"]] {
+        let publisher = Publisher::new();
+        let elsewhere = WebServer::start();
+        let list = |name: &str| {
+            let list = publisher.list(100, 60).about(part(name));
+            list.with_deltas_at(&[&publisher.web.url(DELTA)])
+        };
+        publisher.publish("/near.crl", &list(near));
+        elsewhere.put("/far.crl", publisher.ca.crl(&list(far)));
+        let of_far = delta(&publisher, 105, 100, 10).about(part(far));
+        publisher.publish(DELTA, &of_far);
+        let far_url = CrlUrl::parse(&elsewhere.url("/far.crl")).unwrap();
+        let urls = [publisher.crl_url("/near.crl"), far_url];
+        let sources = urls.map(ListSource::Url).to_vec();
+        let mut follower = publisher.follow_sources(sources, FreshestCrl::FetchedLists);
+        follower.until(publisher.now, |follower| follower.is_revoked(2));
+        assert_eq!(follower.refresher.fetches().count(), 3);
+        assert_eq!(follower.problems(), [""; 0]);
+        follower.until_after_fetch(publisher.now, |_| publisher.web.request_count() == 4);
+        assert_eq!(publisher.web.asked(DELTA).len(), 2);
+    }
+}
+
+#[test]
+fn crl_25_a_delta_fetched_for_one_list_is_looked_at_again_when_another_list_names_its_place() {
+    let publisher = Publisher::new();
+    let list = |name: &str| {
+        let list = publisher.list(100, 60).about(part(name));
+        list.with_deltas_at(&[&publisher.web.url(DELTA)])
+    };
+    publisher.publish(BASE, &list("1"));
+    publisher.publish(DELTA, &delta(&publisher, 105, 100, 10).about(part("2")));
+    let path = publisher.directory.path().join("2.crl");
+    let sources = vec![
+        ListSource::Url(publisher.crl_url(BASE)),
+        ListSource::File(path.clone()),
+    ];
+    // File times are coarse: a file that has settled is not read again.
+    let now = publisher.now.plus_seconds(60);
+    let mut follower = publisher.follow_sources(sources, FreshestCrl::AllLists);
+    let url = publisher.web.url(DELTA);
+    follower.until(now, |follower| follower.has_problem(&url));
+    assert!(!follower.is_revoked(2));
+    std::fs::write(&path, publisher.ca.crl(&list("2"))).unwrap();
+    follower.look(now);
+    assert!(follower.is_revoked(2) && follower.is_good(3));
+    assert_eq!(follower.problems(), [""; 0]);
+    assert_eq!(publisher.web.asked(DELTA).len(), 1);
+}
+
+#[test]
+fn crl_25_each_part_of_a_partitioned_list_has_the_delta_that_it_names() {
+    let publisher = Publisher::new();
+    let names = ["1", "2"];
+    for (name, serial) in names.into_iter().zip([1, 2]) {
+        let delta_path = format!("/{name}-delta.crl");
+        let list = publisher.list(100, 60).about(part(name));
+        let list = list.with_deltas_at(&[&publisher.web.url(&delta_path)]);
+        publisher.publish(&format!("/{name}.crl"), &list);
+        let delta = publisher.list(105, 10).over(100).about(part(name));
+        publisher.publish(&delta_path, &delta.revoke(&[serial], None));
+    }
+    let urls = names.map(|name| publisher.crl_url(&format!("/{name}.crl")));
+    let sources = urls.map(ListSource::Url).to_vec();
+    let mut follower = publisher.follow_sources(sources, FreshestCrl::FetchedLists);
+    follower.until(publisher.now, |follower| {
+        follower.is_revoked(1) && follower.is_revoked(2)
+    });
+    assert!(follower.is_good(3));
+    assert_eq!(follower.refresher.lists().count(), 4);
+    assert_eq!(follower.problems(), [""; 0]);
+}
+
+#[test]
+fn crl_25_idp_09_an_indirect_list_of_another_crl_issuer_has_the_delta_that_it_names() {
+    let mut publisher = Publisher::new();
+    let crl_issuer = Authority::root("CRL issuer", KeyKind::P256);
+    let certificate = OwnedCertificate::from_der(crl_issuer.certificate.clone()).unwrap();
+    publisher.crl_issuers.push(certificate);
+    let list = publisher.list(100, 60).about(ScopeSpec::indirect());
+    let list = list.revoke_of(&publisher.ca.name, &[1]);
+    let list = list.with_deltas_at(&[&publisher.web.url(DELTA)]);
+    publisher.web.put(BASE, crl_issuer.crl(&list));
+    let delta = publisher.list(105, 10).over(100);
+    let delta = delta.about(ScopeSpec::indirect());
+    // The first is of the CRL issuer itself.
+    let delta = delta.revoke(&[3], None).revoke_of(&publisher.ca.name, &[2]);
+    publisher.web.put(DELTA, crl_issuer.crl(&delta));
+    let mut follower = publisher.follow(publisher.crl_url(BASE));
+    follower.until(publisher.now, |follower| follower.is_revoked(2));
+    assert!(follower.is_revoked(1) && follower.is_good(3));
+    assert_eq!(follower.problems(), [""; 0]);
+
+    // The CA's own delta is of another scope.
+    let of_ca = publisher.list(106, 5).over(100).revoke(&[4], None);
+    publisher.publish(DELTA, &of_ca);
+    let url = publisher.web.url(DELTA);
+    follower.until_after_fetch(publisher.now, |follower| follower.has_problem(&url));
+    assert!(follower.is_revoked(2) && follower.is_good(4));
 }

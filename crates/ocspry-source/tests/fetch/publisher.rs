@@ -76,6 +76,8 @@ impl WebServer {
 /// A CA, its web server, and a directory for downloads and state.
 pub(crate) struct Publisher {
     pub(crate) ca: Authority,
+    /// Who may sign its lists besides itself.
+    pub(crate) crl_issuers: Vec<OwnedCertificate>,
     pub(crate) web: WebServer,
     pub(crate) now: Time,
     pub(crate) directory: TempDir,
@@ -85,6 +87,7 @@ impl Publisher {
     pub(crate) fn new() -> Publisher {
         Publisher {
             ca: Authority::root("Example CA", KeyKind::P256),
+            crl_issuers: Vec::new(),
             web: WebServer::start(),
             now: ocspry_testkit::now(),
             directory: TempDir::new().unwrap(),
@@ -150,7 +153,7 @@ impl Publisher {
         let state = StateDirectory::open(&self.directory.path().join("state")).unwrap();
         let sources = Sources {
             sources: sources.into_iter().map(StatusSource::Lists).collect(),
-            crl_issuers: Vec::new(),
+            crl_issuers: self.crl_issuers.clone(),
             guard: Guard::Alarm,
             freshest_crl,
             limits: SourceLimits::DEFAULT,
