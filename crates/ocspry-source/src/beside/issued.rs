@@ -4,7 +4,8 @@
 //! such a list is signed or numbered, so what is guaranteed is less than for a CRL (design.md §3, §7):
 //!
 //! - An export that was written before one already used is refused, also after a restart: the last good copy serves.  A
-//!   record speaks of the time at which it is read, and has no such order.
+//!   record speaks of the time at which it is read, and has no such order; nor has a directory of certificates, since the
+//!   newest of them may go.
 //! - What the list in use said and the next one does not (a certificate named, a revocation that is no lifted hold) is
 //!   never taken in silence: it is counted, and where it is alarming the guard has its say.  With `refuse` it counts on
 //!   until the operator accepts, also across restarts.  After a restart the list in use is the kept copy; without that,
@@ -72,6 +73,10 @@ impl IssuedFeed {
 
     pub(crate) fn carry_over(&mut self, old: &IssuedFeed) {
         self.followed.clone_from(&old.followed);
+        if self.source.role != old.source.role {
+            // What was refused as an export may be used as a record.
+            self.followed.forget_seen();
+        }
         self.known.clone_from(&old.known);
         self.held.clone_from(&old.held);
         self.high_water.clone_from(&old.high_water);
@@ -191,12 +196,9 @@ impl IssuedFeed {
         }
         let before = match (&self.known, &self.series, marks) {
             (Some(used), _, _) => Some(Ok(used.clone())),
-            (None, Some(series), Some(marks)) if !is_marked => Some(kept::read(
-                &series.list_path(),
-                issuer,
-                marks.this_update,
-                now,
-            )),
+            (None, Some(series), Some(marks)) if !is_marked => {
+                Some(kept::read(&series.list_path(), issuer, marks.written, now))
+            }
             (None, _, _) => None,
         };
         events.push(Event::FactsInUse(known.sentence()));
@@ -219,9 +221,13 @@ impl IssuedFeed {
     }
 
     fn older(&self, known: &Known) -> Option<SourceError> {
-        let in_use = self.high_water.as_ref()?.this_update;
-        let is_older = self.source.role == IssuedRole::Export && known.facts.written < in_use;
-        is_older.then(|| SourceError::OlderIssued {
+        // thisUpdate of a record is when it was read, and may be remembered here as well.
+        let in_use = self.high_water.as_ref()?.written;
+        let has_order = match (self.source.role, known.facts.kind) {
+            (IssuedRole::Export, IssuedKind::Serials | IssuedKind::Index) => true,
+            (IssuedRole::Export, IssuedKind::Certificates) | (IssuedRole::Record, _) => false,
+        };
+        (has_order && known.facts.written < in_use).then(|| SourceError::OlderIssued {
             path: self.source.path.clone(),
             written: known.facts.written,
             in_use,
@@ -263,7 +269,7 @@ impl IssuedFeed {
     fn settle_written(&self, known: &mut Known) {
         let marks = self.high_water.as_ref();
         if let Some(marks) = marks.filter(|marks| marks.digest == known.facts.digest) {
-            known.facts.written = known.facts.written.max(marks.this_update);
+            known.facts.written = known.facts.written.max(marks.written);
         }
     }
 
@@ -297,7 +303,7 @@ impl IssuedFeed {
         else {
             return;
         };
-        let copy = kept::read(&series.list_path(), issuer, marks.this_update, now);
+        let copy = kept::read(&series.list_path(), issuer, marks.written, now);
         if let Ok(copy) = copy
             && copy.facts.digest == marks.digest
         {

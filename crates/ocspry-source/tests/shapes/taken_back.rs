@@ -2,12 +2,12 @@
 //! a restart, is refused, held or at least said, never taken in silence.
 
 use ocspry_source::{
-    Event, Guard, IssuedRole, IssuedSource, Report, Sources, StatusSource, TakenBack,
+    Event, Guard, IssuedRole, IssuedSource, Refresher, Report, Sources, StatusSource, TakenBack,
 };
 use ocspry_testkit::pem;
 
 use crate::site::Says::{Good, NeverIssued, Revoked};
-use crate::site::{Site, assert_says, problem, problems};
+use crate::site::{Site, assert_says, end, problem, problems};
 
 /// Guarded as `guard` says; good for a day, as the index would be alone.
 fn only(issued: IssuedSource, guard: Guard, site: &Site) -> Sources {
@@ -367,6 +367,119 @@ fn a_configuration_that_changes_how_long_an_index_holds_remembers_it() {
     site.put("index.txt", index(OLDER));
     assert!(taken_back(&refresher.refresh(site.now)).unwrap().is_held);
     assert_says(&refresher, &[(1, Revoked), (3, Good)]);
+}
+
+/// The same sources as after a restart, or as after a reload of the configuration with another `role`.
+fn with_role(site: &Site, old: &Refresher, role: IssuedRole, is_restarted: bool) -> Refresher {
+    let issued = IssuedSource {
+        role,
+        ..site.issued("index.txt")
+    };
+    let mut refresher = site.restart(only(issued, Guard::Alarm, site));
+    if !is_restarted {
+        refresher.carry_over(old);
+    }
+    refresher
+}
+
+#[test]
+fn a_record_that_becomes_an_export_is_followed_by_what_was_written_after_it_not_after_it_was_read()
+{
+    for is_restarted in [true, false] {
+        let site = Site::new();
+        site.put("index.txt", index(OLDER));
+        set_age(&site, "index.txt", 30);
+        let mut old = site.restart(only(record(&site), Guard::Alarm, &site));
+        old.refresh(site.now);
+        assert_says(&old, &[(1, Good), (3, NeverIssued)]);
+
+        site.put("index.txt", index(NEWER));
+        set_age(&site, "index.txt", 10);
+        let mut refresher = with_role(&site, &old, IssuedRole::Export, is_restarted);
+        refresher.refresh(site.now);
+        assert_eq!(problems(&refresher), [""; 0]);
+        assert_says(&refresher, &[(1, Revoked), (3, Good)]);
+
+        site.put("index.txt", index(OLDER));
+        set_age(&site, "index.txt", 20);
+        refresher.refresh(site.now);
+        let problem = problem(&refresher);
+        assert!(problem.contains("was written on"), "{problem}");
+        assert_says(&refresher, &[(1, Revoked), (3, Good)]);
+    }
+}
+
+#[test]
+fn a_record_that_becomes_an_export_is_as_old_as_its_file_and_so_is_its_last_good_copy() {
+    for (is_restarted, is_removed) in [(true, false), (true, true), (false, false)] {
+        let site = Site::new();
+        site.put("index.txt", index(NEWER));
+        set_age(&site, "index.txt", 30);
+        let mut old = site.restart(only(record(&site), Guard::Alarm, &site));
+        old.refresh(site.now);
+        if is_removed {
+            site.remove("index.txt");
+        }
+        let mut refresher = with_role(&site, &old, IssuedRole::Export, is_restarted);
+        refresher.refresh(site.now);
+        assert_says(&refresher, &[(1, Revoked)]);
+        // It holds for an hour.
+        assert_eq!(end(&refresher), site.now.plus_seconds(1800));
+    }
+}
+
+#[test]
+fn an_export_that_becomes_a_record_is_used_however_old_its_file_is() {
+    for is_restarted in [true, false] {
+        let (site, sources) = exported(Guard::Alarm);
+        let mut old = site.restart(sources);
+        old.refresh(site.now);
+        site.put("index.txt", index(OLDER));
+        set_age(&site, "index.txt", 20);
+        // Once more, so that the file is known not to have changed since.
+        let settled = site.now.plus_seconds(60);
+        old.refresh(settled);
+        old.refresh(settled);
+        assert!(problem(&old).contains("was written on"));
+
+        let mut refresher = with_role(&site, &old, IssuedRole::Record, is_restarted);
+        let gone = taken_back(&refresher.refresh(settled)).unwrap();
+        assert!(gone.is_alarming(), "{gone:?}");
+        assert_eq!(problems(&refresher), [""; 0]);
+        assert_says(&refresher, &[(1, Good), (3, NeverIssued)]);
+    }
+}
+
+#[test]
+fn a_directory_whose_newest_certificate_is_removed_is_used_and_the_removal_noticed() {
+    for is_restarted in [true, false] {
+        let site = Site::new();
+        site.put_list("ca.crl", &site.list(1, 10));
+        std::fs::create_dir(site.path("newcerts")).unwrap();
+        for (serial, minutes) in [(1, 30), (2, 20), (3, 10)] {
+            let name = format!("newcerts/{serial:02}.pem");
+            site.put(
+                &name,
+                pem("CERTIFICATE", &site.ca.server("a.example", &[serial])),
+            );
+            set_age(&site, &name, minutes);
+        }
+        let sources = site.sources(vec![
+            StatusSource::Lists(ocspry_source::ListSource::File(site.path("ca.crl"))),
+            StatusSource::Issued(site.issued("newcerts")),
+        ]);
+        let mut refresher = site.restart(sources.clone());
+        refresher.refresh(site.now);
+        assert_says(&refresher, &[(3, Good)]);
+        site.remove("newcerts/03.pem");
+        if is_restarted {
+            refresher = site.restart(sources);
+        }
+        let gone = taken_back(&refresher.refresh(site.now)).unwrap();
+        assert_eq!((gone.certificates, gone.of, gone.unexpired), (1, 3, 1));
+        assert_eq!(problems(&refresher), [""; 0]);
+        assert_says(&refresher, &[(2, Good), (3, NeverIssued)]);
+    }
 }
 
 /// Where the one list of what was issued is remembered.
