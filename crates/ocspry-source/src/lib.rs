@@ -14,6 +14,7 @@ mod fetched;
 mod freshest;
 mod guard;
 mod held;
+mod keeping;
 mod line;
 mod pace;
 mod scope;

@@ -20,6 +20,7 @@ use ocspry_wire::Time;
 use crate::SourceError;
 use crate::copy::Original;
 use crate::fetched::FetchedVersion;
+use crate::keeping::Keeping;
 use crate::list::{CrlNumber, LoadedList};
 use crate::load::{CrlSigners, ListLoad, SourceLimits};
 use crate::state::{self, KeptSeries, Marks};
@@ -37,8 +38,7 @@ pub(crate) struct Line {
     marks_are_read: bool,
     /// The list in use is not in the state directory yet.
     is_unkept: bool,
-    /// The last try to keep it, which failed.
-    failed_keep: Option<FailedKeep>,
+    keeping: Keeping,
     /// Nothing is written before [`Line::keep_now`].
     keeps_when_told: bool,
     /// The list from the future.
@@ -66,49 +66,6 @@ impl Offer {
             der_bytes: self.list.facts.der_bytes,
             signature: &self.list.signature,
         }
-    }
-}
-
-/// How long until a list that could not be kept is tried again: a full disk may get room, a lock may be released.  Twice
-/// as long after each failure, since the whole list is read for it.
-const KEEP_AGAIN_SECONDS: i64 = 5;
-
-/// The longest such wait.
-const KEEP_AGAIN_SECONDS_MAX: i64 = 300;
-
-/// A try to keep something that failed.
-#[derive(Clone, Debug)]
-pub(crate) struct FailedKeep {
-    at: Time,
-    wait_seconds: i64,
-}
-
-impl FailedKeep {
-    /// After the one before, if there was one.
-    pub(crate) fn after(before: Option<&FailedKeep>, now: Time) -> FailedKeep {
-        FailedKeep {
-            at: now,
-            wait_seconds: before.map_or(KEEP_AGAIN_SECONDS, |failed| {
-                (failed.wait_seconds * 2).min(KEEP_AGAIN_SECONDS_MAX)
-            }),
-        }
-    }
-
-    /// When the next try is due; in `failed` the last one, if it failed.
-    pub(crate) fn next_try(failed: Option<&FailedKeep>, now: Time) -> Time {
-        match failed {
-            Some(failed) if failed.still_waits(now) => failed.again(),
-            Some(_) | None => now.plus_seconds(KEEP_AGAIN_SECONDS),
-        }
-    }
-
-    fn again(&self) -> Time {
-        self.at.plus_seconds(self.wait_seconds)
-    }
-
-    /// A clock that went back does not make the wait longer.
-    pub(crate) fn still_waits(&self, now: Time) -> bool {
-        (self.at..self.again()).contains(&now)
     }
 }
 
@@ -162,7 +119,7 @@ impl Line {
             kept_marks: None,
             marks_are_read: false,
             is_unkept: false,
-            failed_keep: None,
+            keeping: Keeping::default(),
             keeps_when_told,
             waiting: None,
             accepted: None,
@@ -247,7 +204,7 @@ impl Line {
         self.keeps_when_told = keeps_when_told;
         self.marks_are_read = false;
         self.kept_marks = None;
-        self.failed_keep = None;
+        self.keeping.begin();
     }
 
     /// Forgets which lists were used; what is in use stays until another list comes.
@@ -521,7 +478,7 @@ impl Line {
                 .as_ref()
                 .is_some_and(|series| series.holds(offer.original()));
         self.is_unkept = self.series.is_some() && !is_kept;
-        self.failed_keep = None;
+        self.keeping.begin();
         self.accepted = None;
         self.raise(marks);
         let list = Arc::clone(&offer.list);
@@ -534,34 +491,21 @@ impl Line {
     }
 
     /// Writes what came into use to the state directory, if that is not done: at once, and after a failure again and
-    /// again.  None: there was nothing to do, or it is not time yet.
+    /// again.  What is to be reported of that.
     pub(crate) fn keep(&mut self, now: Time) -> Option<Result<(), SourceError>> {
-        if !self.is_unkept || self.keeps_when_told {
-            return None;
-        }
-        if self
-            .failed_keep
-            .as_ref()
-            .is_some_and(|failed| failed.still_waits(now))
-        {
+        if !self.is_unkept || self.keeps_when_told || !self.keeping.is_time(now) {
             return None;
         }
         let (series, offer) = (self.series.clone()?, self.in_use.clone()?);
         let marks = self.marks_in_use(&offer);
-        match series.keep(offer.original(), &marks) {
-            Ok(()) => {
-                let is_news = self.failed_keep.take().is_some();
-                self.is_unkept = false;
-                self.kept_marks = Some(marks);
-                is_news.then_some(Ok(()))
-            }
-            Err(error) => {
-                self.keep_marks_at_least(&series, marks);
-                self.failed_keep = Some(FailedKeep::after(self.failed_keep.as_ref(), now));
-                // Where its place holds something else by now, that is judged and reported on its own.
-                matches!(error, SourceError::StateWrite { .. }).then_some(Err(error))
-            }
+        let kept = series.keep(offer.original(), &marks);
+        if kept.is_ok() {
+            self.is_unkept = false;
+            self.kept_marks = Some(marks);
+        } else {
+            self.keep_marks_at_least(&series, marks);
         }
+        self.keeping.tried(kept, now)
     }
 
     /// The state directory knows all that it is to know.
@@ -610,15 +554,10 @@ impl Line {
         marks
     }
 
-    /// When to look again.
-    pub(crate) fn next_wake(&self, now: Time) -> Option<Time> {
-        let waiting = self
-            .waiting
-            .as_ref()
-            .map(|waiting| waiting.list.this_update());
+    /// When to try to keep it, or to try again.
+    pub(crate) fn next_keep(&self, now: Time) -> Option<Time> {
         let keeps = self.is_unkept && !self.keeps_when_told;
-        let keep_again = keeps.then(|| FailedKeep::next_try(self.failed_keep.as_ref(), now));
-        waiting.into_iter().chain(keep_again).min()
+        keeps.then(|| self.keeping.next_try(now))
     }
 
     fn raise(&mut self, marks: Marks) {

@@ -560,32 +560,13 @@ impl Refresher {
         }
         for (_, feed) in &mut self.issued {
             let place = feed.source().path.display().to_string();
-            kept.extend(
-                feed.keep(self.issuer.certificate(), now)
-                    .map(|kept| (place, kept)),
-            );
+            let of_feed = feed.keep(self.issuer.certificate(), now).into_iter();
+            kept.extend(of_feed.map(|kept| (place.clone(), kept)));
         }
-        for (place, kept) in kept {
-            match kept {
-                Ok(()) => {
-                    if self.told.unkept.remove(&place).is_some() {
-                        reports.push(Report {
-                            place,
-                            event: Event::Kept,
-                        });
-                    }
-                }
-                Err(error) => {
-                    let sentence = error.to_string();
-                    if self.told.unkept.insert(place.clone(), sentence.clone()) != Some(sentence) {
-                        reports.push(Report {
-                            place,
-                            event: Event::NotKept(error),
-                        });
-                    }
-                }
-            }
-        }
+        reports.extend(kept.into_iter().map(|(place, kept)| Report {
+            place,
+            event: kept.map_or_else(Event::NotKept, |()| Event::Kept),
+        }));
         self.forget_left();
     }
 }

@@ -13,6 +13,7 @@ use ocspry_wire::Time;
 use ocspry_wire::x509::SerialNumber;
 
 use crate::guard::{After, Change, Guard, Vanished};
+use crate::keeping::Keeping;
 use crate::line::{Line, Offer, Served, Swap, Taken};
 use crate::list::{DeltaGap, LoadedList};
 use crate::load::{CrlSigners, SourceLimits};
@@ -38,6 +39,7 @@ pub(crate) struct Slot {
     held_removals: Option<Arc<RevokedSerials>>,
     /// What is held is to be written down.
     is_held_unkept: bool,
+    held_keeping: Keeping,
     series: Option<KeptSeries>,
     /// Its place has a newer list of another scope.
     is_behind: bool,
@@ -107,6 +109,7 @@ impl Slot {
             is_delta_forgotten: false,
             held_removals: None,
             is_held_unkept: false,
+            held_keeping: Keeping::default(),
             series: series(SeriesKind::Complete),
             is_behind: false,
         }
@@ -248,6 +251,7 @@ impl Slot {
         for line in slot.lines() {
             line.begin_anew(keeps_when_told);
         }
+        slot.held_keeping.begin();
         slot
     }
 
@@ -313,28 +317,40 @@ impl Slot {
 
     /// When to look again.
     pub(crate) fn next_wake(&self, now: Time) -> Option<Time> {
-        let wakes = [&self.complete, &self.delta].map(|line| line.next_wake(now));
-        wakes.into_iter().flatten().min()
+        let waiting = self.waiting().map(|(until, _)| until);
+        let keep = if self.keeps_held() {
+            Some(self.held_keeping.next_try(now))
+        } else {
+            let lines = [&self.complete, &self.delta];
+            let keeps = lines.into_iter().filter_map(|line| line.next_keep(now));
+            keeps.min()
+        };
+        waiting.chain(keep).min()
     }
 
-    /// Writes what is not in the state directory yet.
+    /// Writes what is not in the state directory yet.  What is to be reported of that.
     pub(crate) fn keep(&mut self, now: Time) -> Vec<Result<(), SourceError>> {
+        let held = self.keep_held(now);
         // Before the list without them, and not without them: a restart holds too much rather than too little.
-        if let Some(Err(error)) = self.keep_held() {
-            return vec![Err(error)];
+        if self.keeps_held() {
+            return held.into_iter().collect();
         }
         let kept = self.lines().map(|line| line.keep(now));
-        kept.into_iter().flatten().collect()
+        held.into_iter().chain(kept.into_iter().flatten()).collect()
     }
 
-    fn keep_held(&mut self) -> Option<Result<(), SourceError>> {
-        let series = self.series.as_ref().filter(|_| self.is_held_unkept)?;
-        if self.complete.keeps_when_told() {
+    fn keep_held(&mut self, now: Time) -> Option<Result<(), SourceError>> {
+        if !self.keeps_held() || !self.held_keeping.is_time(now) {
             return None;
         }
-        let written = held::write(series, self.held_removals.as_deref());
+        let written = held::write(self.series.as_ref()?, self.held_removals.as_deref());
         self.is_held_unkept = written.is_err();
-        written.err().map(Err)
+        self.held_keeping.tried(written, now)
+    }
+
+    /// What is held, or that nothing is, is still to be written down.
+    fn keeps_held(&self) -> bool {
+        self.is_held_unkept && self.series.is_some() && !self.complete.keeps_when_told()
     }
 
     /// Both series, the complete one first.
@@ -577,12 +593,16 @@ impl Slot {
         }
         self.held_removals = Some(Arc::new(held.build()));
         self.is_held_unkept = self.series.is_some();
+        self.held_keeping.begin();
     }
 
     /// The operator accepts what the guard holds; whether anything was held.
     pub(crate) fn accept_held(&mut self) -> bool {
         let were_removals_held = self.held_removals.take().is_some();
-        self.is_held_unkept |= were_removals_held && self.series.is_some();
+        if were_removals_held {
+            self.is_held_unkept |= self.series.is_some();
+            self.held_keeping.begin();
+        }
         let lines = self.lines().map(Line::accept_held);
         were_removals_held || lines.contains(&true)
     }

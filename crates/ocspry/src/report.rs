@@ -73,12 +73,12 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
                 "the delta CRL is not used yet: {gap}; a newer complete CRL is needed"
             ),
             Event::NotKept(error) => {
-                warn!(issuer, "{error}; after a restart this list may be missing")
+                warn!(issuer, "{error}; after a restart this may be missing")
             }
             Event::Kept => info!(
                 issuer,
                 path = place,
-                "the list in use is kept in the state directory now"
+                "what is in use here is kept in the state directory now"
             ),
             Event::Unproven(unproven) => error!(
                 issuer,

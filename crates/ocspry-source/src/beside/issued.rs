@@ -27,7 +27,7 @@ use super::taken_back::{Held, compare};
 use super::{IssuedRole, IssuedSource, Lag, kept};
 use crate::guard::Guard;
 use crate::issued::{IssuedKind, IssuedLimits, IssuedStamp};
-use crate::line::FailedKeep;
+use crate::keeping::Keeping;
 use crate::refresh::{Event, Report};
 use crate::state::{KeptSeries, Marks};
 use crate::{SourceError, held};
@@ -45,8 +45,9 @@ pub(crate) struct IssuedFeed {
     /// The state directory was read.
     is_remembered: bool,
     is_unkept: bool,
+    keeping: Keeping,
     is_held_unkept: bool,
-    failed_keep: Option<FailedKeep>,
+    held_keeping: Keeping,
     keeps_when_told: bool,
 }
 
@@ -61,8 +62,9 @@ impl IssuedFeed {
             series,
             is_remembered: false,
             is_unkept: false,
+            keeping: Keeping::default(),
             is_held_unkept: false,
-            failed_keep: None,
+            held_keeping: Keeping::default(),
             keeps_when_told: false,
         }
     }
@@ -81,6 +83,11 @@ impl IssuedFeed {
         self.held.clone_from(&old.held);
         self.high_water.clone_from(&old.high_water);
         self.is_held_unkept = old.is_held_unkept;
+        self.is_unkept = old.is_unkept;
+        self.keeping.clone_from(&old.keeping);
+        self.held_keeping.clone_from(&old.held_keeping);
+        self.keeping.begin();
+        self.held_keeping.begin();
     }
 
     pub(crate) fn problem(&self) -> Option<(String, &SourceError)> {
@@ -159,7 +166,7 @@ impl IssuedFeed {
             }
             Some(known) => {
                 let is_marked = |marks: &Marks| marks.digest == known.facts.digest;
-                self.is_unkept = !marks.as_ref().is_some_and(is_marked)
+                self.is_unkept |= !marks.as_ref().is_some_and(is_marked)
                     || !kept::is_copy(&series.list_path(), known);
             }
         }
@@ -211,6 +218,7 @@ impl IssuedFeed {
                     taken_back.is_held = true;
                     self.held.add(&all);
                     self.is_held_unkept = true;
+                    self.held_keeping.begin();
                 }
                 if !taken_back.is_nothing() {
                     events.push(Event::TakenBack(taken_back));
@@ -244,7 +252,7 @@ impl IssuedFeed {
         self.is_unkept = self.series.as_ref().is_some_and(|series| {
             self.high_water.as_ref() != Some(&marks) || !kept::is_copy(&series.list_path(), &known)
         });
-        self.failed_keep = None;
+        self.keeping.begin();
         self.high_water = Some(marks);
         self.known = Some(known);
     }
@@ -333,7 +341,10 @@ impl IssuedFeed {
     pub(crate) fn accept_held(&mut self) -> bool {
         let was_holding = self.is_holding();
         self.held = Held::default();
-        self.is_held_unkept |= was_holding;
+        if was_holding {
+            self.is_held_unkept = true;
+            self.held_keeping.begin();
+        }
         was_holding
     }
 
@@ -355,28 +366,48 @@ impl IssuedFeed {
         self.keeps_when_told = false;
     }
 
-    /// Writes what is not in the state directory yet.  None: there was nothing to do, or it is not time yet.
+    /// Writes what is not in the state directory yet.  What is to be reported of that.
     pub(crate) fn keep(
         &mut self,
         issuer: &OwnedCertificate,
         now: Time,
-    ) -> Option<Result<(), SourceError>> {
-        let series = self.series.as_ref().filter(|_| !self.keeps_when_told)?;
-        if self.is_held_unkept {
-            // Before the list without it: a restart holds too much rather than too little.
-            let revoked = held::write(series, self.held.revoked.as_deref());
-            let written =
-                revoked.and_then(|()| held::write_issued(series, self.held.issued.as_deref()));
-            self.is_held_unkept = written.is_err();
-            if written.is_err() {
-                return Some(written);
-            }
-        }
-        let waits = |failed: &FailedKeep| failed.still_waits(now);
-        if !self.is_unkept || self.failed_keep.as_ref().is_some_and(waits) {
+    ) -> Vec<Result<(), SourceError>> {
+        let held = self.keep_held(now);
+        // Before the list without it: a restart holds too much rather than too little.
+        let list = if self.keeps_held() {
+            None
+        } else {
+            self.keep_list(issuer, now)
+        };
+        held.into_iter().chain(list).collect()
+    }
+
+    fn keep_held(&mut self, now: Time) -> Option<Result<(), SourceError>> {
+        if !self.keeps_held() || !self.held_keeping.is_time(now) {
             return None;
         }
-        let known = self.known.as_ref()?;
+        let series = self.series.as_ref()?;
+        let revoked = held::write(series, self.held.revoked.as_deref());
+        let written =
+            revoked.and_then(|()| held::write_issued(series, self.held.issued.as_deref()));
+        self.is_held_unkept = written.is_err();
+        self.held_keeping.tried(written, now)
+    }
+
+    /// What is held, or that nothing is, is still to be written down.
+    fn keeps_held(&self) -> bool {
+        self.is_held_unkept && self.series.is_some() && !self.keeps_when_told
+    }
+
+    fn keep_list(
+        &mut self,
+        issuer: &OwnedCertificate,
+        now: Time,
+    ) -> Option<Result<(), SourceError>> {
+        if !self.is_unkept || self.keeps_when_told || !self.keeping.is_time(now) {
+            return None;
+        }
+        let (series, known) = (self.series.as_ref()?, self.known.as_ref()?);
         let marks = self.marks_of(known);
         let kept = if kept::is_copy(&series.list_path(), known) {
             series.keep_marks(&marks)
@@ -385,17 +416,8 @@ impl IssuedFeed {
                 kept::write(&self.source.path, issuer, known, file, path)
             })
         };
-        match kept {
-            Ok(()) => {
-                self.is_unkept = false;
-                self.failed_keep.take().map(|_| Ok(()))
-            }
-            Err(error) => {
-                self.failed_keep = Some(FailedKeep::after(self.failed_keep.as_ref(), now));
-                // Where something else is there by now, that is judged and reported on its own.
-                matches!(error, SourceError::StateWrite { .. }).then_some(Err(error))
-            }
-        }
+        self.is_unkept = kept.is_err();
+        self.keeping.tried(kept, now)
     }
 
     /// From when to when it holds.
@@ -458,10 +480,13 @@ impl IssuedFeed {
         Some(self.window()?.next_update)
     }
 
-    /// When to try again what could not be kept.
+    /// When to try to keep what is not kept, or to try again.
     pub(crate) fn next_keep(&self, now: Time) -> Option<Time> {
+        if self.keeps_held() {
+            return Some(self.held_keeping.next_try(now));
+        }
         let keeps = self.is_unkept && !self.keeps_when_told;
-        keeps.then(|| FailedKeep::next_try(self.failed_keep.as_ref(), now))
+        keeps.then(|| self.keeping.next_try(now))
     }
 }
 

@@ -58,7 +58,7 @@ pub enum Event {
     Named(NamedDeltas),
     /// A delta waits for its base.
     Gap(DeltaGap),
-    /// The list in use could not be written to the state directory.
+    /// The list in use, or what is held of it, could not be written to the state directory.
     NotKept(SourceError),
     /// It is there now.
     Kept,
@@ -108,7 +108,6 @@ pub(super) struct Told {
     pub(super) gaps: BTreeMap<String, DeltaGap>,
     /// By the place of the complete list.
     pub(super) named: BTreeMap<String, NamedDeltas>,
-    pub(super) unkept: BTreeMap<String, String>,
     pub(super) unproven: Option<Unproven>,
     pub(super) expired: bool,
 }

@@ -11,6 +11,7 @@ mod directory;
 mod guard;
 mod indirect;
 mod issued;
+mod keeping;
 mod merging;
 mod overlay;
 mod partitions;
