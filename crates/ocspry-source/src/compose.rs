@@ -7,9 +7,12 @@
 //!
 //! And since when that is known (RFC 6960 §2.4): thisUpdate of an answer is that of what it rests on.  `revoked` rests on
 //! the newest list that says so, an older part beside it takes nothing back.  What no list names rests on the newest list
-//! about all certificates; without one on every part, each of which might name it, so on the oldest.  That goes back only
-//! where the operator adds an older part, which is needed from then on: before that too much was claimed.  nextUpdate is
-//! that of the first part that ends, for all that is said.
+//! about all certificates; without one on every part, each of which might name it, so on the oldest.  nextUpdate is that of
+//! the first part that ends, for all that is said.
+//!
+//! For one serial that goes back only where less is known of it from then on (design.md §3, rule 3): the operator adds an
+//! older part, which is needed from then on; or what a newer part alone said is taken back, as when a hold in a shard is
+//! lifted or a line leaves an overlay.  The newer time was that of the revocation and proves nothing of the others.
 
 use std::sync::Arc;
 

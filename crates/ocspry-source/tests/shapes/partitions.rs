@@ -353,6 +353,40 @@ fn a_part_that_the_operator_adds_is_needed_from_then_on_and_thisupdate_is_its_ow
 }
 
 #[test]
+fn what_a_newer_part_or_an_overlay_takes_back_is_good_as_of_the_oldest_part_and_no_later() {
+    let site = Site::new();
+    let minutes_ago = |minutes: i64| site.now.plus_seconds(-60 * minutes);
+    let part = |name: &str| ScopeSpec::part(&format!("http://crl.example/{name}"));
+    let on_hold = Some(CrlReason::CertificateHold);
+    let mut sources = site.files(&["1", "2"]);
+    sources.sources.push(site.overlay("overlay"));
+    site.put("overlay", "05\n");
+    site.put_list("1", &site.list(1, 60).about(part("1")));
+    let list = site.list(1, 10).about(part("2"));
+    site.put_list("2", &list.revoke(&[2], on_hold).revoke(&[3], None));
+    let mut refresher = site.start(sources);
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(2, Revoked), (3, Revoked), (5, Revoked)]);
+    for serial in [2, 3, 5] {
+        assert_eq!(known_since(&refresher, serial), minutes_ago(10));
+    }
+
+    // The first shard might name them by now: that it does not is known as of an hour ago.
+    site.put("overlay", "");
+    site.put_list("2", &site.list(2, 5).about(part("2")));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(2, Good), (3, Good), (5, Good)]);
+    for serial in [2, 3, 5] {
+        assert_eq!(known_since(&refresher, serial), minutes_ago(60));
+    }
+
+    // Once every part is as new, so is what rests on them.
+    site.put_list("1", &site.list(2, 5).about(part("1")));
+    refresher.refresh(site.now);
+    assert_eq!(known_since(&refresher, 2), minutes_ago(5));
+}
+
+#[test]
 fn what_an_overlay_or_an_index_revokes_is_as_new_as_the_newest_list_when_an_older_part_comes() {
     let site = Site::new();
     let part = |name: &str| ScopeSpec::part(&format!("http://crl.example/{name}"));
