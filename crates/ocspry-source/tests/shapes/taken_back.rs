@@ -482,6 +482,24 @@ fn a_directory_whose_newest_certificate_is_removed_is_used_and_the_removal_notic
     }
 }
 
+#[test]
+fn an_index_that_is_not_configured_for_a_while_is_remembered() {
+    let (site, sources) = exported(Guard::Alarm);
+    site.restart(sources.clone()).refresh(site.now);
+    site.put("others.txt", index(NEWER));
+    let others = only(site.issued("others.txt"), Guard::Alarm, &site);
+    let mut without = site.restart(others);
+    without.refresh(site.now);
+    without.keep_now(site.now);
+
+    site.put("index.txt", index(OLDER));
+    set_age(&site, "index.txt", 20);
+    let mut refresher = site.restart(sources);
+    refresher.refresh(site.now);
+    assert!(problem(&refresher).contains("was written on"));
+    assert_says(&refresher, &[(1, Revoked), (3, Good)]);
+}
+
 /// Where the one list of what was issued is remembered.
 fn only_folder(site: &Site) -> std::path::PathBuf {
     let inner = |folder: std::path::PathBuf| {
