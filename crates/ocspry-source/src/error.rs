@@ -114,7 +114,8 @@ pub enum SourceError {
     },
     /// Not a CertificateList (RFC 5280 §5.1).
     #[error(
-        "CRL {path}: is not a CRL: at octet {offset}: {kind}; check it with: openssl crl -in {path} -noout -text"
+        "CRL {path}: is not a CRL: at octet {offset}: {kind}; {hint}",
+        hint = look_hint(path)
     )]
     Malformed {
         /// The CRL.
@@ -579,6 +580,43 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// As it is to be said of a list that lies in `file` but came from `place`, a URL.  What the system says of the file
+    /// stays about the file.
+    pub(crate) fn said_of(mut self, file: &Path, place: &str) -> SourceError {
+        if let SourceError::Empty { path, .. }
+        | SourceError::Pem { path, .. }
+        | SourceError::NoCrlBlock { path, .. }
+        | SourceError::SeveralCrls { path, .. }
+        | SourceError::NotACrl { path, .. }
+        | SourceError::Certificate { path, .. }
+        | SourceError::SomethingElse { path, .. }
+        | SourceError::Truncated { path, .. }
+        | SourceError::Malformed { path, .. }
+        | SourceError::AlgorithmMismatch { path, .. }
+        | SourceError::UnknownCriticalExtension { path, .. }
+        | SourceError::UnknownCriticalEntryExtension { path, .. }
+        | SourceError::AttributeCertificatesOnly { path, .. }
+        | SourceError::Scope { path, .. }
+        | SourceError::NotIndirect { path, .. }
+        | SourceError::CertificateIssuer { path, .. }
+        | SourceError::PieceTooBig { path, .. }
+        | SourceError::TooLargeForEd25519 { path, .. }
+        | SourceError::SerialTooLong { path, .. }
+        | SourceError::WindowReversed { path, .. }
+        | SourceError::WrongIssuer { path, .. }
+        | SourceError::MayNotSignCrls { path, .. }
+        | SourceError::UnsupportedSignature { path, .. }
+        | SourceError::BadSignature { path, .. }
+        | SourceError::Older { path, .. }
+        | SourceError::LowerNumber { path, .. }
+        | SourceError::SameOrder { path, .. } = &mut self
+            && path == file
+        {
+            *path = place.into();
+        }
+        self
+    }
+
     /// It is about a file that is not meant for this issuer, or is no list at all: in a directory there may be such.
     pub(crate) fn is_of_another_file(&self) -> bool {
         matches!(
@@ -603,6 +641,19 @@ fn forget_hint(state_folder: Option<&Path>) -> String {
         Some(folder) => format!(
             "`ocspry state reset ISSUER` forgets the lists used so far ({})",
             folder.display()
+        ),
+    }
+}
+
+/// How to see what is wrong with a list; `path` may be its URL.
+fn look_hint(path: &Path) -> String {
+    match path.to_str() {
+        Some(url) if url.contains("://") => {
+            "fetch it, and check it with: openssl crl -noout -text".to_owned()
+        }
+        Some(_) | None => format!(
+            "check it with: openssl crl -in {} -noout -text",
+            path.display()
         ),
     }
 }

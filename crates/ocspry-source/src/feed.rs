@@ -473,6 +473,9 @@ impl Feed {
     ) {
         let verdict = match verdict {
             Verdict::Refused(error) if self.passes_over(&error) => Verdict::PassedOver,
+            Verdict::Refused(error) if self.url.is_some() => {
+                Verdict::Refused(error.said_of(path, &self.name(path)))
+            }
             verdict => verdict,
         };
         if let Some(url) = &mut self.url {

@@ -355,7 +355,12 @@ impl Line {
             && best.list.is_due(now)
             && series.holds(best.original())
         {
-            self.check_order(best, Tie::WasInUse, now)?;
+            // What is said of it is said of the copy: it will be judged in its place as well.
+            let copy = Offer {
+                path: series.list_path(),
+                ..best.clone()
+            };
+            self.check_order(&copy, Tie::WasInUse, now)?;
             return Ok(Some(self.swap(best.clone(), Served::Source)));
         }
         let path = series.list_path();

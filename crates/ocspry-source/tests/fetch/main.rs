@@ -8,6 +8,7 @@
 mod bounds;
 mod feed;
 mod freshest;
+mod named;
 mod peer;
 mod publisher;
 mod redirects;

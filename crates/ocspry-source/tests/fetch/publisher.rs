@@ -198,6 +198,14 @@ impl Follower {
         self.until(now, is_so);
     }
 
+    /// Asks once more where nothing is under way, and takes what comes.
+    pub(crate) fn after_one_more_fetch(&mut self, now: Time) {
+        while self.woken.try_recv().is_ok() {}
+        self.refresher.fetch_now();
+        self.woken.recv_timeout(Duration::from_secs(60)).unwrap();
+        self.look(now);
+    }
+
     pub(crate) fn is_revoked(&self, serial: u8) -> bool {
         let table = self.refresher.issuer().table();
         let serial = SerialNumber::from_content(&[serial]).unwrap();
