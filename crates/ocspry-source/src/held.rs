@@ -72,11 +72,17 @@ pub(crate) fn read_issued(series: &KeptSeries) -> Result<Option<Arc<IssuedSerial
         return Ok(None);
     }
     let mut held = IssuedSerialsBuilder::new();
-    text_file::read(StatusFile::Issued, &path, LIMITS.bytes_max, |reader, _| {
-        read_issued_lines(reader, LIMITS.line_bytes_max, |entry| {
-            held.push(&entry.serial_number);
-        })
-    })?;
+    text_file::read(
+        StatusFile::Issued,
+        &path,
+        LIMITS.bytes_max,
+        &|_| {},
+        |reader, _| {
+            read_issued_lines(reader, LIMITS.line_bytes_max, |entry| {
+                held.push(&entry.serial_number);
+            })
+        },
+    )?;
     Ok(Some(Arc::new(held.build())))
 }
 

@@ -30,7 +30,7 @@ pub fn read_overlay(
     each: impl FnMut(OverlayEntry),
 ) -> Result<OverlayFacts, SourceError> {
     let list = StatusFile::Overlay;
-    let read = text_file::read(list, path, limits.bytes_max, |reader, written| {
+    let read = text_file::read(list, path, limits.bytes_max, &|_| {}, |reader, written| {
         read_overlay_lines(reader, written, limits.line_bytes_max, each)
     })?;
     let OverlayLines {

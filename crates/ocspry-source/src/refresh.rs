@@ -360,7 +360,8 @@ impl Refresher {
         let mut reports = Vec::new();
         // The guard asks what was issued.
         for (_, feed) in &mut self.issued {
-            reports.extend(feed.look(self.issuer.certificate(), self.sources.guard, now));
+            let (issuer, show) = (self.issuer.certificate(), self.show_load.as_deref());
+            reports.extend(feed.look(issuer, self.sources.guard, show, now));
         }
         for (_, feed) in &mut self.overlays {
             reports.extend(feed.look(now));

@@ -16,6 +16,7 @@ use ocspry_wire::Time;
 
 use crate::SourceError;
 use crate::fingerprint::{Fingerprint, open_at_once, other_than_a_file};
+use crate::load::Progress;
 
 /// What a file is for, in the words of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub(crate) struct FileRead<T> {
     pub(crate) digest: [u8; 32],
 }
 
-/// Reads the file at `path` through `parse`, to which its time of writing is told.
+/// Reads the file at `path` through `parse`, to which its time of writing is told; `show` is told how far it is.
 ///
 /// A file that was replaced by rename while it was read is the old one, whole; one that was written into is refused.
 ///
@@ -55,7 +56,8 @@ pub(crate) fn read<T>(
     list: StatusFile,
     path: &Path,
     bytes_max: u64,
-    parse: impl FnOnce(&mut BufReader<Measured>, Time) -> Result<T, LineError>,
+    show: &dyn Fn(Progress),
+    parse: impl FnOnce(&mut BufReader<Measured<'_>>, Time) -> Result<T, LineError>,
 ) -> Result<FileRead<T>, SourceError> {
     let unreadable = |source| unreadable(list, path, source);
     let file = open_at_once(path).map_err(unreadable)?;
@@ -81,6 +83,8 @@ pub(crate) fn read<T>(
         file: file.take(bytes_max + 1),
         hash: Sha256::new(),
         bytes: 0,
+        bytes_expected: before.len(),
+        show,
     };
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, measured);
     let parsed = parse(&mut reader, fingerprint.written());
@@ -126,17 +130,23 @@ pub(crate) fn unreadable(list: StatusFile, path: &Path, source: io::Error) -> So
 }
 
 /// Counts and hashes what goes by.
-pub(crate) struct Measured {
+pub(crate) struct Measured<'a> {
     file: io::Take<File>,
     hash: Sha256,
     bytes: u64,
+    bytes_expected: u64,
+    show: &'a dyn Fn(Progress),
 }
 
-impl Read for Measured {
+impl Read for Measured<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read(buffer)?;
         self.hash.update(&buffer[..count]);
         self.bytes += count as u64;
+        (self.show)(Progress::Reading {
+            read: self.bytes,
+            of: self.bytes_expected,
+        });
         Ok(count)
     }
 }

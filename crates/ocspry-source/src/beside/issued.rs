@@ -28,7 +28,7 @@ use super::{IssuedRole, IssuedSource, Lag, kept};
 use crate::guard::Guard;
 use crate::issued::{IssuedKind, IssuedLimits, IssuedStamp};
 use crate::keeping::Keeping;
-use crate::refresh::{Event, Report};
+use crate::refresh::{Event, Report, ShowLoad};
 use crate::state::{KeptSeries, Marks};
 use crate::{SourceError, held};
 
@@ -98,11 +98,13 @@ impl IssuedFeed {
         self.source.path.display().to_string()
     }
 
-    /// Reads it again if it changed, or if it was told too long ago which certificates have expired.
+    /// Reads it again if it changed, or if it was told too long ago which certificates have expired.  Where nothing is in
+    /// use yet, `show` is told how far that is.
     pub(crate) fn look(
         &mut self,
         issuer: &OwnedCertificate,
         guard: Guard,
+        show: Option<&ShowLoad>,
         now: Time,
     ) -> Vec<Report> {
         let mut events = Vec::new();
@@ -118,10 +120,16 @@ impl IssuedFeed {
             self.followed.forget_seen();
         }
         let path = &self.source.path;
+        let show = show.filter(|_| self.known.is_none());
+        let show = |progress| {
+            if let Some(show) = show {
+                show(path, progress);
+            }
+        };
         let look = self.followed.look(
             IssuedStamp::of(path),
             |stamp| stamp.is_settled(now),
-            || Known::read(path, issuer, &IssuedLimits::DEFAULT, now),
+            || Known::read(path, issuer, &IssuedLimits::DEFAULT, now, &show),
         );
         match look {
             Look::Unchanged => self.confirm(now),

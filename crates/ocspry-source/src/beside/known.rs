@@ -13,7 +13,8 @@ use ocspry_wire::Time;
 use ocspry_wire::x509::SerialNumber;
 
 use crate::SourceError;
-use crate::issued::{IssuedFacts, IssuedKind, IssuedLimits, read_issued};
+use crate::issued::{IssuedFacts, IssuedKind, IssuedLimits, read_issued_shown};
+use crate::load::Progress;
 
 /// One reading.
 #[derive(Clone, Debug)]
@@ -39,16 +40,18 @@ pub(super) enum Age {
 }
 
 impl Known {
+    /// `show` is told how far it is.
     pub(super) fn read(
         path: &Path,
         issuer: &OwnedCertificate,
         limits: &IssuedLimits,
         now: Time,
+        show: &dyn Fn(Progress),
     ) -> Result<Known, SourceError> {
         let (mut unexpired, mut others) =
             (IssuedSerialsBuilder::new(), IssuedSerialsBuilder::new());
         let mut revoked = RevokedSerialsBuilder::new();
-        let facts = read_issued(path, issuer, limits, |entry| {
+        let facts = read_issued_shown(path, issuer, limits, show, |entry| {
             let is_unexpired = entry.not_after.is_some_and(|not_after| not_after >= now);
             let serials = if is_unexpired {
                 &mut unexpired
@@ -60,14 +63,17 @@ impl Known {
                 revoked.push(&entry.serial_number, Revocation::Revoked(info));
             }
         })?;
-        Ok(Known {
+        show(Progress::Sorting);
+        let known = Known {
             unexpired: Arc::new(unexpired.build()),
             others: Arc::new(others.build()),
             revoked: Arc::new(revoked.build()),
             facts,
             confirmed: now,
             read_at: now,
-        })
+        };
+        show(Progress::Done);
+        Ok(known)
     }
 
     /// Every serial that it names, once.

@@ -22,6 +22,7 @@ use ocspry_wire::ocsp::RevokedInfo;
 use ocspry_wire::x509::SerialNumber;
 
 use crate::SourceError;
+use crate::load::Progress;
 use crate::noted::{Notes, Oddity};
 use crate::text_file::{self, LineError, LineProblem, Lines, StatusFile, without_comment};
 
@@ -48,14 +49,32 @@ pub fn read_issued(
     limits: &IssuedLimits,
     each: impl FnMut(IssuedEntry),
 ) -> Result<IssuedFacts, SourceError> {
+    read_issued_shown(path, issuer, limits, &|_| {}, each)
+}
+
+/// The same; `show` is told how far the reading of a file is.
+///
+/// # Errors
+/// As for [`read_issued`].
+pub(crate) fn read_issued_shown(
+    path: &Path,
+    issuer: &OwnedCertificate,
+    limits: &IssuedLimits,
+    show: &dyn Fn(Progress),
+    each: impl FnMut(IssuedEntry),
+) -> Result<IssuedFacts, SourceError> {
     let metadata = std::fs::metadata(path)
         .map_err(|source| text_file::unreadable(StatusFile::Issued, path, source))?;
     if metadata.is_dir() {
         return directory::read(path, issuer, limits, each);
     }
-    let read = text_file::read(StatusFile::Issued, path, limits.bytes_max, |reader, _| {
-        read_issued_lines(reader, limits.line_bytes_max, each)
-    })?;
+    let read = text_file::read(
+        StatusFile::Issued,
+        path,
+        limits.bytes_max,
+        show,
+        |reader, _| read_issued_lines(reader, limits.line_bytes_max, each),
+    )?;
     let IssuedLines {
         kind,
         issued,

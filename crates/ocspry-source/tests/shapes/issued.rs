@@ -1,7 +1,9 @@
 //! What was issued (docs/design.md §4): beside a list it turns absence into "never issued", and an index is a source of
 //! its own.
 
-use ocspry_source::{IssuedSource, Lag, ListSource, Sources, StatusSource, Unproven};
+use std::sync::mpsc::channel;
+
+use ocspry_source::{IssuedSource, Lag, ListSource, Progress, Sources, StatusSource, Unproven};
 
 use crate::site::Says::{Good, NeverIssued, Revoked, TryLater};
 use crate::site::{Site, assert_says, end};
@@ -101,4 +103,31 @@ fn an_index_does_not_make_up_for_a_list_that_was_never_there() {
     site.put_list("ca.crl", &site.list(1, 10).revoke(&[2], None));
     refresher.refresh(site.now);
     assert_says(&refresher, &[(1, Revoked), (2, Revoked), (3, NeverIssued)]);
+}
+
+#[test]
+fn how_far_the_load_of_an_index_is_is_told_while_nothing_is_in_use_and_not_beside_answers() {
+    let site = Site::new();
+    let sources = site.sources(vec![StatusSource::Issued(site.issued("index.txt"))]);
+    let mut refresher = site.start(sources);
+    let (told, heard) = channel();
+    refresher.show_loads(Some(Box::new(move |path, progress| {
+        told.send((path.to_owned(), progress)).unwrap();
+    })));
+    site.put("index.txt", INDEX.repeat(1000));
+    refresher.refresh(site.now);
+    let (paths, first): (Vec<_>, Vec<_>) = heard.try_iter().unzip();
+    assert!(paths.iter().all(|path| *path == site.path("index.txt")));
+    let bytes = INDEX.len() as u64 * 1000;
+    let part = |read| Progress::Reading { read, of: bytes };
+    assert_eq!(first.first(), Some(&part(64 * 1024)));
+    assert_eq!(
+        first[first.len() - 3..],
+        [part(bytes), Progress::Sorting, Progress::Done]
+    );
+
+    site.put("index.txt", INDEX);
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Good)]);
+    assert_eq!(heard.try_iter().count(), 0);
 }
