@@ -240,6 +240,7 @@ impl Slot {
             is_delta_forgotten: false,
             held_removals: None,
             is_held_unkept: false,
+            held_keeping: Keeping::default(),
             series: self.series.clone(),
             is_behind: false,
         }
