@@ -46,7 +46,7 @@ fn crl_23_a_stale_second_copy_of_a_list_does_not_keep_a_released_hold() {
 }
 
 #[test]
-fn of_several_entries_for_one_serial_the_earliest_revocation_counts_and_they_are_counted() {
+fn crl_20_of_several_entries_for_one_serial_the_earliest_revocation_counts_and_they_are_counted() {
     let site = Site::new();
     let at = |hours: i64| site.now.plus_seconds(-3600 * hours);
     let entry = |serial: u8, hours: i64, reason| CrlEntrySpec {

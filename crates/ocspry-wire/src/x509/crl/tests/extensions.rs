@@ -33,6 +33,16 @@ fn crl_09_the_algorithm_outside_must_be_the_one_inside() {
 }
 
 #[test]
+fn crl_02_an_empty_sequence_of_entries_names_nobody_and_is_counted() {
+    let extensions = [number(7), key_id()];
+    let (entries, found) = accepted(&list(&[Vec::new()], &extensions));
+    assert_eq!(entries, []);
+    assert_eq!(found.defects.empty_revoked_certificates, 1);
+    let (_, found) = accepted(&list(&[], &extensions));
+    assert_eq!(found.defects.empty_revoked_certificates, 0);
+}
+
+#[test]
 fn crl_04_a_list_of_version_1_is_read_and_counted() {
     let (entries, found) = accepted(&version_1());
     assert_eq!(serials(&entries), ["07"]);
