@@ -212,6 +212,7 @@ impl Line {
         self.high_water = None;
         self.kept_marks = None;
         self.is_unkept = self.series.is_some() && self.in_use.is_some();
+        self.keeping.begin();
     }
 
     /// The list in use is of no use any more; what was used is remembered.
@@ -271,9 +272,7 @@ impl Line {
                     || self.kept_marks.as_ref().map(|marks| marks.digest)
                         != Some(offer.list.digest())
             });
-            if !self.is_marked(offer.list.digest()) {
-                self.raise(marks_of(&offer));
-            }
+            self.mark(&offer);
         }
         Ok(problem)
     }
@@ -288,6 +287,10 @@ impl Line {
             && in_use.next_update() == offer.list.next_update()
         {
             self.drop_waiting(&offer.place);
+            // What was used may have been forgotten since.
+            if offer.list.is_due(now) {
+                self.mark(&offer);
+            }
             if self.place() == Some(&offer.place) {
                 // Downloads come in a file of their own each time.
                 self.in_use = Some(offer);
@@ -575,10 +578,12 @@ impl Line {
         }
     }
 
-    fn is_marked(&self, digest: [u8; 32]) -> bool {
-        self.high_water
-            .as_ref()
-            .is_some_and(|marks| marks.digest == digest)
+    /// That list is in use, and what is known of it otherwise stays.
+    fn mark(&mut self, offer: &Offer) {
+        let high_water = self.high_water.as_ref();
+        if high_water.is_none_or(|marks| marks.digest != offer.list.digest()) {
+            self.raise(marks_of(offer));
+        }
     }
 }
 

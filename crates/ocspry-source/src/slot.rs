@@ -252,6 +252,8 @@ impl Slot {
         for line in slot.lines() {
             line.begin_anew(keeps_when_told);
         }
+        // Its marks are those of what is in use again.
+        slot.is_delta_forgotten = false;
         slot.held_keeping.begin();
         slot
     }
@@ -369,13 +371,15 @@ impl Slot {
     }
 
     /// Forgets which lists were used, so that older ones are taken again.  A delta stays in use until another one comes, or a
-    /// complete list that it does not fit: what it revoked is not good before.
+    /// complete list that it does not fit: what it revoked is not good before.  Once it is found in its place again it is
+    /// remembered as any.
     pub(crate) fn forget_used(&mut self) {
         for line in self.lines() {
             line.forget_used();
         }
         self.is_delta_forgotten = self.delta.in_use().is_some();
         self.is_held_unkept = self.held_removals.is_some() && self.series.is_some();
+        self.held_keeping.begin();
     }
 
     /// What is revoked in spite of the complete list.

@@ -361,6 +361,8 @@ impl IssuedFeed {
         self.high_water = None;
         self.is_unkept = self.series.is_some() && self.known.is_some();
         self.is_held_unkept = self.is_holding();
+        self.keeping.begin();
+        self.held_keeping.begin();
         self.followed.forget_seen();
     }
 

@@ -51,7 +51,10 @@ impl Slot {
         match fits {
             Ok(()) => Ok(match self.delta.offer(offer, around.now)? {
                 Taken::Swapped(swap) => Outcome::InUse(Box::new(self.delta_used(&swap, around))),
-                Taken::InUse => Outcome::Same,
+                Taken::InUse => {
+                    self.is_delta_forgotten = false;
+                    Outcome::Same
+                }
                 Taken::Waits => Outcome::Waits,
             }),
             Err(None) => Ok(Outcome::Overtaken),

@@ -138,6 +138,19 @@ fn a_reload_tries_what_is_held_of_a_list_at_once() {
 }
 
 #[test]
+fn what_is_held_is_tried_at_once_when_what_was_used_is_forgotten() {
+    let site = Site::new();
+    let (_, mut refresher) = guarded_list(&site);
+    let folder = issuer_folder(&site);
+    block(&folder, "held-removals.txt");
+    site.put_list("ca", &site.list(2, 50));
+    assert_eq!(told(&refresher.refresh(site.now)), ["not kept"]);
+    std::fs::remove_dir_all(folder).unwrap();
+    refresher.forget_used();
+    assert_eq!(told(&refresher.refresh(site.now)), ["kept"]);
+}
+
+#[test]
 fn a_list_that_is_kept_where_the_one_before_it_was_not_ends_that_failure() {
     let site = Site::new();
     site.put_list("ca", &site.list(1, 60));
@@ -243,4 +256,23 @@ fn a_reload_tries_what_is_kept_of_an_index_at_once_and_says_only_what_is_new() {
     let mut at_last = site.restart(sources);
     at_last.carry_over(&again);
     assert_eq!(told(&at_last.refresh(site.now)), ["kept"]);
+}
+
+#[test]
+fn what_is_kept_of_an_index_is_tried_at_once_when_what_was_used_is_forgotten() {
+    for name in ["held-removals.txt", "last-good.txt"] {
+        let site = Site::new();
+        put_index(&site, true);
+        let mut refresher = site.restart(guarded_index(&site));
+        refresher.refresh(site.now);
+        let issuer = issuer_folder(&site);
+        let folder = only_entry(&issuer.join("issued"));
+        block(&folder, name);
+        put_index(&site, false);
+        assert_eq!(told(&refresher.refresh(site.now)), ["not kept"]);
+        std::fs::remove_dir_all(issuer).unwrap();
+        refresher.forget_used();
+        assert_eq!(told(&refresher.refresh(site.now)), ["kept"]);
+        assert!(folder.join(name).exists());
+    }
 }

@@ -8,6 +8,7 @@
 
 mod delta;
 mod directory;
+mod forgotten;
 mod guard;
 mod indirect;
 mod issued;

@@ -1,0 +1,76 @@
+//! What was used is forgotten, as `ocspry state reset` does on a running responder (docs/reference/control.md): older lists
+//! that lie there are taken, and what is in use is remembered again from then on.
+
+use std::path::PathBuf;
+
+use crate::site::Says::{Good, Revoked};
+use crate::site::{Site, assert_says};
+
+/// The folder of the issuer in the state directory.
+fn issuer_folder(site: &Site) -> PathBuf {
+    let mut issuers = std::fs::read_dir(site.path("state/issuers")).unwrap();
+    issuers.next().unwrap().unwrap().path()
+}
+
+#[test]
+fn an_older_list_in_another_place_takes_over_from_nothing_that_is_still_in_its_place() {
+    let site = Site::new();
+    site.put_list("base", &site.list(100, 30));
+    site.put_list(
+        "newer-delta",
+        &site.list(105, 10).over(100).revoke(&[2], None),
+    );
+    site.put_list("older-delta", &site.list(104, 15).over(100));
+    site.put_list("newer", &site.list(105, 10).revoke(&[2], None));
+    site.put_list("older", &site.list(104, 15));
+    for names in [
+        &["base", "newer-delta", "older-delta"][..],
+        &["newer", "older"],
+    ] {
+        let mut refresher = site.start(site.files(names));
+        refresher.refresh(site.now);
+        refresher.forget_used();
+        refresher.refresh(site.now);
+        assert_says(&refresher, &[(2, Revoked), (3, Good)]);
+    }
+}
+
+#[test]
+fn a_delta_that_is_still_in_its_place_holds_back_complete_lists_before_it_again() {
+    for is_reloaded in [false, true] {
+        let site = Site::new();
+        let sources = site.files(&["base", "delta"]);
+        site.put_list("base", &site.list(100, 30));
+        site.put_list("delta", &site.list(105, 10).over(100).revoke(&[2], None));
+        let mut refresher = site.restart(sources.clone());
+        refresher.refresh(site.now);
+        refresher.forget_used();
+        if is_reloaded {
+            site.remove("delta");
+            let old = refresher;
+            refresher = site.restart(sources);
+            refresher.carry_over(&old);
+        } else {
+            refresher.refresh(site.now);
+        }
+        site.put_list("base", &site.list(105, 11));
+        refresher.refresh(site.now);
+        assert_says(&refresher, &[(2, Revoked), (3, Good)]);
+    }
+}
+
+#[test]
+fn what_is_in_use_is_kept_at_once_though_it_could_not_be_written_before() {
+    let site = Site::new();
+    site.put_list("base", &site.list(100, 60));
+    let mut refresher = site.restart(site.files(&["base"]));
+    refresher.refresh(site.now);
+    let folder = issuer_folder(&site);
+    std::fs::create_dir(folder.join(".last-good.crl.tmp")).unwrap();
+    site.put_list("base", &site.list(101, 50));
+    refresher.refresh(site.now);
+    std::fs::remove_dir_all(&folder).unwrap();
+    refresher.forget_used();
+    refresher.refresh(site.now);
+    assert!(folder.join("last-good.crl").exists());
+}
