@@ -92,8 +92,10 @@ struct Download {
     /// None until it is known what is kept of earlier runs.
     feed: Option<UrlFeed>,
     file: Option<Arc<SpoolFile>>,
-    /// The server said last that it still has what is in use.
+    /// The server said last that it still has what it was asked by.
     is_unmodified: bool,
+    /// The key of the scope of that, if it is a complete list.
+    asked_scope_key: Option<String>,
     /// What the server sent with the file.
     validators: Validators,
     /// The version in use.
@@ -139,6 +141,7 @@ impl Feed {
                 feed: None,
                 file: None,
                 is_unmodified: false,
+                asked_scope_key: None,
                 validators: Validators::default(),
                 version: None,
                 is_version_kept: true,
@@ -218,7 +221,12 @@ impl Feed {
                 .places
                 .iter()
                 .any(|(path, place)| is_of_no_use(place) && !is_made_up_for(path));
-        let is_unmodified = self.places.is_empty() && self.is_unmodified();
+        // Which list the server has still is known, if another place has a newer one as well.
+        let is_unmodified = self.places.is_empty()
+            && self.url.as_ref().is_some_and(|url| {
+                let scope_key = url.asked_scope_key.as_deref();
+                url.is_unmodified && scope_key.is_none_or(is_in_use)
+            });
         // Another place may have taken over from what it still holds.
         (has_a_list || is_unmodified || !used.is_empty()) && !lacks_a_part
     }
@@ -269,6 +277,7 @@ impl Feed {
         if let (Some(new), Some(old)) = (&mut self.url, &old.url) {
             new.file.clone_from(&old.file);
             new.is_unmodified = old.is_unmodified;
+            new.asked_scope_key.clone_from(&old.asked_scope_key);
             new.validators.clone_from(&old.validators);
             new.version.clone_from(&old.version);
             new.is_version_kept = old.is_version_kept;
@@ -317,6 +326,7 @@ impl Feed {
         });
         if let (Some(list), Some(_)) = (list, &version) {
             url.worth = Some(worth(true, Some(list), now));
+            url.asked_scope_key = (!list.is_delta()).then(|| list.scope.key().to_owned());
         }
         url.version.clone_from(&version);
         let validators = version.map(|version| version.validators);

@@ -190,6 +190,45 @@ fn a_place_that_still_has_its_list_misses_nothing_when_another_place_has_a_newer
 }
 
 #[test]
+fn a_place_that_still_has_an_older_list_of_a_scope_that_another_has_left_counts_as_none() {
+    const MIRROR: &str = "/mirror.crl";
+    let part = |name: &str| ScopeSpec::part(&format!("http://crl.example/{name}.crl"));
+    for is_reloaded in [false, true] {
+        let publisher = Publisher::new();
+        let older = publisher.list(100, 60).about(part("1"));
+        publisher.publish(MIRROR, &older.revoke(&[1], None));
+        let sources = [LIST, MIRROR].map(|path| ListSource::Url(publisher.crl_url(path)));
+        let choice = FreshestCrl::Ignored;
+        let follow = || publisher.follow_sources(sources.to_vec(), choice);
+        let mut follower = follow();
+        follower.until(publisher.now, |follower| {
+            follower.is_revoked(1) && !follower.refresher.is_pending()
+        });
+        follower.look(publisher.now);
+        drop(follower);
+
+        let mut follower = follow();
+        follower.until(publisher.now, |follower| !follower.refresher.is_pending());
+        assert_eq!(publisher.web.asked(MIRROR), [false, true]);
+        let newer = publisher.list(101, 20).about(part("1"));
+        let newer = newer.revoke(&[1], None).revoke(&[3], None);
+        publisher.publish(LIST, &newer);
+        follower.until_after_fetch(publisher.now, |follower| follower.is_revoked(3));
+        if is_reloaded {
+            publisher.web.remove(MIRROR);
+            let mut reloaded = publisher.refresher(sources.to_vec(), choice, &follower.downloads);
+            reloaded.carry_over(&follower.refresher);
+            follower.refresher = reloaded;
+        }
+        let other = publisher.list(1, 10).about(part("2"));
+        publisher.publish(LIST, &other.revoke(&[2], None));
+        follower.until_after_fetch(publisher.now, |follower| follower.is_revoked(2));
+        // The part that was left stays, since no other proves without it what it does not revoke.
+        assert!(follower.is_revoked(1) && follower.is_revoked(3));
+    }
+}
+
+#[test]
 fn a_delta_in_use_from_its_copy_stays_when_what_was_used_is_forgotten() {
     let choice = FreshestCrl::FetchedLists;
     for is_named in [true, false] {
