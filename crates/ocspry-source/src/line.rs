@@ -207,11 +207,13 @@ impl Line {
         self.keeping.begin();
     }
 
-    /// Forgets which lists were used; what is in use stays until another list comes.
-    pub(crate) fn forget_used(&mut self) {
+    /// Forgets which lists were used; what is in use stays until another list comes, and is kept unless it is from the
+    /// future: its marks would keep out all that come before its time.
+    pub(crate) fn forget_used(&mut self, now: Time) {
         self.high_water = None;
         self.kept_marks = None;
-        self.is_unkept = self.series.is_some() && self.in_use.is_some();
+        self.is_unkept =
+            self.series.is_some() && self.in_use().is_some_and(|list| list.is_due(now));
         self.keeping.begin();
     }
 

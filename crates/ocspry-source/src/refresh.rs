@@ -325,10 +325,10 @@ impl Refresher {
     }
 
     /// Forgets which lists were used, so that older ones are taken again; whoever calls it has emptied the issuer's folder
-    /// in the state directory.  What is in use stays until another list comes.
-    pub fn forget_used(&mut self) {
+    /// in the state directory.  What is in use stays until another list comes, but for a delta from the future.
+    pub fn forget_used(&mut self, now: Time) {
         for slot in self.slots.values_mut() {
-            slot.forget_used();
+            slot.forget_used(now);
         }
         self.left.clear();
         for (_, feed) in &mut self.feeds {

@@ -372,10 +372,13 @@ impl Slot {
 
     /// Forgets which lists were used, so that older ones are taken again.  A delta stays in use until another one comes, or a
     /// complete list that it does not fit: what it revoked is not good before.  Once it is found in its place again it is
-    /// remembered as any.
-    pub(crate) fn forget_used(&mut self) {
+    /// remembered as any.  One from the future goes, since it was used by a wrong clock.
+    pub(crate) fn forget_used(&mut self, now: Time) {
         for line in self.lines() {
-            line.forget_used();
+            line.forget_used(now);
+        }
+        if self.delta.in_use().is_some_and(|delta| !delta.is_due(now)) {
+            self.delta.retire();
         }
         self.is_delta_forgotten = self.delta.in_use().is_some();
         self.is_held_unkept = self.held_removals.is_some() && self.series.is_some();

@@ -76,7 +76,7 @@ fn a_kept_list_that_the_server_still_has_is_no_last_good_copy_and_is_fetched_onc
     // As `ocspry state reset --forget-list` does.
     let copy = kept(&publisher, "last-good.crl");
     std::fs::remove_dir_all(copy.parent().unwrap()).unwrap();
-    follower.refresher.forget_used();
+    follower.refresher.forget_used(publisher.now);
     let mut now = publisher.now;
     wait_until("it is kept again", Duration::from_secs(60), || {
         // A copy that could not be written is tried again after a while.
@@ -260,7 +260,7 @@ fn a_delta_in_use_from_its_copy_stays_when_what_was_used_is_forgotten() {
         publisher.web.remove(DELTA);
         let copy = kept(&publisher, "last-good-delta.crl");
         std::fs::remove_dir_all(copy.parent().unwrap()).unwrap();
-        follower.refresher.forget_used();
+        follower.refresher.forget_used(publisher.now);
         follower.look(publisher.now);
         assert!(follower.is_revoked(2), "named: {is_named}");
         follower.until(publisher.now, |follower| follower.has_problem("404"));

@@ -342,14 +342,14 @@ fn a_delta_of_what_was_forgotten_stays_until_a_complete_list_comes_that_it_does_
     let mut refresher = site.start(site.files(&["base", "delta"]));
     refresher.refresh(site.now);
     site.remove("delta");
-    refresher.forget_used();
+    refresher.forget_used(site.now);
     refresher.refresh(site.now);
     assert_says(&refresher, &[(2, Revoked), (3, Good)]);
 
     site.put_list("base", &site.list(102, 20).revoke(&[3], None));
     refresher.refresh(site.now);
     assert_says(&refresher, &[(2, Revoked), (3, Revoked)]);
-    refresher.forget_used();
+    refresher.forget_used(site.now);
     // Older than the delta, which needs a newer one.
     site.put_list("base", &site.list(90, 60).revoke(&[1], None));
     refresher.refresh(site.now);
@@ -363,7 +363,7 @@ fn a_delta_that_came_after_the_rest_was_forgotten_holds_back_older_complete_list
     site.put_list("delta", &site.list(105, 10).over(100).revoke(&[2], None));
     let mut refresher = site.start(site.files(&["base", "delta"]));
     refresher.refresh(site.now);
-    refresher.forget_used();
+    refresher.forget_used(site.now);
     site.put_list("delta", &site.list(106, 5).over(100).revoke(&[2], None));
     refresher.refresh(site.now);
     site.put_list("base", &site.list(90, 60));

@@ -3,8 +3,10 @@
 
 use std::path::PathBuf;
 
+use ocspry_wire::Time;
+
 use crate::site::Says::{Good, Revoked};
-use crate::site::{Site, assert_says};
+use crate::site::{Site, assert_says, known_since};
 
 /// The folder of the issuer in the state directory.
 fn issuer_folder(site: &Site) -> PathBuf {
@@ -29,7 +31,7 @@ fn an_older_list_in_another_place_takes_over_from_nothing_that_is_still_in_its_p
     ] {
         let mut refresher = site.start(site.files(names));
         refresher.refresh(site.now);
-        refresher.forget_used();
+        refresher.forget_used(site.now);
         refresher.refresh(site.now);
         assert_says(&refresher, &[(2, Revoked), (3, Good)]);
     }
@@ -44,7 +46,7 @@ fn a_delta_that_is_still_in_its_place_holds_back_complete_lists_before_it_again(
         site.put_list("delta", &site.list(105, 10).over(100).revoke(&[2], None));
         let mut refresher = site.restart(sources.clone());
         refresher.refresh(site.now);
-        refresher.forget_used();
+        refresher.forget_used(site.now);
         if is_reloaded {
             site.remove("delta");
             let old = refresher;
@@ -70,7 +72,60 @@ fn what_is_in_use_is_kept_at_once_though_it_could_not_be_written_before() {
     site.put_list("base", &site.list(101, 50));
     refresher.refresh(site.now);
     std::fs::remove_dir_all(&folder).unwrap();
-    refresher.forget_used();
+    refresher.forget_used(site.now);
     refresher.refresh(site.now);
     assert!(folder.join("last-good.crl").exists());
+}
+
+/// More than a year on, as a wrong clock may say.
+fn wrong_time(site: &Site) -> Time {
+    site.now.plus_seconds(400 * 86_400)
+}
+
+#[test]
+fn a_delta_that_a_wrong_clock_has_used_goes_and_waits_for_its_time() {
+    let site = Site::new();
+    let later = wrong_time(&site);
+    let sources = site.files(&["base", "delta"]);
+    site.put_list("base", &site.list(100, 60));
+    let delta = site.list(105, 0).over(100).revoke(&[2], None);
+    let delta = delta.made_at(later.plus_seconds(-60));
+    site.put_list("delta", &delta.until(later.plus_seconds(86_400)));
+    let mut running = site.restart(sources.clone());
+    running.refresh(later);
+    std::fs::remove_dir_all(issuer_folder(&site)).unwrap();
+    running.forget_used(site.now);
+    running.refresh(site.now);
+    let mut restarted = site.restart(sources);
+    restarted.refresh(site.now);
+    for refresher in [&mut running, &mut restarted] {
+        assert_says(refresher, &[(2, Good)]);
+        assert_eq!(known_since(refresher, 2), site.now.plus_seconds(-3600));
+        assert_eq!(refresher.waiting_until(), Some(later.plus_seconds(-60)));
+        site.put_list("base", &site.list(101, 1).revoke(&[3], None));
+        refresher.refresh(site.now);
+        assert_says(refresher, &[(3, Revoked)]);
+    }
+}
+
+#[test]
+fn a_complete_list_that_a_wrong_clock_has_used_keeps_out_none_before_it() {
+    let site = Site::new();
+    let later = wrong_time(&site);
+    let sources = site.files(&["base"]);
+    let list = site.list(105, 0).made_at(later.plus_seconds(-60));
+    site.put_list("base", &list.until(later.plus_seconds(86_400)));
+    let mut running = site.restart(sources.clone());
+    running.refresh(later);
+    std::fs::remove_dir_all(issuer_folder(&site)).unwrap();
+    running.forget_used(site.now);
+    running.refresh(site.now);
+    // Where it still lies it is none that is remembered.
+    site.put_list("base", &site.list(101, 1).revoke(&[3], None));
+    running.refresh(site.now);
+    assert_says(&running, &[(3, Revoked)]);
+    site.remove("base");
+    let mut restarted = site.restart(sources);
+    restarted.refresh(site.now);
+    assert_says(&restarted, &[(3, Revoked), (2, Good)]);
 }

@@ -146,7 +146,7 @@ fn what_is_held_is_tried_at_once_when_what_was_used_is_forgotten() {
     site.put_list("ca", &site.list(2, 50));
     assert_eq!(told(&refresher.refresh(site.now)), ["not kept"]);
     std::fs::remove_dir_all(folder).unwrap();
-    refresher.forget_used();
+    refresher.forget_used(site.now);
     assert_eq!(told(&refresher.refresh(site.now)), ["kept"]);
 }
 
@@ -271,7 +271,7 @@ fn what_is_kept_of_an_index_is_tried_at_once_when_what_was_used_is_forgotten() {
         put_index(&site, false);
         assert_eq!(told(&refresher.refresh(site.now)), ["not kept"]);
         std::fs::remove_dir_all(issuer).unwrap();
-        refresher.forget_used();
+        refresher.forget_used(site.now);
         assert_eq!(told(&refresher.refresh(site.now)), ["kept"]);
         assert!(folder.join(name).exists());
     }

@@ -446,7 +446,7 @@ fn a_scope_that_was_left_is_entered_again_by_an_older_list_once_it_is_forgotten(
     put_part(&site, "0", site.list(1, 15));
     refresher.refresh(site.now);
     assert_says(&refresher, &[(1, Good)]);
-    refresher.forget_used();
+    refresher.forget_used(site.now);
     site.put_list("ca.crl", &full(&site, 10, 30));
     refresher.refresh(site.now);
     assert_says(&refresher, &[(1, Revoked)]);

@@ -346,7 +346,7 @@ fn a_state_that_was_reset_takes_an_older_export_with_the_guard_alone() {
     refresher.refresh(site.now);
     assert!(!refresher.is_holding());
     std::fs::remove_dir_all(only_folder(&site)).unwrap();
-    refresher.forget_used();
+    refresher.forget_used(site.now);
     let gone = taken_back(&refresher.refresh(site.now)).unwrap();
     assert!(gone.is_held);
     assert_says(&refresher, &[(1, Revoked), (3, Good)]);

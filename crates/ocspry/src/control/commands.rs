@@ -95,7 +95,7 @@ impl Control {
             return ControlReply::refused(format!("{error:#}"));
         }
         running.issuer.forget_time_passed();
-        running.refresher.forget_used();
+        running.refresher.forget_used(now);
         let identity = running.issuer.identity().to_owned();
         info!(
             issuer,
