@@ -21,7 +21,7 @@ use crate::SourceError;
 use crate::copy::Original;
 use crate::fetched::FetchedVersion;
 use crate::keeping::Keeping;
-use crate::list::{CrlNumber, LoadedList};
+use crate::list::LoadedList;
 use crate::load::{CrlSigners, ListLoad, SourceLimits};
 use crate::state::{self, KeptSeries, Marks};
 
@@ -189,9 +189,17 @@ impl Line {
         self.high_water.as_ref().map(|marks| marks.this_update)
     }
 
-    /// cRLNumber of the newest list ever used, if it had one.
-    pub(crate) fn marked_number(&self) -> Option<&CrlNumber> {
-        self.high_water.as_ref()?.crl_number.as_ref()
+    /// As of when the list in use is known: later than its thisUpdate, if it took over from what was.
+    pub(crate) fn this_update(&self) -> Option<Time> {
+        let offer = self.in_use.as_ref()?;
+        Some(self.marks_in_use(offer).this_update)
+    }
+
+    /// The list that came into use says all that was known then, and one from before that is older than it.
+    pub(crate) fn raise_to(&mut self, this_update: Time) {
+        if let Some(marks) = &mut self.high_water {
+            marks.this_update = marks.this_update.max(this_update);
+        }
     }
 
     /// The marks were read, or there are none: lists may be used.
@@ -317,17 +325,6 @@ impl Line {
         order?;
         self.drop_waiting(&offer.place);
         Ok(Taken::Swapped(self.swap(offer, Served::Source)))
-    }
-
-    /// The list that waited, if its time has come.
-    ///
-    /// # Errors
-    /// It is held, or was overtaken.
-    pub(crate) fn take_over(&mut self, now: Time) -> Result<Option<Swap>, SourceError> {
-        let Some(offer) = self.take_waiting(now) else {
-            return Ok(None);
-        };
-        self.take_due(offer, now).map(Some)
     }
 
     /// A list that waited, and whose time has come.
@@ -481,7 +478,8 @@ impl Line {
     }
 
     fn swap(&mut self, offer: Offer, served: Served) -> Swap {
-        let marks = marks_of(&offer);
+        self.raise(marks_of(&offer));
+        let marks = self.marks_in_use(&offer);
         let is_kept = self.kept_marks.as_ref() == Some(&marks)
             && self
                 .series
@@ -490,7 +488,6 @@ impl Line {
         self.is_unkept = self.series.is_some() && !is_kept;
         self.keeping.begin();
         self.accepted = None;
-        self.raise(marks);
         let list = Arc::clone(&offer.list);
         let before = self.in_use.replace(offer);
         Swap {

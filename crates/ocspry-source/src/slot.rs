@@ -395,14 +395,14 @@ impl Slot {
     }
 
     /// The window of both: the delta says how things stood later, and the first that ends is the end, unless the delta is
-    /// outlived.  What the complete list has overtaken is known as of the delta still: thisUpdate does not go back.
+    /// outlived.  A complete list that took over from a delta is known as of that: thisUpdate does not go back.
     pub(crate) fn window(&self) -> Option<ValidityWindow> {
-        let window = self.complete()?.facts.window;
+        let window = ValidityWindow {
+            this_update: self.complete.this_update()?,
+            next_update: self.complete()?.next_update(),
+        };
         Some(match self.delta() {
-            None => ValidityWindow {
-                this_update: self.overtaken_delta().unwrap_or(window.this_update),
-                ..window
-            },
+            None => window,
             Some(delta) => ValidityWindow {
                 this_update: window.this_update.max(delta.this_update()),
                 next_update: if self.is_delta_outlived {
@@ -486,14 +486,7 @@ impl Slot {
         if offer.list.is_delta() {
             return self.offer_delta(offer, around);
         }
-        if let Some(newer) = self.delta_before(&offer.list) {
-            return Err(SourceError::Older {
-                path: offer.path,
-                this_update: offer.list.this_update(),
-                in_use: newer.this_update(),
-                state_folder: None,
-            });
-        }
+        self.check_delta(&offer)?;
         self.scope.get_or_insert_with(|| offer.list.scope.clone());
         Ok(match self.complete.offer(offer, around.now)? {
             Taken::Swapped(swap) => Outcome::InUse(Box::new(self.used(&swap, around))),
@@ -508,10 +501,10 @@ impl Slot {
         around: &Surroundings<'_>,
     ) -> Vec<Result<ListInUse, SourceError>> {
         let mut taken = Vec::new();
-        match self.complete.take_over(around.now) {
-            Ok(None) => {}
-            Ok(Some(swap)) => taken.push(Ok(self.used(&swap, around))),
-            Err(error) => taken.push(Err(error)),
+        if let Some(offer) = self.complete.take_waiting(around.now) {
+            let checked = self.check_delta(&offer);
+            let swap = checked.and_then(|()| self.complete.take_due(offer, around.now));
+            taken.push(swap.map(|swap| self.used(&swap, around)));
         }
         if let Some(offer) = self.delta.take_waiting(around.now) {
             // The complete list may be another one by now.
@@ -550,7 +543,7 @@ impl Slot {
             self.vanished(&change, around)
         });
         if !fits {
-            self.delta.retire();
+            self.overtake_delta();
         }
         self.is_delta_forgotten = false;
         ListInUse {

@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use ocspry_wire::Time;
-
 use super::{Outcome, Slot, Surroundings};
 use crate::SourceError;
 use crate::guard::{After, Change};
@@ -14,18 +12,29 @@ use crate::line::{Offer, Taken};
 use crate::list::{DeltaGap, LoadedList};
 
 impl Slot {
-    /// The delta in use, if that complete list is older and would take back what it says.
-    pub(super) fn delta_before(&self, list: &LoadedList) -> Option<&Arc<LoadedList>> {
-        let delta = self
+    /// That complete list may take the place of base and delta.
+    ///
+    /// # Errors
+    /// `Older`: it was made before the delta and does not fit under it.  One that has at least its number takes over from it
+    /// all the same, if it revokes all that base and delta do: it was made with the delta, or after it (RFC 5280 §5.2.4).
+    pub(super) fn check_delta(&self, offer: &Offer) -> Result<(), SourceError> {
+        let list = &offer.list;
+        let newer = self
             .delta()
-            .filter(|delta| !self.is_delta_forgotten && list.this_update() < delta.this_update())?;
-        let takes_back = match delta.applies_to(list) {
-            Ok(()) => false,
-            // By its number it was made with the delta, or after it.
-            Err(None) => !self.is_all_in(list),
-            Err(Some(_)) => true,
+            .filter(|delta| !self.is_delta_forgotten && list.this_update() < delta.this_update());
+        let Some(delta) = newer else {
+            return Ok(());
         };
-        takes_back.then_some(delta)
+        match delta.applies_to(list) {
+            Ok(()) => Ok(()),
+            Err(None) if self.is_all_in(list) => Ok(()),
+            Err(_) => Err(SourceError::Older {
+                path: offer.path.clone(),
+                this_update: list.this_update(),
+                in_use: delta.this_update(),
+                state_folder: None,
+            }),
+        }
     }
 
     /// That complete list revokes all that base and delta do.
@@ -107,23 +116,23 @@ impl Slot {
             .map(|(offer, gap)| (offer.place.as_str(), gap))
     }
 
-    /// A delta was used that is later than the complete list in use, and it is not there: what it revoked is not known.
+    /// The delta does not fit the complete list that came into use, and goes.  What that is known by does not go back: no
+    /// list from before the delta follows, and none of its revocations is missed after a restart.
+    pub(super) fn overtake_delta(&mut self) {
+        if let Some(delta) = self.delta.in_use().filter(|_| !self.is_delta_forgotten) {
+            self.complete.raise_to(delta.this_update());
+        }
+        self.delta.retire();
+    }
+
+    /// A delta was used that is later than what the complete list in use is known by, and it is not there: what it revoked
+    /// is not known.
     pub(crate) fn is_delta_lost(&self) -> bool {
-        self.delta_used_later().is_some() && self.overtaken_delta().is_none()
-    }
-
-    /// thisUpdate of the delta used last, if it is in use no more and later than the complete list.
-    fn delta_used_later(&self) -> Option<Time> {
-        let base = self.complete().filter(|_| self.delta.in_use().is_none())?;
-        let used = self.delta.marked_this_update()?;
-        (used > base.this_update()).then_some(used)
-    }
-
-    /// The same, if the complete list has its number, or a higher one: it knows all that the delta does (RFC 5280 §5.2.4).
-    pub(super) fn overtaken_delta(&self) -> Option<Time> {
-        let complete = self.complete()?.facts.crl_number.as_ref()?;
-        let used = self.delta.marked_number()?;
-        self.delta_used_later().filter(|_| complete >= used)
+        self.delta.in_use().is_none()
+            && self
+                .complete
+                .this_update()
+                .is_some_and(|known| self.delta.marked_this_update() > Some(known))
     }
 
     /// Whether what the delta said stays in use beyond its end, for as long as the complete list has.

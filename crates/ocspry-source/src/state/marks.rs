@@ -11,7 +11,7 @@ use crate::list::CrlNumber;
 /// The newest list that was ever used for an issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marks {
-    /// Its thisUpdate.
+    /// Its thisUpdate; or that of the delta that it took over from, if that is later.
     pub this_update: Time,
     /// Its nextUpdate as used.
     pub next_update: Time,
