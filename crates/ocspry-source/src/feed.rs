@@ -75,8 +75,11 @@ pub(crate) enum Verdict {
     InUse,
     /// Its list is from the future.
     Waits,
-    /// Its list is good, and another place has a newer one of this scope.
-    Behind { scope_key: String },
+    /// Its list is good, and another place has a newer one of this scope: it is refused only where that is in use no more.
+    Behind {
+        scope_key: String,
+        refusal: SourceError,
+    },
     /// It is a delta whose base is not there, or knows all that it does.
     Unlaid,
     /// It is not for this issuer, or no list at all: other files of a directory are.
@@ -207,13 +210,13 @@ impl Feed {
         let is_in_use = |key: &str| slots.iter().any(|slot| slot.has_key(key));
         let has_a_list = self.places.values().any(|place| match &place.verdict {
             Verdict::InUse | Verdict::Waits | Verdict::Unlaid => true,
-            Verdict::Behind { scope_key } => is_in_use(scope_key),
+            Verdict::Behind { scope_key, .. } => is_in_use(scope_key),
             Verdict::PassedOver | Verdict::Refused(_) => false,
         });
         let is_made_up_for = |path: &Path| used.contains(&self.name(path).as_str());
         let is_of_no_use = |place: &Place| match &place.verdict {
             Verdict::Refused(_) => true,
-            Verdict::Behind { scope_key } => !is_in_use(scope_key),
+            Verdict::Behind { scope_key, .. } => !is_in_use(scope_key),
             Verdict::InUse | Verdict::Waits | Verdict::Unlaid | Verdict::PassedOver => false,
         };
         let lacks_a_part = matches!(self.source, ListSource::Directory(_))
@@ -260,6 +263,26 @@ impl Feed {
                 | Verdict::PassedOver => None,
             });
         own.into_iter().chain(of_places)
+    }
+
+    /// The places whose lists are older than what was used of a scope of which nothing is in use: they count as none.
+    pub(crate) fn left_behind(
+        &self,
+        is_in_use: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = (String, &SourceError)> {
+        self.places
+            .iter()
+            .filter_map(move |(path, place)| match &place.verdict {
+                Verdict::Behind { scope_key, refusal } if !is_in_use(scope_key) => {
+                    Some((self.name(path), refusal))
+                }
+                Verdict::Behind { .. }
+                | Verdict::InUse
+                | Verdict::Waits
+                | Verdict::Unlaid
+                | Verdict::PassedOver
+                | Verdict::Refused(_) => None,
+            })
     }
 
     /// What the operator calls the source itself.
@@ -486,6 +509,10 @@ impl Feed {
             Verdict::Refused(error) if self.url.is_some() => {
                 Verdict::Refused(error.said_of(path, &self.name(path)))
             }
+            Verdict::Behind { scope_key, refusal } if self.url.is_some() => Verdict::Behind {
+                scope_key,
+                refusal: refusal.said_of(path, &self.name(path)),
+            },
             verdict => verdict,
         };
         if let Some(url) = &mut self.url {

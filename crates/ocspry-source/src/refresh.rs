@@ -290,8 +290,18 @@ impl Refresher {
                 is_of_named_delta: false,
             });
         };
+        let is_source_missing = self.unproven() == Some(Unproven::SourceMissing);
+        let is_in_use = |key: &str| {
+            self.slots
+                .get(key)
+                .is_some_and(|slot| slot.complete().is_some())
+        };
         for (index, feed) in configured(&self.feeds) {
             feed.problems().for_each(|problem| add(*index, problem));
+            if is_source_missing {
+                let left_behind = feed.left_behind(is_in_use);
+                left_behind.for_each(|problem| add(*index, problem));
+            }
         }
         for (index, feed) in &self.issued {
             feed.problem()

@@ -116,12 +116,13 @@ impl Refresher {
         let verdict = match outcome {
             Ok(outcome) => self.outcome(outcome, &place, reports),
             Err(
-                SourceError::Older { .. }
+                refusal @ (SourceError::Older { .. }
                 | SourceError::LowerNumber {
                     held_until: None, ..
-                },
+                }),
             ) if self.is_fed_elsewhere(key, &place, list.is_delta()) => Verdict::Behind {
                 scope_key: key.to_owned(),
+                refusal,
             },
             Err(error) => Verdict::Refused(error),
         };

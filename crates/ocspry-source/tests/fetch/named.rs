@@ -1,6 +1,7 @@
 //! What is wrong with a list that was fetched is said of its URL: the operator has never heard of the file that it lies in.
 
-use ocspry_testkit::{Authority, KeyKind};
+use ocspry_source::{FreshestCrl, ListSource};
+use ocspry_testkit::{Authority, KeyKind, ScopeSpec};
 
 use crate::publisher::Publisher;
 
@@ -74,4 +75,23 @@ fn a_fetched_list_that_is_the_last_good_copy_and_no_more_the_newest_is_called_by
     for name in [url, copy] {
         assert!(follower.has_problem(&name), "{problems:?}");
     }
+}
+
+#[test]
+fn an_older_list_of_a_scope_that_was_left_is_called_by_its_url() {
+    const MIRROR: &str = "/mirror.crl";
+    let publisher = Publisher::new();
+    let part = |name: &str| ScopeSpec::part(&format!("http://crl.example/{name}.crl"));
+    let soon = publisher.now.plus_seconds(3600);
+    publisher.publish(LIST, &publisher.list(11, 20).about(part("1")).until(soon));
+    publisher.publish(MIRROR, &publisher.list(10, 30).about(part("1")));
+    let sources = [LIST, MIRROR].map(|path| ListSource::Url(publisher.crl_url(path)));
+    let mut follower = publisher.follow_sources(sources.to_vec(), FreshestCrl::Ignored);
+    follower.until(publisher.now, |follower| follower.is_good(1));
+    let other = publisher.list(1, 10).about(part("2")).revoke(&[2], None);
+    publisher.publish(LIST, &other);
+    follower.until_after_fetch(publisher.now, |follower| follower.is_revoked(2));
+    follower.look(soon);
+    let url = format!("CRL {}: its thisUpdate", publisher.web.url(MIRROR));
+    assert!(follower.has_problem(&url), "{:?}", follower.problems());
 }

@@ -333,15 +333,42 @@ fn an_older_list_in_another_place_does_not_keep_a_scope_that_was_left_and_proves
         refresher.refresh(site.now);
         assert_says(&refresher, &OF_THE_FULL_LIST);
         assert_eq!(end(&refresher), soon);
-        refresher.refresh(soon);
+        assert_eq!(problems(&refresher), [""; 0]);
+        let reports = refresher.refresh(soon);
         assert_says(&refresher, &[(1, TryLater), (21, TryLater), (30, Revoked)]);
         assert_eq!(end(&refresher), site.now.plus_seconds(86_400));
+        // The place that something is missing from is named.
+        let place = site.path("lists/b").display().to_string();
+        let is_refusal = |report: &Report| matches!(report.event, Event::Refused(_));
+        assert!(
+            reports
+                .iter()
+                .any(|report| report.place == place && is_refusal(report))
+        );
+        assert!(problem(&refresher).contains(&place));
 
         let shard = site.list(1, 5).about(part("1")).revoke(&[1], None);
         site.put_list("lists/b", &shard);
         refresher.refresh(soon);
         assert_says(&refresher, &[(1, Revoked), (21, Good), (30, Revoked)]);
+        assert_eq!(problems(&refresher), [""; 0]);
     }
+}
+
+#[test]
+fn an_older_list_in_another_place_is_no_problem_where_nothing_is_missing_for_it() {
+    let site = Site::new();
+    let mut refresher = site.start(site.files(&["a", "b", "missing"]));
+    site.put_list("a", &site.list(11, 20).about(part("0")));
+    site.put_list("b", &site.list(10, 30).about(part("0")));
+    refresher.refresh(site.now);
+    assert_eq!(refresher.unproven(), Some(Unproven::SourceMissing));
+    assert!(problem(&refresher).contains("missing"));
+    // Its scope is left for a list that proves all.
+    site.put_list("a", &full(&site, 12, 10));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (21, Good)]);
+    assert!(problem(&refresher).contains("missing"));
 }
 
 #[test]
