@@ -62,6 +62,22 @@ fn a_delta_that_is_still_in_its_place_holds_back_complete_lists_before_it_again(
 }
 
 #[test]
+fn a_delta_whose_place_is_gone_holds_back_complete_lists_before_it_once_one_came_that_it_fits() {
+    let site = Site::new();
+    site.put_list("base", &site.list(100, 30));
+    site.put_list("delta", &site.list(105, 10).over(100).revoke(&[2], None));
+    let mut refresher = site.start(site.files(&["base", "delta"]));
+    refresher.refresh(site.now);
+    site.remove("delta");
+    refresher.forget_used(site.now);
+    for base in [site.list(102, 20), site.list(105, 11)] {
+        site.put_list("base", &base);
+        refresher.refresh(site.now);
+        assert_says(&refresher, &[(2, Revoked), (3, Good)]);
+    }
+}
+
+#[test]
 fn what_is_in_use_is_kept_at_once_though_it_could_not_be_written_before() {
     let site = Site::new();
     site.put_list("base", &site.list(100, 60));

@@ -125,6 +125,50 @@ fn removals_that_are_accepted_are_tried_at_once_and_a_second_failure_is_said() {
 }
 
 #[test]
+fn what_is_held_in_addition_is_tried_at_once() {
+    let site = Site::new();
+    let (_, mut refresher) = guarded_list(&site);
+    let blocked = block(&issuer_folder(&site), "held-removals.txt");
+    let list = (31..=50).fold(site.list(2, 50), |list, serial| {
+        list.revoke(&[serial], None)
+    });
+    site.put_list("ca", &list);
+    assert_eq!(told(&refresher.refresh(site.now)), ["not kept"]);
+    std::fs::remove_dir(blocked).unwrap();
+    site.put_list("ca", &site.list(3, 40));
+    assert_eq!(told(&refresher.refresh(site.now)), ["kept"]);
+    assert_says(&refresher, &[(1, Revoked), (31, Revoked)]);
+}
+
+#[test]
+fn a_clock_that_goes_back_does_not_keep_the_next_try_waiting() {
+    let site = Site::new();
+    let (_, mut refresher) = guarded_list(&site);
+    let blocked = block(&issuer_folder(&site), "held-removals.txt");
+    site.put_list("ca", &site.list(2, 50));
+    assert_eq!(told(&refresher.refresh(site.now)), ["not kept"]);
+    std::fs::remove_dir(blocked).unwrap();
+    let before = site.now.plus_seconds(-60);
+    assert_eq!(told(&refresher.refresh(before)), ["kept"]);
+}
+
+#[test]
+fn a_reload_tries_to_keep_a_list_at_once() {
+    let site = Site::new();
+    let sources = site.files(&["ca"]);
+    site.put_list("ca", &site.list(1, 60));
+    let mut old = site.restart(sources.clone());
+    old.refresh(site.now);
+    let blocked = block(&issuer_folder(&site), "last-good.crl");
+    site.put_list("ca", &site.list(2, 50));
+    assert_eq!(told(&old.refresh(site.now)), ["not kept"]);
+    std::fs::remove_dir(blocked).unwrap();
+    let mut refresher = site.restart(sources);
+    refresher.carry_over(&old);
+    assert_eq!(told(&refresher.refresh(site.now)), ["kept"]);
+}
+
+#[test]
 fn a_reload_tries_what_is_held_of_a_list_at_once() {
     let site = Site::new();
     let (sources, mut old) = guarded_list(&site);
