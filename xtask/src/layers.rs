@@ -91,6 +91,12 @@ const CRATES: &[CrateRule] = &[
         tests: &["ocspry-testkit", "proptest", "tempfile"],
     },
     CrateRule {
+        name: "ocspry-ledger",
+        ours: &["ocspry-wire", "ocspry-core"],
+        outside: &["rusqlite", "rustix", "thiserror"],
+        tests: &["ocspry-testkit", "tempfile"],
+    },
+    CrateRule {
         name: "ocspry-signer",
         ours: &["ocspry-wire", "ocspry-core"],
         outside: &["aws-lc-rs", "pkcs8", "rustix", "thiserror", "zeroize"],

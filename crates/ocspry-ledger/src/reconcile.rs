@@ -1,0 +1,180 @@
+//! After an older copy was restored: what it lacks is put back as far as anyone knows it.
+//!
+//! Evidence is what left the CA before: CRLs and their numbers, certificates, and what a running server still has in memory.
+//! A CRL number that was handed out and is not known here must not be used again, so the next one is far above all that was
+//! seen; the sequence goes on above all that was seen too, and never back.  From: `ocspry ledger reconcile`.  To: the
+//! ledger, in one transaction, and to the servers that follow it: they refused it until then.
+
+use std::collections::BTreeMap;
+
+use ocspry_core::Revocation;
+use ocspry_wire::Time;
+use ocspry_wire::ocsp::RevokedInfo;
+use ocspry_wire::x509::SerialNumber;
+
+use crate::import::add_entry;
+use crate::ledger::{CertificateRow, Restored, Writing, may_become};
+use crate::reader::rows;
+use crate::{
+    Act, CrlNumber, CrlUse, ImportEntry, Imported, IssuerNumber, Ledger, LedgerError, Origin,
+};
+
+/// What is known of one CA from elsewhere.
+#[derive(Clone, Debug)]
+pub struct IssuerEvidence {
+    /// Of which.
+    pub issuer: IssuerNumber,
+    /// Certificates that are at hand.
+    pub certificates: Vec<ImportEntry>,
+    /// What was revoked, by its last CRLs and by servers that answer.
+    pub revoked: Vec<SeenRevocation>,
+    /// The numbers of its CRLs that are at hand, full and delta.
+    pub crl_numbers: Vec<CrlNumber>,
+}
+
+/// A revocation that somebody saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenRevocation {
+    /// Of which.
+    pub serial_number: SerialNumber,
+    /// When and why.
+    pub info: RevokedInfo,
+    /// At what time that was so: thisUpdate of the CRL, or when the server knew it.  A release after it counts.
+    pub seen: Time,
+}
+
+/// What was put back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reconciled {
+    /// Certificates that were missing.
+    pub certificates: u64,
+    /// Revocations that were missing.
+    pub revocations: u64,
+    /// Serials that a list revokes, and of which nothing else is known.
+    pub named: u64,
+    /// For each CA that had CRLs, the number after which the next one comes.
+    pub crl_numbers: BTreeMap<IssuerNumber, CrlNumber>,
+    /// The first fact after those that were lost.
+    pub sequence: u64,
+}
+
+impl Ledger {
+    /// Puts back what is missing; also what a restored ledger waits for before it is written to again.  `seen` is the last
+    /// fact that any server saw.  Can be run again with more evidence.
+    ///
+    /// # Errors
+    /// As for an import; nothing is recorded then.
+    pub fn reconcile(
+        &mut self,
+        act: &Act,
+        evidence: &[IssuerEvidence],
+        seen: Option<u64>,
+    ) -> Result<Reconciled, LedgerError> {
+        let issuers = self.reader().issuers()?;
+        let mut writing = self.begin(Restored::Accept)?;
+        let head = writing.read(rows::head)?.position.sequence;
+        let lost = head.max(seen.unwrap_or(0));
+        writing.add_reconciliation(lost)?;
+
+        let mut imported = Imported::default();
+        let (mut revocations, mut named) = (0, 0);
+        for of_issuer in evidence {
+            for entry in &of_issuer.certificates {
+                add_entry(&mut writing, of_issuer.issuer, entry, &mut imported)?;
+            }
+            for seen in &of_issuer.revoked {
+                let added = add_seen(&mut writing, of_issuer.issuer, seen)?;
+                named += u64::from(added.is_named);
+                revocations += u64::from(added.is_revoked);
+            }
+        }
+        let mut crl_numbers = BTreeMap::new();
+        for issuer in issuers.iter().map(|issuer| issuer.number) {
+            let of_evidence = evidence
+                .iter()
+                .filter(|of_issuer| of_issuer.issuer == issuer)
+                .flat_map(|of_issuer| of_issuer.crl_numbers.iter().copied())
+                .max();
+            if let Some(number) = pass_over(&mut writing, issuer, of_evidence)? {
+                crl_numbers.insert(issuer, number);
+            }
+        }
+        writing.commit(act)?;
+        self.show_readers()?;
+        Ok(Reconciled {
+            certificates: imported.certificates,
+            revocations: imported.revocations + revocations,
+            named,
+            crl_numbers,
+            sequence: lost + 1,
+        })
+    }
+}
+
+/// What was added for one revocation.
+struct Added {
+    is_named: bool,
+    is_revoked: bool,
+}
+
+fn add_seen(
+    writing: &mut Writing<'_>,
+    issuer: IssuerNumber,
+    seen: &SeenRevocation,
+) -> Result<Added, LedgerError> {
+    let serial = &seen.serial_number;
+    let is_named = writing
+        .read(|db| rows::certificate_of(db, issuer, serial))?
+        .is_none();
+    if is_named {
+        writing.add_certificate(
+            issuer,
+            &CertificateRow {
+                serial_number: serial,
+                origin: Origin::Named,
+                subject: "",
+                not_before: None,
+                not_after: None,
+                profile: None,
+                der: None,
+            },
+        )?;
+    }
+    let standing = writing.read(|db| rows::standing_of(db, issuer, serial))?;
+    let is_revoked = match standing {
+        None => true,
+        Some(standing) => match standing.revocation {
+            Revocation::Revoked(before) => may_become(before.reason, seen.info.reason),
+            // Of the same second: rather revoked.
+            Revocation::Removed => seen.seen >= standing.effective,
+        },
+    };
+    if is_revoked {
+        let revocation = Revocation::Revoked(seen.info);
+        writing.add_revocation(issuer, serial, revocation, seen.info.revocation_time)?;
+    }
+    Ok(Added {
+        is_named,
+        is_revoked,
+    })
+}
+
+/// Passes over all numbers that may have been used; None where the CA has no CRL.
+fn pass_over(
+    writing: &mut Writing<'_>,
+    issuer: IssuerNumber,
+    of_evidence: Option<CrlNumber>,
+) -> Result<Option<CrlNumber>, LedgerError> {
+    let known = writing.read(|db| rows::highest_crl_number(db, issuer))?;
+    let Some(highest) = known.max(of_evidence) else {
+        return Ok(None);
+    };
+    let number = highest
+        .plus(CRL_NUMBERS_UNSEEN)
+        .ok_or_else(|| writing.refused(crate::Refusal::CrlNumbersEnd { number: highest }))?;
+    writing.add_crl_number(issuer, &number, CrlUse::PassedOver)?;
+    Ok(Some(number))
+}
+
+/// Handed out or published after the last one that is at hand: a CRL each hour for forty days.
+const CRL_NUMBERS_UNSEEN: u64 = 1000;

@@ -1,0 +1,1 @@
+SELECT last, mark FROM act WHERE first <= ?1 ORDER BY first DESC LIMIT 1

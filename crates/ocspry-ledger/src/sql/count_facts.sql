@@ -1,0 +1,1 @@
+SELECT count(DISTINCT sequence) FROM fact

@@ -1,0 +1,1 @@
+SELECT max(number) FROM crl_number WHERE issuer = ?1

@@ -1,0 +1,1 @@
+INSERT INTO certificate_text (sequence, subject, der) VALUES (?1, ?2, ?3)

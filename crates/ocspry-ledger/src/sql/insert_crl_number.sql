@@ -1,0 +1,1 @@
+INSERT INTO crl_number (sequence, issuer, number, use) VALUES (?1, ?2, ?3, ?4)

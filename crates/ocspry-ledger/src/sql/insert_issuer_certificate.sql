@@ -1,0 +1,1 @@
+INSERT INTO issuer_certificate (sequence, issuer, der) VALUES (?1, ?2, ?3)

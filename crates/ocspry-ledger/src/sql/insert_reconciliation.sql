@@ -1,0 +1,1 @@
+INSERT INTO reconciliation (sequence, kept, lost) VALUES (?1, ?2, ?3)

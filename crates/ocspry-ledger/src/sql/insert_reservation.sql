@@ -1,0 +1,1 @@
+INSERT INTO reservation (sequence, issuer, serial) VALUES (?1, ?2, ?3)

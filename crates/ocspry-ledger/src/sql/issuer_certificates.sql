@@ -1,0 +1,1 @@
+SELECT der FROM issuer_certificate WHERE issuer = ?1 ORDER BY sequence

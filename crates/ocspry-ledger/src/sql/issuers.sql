@@ -1,0 +1,1 @@
+SELECT sequence, name, identity FROM issuer ORDER BY sequence

@@ -1,0 +1,1 @@
+UPDATE head SET restored = ?1

@@ -1,0 +1,13 @@
+//! The ledger as its users see it.  `battery` is written against the seam, and every kind of database must pass it; the rest
+//! is about the files of SQLite, about restored copies, and about writers that are killed.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed expectation panics, in what tests share too"
+)]
+
+mod battery;
+mod copies;
+mod files;
+mod fixture;
+mod kills;
