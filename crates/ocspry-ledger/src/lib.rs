@@ -1,7 +1,7 @@
 //! The certificate ledger: what a CA has issued and revoked, as facts that are added and never changed (design.md §7).
 //!
 //! Layer 2, beside the sources from outside.  START HERE: `ledger.rs`, what is recorded and when; `reader.rs` reads it back;
-//! `sqlite.rs` and `schema.rs` are how it lies on a disk;
+//! `follow.rs` makes status tables of it for a running server.  `sqlite.rs` and `schema.rs` are how it lies on a disk;
 //! `backup.rs`, `check.rs`, `reconcile.rs` and `import.rs` are the operator's tools.  SQL is in `sql/` and `migrations/`.
 
 mod backup;
@@ -9,6 +9,7 @@ mod check;
 mod crl_number;
 mod error;
 mod fact;
+mod follow;
 mod import;
 mod ledger;
 mod place;
@@ -26,6 +27,7 @@ pub use fact::{
     Act, CertificateFacts, CrlUse, Fact, FactKind, ImportEntry, IssuerFacts, IssuerName,
     IssuerNumber, Origin, PublishedCrl, Setting, Standing, issuer_identity,
 };
+pub use follow::{FollowPolicy, FollowedTable, LedgerFollower};
 pub use import::Imported;
 pub use ledger::{Ledger, Recorded, RevokedMany};
 pub use place::LedgerPlace;

@@ -4,6 +4,7 @@
 //! CA, `follow`, `check` and auditors.  Facts are never changed, so what was read up to some sequence stays true: a page
 //! that is bounded by one belongs to the same moment as the page before it.
 
+mod news;
 pub(crate) mod rows;
 
 use std::collections::BTreeMap;

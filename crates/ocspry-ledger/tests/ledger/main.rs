@@ -1,5 +1,5 @@
 //! The ledger as its users see it.  `battery` is written against the seam, and every kind of database must pass it; the rest
-//! is about the files of SQLite, about restored copies, and about writers that are killed.
+//! is about the files of SQLite, about those who follow, about restored copies, and about writers that are killed.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,4 +10,5 @@ mod battery;
 mod copies;
 mod files;
 mod fixture;
+mod following;
 mod kills;
