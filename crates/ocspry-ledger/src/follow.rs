@@ -51,6 +51,8 @@ impl FollowPolicy {
 pub struct FollowedTable {
     /// The CA's name in the ledger.
     pub name: String,
+    /// Which CA that is: as in `issuer_identity`, to be compared with that of the issuer that answers from it.
+    pub identity: [u8; 32],
     /// All that is known of its certificates.
     pub table: StatusTable,
 }
@@ -74,10 +76,17 @@ pub struct LedgerFollower {
 struct FollowedIssuer {
     name: String,
     /// None: the ledger has no such CA, or was not read yet.
-    number: Option<IssuerNumber>,
+    known: Option<KnownIssuer>,
     parts: TableParts,
     /// Its table is another one than the one given out.
     is_changed: bool,
+}
+
+/// What the ledger says of a CA itself, which never changes.
+#[derive(Clone, Copy, Debug)]
+struct KnownIssuer {
+    number: IssuerNumber,
+    identity: [u8; 32],
 }
 
 /// The ledger, as long as its file is the same.
@@ -100,7 +109,7 @@ impl LedgerFollower {
     ) -> LedgerFollower {
         let issuer = |name: &&str| FollowedIssuer {
             name: (*name).to_owned(),
-            number: None,
+            known: None,
             parts: TableParts::empty(),
             is_changed: false,
         };
@@ -122,7 +131,7 @@ impl LedgerFollower {
 
     /// The CAs that the ledger does not have, as of the last look that succeeded.
     pub fn missing(&self) -> impl Iterator<Item = &str> {
-        let is_missing = |issuer: &&FollowedIssuer| issuer.number.is_none();
+        let is_missing = |issuer: &&FollowedIssuer| issuer.known.is_none();
         self.issuers
             .iter()
             .filter(is_missing)
@@ -160,9 +169,16 @@ impl LedgerFollower {
         }
         let mut tables = Vec::new();
         for issuer in &mut self.issuers {
-            if issuer.number.is_some() && (is_due || issuer.is_changed) {
+            if let Some(known) = issuer.known
+                && (is_due || issuer.is_changed)
+            {
                 issuer.is_changed = false;
-                tables.push(issuer.table(&self.place, &self.policy, self.position, now));
+                let table = issuer.table(&self.place, &self.policy, self.position, now);
+                tables.push(FollowedTable {
+                    name: issuer.name.clone(),
+                    identity: known.identity,
+                    table,
+                });
             }
         }
         Ok(tables)
@@ -182,6 +198,7 @@ impl LedgerFollower {
             return Ok(());
         }
         let reader = &opened.reader;
+        reader.check_version()?;
         let head = reader.read(rows::head)?;
         if head.is_restored {
             return Err(LedgerError::NotReconciled {
@@ -205,8 +222,8 @@ impl LedgerFollower {
                 if continuation == Continuation::Reconciled {
                     check_complete(reader, &self.issuers, &loaded)?;
                 }
-                for (issuer, (number, parts)) in self.issuers.iter_mut().zip(loaded) {
-                    issuer.number = number;
+                for (issuer, (known, parts)) in self.issuers.iter_mut().zip(loaded) {
+                    issuer.known = known;
                     issuer.parts = parts;
                     issuer.is_changed = true;
                 }
@@ -260,10 +277,10 @@ impl FollowedIssuer {
         policy: &FollowPolicy,
         position: Option<Position>,
         now: Time,
-    ) -> FollowedTable {
+    ) -> StatusTable {
         let seconds = i64::try_from(policy.validity.as_secs()).unwrap_or(i64::MAX);
         let position = position.map_or_else(String::new, |position| position.to_string());
-        let table = StatusTable::new(StatusParts {
+        StatusTable::new(StatusParts {
             lists: vec![self.parts.list()],
             issued: self.parts.issued().to_vec(),
             overlays: Vec::new(),
@@ -279,11 +296,7 @@ impl FollowedIssuer {
                 signature_algorithm: None,
             },
             more_sources: Vec::new(),
-        });
-        FollowedTable {
-            name: self.name.clone(),
-            table,
-        }
+        })
     }
 }
 
@@ -305,8 +318,8 @@ fn follow(
             .push((standing.serial_number, standing.revocation));
     })?;
     for issuer in issuers {
-        if let Some(number) = issuer.number
-            && let Some(news) = news.get(&number)
+        if let Some(known) = issuer.known
+            && let Some(news) = news.get(&known.number)
         {
             issuer.parts.add(news);
             issuer.is_changed = true;
@@ -323,19 +336,19 @@ fn load_new(
     end: u64,
     now: Time,
 ) -> Result<(), LedgerError> {
-    if issuers.iter().all(|issuer| issuer.number.is_some()) {
+    if issuers.iter().all(|issuer| issuer.known.is_some()) {
         return Ok(());
     }
     let known = reader.issuers()?;
     let has_come = |issuer: &FollowedIssuer| {
-        issuer.number.is_none() && known.iter().any(|k| k.name.as_str() == issuer.name)
+        issuer.known.is_none() && known.iter().any(|facts| facts.name.as_str() == issuer.name)
     };
     if !issuers.iter().any(has_come) {
         return Ok(());
     }
     let loaded = load(reader, issuers, policy, end, now)?;
-    for (issuer, (number, parts)) in issuers.iter_mut().zip(loaded) {
-        issuer.number = number;
+    for (issuer, (known, parts)) in issuers.iter_mut().zip(loaded) {
+        issuer.known = known;
         issuer.parts = parts;
         issuer.is_changed = true;
     }
@@ -349,15 +362,18 @@ fn load(
     policy: &FollowPolicy,
     end: u64,
     now: Time,
-) -> Result<Vec<(Option<IssuerNumber>, TableParts)>, LedgerError> {
+) -> Result<Vec<(Option<KnownIssuer>, TableParts)>, LedgerError> {
     let known = reader.issuers()?;
-    let number_of = |name: &str| {
-        let found = known.iter().find(|issuer| issuer.name.as_str() == name);
-        found.map(|issuer| issuer.number)
+    let known_as = |name: &str| {
+        let found = known.iter().find(|issuer| issuer.name.as_str() == name)?;
+        Some(KnownIssuer {
+            number: found.number,
+            identity: found.identity,
+        })
     };
     let mut loading: HashMap<IssuerNumber, Loading> = issuers
         .iter()
-        .filter_map(|issuer| Some((number_of(&issuer.name)?, Loading::new())))
+        .filter_map(|issuer| Some((known_as(&issuer.name)?.number, Loading::new())))
         .collect();
     let gone = policy
         .retention
@@ -378,10 +394,10 @@ fn load(
         })?;
     }
     let parts = issuers.iter().map(|issuer| {
-        let number = number_of(&issuer.name);
-        let loading = number.and_then(|number| loading.remove(&number));
+        let known = known_as(&issuer.name);
+        let loading = known.and_then(|known| loading.remove(&known.number));
         (
-            number,
+            known,
             loading.map_or_else(TableParts::empty, Loading::finish),
         )
     });
@@ -392,16 +408,16 @@ fn load(
 fn check_complete(
     reader: &LedgerReader,
     issuers: &[FollowedIssuer],
-    loaded: &[(Option<IssuerNumber>, TableParts)],
+    loaded: &[(Option<KnownIssuer>, TableParts)],
 ) -> Result<(), LedgerError> {
     let mut missing = Vec::new();
-    for (issuer, (number, parts)) in issuers.iter().zip(loaded) {
+    for (issuer, (known, parts)) in issuers.iter().zip(loaded) {
         for (serial, _) in issuer.parts.revoked() {
             if parts.is_revoked(&serial) {
                 continue;
             }
-            let standing = match number {
-                Some(number) => reader.standing(*number, &serial)?,
+            let standing = match known {
+                Some(known) => reader.standing(known.number, &serial)?,
                 None => None,
             };
             if standing.is_none() {

@@ -4,11 +4,13 @@
 //! import that was cut off is run again and goes on.  From: the commands that read those formats.  To: the ledger.
 
 use ocspry_core::{OwnedCertificate, Revocation};
+use ocspry_wire::ocsp::RevokedInfo;
 use ocspry_wire::x509::SerialNumber;
+use rusqlite::Connection;
 
 use crate::fact::minimal;
 use crate::ledger::{CertificateRow, Writing, may_become};
-use crate::reader::rows;
+use crate::reader::{LedgerReader, rows};
 use crate::{Act, ImportEntry, IssuerNumber, Ledger, LedgerError, Origin, Refusal};
 
 /// What an import did so far.
@@ -57,6 +59,43 @@ impl Ledger {
 /// Some 10 MB of certificates, and some 100 ms for which others wait.
 const BATCH: usize = 4096;
 
+impl LedgerReader {
+    /// What an import would add; nothing is changed.  An entry that stands twice among these counts twice.
+    ///
+    /// # Errors
+    /// As for the import.
+    pub fn preview_import(
+        &self,
+        issuer: IssuerNumber,
+        entries: impl IntoIterator<Item = ImportEntry>,
+    ) -> Result<Imported, LedgerError> {
+        let mut imported = Imported::default();
+        for entry in entries {
+            let judged = self.read(|db| judge(db, issuer, &entry))?;
+            let news = judged.map_err(|refusal| LedgerError::Refused {
+                path: self.path().to_owned(),
+                refusal: Box::new(refusal),
+            })?;
+            imported.count(&news);
+        }
+        Ok(imported)
+    }
+}
+
+/// What is not there yet of one certificate.
+struct EntryNews {
+    is_certificate: bool,
+    revoked: Option<RevokedInfo>,
+}
+
+impl Imported {
+    fn count(&mut self, news: &EntryNews) {
+        self.entries += 1;
+        self.certificates += u64::from(news.is_certificate);
+        self.revocations += u64::from(news.revoked.is_some());
+    }
+}
+
 /// Adds what is not there yet of one certificate.
 pub(crate) fn add_entry(
     writing: &mut Writing<'_>,
@@ -64,51 +103,63 @@ pub(crate) fn add_entry(
     entry: &ImportEntry,
     imported: &mut Imported,
 ) -> Result<(), LedgerError> {
+    let judged = writing.read(|db| judge(db, issuer, entry))?;
+    let news = judged.map_err(|refusal| writing.refused(refusal))?;
+    imported.count(&news);
+    if news.is_certificate {
+        writing.add_certificate(
+            issuer,
+            &CertificateRow {
+                serial_number: &entry.serial_number,
+                origin: Origin::Imported,
+                subject: &entry.subject,
+                not_before: entry.not_before,
+                not_after: Some(entry.not_after),
+                profile: entry.profile.as_deref(),
+                der: entry.der.as_deref(),
+            },
+        )?;
+    }
+    match news.revoked {
+        None => Ok(()),
+        Some(info) => writing.add_revocation(
+            issuer,
+            &entry.serial_number,
+            Revocation::Revoked(info),
+            info.revocation_time,
+        ),
+    }
+}
+
+/// What of an entry is news, and whether it can be at all.
+fn judge(
+    db: &Connection,
+    issuer: IssuerNumber,
+    entry: &ImportEntry,
+) -> rusqlite::Result<Result<EntryNews, Refusal>> {
     let serial = entry.serial_number;
     if !entry.der.as_ref().is_none_or(|der| is_of(der, entry)) {
-        return Err(writing.refused(Refusal::Certificate { serial }));
+        return Ok(Err(Refusal::Certificate { serial }));
     }
-    imported.entries += 1;
-    let known = writing.read(|db| rows::certificate_of(db, issuer, &serial))?;
-    match known.filter(|known| known.origin != Origin::Named) {
-        Some(known) => {
-            let is_other_der = matches!((&known.der, &entry.der), (Some(a), Some(b)) if a != b);
-            if is_other_der || known.not_after != Some(entry.not_after) {
-                return Err(writing.refused(Refusal::SerialConflict { serial }));
-            }
-        }
-        None => {
-            imported.certificates += 1;
-            writing.add_certificate(
-                issuer,
-                &CertificateRow {
-                    serial_number: &serial,
-                    origin: Origin::Imported,
-                    subject: &entry.subject,
-                    not_before: entry.not_before,
-                    not_after: Some(entry.not_after),
-                    profile: entry.profile.as_deref(),
-                    der: entry.der.as_deref(),
-                },
-            )?;
+    let known = rows::certificate_of(db, issuer, &serial)?;
+    let known = known.filter(|known| known.origin != Origin::Named);
+    if let Some(known) = &known {
+        let is_other_der = matches!((&known.der, &entry.der), (Some(a), Some(b)) if a != b);
+        if is_other_der || known.not_after != Some(entry.not_after) {
+            return Ok(Err(Refusal::SerialConflict { serial }));
         }
     }
-    let Some(info) = entry.revoked else {
-        return Ok(());
-    };
-    let standing = writing.read(|db| rows::standing_of(db, issuer, &serial))?;
-    let is_news = match standing.map(|standing| standing.revocation) {
+    let standing = rows::standing_of(db, issuer, &serial)?;
+    let is_news = |info: &RevokedInfo| match standing.map(|standing| standing.revocation) {
         None => true,
         Some(Revocation::Revoked(before)) => may_become(before.reason, info.reason),
         // Released here, which the other did not know.
         Some(Revocation::Removed) => false,
     };
-    if is_news {
-        imported.revocations += 1;
-        let revocation = Revocation::Revoked(info);
-        writing.add_revocation(issuer, &serial, revocation, info.revocation_time)?;
-    }
-    Ok(())
+    Ok(Ok(EntryNews {
+        is_certificate: known.is_none(),
+        revoked: entry.revoked.filter(is_news),
+    }))
 }
 
 /// Is it the certificate of that entry?

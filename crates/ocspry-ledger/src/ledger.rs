@@ -377,16 +377,10 @@ impl Ledger {
         let mut writing = self.begin(Restored::Refuse)?;
         let value = write(&mut writing)?;
         let recorded = writing.commit(act)?;
-        self.show_readers()?;
         Ok((value, recorded))
     }
 
-    /// A reader who may not write needs a mark in the shared memory that somebody else set: a look sets it.
-    pub(crate) fn show_readers(&self) -> Result<(), LedgerError> {
-        self.reader.position().map(|_| ())
-    }
-
-    /// Begins a transaction; `show_readers` when it is committed.
+    /// Begins a transaction.
     pub(crate) fn begin(&mut self, restored: Restored) -> Result<Writing<'_>, LedgerError> {
         let (connection, path) = self.reader.connection_mut();
         Writing::begin(connection, path, restored)

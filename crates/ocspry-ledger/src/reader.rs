@@ -56,6 +56,11 @@ impl LedgerReader {
         Ok(LedgerReader::over(connection, path))
     }
 
+    /// Another process may have migrated it since it was opened.
+    pub(crate) fn check_version(&self) -> Result<(), LedgerError> {
+        schema::check_readable(&self.connection, &self.path, schema::VERSION)
+    }
+
     /// Over a connection that is open already.
     pub(crate) fn over(connection: Connection, path: &Path) -> LedgerReader {
         LedgerReader {

@@ -100,7 +100,6 @@ impl Ledger {
             }
         }
         writing.commit(act)?;
-        self.show_readers()?;
         Ok(Reconciled {
             certificates: imported.certificates,
             revocations: imported.revocations + revocations,

@@ -159,3 +159,70 @@ pub(crate) fn migrate_with(path: &Path, migrations: &[Migration]) -> Result<Migr
         backup: Some(target),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::place::LedgerPlace;
+    use crate::reader::LedgerReader;
+    use crate::{Act, Ledger, check};
+
+    /// A step that only adds, after those that there are.
+    const NEXT: Migration = Migration {
+        version: VERSION + 1,
+        sql: "CREATE TABLE more (a ANY) STRICT;",
+    };
+    const BROKEN: Migration = Migration {
+        version: VERSION + 2,
+        sql: "CREATE TABLE broken (a ANY) STRICT; INSERT INTO nothing VALUES (1);",
+    };
+
+    fn with(more: &[Migration]) -> Vec<Migration> {
+        [MIGRATIONS, more].concat()
+    }
+
+    #[test]
+    fn a_migration_keeps_a_backup_of_the_version_before_and_is_done_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        let place = LedgerPlace::Sqlite(path.clone());
+        let mut ledger = Ledger::create(&place).unwrap();
+        let before = ledger.reader().position().unwrap();
+        assert_eq!(migrate(&path).unwrap().backup, None, "nothing to do");
+
+        let steps = with(&[NEXT]);
+        let migrated = migrate_with(&path, &steps).unwrap();
+        assert_eq!((migrated.from, migrated.to), (VERSION, VERSION + 1));
+        let backup = LedgerPlace::Sqlite(migrated.backup.unwrap());
+        assert_eq!(check(&backup).unwrap().sequence, before.sequence);
+        assert_eq!(migrate_with(&path, &steps).unwrap().backup, None);
+
+        // This program still reads it, and does not write to it, not even where it has it open.
+        assert_eq!(
+            LedgerReader::open(&place).unwrap().position().unwrap(),
+            before
+        );
+        assert!(Ledger::open(&place).is_err());
+        let act = Act::by("tests", ocspry_wire::Time::from_unix(0));
+        let refused = ledger.reconcile(&act, &[], None);
+        assert!(matches!(refused, Err(LedgerError::FutureVersion { .. })));
+        // And the one before it would be told what to do.
+        let older = LedgerReader::open_knowing(&path, VERSION - 1).unwrap_err();
+        assert!(matches!(older, LedgerError::FutureVersion { .. }));
+        let newer = LedgerReader::open_knowing(&path, VERSION + 3).unwrap_err();
+        assert!(newer.to_string().contains("ledger migrate"), "{newer}");
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_ledger_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        let place = LedgerPlace::Sqlite(path.clone());
+        Ledger::create(&place).unwrap();
+        migrate_with(&path, &with(&[NEXT, BROKEN])).unwrap_err();
+        let connection = sqlite::open_to_write(&path).unwrap();
+        assert_eq!(found(&connection, &path).unwrap(), VERSION);
+        assert_eq!(check(&place).unwrap().defects, []);
+        Ledger::open(&place).unwrap();
+    }
+}

@@ -17,6 +17,7 @@ use crate::reader::rows;
 use crate::sqlite::sqlite_error;
 use crate::{
     Act, CrlNumber, CrlUse, IssuerName, IssuerNumber, LedgerError, Origin, PublishedCrl, Refusal,
+    schema,
 };
 
 /// Facts on their way into the ledger.
@@ -43,7 +44,7 @@ impl<'c> Writing<'c> {
     /// Waits for other writers.
     ///
     /// # Errors
-    /// `Locked` after ten seconds; `NotReconciled`; the database cannot be written.
+    /// `Locked` after ten seconds; `FutureVersion`; `NotReconciled`; the database cannot be written.
     pub(crate) fn begin(
         connection: &'c mut rusqlite::Connection,
         path: &'c Path,
@@ -52,6 +53,8 @@ impl<'c> Writing<'c> {
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(sqlite_error(path))?;
+        // Another process may have migrated or restored it since it was opened.
+        schema::check_writable(&transaction, path)?;
         let head = rows::head(&transaction).map_err(sqlite_error(path))?;
         if head.is_restored && restored == Restored::Refuse {
             return Err(LedgerError::NotReconciled {

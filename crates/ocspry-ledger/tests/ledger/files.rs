@@ -6,11 +6,16 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use ocspry_ledger::{Defect, Ledger, LedgerError, LedgerPlace, LedgerReader, check};
+use ocspry_ledger::{
+    Defect, FollowPolicy, Ledger, LedgerError, LedgerFollower, LedgerPlace, LedgerReader, check,
+};
+use ocspry_testkit::{LineChild, wait_until};
+use ocspry_wire::ocsp::CrlReason;
 use rusqlite::Connection;
 
-use crate::fixture::{Scene, act, serial};
+use crate::fixture::{NOW, Scene, act, revoked, serial};
 
 fn place(path: &Path) -> LedgerPlace {
     LedgerPlace::Sqlite(path.to_owned())
@@ -87,25 +92,10 @@ fn another_user_of_the_group_reads_without_a_writer_and_beside_one() {
     }
     let mut scene = Scene::new();
     scene.issue_revoked(1);
-    let directory = scene.directory.path();
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o750)).unwrap();
-    for name in fs::read_dir(directory).unwrap() {
-        std::os::unix::fs::chown(name.unwrap().path(), None, Some(READER_ID)).unwrap();
-    }
-    std::os::unix::fs::chown(directory, None, Some(READER_ID)).unwrap();
-
+    share(scene.directory.path());
     let path = scene.path();
     let read_as_other = |expected: &str| {
-        let finished = Command::new("/proc/self/exe")
-            .args([
-                "files::reads_as_another_user",
-                "--exact",
-                "--ignored",
-                "--nocapture",
-            ])
-            .env("OCSPRY_TEST_LEDGER", &path)
-            .uid(READER_ID)
-            .gid(READER_ID)
+        let finished = as_other("files::reads_as_another_user", &path)
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&finished.stdout);
@@ -120,14 +110,17 @@ fn another_user_of_the_group_reads_without_a_writer_and_beside_one() {
     } = scene;
     drop(ledger);
     read_as_other("reads 4 more");
-    // A checkpoint empties the log and the memory beside it: the first facts after it are the hard ones.
-    let mut ledger = Ledger::open(&place).unwrap();
+    // A checkpoint empties the log, and the next writer begins the memory beside it anew: a reader that may not write to it
+    // depends on what that writer leaves there.
+    let ledger = Ledger::open(&place).unwrap();
     Connection::open(&path)
         .unwrap()
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         .unwrap();
-    let issuer = ledger.reader().issuer("root").unwrap().number;
+    drop(ledger);
     read_as_other("reads 4 more");
+    let mut ledger = Ledger::open(&place).unwrap();
+    let issuer = ledger.reader().issuer("root").unwrap().number;
     ledger.reserve_serial(&act(), issuer, &serial(2)).unwrap();
     read_as_other("reads 5 more");
     drop(ledger);
@@ -136,6 +129,97 @@ fn another_user_of_the_group_reads_without_a_writer_and_beside_one() {
     fs::remove_file(format!("{}-shm", path.display())).unwrap();
     Ledger::open(&place).unwrap().reader().position().unwrap();
     drop(directory);
+}
+
+/// Gives a directory and what is in it to the group of those who read.
+fn share(directory: &Path) {
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o750)).unwrap();
+    for name in fs::read_dir(directory).unwrap() {
+        std::os::unix::fs::chown(name.unwrap().path(), None, Some(READER_ID)).unwrap();
+    }
+    std::os::unix::fs::chown(directory, None, Some(READER_ID)).unwrap();
+}
+
+/// One test of this program, as another user.
+fn as_other(test: &str, ledger: &Path) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .args([test, "--exact", "--ignored", "--nocapture"])
+        .env("OCSPRY_TEST_LEDGER", ledger)
+        .uid(READER_ID)
+        .gid(READER_ID);
+    command
+}
+
+/// The same of one who follows: it starts without a writer, and sees one come, write, go, and come again.
+#[test]
+fn another_user_of_the_group_follows_writers_that_come_and_go() {
+    if !rustix::process::getuid().is_root() {
+        return;
+    }
+    let mut scene = Scene::new();
+    for number in 1..=4 {
+        scene.issue(number);
+    }
+    share(scene.directory.path());
+    let Scene {
+        place,
+        ledger,
+        directory,
+        issuer,
+    } = scene;
+    drop(ledger);
+    let mut follower = LineChild::start(&mut as_other(
+        "files::follows_as_another_user",
+        &directory.path().join("ledger.db"),
+    ));
+    follower.line_with("0 revoked");
+    let revoke = |ledger: &mut Ledger, number| {
+        let info = revoked(CrlReason::Superseded);
+        ledger
+            .revoke(&act(), issuer, &serial(number), info)
+            .unwrap();
+    };
+    let mut first = Ledger::open(&place).unwrap();
+    revoke(&mut first, 1);
+    follower.line_with("1 revoked");
+    revoke(&mut first, 2);
+    follower.line_with("2 revoked");
+    drop(first);
+    let mut second = Ledger::open(&place).unwrap();
+    revoke(&mut second, 3);
+    follower.line_with("3 revoked");
+    // A checkpoint of everything while it follows, and the log begun anew.
+    Connection::open(directory.path().join("ledger.db"))
+        .unwrap()
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    revoke(&mut second, 4);
+    follower.line_with("4 revoked");
+}
+
+#[test]
+#[ignore = "run by the test above, as another user"]
+fn follows_as_another_user() {
+    let Some(path) = std::env::var_os("OCSPRY_TEST_LEDGER") else {
+        return;
+    };
+    let policy = FollowPolicy::DEFAULT;
+    let mut follower = LedgerFollower::new(place(Path::new(&path)), &["root"], policy, None);
+    let mut told = None;
+    wait_until("four revocations", Duration::from_secs(50), || {
+        match follower.look(NOW) {
+            Ok(tables) => {
+                let count = tables.last().map(|followed| followed.table.entry_count());
+                if let Some(count) = count.filter(|_| count != told) {
+                    println!("{count} revoked");
+                    told = Some(count);
+                }
+            }
+            Err(error) => println!("{error}"),
+        }
+        told == Some(4)
+    });
 }
 
 #[test]

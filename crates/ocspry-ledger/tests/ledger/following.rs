@@ -3,17 +3,17 @@
 use std::fs;
 use std::time::Duration;
 
-use ocspry_core::{Absence, Lookup, StatusTable};
+use ocspry_core::{Absence, Lookup, OwnedCertificate, StatusTable};
 use ocspry_ledger::{
     FollowPolicy, FollowedTable, IssuerEvidence, Ledger, LedgerError, LedgerFollower, LedgerPlace,
-    Position, SeenRevocation, backup, restore,
+    Position, SeenRevocation, backup, issuer_identity, restore,
 };
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::CrlReason;
 use ocspry_wire::x509::SerialNumber;
 use rusqlite::Connection;
 
-use crate::fixture::{NOW, Scene, act, entry, revoked, serial};
+use crate::fixture::{NOW, ROOT, Scene, act, entry, revoked, serial};
 
 fn follower(scene: &Scene) -> LedgerFollower {
     follower_of(&scene.place, None)
@@ -27,6 +27,8 @@ fn follower_of(place: &LedgerPlace, known: Option<Position>) -> LedgerFollower {
 fn only(tables: Vec<FollowedTable>) -> StatusTable {
     let [one] = <[FollowedTable; 1]>::try_from(tables).expect("one table");
     assert_eq!(one.name, "root");
+    let root = OwnedCertificate::from_der(ROOT.certificate.clone()).unwrap();
+    assert_eq!(one.identity, issuer_identity(&root.view()));
     one.table
 }
 

@@ -6,8 +6,10 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use ocspry_core::Revocation;
 use ocspry_ledger::{CrlUse, FactKind, Ledger, LedgerPlace, LedgerReader, PublishedCrl, check};
@@ -17,7 +19,7 @@ use ocspry_wire::x509::SerialNumber;
 
 use crate::fixture::{NOW, Scene, act, certificate, entry, revoked, serial};
 
-const KILLS: u64 = 30;
+const KILLS: u64 = 24;
 
 #[test]
 fn a_writer_that_is_killed_leaves_whole_facts_and_no_number_is_used_twice() {
@@ -35,8 +37,12 @@ fn a_writer_that_is_killed_leaves_whole_facts_and_no_number_is_used_twice() {
     let mut given_out = HashSet::new();
     let mut lines = Vec::new();
     for round in 0..KILLS {
-        let line_count = 1 + (seed.rotate_left(round as u32 * 7) ^ round) % 9;
-        let said = said_before_kill(&path, round, line_count);
+        let drawn = seed.rotate_left(round as u32 * 7) ^ round;
+        let moment = KillMoment {
+            line_count: 1 + drawn % 9,
+            after: Duration::from_micros(drawn / 9 % 8000),
+        };
+        let said = said_before_kill(&path, round, &moment);
         // After each kill: what was said is there, and nothing contradicts it.
         for line in &said {
             let (what, number) = line.split_once(' ').unwrap();
@@ -82,8 +88,14 @@ fn a_writer_that_is_killed_leaves_whole_facts_and_no_number_is_used_twice() {
     assert_eq!(imported % BATCH as usize, 0);
 }
 
-/// The lines of a writer that is killed after some of them, those too that it said until it was dead.
-fn said_before_kill(path: &Path, round: u64, line_count: u64) -> Vec<String> {
+/// After some lines, and a time as long as a few writes take.
+struct KillMoment {
+    line_count: u64,
+    after: Duration,
+}
+
+/// The lines of a writer that is killed, those too that it said until it was dead.
+fn said_before_kill(path: &Path, round: u64, moment: &KillMoment) -> Vec<String> {
     let mut writer = Command::new("/proc/self/exe")
         .args([
             "kills::writes_until_it_is_killed",
@@ -103,11 +115,13 @@ fn said_before_kill(path: &Path, round: u64, line_count: u64) -> Vec<String> {
         if let Some(line) = line.strip_prefix(MARK) {
             said.push(line.to_owned());
         }
-        if said.len() as u64 == line_count {
+        if said.len() as u64 == moment.line_count {
+            std::thread::park_timeout(moment.after);
             writer.kill().unwrap();
         }
     }
-    writer.wait().unwrap();
+    let ended = writer.wait().unwrap();
+    assert_eq!(ended.signal(), Some(9), "it fails by itself: {said:?}");
     said
 }
 
