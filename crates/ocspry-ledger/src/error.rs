@@ -371,6 +371,11 @@ impl LedgerError {
         {
             return LedgerError::Corrupt { path, problem };
         }
+        if let Some(sqlite) = error.sqlite_error()
+            && READER_CANNOT_JOIN.contains(&sqlite.extended_code)
+        {
+            return LedgerError::CannotOpen { path, problem };
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 LedgerError::Locked { path }
@@ -411,3 +416,11 @@ impl LedgerError {
         }
     }
 }
+
+/// What SQLite says to a reader that may not write, where the files beside the database are not there or of no use.
+const READER_CANNOT_JOIN: [i32; 4] = [
+    rusqlite::ffi::SQLITE_READONLY_RECOVERY,
+    rusqlite::ffi::SQLITE_READONLY_CANTLOCK,
+    rusqlite::ffi::SQLITE_READONLY_CANTINIT,
+    rusqlite::ffi::SQLITE_READONLY_DIRECTORY,
+];

@@ -68,8 +68,6 @@ pub struct LedgerFollower {
     open: Option<Opened>,
     /// When the tables were read whole; None: not yet, or they are to be.
     loaded: Option<Time>,
-    /// thisUpdate of the tables that were given out.
-    confirmed: Time,
 }
 
 #[derive(Debug)]
@@ -80,6 +78,8 @@ struct FollowedIssuer {
     parts: TableParts,
     /// Its table is another one than the one given out.
     is_changed: bool,
+    /// thisUpdate of the one given out.
+    confirmed: Time,
 }
 
 /// What the ledger says of a CA itself, which never changes.
@@ -112,6 +112,7 @@ impl LedgerFollower {
             known: None,
             parts: TableParts::empty(),
             is_changed: false,
+            confirmed: Time::MIN,
         };
         LedgerFollower {
             place,
@@ -120,7 +121,6 @@ impl LedgerFollower {
             position: known,
             open: None,
             loaded: None,
-            confirmed: Time::MIN,
         }
     }
 
@@ -162,18 +162,14 @@ impl LedgerFollower {
             self.open = None;
         }
         looked?;
-        let age = now.seconds_since(self.confirmed);
-        let is_due = !(-CLOCK_BEHIND_SECONDS_MAX..CONFIRM_SECONDS).contains(&age);
-        if is_due {
-            self.confirmed = now;
-        }
         let mut tables = Vec::new();
         for issuer in &mut self.issuers {
             if let Some(known) = issuer.known
-                && (is_due || issuer.is_changed)
+                && let Some(this_update) = issuer.due(now)
             {
                 issuer.is_changed = false;
-                let table = issuer.table(&self.place, &self.policy, self.position, now);
+                issuer.confirmed = this_update;
+                let table = issuer.table(&self.place, &self.policy, self.position);
                 tables.push(FollowedTable {
                     name: issuer.name.clone(),
                     identity: known.identity,
@@ -271,12 +267,21 @@ impl Opened {
 }
 
 impl FollowedIssuer {
+    /// thisUpdate of its next table, if that is to be given out now.  A clock that was set back a little does not take it
+    /// back; with one that was set back much, nothing is signed anyway (design.md §3, rule 14).
+    fn due(&self, now: Time) -> Option<Time> {
+        let age = now.seconds_since(self.confirmed);
+        if !(-CLOCK_BEHIND_SECONDS_MAX..CONFIRM_SECONDS).contains(&age) {
+            return Some(now);
+        }
+        self.is_changed.then(|| now.max(self.confirmed))
+    }
+
     fn table(
         &self,
         place: &LedgerPlace,
         policy: &FollowPolicy,
         position: Option<Position>,
-        now: Time,
     ) -> StatusTable {
         let seconds = i64::try_from(policy.validity.as_secs()).unwrap_or(i64::MAX);
         let position = position.map_or_else(String::new, |position| position.to_string());
@@ -286,8 +291,8 @@ impl FollowedIssuer {
             overlays: Vec::new(),
             absence: Absence::NeverIssued,
             window: ValidityWindow {
-                this_update: now,
-                next_update: now.plus_seconds(seconds),
+                this_update: self.confirmed,
+                next_update: self.confirmed.plus_seconds(seconds),
             },
             source: SourceInfo {
                 origin: format!("{place} ({})", self.name),

@@ -103,6 +103,18 @@ fn each_minute_a_table_that_did_not_change_is_said_to_be_of_now() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_a_little_takes_no_table_back() {
+    let mut scene = Scene::new();
+    scene.issue(1);
+    let mut follower = follower(&scene);
+    look(&mut follower);
+    scene.issue(2);
+    let table = only(follower.look(NOW.plus_seconds(-30)).unwrap());
+    assert_eq!(table.lookup(&serial(2)), Lookup::Issued);
+    assert_eq!(table.window().this_update, NOW);
+}
+
+#[test]
 fn what_expired_leaves_after_its_retention_and_not_before() {
     let mut scene = Scene::new();
     let serial = scene.issue_revoked(1);
