@@ -211,7 +211,7 @@ impl<'a> Certificate<'a> {
 const NULL: &[u8] = &[tag::NULL, 0];
 
 /// ExtKeyUsageSyntax ::= SEQUENCE SIZE (1..MAX) OF KeyPurposeId (RFC 5280 §4.2.1.12).
-fn count_purposes(purposes: Tlv<'_>) -> Result<usize, DerError> {
+pub(super) fn count_purposes(purposes: Tlv<'_>) -> Result<usize, DerError> {
     let mut reader = Reader::inside(purposes);
     let mut count = 0;
     loop {
@@ -242,7 +242,7 @@ fn names_key_id(value: Tlv<'_>) -> Result<bool, DerError> {
 }
 
 /// cA of BasicConstraints (RFC 5280 §4.2.1.9); FALSE written out is taken.
-fn basic_constraints_ca(constraints: Tlv<'_>) -> Result<bool, DerError> {
+pub(super) fn basic_constraints_ca(constraints: Tlv<'_>) -> Result<bool, DerError> {
     let mut fields = Reader::inside(constraints);
     let is_ca = match fields.read_optional(tag::BOOLEAN)? {
         None => false,
@@ -259,7 +259,7 @@ fn basic_constraints_ca(constraints: Tlv<'_>) -> Result<bool, DerError> {
 
 impl KeyUsage {
     /// From the BIT STRING (RFC 5280 §4.2.1.3); bit 0 is the top bit of the first octet.
-    fn from_tlv(bit_string: Tlv<'_>) -> Result<KeyUsage, DerError> {
+    pub(super) fn from_tlv(bit_string: Tlv<'_>) -> Result<KeyUsage, DerError> {
         let bits = match bit_string.value {
             [0..=7, bits, ..] => *bits,
             [0] => 0,
@@ -282,7 +282,7 @@ impl<'a> SubjectPublicKeyInfo<'a> {
         SubjectPublicKeyInfo::from_tlv(whole(input, tag::SEQUENCE)?)
     }
 
-    fn from_tlv(info: Tlv<'a>) -> Result<Self, DerError> {
+    pub(super) fn from_tlv(info: Tlv<'a>) -> Result<Self, DerError> {
         let mut fields = Reader::inside(info);
         let (algorithm, parameters) = fields.read(tag::SEQUENCE)?.algorithm_identifier()?;
         let key_bits = fields.read(tag::BIT_STRING)?.bit_string_octets()?;

@@ -1,10 +1,12 @@
-//! The parts of RFC 5280 that a responder reads: serial numbers, certificates as exact slices, CRLs, PEM armour.
+//! The parts of RFC 5280 that are read here: serial numbers, certificates as exact slices, CRLs, certification requests
+//! (RFC 2986), PEM armour.
 
 pub mod certificate;
 pub mod crl;
 pub mod extension;
 pub mod name;
 pub mod pem;
+pub mod request;
 pub mod serial;
 pub mod signature;
 
@@ -15,5 +17,6 @@ pub use crl::{
 };
 pub use extension::{Extension, Extensions};
 pub use name::{display_name, dotted};
+pub use request::{CertificationRequest, RequestedExtensions};
 pub use serial::SerialNumber;
 pub use signature::SignatureAlgorithm;

@@ -20,43 +20,80 @@ pub fn display_name(name: &[u8]) -> String {
     text
 }
 
+/// One AttributeTypeAndValue of a Name (RFC 5280 §4.1.2.4).
+#[derive(Clone, Copy, Debug)]
+pub struct NameAttribute<'a> {
+    /// Which RelativeDistinguishedName it stands in, counted from 0.
+    pub rdn: usize,
+    /// The OID of its type.
+    pub attribute_type: Tlv<'a>,
+    /// Its value, of any type.
+    pub value: Tlv<'a>,
+}
+
+impl NameAttribute<'_> {
+    /// The text of a string; None for other types and for octets that are no such string.
+    pub fn text(&self) -> Option<String> {
+        decode(self.value)
+    }
+}
+
+/// The attributes of a whole Name, in its own order.
+///
+/// # Errors
+/// When it is not one DER Name; an empty RelativeDistinguishedName among the reasons.
+pub fn attributes(name: &[u8]) -> Result<Vec<NameAttribute<'_>>, DerError> {
+    let mut rdns = Reader::inside(whole(name, tag::SEQUENCE)?);
+    let mut attributes = Vec::new();
+    let mut rdn = 0;
+    while !rdns.is_empty() {
+        let mut members = Reader::inside(rdns.read(tag::SET)?);
+        loop {
+            let mut fields = Reader::inside(members.read(tag::SEQUENCE)?);
+            let attribute_type = fields.read(tag::OID)?;
+            attribute_type.check_oid()?;
+            let value = fields.read_any()?;
+            fields.finish()?;
+            attributes.push(NameAttribute {
+                rdn,
+                attribute_type,
+                value,
+            });
+            if members.is_empty() {
+                break;
+            }
+        }
+        rdn += 1;
+    }
+    Ok(attributes)
+}
+
 /// RFC 4514 §2.1: the last RelativeDistinguishedName comes first.
 fn write_name(text: &mut String, name: &[u8]) -> Result<(), DerError> {
-    let mut reader = Reader::inside(whole(name, tag::SEQUENCE)?);
-    let mut rdns = Vec::new();
-    while !reader.is_empty() {
-        rdns.push(reader.read(tag::SET)?);
-    }
-    for (index, rdn) in rdns.into_iter().rev().enumerate() {
+    let attributes = attributes(name)?;
+    for (index, rdn) in attributes.chunk_by(|a, b| a.rdn == b.rdn).rev().enumerate() {
         if index > 0 {
             text.push(',');
         }
-        let mut attributes = Reader::inside(rdn);
-        loop {
-            write_attribute(text, attributes.read(tag::SEQUENCE)?)?;
-            if attributes.is_empty() {
-                break;
+        for (index, attribute) in rdn.iter().enumerate() {
+            if index > 0 {
+                text.push('+');
             }
-            text.push('+');
+            write_attribute(text, *attribute)?;
         }
     }
     Ok(())
 }
 
-fn write_attribute(text: &mut String, attribute: Tlv<'_>) -> Result<(), DerError> {
-    let mut fields = Reader::inside(attribute);
-    let attribute_type = fields.read(tag::OID)?;
-    attribute_type.check_oid()?;
-    let value = fields.read_any()?;
-    fields.finish()?;
-    match short_name(attribute_type.value) {
+fn write_attribute(text: &mut String, attribute: NameAttribute<'_>) -> Result<(), DerError> {
+    match short_name(attribute.attribute_type.value) {
         Some(short) => text.push_str(short),
-        None => text.push_str(&dotted(attribute_type)?),
+        None => text.push_str(&dotted(attribute.attribute_type)?),
     }
     text.push('=');
-    match decode(value) {
+    match attribute.text() {
         Some(decoded) => write_escaped(text, &decoded),
-        None => text.push_str(&hex_string(value.der)),
+        None => text.push_str(&hex_string(attribute.value.der)),
     }
     Ok(())
 }
