@@ -1,12 +1,15 @@
 //! A CA: its certificate, its key, and what the one says the other may do.  From: `key.rs`, files.  To: `issue.rs`, `crl.rs`.
 
-use crate::{CaError, CaKey, CertificateRequest, RevocationList, Subject, crl, issue};
+use crate::{
+    CaError, CaKey, CertificateRequest, DeltaEntry, DeltaList, KeyAlgorithm, PreparedCertificate,
+    RevocationList, RevokedCertificate, RootRequest, crl, issue,
+};
 use der::Decode;
 use ocspry_core::{OwnedCertificate, crypto};
+use ocspry_signer::KeyKind;
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::HashAlgorithm;
-use ocspry_wire::x509::display_name;
-use std::time::Duration;
+use ocspry_wire::x509::{SerialNumber, display_name};
 use x509_cert::certificate::{CertificateInner, Raw};
 use x509_cert::ext::pkix::{BasicConstraints, SubjectKeyIdentifier};
 
@@ -20,17 +23,31 @@ pub struct CertificateAuthority {
 }
 
 impl CertificateAuthority {
-    /// Makes a root: a CA that signs its own certificate, valid from ten minutes before `now` until `now + lifetime`.
+    /// Checks what the certificate of a root shall say; it is valid from ten minutes before `now`.
+    ///
+    /// The same serves to renew a root: [`RootRequest::renewing`].
     ///
     /// # Errors
-    /// When the subject cannot be written or the key does not sign.
+    /// When the subject is empty, the end is not after `now`, or an extension comes twice.
+    pub fn prepare_root<'a>(
+        key: &'a CaKey,
+        request: &RootRequest,
+        now: Time,
+    ) -> Result<PreparedCertificate<'a>, CaError> {
+        issue::prepare_root(key, request, now)
+    }
+
+    /// Makes a root under a serial number that its caller has chosen: see [`CertificateAuthority::prepare_root`].
+    ///
+    /// # Errors
+    /// As [`CertificateAuthority::prepare_root`] and [`PreparedCertificate::sign`].
     pub fn self_signed(
         key: CaKey,
-        subject: &Subject,
-        lifetime: Duration,
+        request: &RootRequest,
+        serial_number: SerialNumber,
         now: Time,
     ) -> Result<CertificateAuthority, CaError> {
-        let certificate = issue::self_signed(&key, subject, lifetime, now)?;
+        let certificate = issue::prepare_root(&key, request, now)?.sign(serial_number)?;
         CertificateAuthority::new(certificate, key)
     }
 
@@ -84,39 +101,72 @@ impl CertificateAuthority {
         })
     }
 
-    /// Issues a certificate with a new random serial number.
+    /// Checks what a certificate shall say; nothing is signed yet.
     ///
-    /// It is valid from ten minutes before `now` until `now + lifetime`, but never outside the CA's own validity.
+    /// It is valid from ten minutes before `now`, but never outside the CA's own validity.
     ///
     /// # Errors
     /// When the CA is not valid now, may not issue such a certificate, or the request is not sound.
-    pub fn issue(
+    pub fn prepare(
         &self,
-        request: &CertificateRequest<'_>,
+        request: &CertificateRequest,
         now: Time,
-    ) -> Result<OwnedCertificate, CaError> {
+    ) -> Result<PreparedCertificate<'_>, CaError> {
         self.check_valid(now)?;
-        issue::issue(self, request, now)
+        issue::prepare(self, request, now)
     }
 
-    /// Signs a CRL, dated ten minutes before `now`; returns its DER.
+    /// Issues a certificate under a serial number that its caller has chosen: see [`CertificateAuthority::prepare`].
+    ///
+    /// # Errors
+    /// As [`CertificateAuthority::prepare`] and [`PreparedCertificate::sign`].
+    pub fn issue(
+        &self,
+        request: &CertificateRequest,
+        serial_number: SerialNumber,
+        now: Time,
+    ) -> Result<OwnedCertificate, CaError> {
+        self.prepare(request, now)?.sign(serial_number)
+    }
+
+    /// Signs a complete CRL of what `revoked` gives, in any order; returns its DER.
     ///
     /// # Errors
     /// When the CA is not valid now or may not sign CRLs, a serial number comes twice, or the list is due already.
-    pub fn crl(&self, list: &RevocationList, now: Time) -> Result<Vec<u8>, CaError> {
-        self.check_valid(now)?;
-        if self
-            .certificate
-            .view()
-            .key_usage
-            .is_some_and(|usage| !usage.crl_sign)
-        {
-            return Err(CaError::KeyUsage {
-                issuer: self.name(),
-                missing: "cRLSign",
-            });
+    pub fn crl(
+        &self,
+        list: &RevocationList,
+        revoked: impl IntoIterator<Item = RevokedCertificate>,
+        now: Time,
+    ) -> Result<Vec<u8>, CaError> {
+        self.check_may_sign_crls(now)?;
+        crl::sign_complete(self, list, revoked, now)
+    }
+
+    /// Signs a delta CRL: what changed since the complete list that it names; returns its DER.
+    ///
+    /// # Errors
+    /// As [`CertificateAuthority::crl`], and when its number is not above that of its base.
+    pub fn delta_crl(
+        &self,
+        list: &DeltaList,
+        changes: impl IntoIterator<Item = DeltaEntry>,
+        now: Time,
+    ) -> Result<Vec<u8>, CaError> {
+        self.check_may_sign_crls(now)?;
+        crl::sign_delta(self, list, changes, now)
+    }
+
+    /// What key a delegated responder of this CA has: of the CA's own kind, so that whoever can check the one can check
+    /// the other; RSA with 2048 bits, since a responder signs often.
+    pub fn responder_algorithm(&self) -> KeyAlgorithm {
+        match self.key.public_key().kind() {
+            KeyKind::Rsa { .. } => KeyAlgorithm::Rsa2048,
+            KeyKind::P256 => KeyAlgorithm::P256,
+            KeyKind::P384 => KeyAlgorithm::P384,
+            KeyKind::P521 => KeyAlgorithm::P521,
+            KeyKind::Ed25519 => KeyAlgorithm::Ed25519,
         }
-        crl::sign(self, list, now)
     }
 
     /// Its certificate.
@@ -142,6 +192,18 @@ impl CertificateAuthority {
     /// Its subject, for messages.
     pub(crate) fn name(&self) -> String {
         display_name(self.certificate.view().subject)
+    }
+
+    fn check_may_sign_crls(&self, now: Time) -> Result<(), CaError> {
+        self.check_valid(now)?;
+        let key_usage = self.certificate.view().key_usage;
+        if key_usage.is_some_and(|usage| !usage.crl_sign) {
+            return Err(CaError::KeyUsage {
+                issuer: self.name(),
+                missing: "cRLSign",
+            });
+        }
+        Ok(())
     }
 
     fn check_valid(&self, now: Time) -> Result<(), CaError> {

@@ -1,7 +1,7 @@
 //! Makes private keys, writes them as PKCS#8 PEM (RFC 5958, RFC 7468 §10) and reads them again.  To: `authority.rs`.
 
-use crate::CaError;
 use crate::file::{FileAccess, to_pem, write_file};
+use crate::{CaError, PublicKey};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
@@ -66,6 +66,7 @@ impl fmt::Display for KeyAlgorithm {
 #[derive(Debug)]
 pub struct CaKey {
     signer: FileSigner,
+    public_key: PublicKey,
 }
 
 impl CaKey {
@@ -75,8 +76,11 @@ impl CaKey {
     /// When the crypto library cannot.
     pub fn generate(algorithm: KeyAlgorithm) -> Result<CaKey, CaError> {
         let pkcs8 = generate_pkcs8(algorithm).map_err(|_| CaError::KeyGeneration { algorithm })?;
-        let signer = FileSigner::from_bytes(&pkcs8, Path::new("(new key)"), None)?;
-        Ok(CaKey { signer })
+        CaKey::new(FileSigner::from_bytes(
+            &pkcs8,
+            Path::new("(new key)"),
+            None,
+        )?)
     }
 
     /// Reads a key file, in any form that `ocspry-signer` reads.
@@ -84,8 +88,13 @@ impl CaKey {
     /// # Errors
     /// As [`FileSigner::load`].
     pub fn load(path: &Path, passphrase: Option<&Passphrase>) -> Result<CaKey, CaError> {
+        CaKey::new(FileSigner::load(path, passphrase)?)
+    }
+
+    fn new(signer: FileSigner) -> Result<CaKey, CaError> {
         Ok(CaKey {
-            signer: FileSigner::load(path, passphrase)?,
+            public_key: PublicKey::from_der(signer.public_key_info())?,
+            signer,
         })
     }
 
@@ -104,6 +113,11 @@ impl CaKey {
     /// As [`write_file`].
     pub fn write_pem(&self, path: &Path) -> Result<(), CaError> {
         write_file(path, self.to_pem()?.as_bytes(), FileAccess::Private)
+    }
+
+    /// The public key.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public_key
     }
 
     /// The public key, as DER SubjectPublicKeyInfo.

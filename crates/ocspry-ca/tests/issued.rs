@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use ocspry_ca::{
-    BACKDATED_SECONDS, CaError, CaKey, CertificateAuthority, CertificateRequest, FileAccess,
-    KeyAlgorithm, Profile, RevocationList, RevokedCertificate, Subject, certificate_to_pem,
-    crl_to_pem, write_file,
+    AltName, BACKDATED_SECONDS, CaConstraints, CaError, CaKey, CertificateAuthority,
+    CertificateRequest, Expiry, FileAccess, HttpUrl, KeyAlgorithm, NameConstraints, Pointers,
+    Profile, PublicKey, RevocationList, RevokedCertificate, RootRequest, Subject,
+    certificate_to_pem, crl_to_pem, new_serial_number, write_file,
 };
 use ocspry_core::{OwnedCertificate, Signer as _};
 use ocspry_testkit::Openssl;
@@ -53,53 +54,83 @@ impl IssuedFiles for Openssl {
 }
 
 fn subject(common_name: &str) -> Subject {
-    Subject {
-        common_name: common_name.to_owned(),
-        organization: Some("Example".to_owned()),
-    }
+    Subject::new(common_name, Some("Example")).unwrap()
+}
+
+fn new_serial() -> SerialNumber {
+    new_serial_number().unwrap()
 }
 
 fn root(algorithm: KeyAlgorithm) -> CertificateAuthority {
-    let key = CaKey::generate(algorithm).unwrap();
-    CertificateAuthority::self_signed(key, &subject("Test Root"), 3650 * DAY, NOW).unwrap()
+    root_until(algorithm, subject("Test Root"), 3650 * DAY, NOW)
 }
 
-fn issue(ca: &CertificateAuthority, name: &str, key: &CaKey, profile: Profile) -> OwnedCertificate {
-    try_issue(ca, name, key, profile).unwrap_or_else(|error| panic!("{error}"))
+fn root_until(
+    algorithm: KeyAlgorithm,
+    subject: Subject,
+    lifetime: Duration,
+    now: Time,
+) -> CertificateAuthority {
+    let key = CaKey::generate(algorithm).unwrap();
+    let request = RootRequest {
+        expiry: Expiry::After(lifetime),
+        ..RootRequest::usual(subject)
+    };
+    CertificateAuthority::self_signed(key, &request, new_serial(), now).unwrap()
+}
+
+/// A profile, and the names that go with it.
+type Wanted = (Profile, Vec<AltName>);
+
+fn issue(ca: &CertificateAuthority, name: &str, key: &CaKey, wanted: Wanted) -> OwnedCertificate {
+    try_issue(ca, name, key, wanted).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn try_issue(
     ca: &CertificateAuthority,
     name: &str,
     key: &CaKey,
-    profile: Profile,
+    wanted: Wanted,
 ) -> Result<OwnedCertificate, CaError> {
-    let lifetime = profile.usual_lifetime();
-    let request = CertificateRequest {
-        subject: subject(name),
-        public_key_info: key.public_key_info(),
-        profile,
-        lifetime,
-    };
-    ca.issue(&request, NOW)
+    ca.issue(&request(name, key, wanted), new_serial(), NOW)
 }
+
+fn request(name: &str, key: &CaKey, (profile, alt_names): Wanted) -> CertificateRequest {
+    CertificateRequest {
+        alt_names,
+        ..CertificateRequest::usual(subject(name), key.public_key().clone(), profile)
+    }
+}
+
+fn intermediate(path_len: Option<u8>) -> Wanted {
+    let constraints = CaConstraints {
+        path_len,
+        names: NameConstraints::default(),
+    };
+    (Profile::Intermediate(constraints), Vec::new())
+}
+
+const RESPONDER: Wanted = (Profile::OcspResponder, Vec::new());
 
 fn intermediate_of(ca: &CertificateAuthority, path_len: Option<u8>) -> CertificateAuthority {
     let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
-    let certificate = issue(
-        ca,
-        "Test Intermediate",
-        &key,
-        Profile::Intermediate { path_len },
-    );
+    let certificate = issue(ca, "Test Intermediate", &key, intermediate(path_len));
     CertificateAuthority::new(certificate, key).unwrap()
 }
 
-fn server(dns_names: &[&str]) -> Profile {
-    Profile::Server {
-        dns_names: dns_names.iter().map(|name| (*name).to_owned()).collect(),
-        ip_addresses: Vec::new(),
-        ocsp_url: None,
+fn server(names: &[&str]) -> Wanted {
+    let names = names.iter().map(|name| AltName::parse(name).unwrap());
+    (Profile::Server, names.collect())
+}
+
+/// A list without entries of its own, due at this time.
+fn list(number: u64, next_update: Time) -> RevocationList {
+    RevocationList {
+        number,
+        previous_this_update: None,
+        next_update,
+        freshest: Vec::new(),
+        scope: None,
     }
 }
 
@@ -125,12 +156,7 @@ fn openssl_accepts_a_pki_of(algorithm: KeyAlgorithm) {
     };
     let root = root(algorithm);
     let key = CaKey::generate(algorithm).unwrap();
-    let certificate = issue(
-        &root,
-        "Test Intermediate",
-        &key,
-        Profile::Intermediate { path_len: Some(0) },
-    );
+    let certificate = issue(&root, "Test Intermediate", &key, intermediate(Some(0)));
     let intermediate = CertificateAuthority::new(certificate, key).unwrap();
     let server_key = CaKey::generate(algorithm).unwrap();
     let good = issue(
@@ -145,12 +171,7 @@ fn openssl_accepts_a_pki_of(algorithm: KeyAlgorithm) {
         &server_key,
         server(&["bad.example.com"]),
     );
-    let responder = issue(
-        &intermediate,
-        "Responder",
-        &server_key,
-        Profile::OcspResponder,
-    );
+    let responder = issue(&intermediate, "Responder", &server_key, RESPONDER);
 
     let entry = RevokedCertificate {
         serial_number: bad.view().serial_number,
@@ -160,13 +181,9 @@ fn openssl_accepts_a_pki_of(algorithm: KeyAlgorithm) {
             invalidity_date: Some(NOW.plus_seconds(-7200)),
         },
     };
-    let list = |revoked| RevocationList {
-        number: 7,
-        next_update: NOW.plus_seconds(7 * 86_400),
-        revoked,
-    };
-    let crl = intermediate.crl(&list(vec![entry]), NOW).unwrap();
-    let empty = root.crl(&list(Vec::new()), NOW).unwrap();
+    let list = list(7, NOW.plus_seconds(7 * 86_400));
+    let crl = intermediate.crl(&list, [entry], NOW).unwrap();
+    let empty = root.crl(&list, [], NOW).unwrap();
 
     openssl.write_certificate("root.pem", root.certificate());
     openssl.write_certificate("intermediate.pem", intermediate.certificate());
@@ -340,7 +357,7 @@ fn sig_11_a_responder_signs_ocsp_answers_and_nothing_else() {
     };
     let ca = root(KeyAlgorithm::P256);
     let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
-    let responder = issue(&ca, "Responder", &key, Profile::OcspResponder);
+    let responder = issue(&ca, "Responder", &key, RESPONDER);
     let text = openssl.text(&responder);
     assert_eq!(
         masked(&extensions(&text)),
@@ -389,12 +406,22 @@ fn a_server_has_its_names_and_where_to_ask() {
     };
     let ca = root(KeyAlgorithm::P256);
     let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
-    let profile = Profile::Server {
-        dns_names: vec!["www.example.com".to_owned(), "*.example.com".to_owned()],
-        ip_addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],
-        ocsp_url: Some("http://127.0.0.1:8888/ocsp".to_owned()),
+    let names = server(&[
+        "www.example.com",
+        "*.example.com",
+        "192.0.2.1",
+        "2001:db8::1",
+    ]);
+    let url = |url: &str| HttpUrl::parse(url).unwrap();
+    let request = CertificateRequest {
+        pointers: Pointers {
+            ocsp: vec![url("http://127.0.0.1:8888/ocsp")],
+            issuer: vec![url("http://127.0.0.1:8888/ca/root.cer")],
+            crl: vec![url("http://127.0.0.1:8888/crl/root.crl")],
+        },
+        ..request("www.example.com", &key, names)
     };
-    let certificate = issue(&ca, "www.example.com", &key, profile);
+    let certificate = ca.issue(&request, new_serial(), NOW).unwrap();
     let text = openssl.text(&certificate);
     assert_eq!(
         masked(&extensions(&text)),
@@ -407,6 +434,10 @@ fn a_server_has_its_names_and_where_to_ask() {
             "DNS:www.example.com, DNS:*.example.com, IP Address:192.0.2.1, IP Address:2001:DB8:0:0:0:0:0:1",
             "Authority Information Access:",
             "OCSP - URI:http://127.0.0.1:8888/ocsp",
+            "CA Issuers - URI:http://127.0.0.1:8888/ca/root.cer",
+            "X509v3 CRL Distribution Points:",
+            "Full Name:",
+            "URI:http://127.0.0.1:8888/crl/root.crl",
             "X509v3 Subject Key Identifier:",
             "(key)",
             "X509v3 Authority Key Identifier:",
@@ -421,44 +452,57 @@ fn a_server_has_its_names_and_where_to_ask() {
 }
 
 #[test]
-fn names_that_no_client_would_match_are_refused() {
+fn a_certificate_without_the_names_that_its_readers_look_for_is_refused() {
     let ca = root(KeyAlgorithm::P256);
     let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
-    let error = try_issue(&ca, "x", &key, server(&[])).unwrap_err();
-    assert!(matches!(error, CaError::NoServerName), "{error}");
-    let long_label = "x".repeat(64);
-    let long_name = vec!["x".repeat(63); 4].join(".");
-    for name in [
-        "",
-        "a b",
-        "müller.example",
-        "a..b",
-        ".a",
-        "a.",
-        "a.*.b",
-        "http://a",
-        &long_label,
-        &long_name,
+    for (profile, names, missing) in [
+        (Profile::Server, vec![], "a DNS name or an IP address"),
+        (Profile::Server, vec!["a@b"], "a DNS name or an IP address"),
+        (Profile::Email, vec!["b"], "an email address"),
     ] {
-        let error = try_issue(&ca, "x", &key, server(&[name])).unwrap_err();
-        assert!(matches!(error, CaError::DnsName { .. }), "{name}: {error}");
+        let alt_names = names.iter().map(|name| AltName::parse(name).unwrap());
+        let error = try_issue(&ca, "x", &key, (profile, alt_names.collect())).unwrap_err();
+        assert!(
+            error.to_string().ends_with(&format!("needs {missing}")),
+            "{error}"
+        );
     }
+    for (profile, missing) in [
+        (Profile::Code, "a subject"),
+        (Profile::OcspResponder, "a subject"),
+        (Profile::Client, "a subject or an alternative name"),
+        (
+            Profile::named("custom").unwrap(),
+            "a subject or an alternative name",
+        ),
+    ] {
+        let request =
+            CertificateRequest::usual(Subject::empty(), key.public_key().clone(), profile);
+        let error = ca.issue(&request, new_serial(), NOW).unwrap_err();
+        assert!(
+            error.to_string().ends_with(&format!("needs {missing}")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn urls_that_no_client_would_ask_are_refused() {
     for url in [
         "",
         "http://",
+        "http:///x",
         "https://a/",
         "ldap://a",
         "http://a b/",
         "http://ä/",
         "/ocsp",
     ] {
-        let profile = Profile::Server {
-            dns_names: vec!["a".to_owned()],
-            ip_addresses: Vec::new(),
-            ocsp_url: Some(url.to_owned()),
-        };
-        let error = try_issue(&ca, "x", &key, profile).unwrap_err();
-        assert!(matches!(error, CaError::OcspUrl { .. }), "{url}: {error}");
+        let error = HttpUrl::parse(url).unwrap_err();
+        assert!(
+            matches!(error, CaError::PointerUrl { .. }),
+            "{url}: {error}"
+        );
     }
 }
 
@@ -469,12 +513,8 @@ fn a_subject_is_written_as_it_was_given() {
     };
     let longest = "ü".repeat(64);
     for common_name in ["Ä, \"quoted\" + <b>=1;\\", &longest] {
-        let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
-        let subject = Subject {
-            common_name: common_name.to_owned(),
-            organization: None,
-        };
-        let root = CertificateAuthority::self_signed(key, &subject, DAY, NOW).unwrap();
+        let subject = Subject::new(common_name, None).unwrap();
+        let root = root_until(KeyAlgorithm::P256, subject, DAY, NOW);
         openssl.write_certificate("root.pem", root.certificate());
         let said =
             openssl.run("x509 -in root.pem -noout -subject -nameopt utf8,sep_comma_plus,sname");
@@ -485,29 +525,14 @@ fn a_subject_is_written_as_it_was_given() {
 #[test]
 fn a_subject_out_of_bounds_is_refused() {
     for (common_name, organization) in [("", None), ("x", Some("")), (&*"x".repeat(65), None)] {
-        let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
-        let subject = Subject {
-            common_name: common_name.to_owned(),
-            organization: organization.map(str::to_owned),
-        };
-        let error = CertificateAuthority::self_signed(key, &subject, DAY, NOW).unwrap_err();
-        assert!(
-            matches!(
-                error,
-                CaError::SubjectField {
-                    characters_max: 64,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        let error = Subject::new(common_name, organization).unwrap_err();
+        assert!(matches!(error, CaError::Subject { .. }), "{error}");
     }
 }
 
 #[test]
 fn a_certificate_starts_ten_minutes_ago_and_never_outlives_its_issuer() {
-    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
-    let ca = CertificateAuthority::self_signed(key, &subject("Short"), 10 * DAY, NOW).unwrap();
+    let ca = root_until(KeyAlgorithm::P256, subject("Short"), 10 * DAY, NOW);
     let ends = ca.certificate().view().not_after;
     assert_eq!(
         ca.certificate().view().not_before,
@@ -516,48 +541,57 @@ fn a_certificate_starts_ten_minutes_ago_and_never_outlives_its_issuer() {
     assert_eq!(ends, NOW.plus_seconds(10 * 86_400));
 
     let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
-    let request = |lifetime| CertificateRequest {
-        subject: subject("x"),
-        public_key_info: key.public_key_info(),
-        profile: server(&["x"]),
-        lifetime,
-    };
     let later = NOW.plus_seconds(86_400);
-    let within = ca.issue(&request(2 * DAY), later).unwrap();
-    assert_eq!(
-        within.view().not_before,
-        later.plus_seconds(-BACKDATED_SECONDS)
-    );
-    assert_eq!(within.view().not_after, later.plus_seconds(2 * 86_400));
-    assert_eq!(
-        ca.issue(&request(365 * DAY), later)
-            .unwrap()
-            .view()
-            .not_after,
-        ends
-    );
-    assert_eq!(
-        ca.issue(&request(Duration::MAX), later)
-            .unwrap()
-            .view()
-            .not_after,
-        ends
-    );
+    let validity = |expiry, now| {
+        let request = CertificateRequest {
+            expiry,
+            ..request("x", &key, server(&["x"]))
+        };
+        let prepared = ca.prepare(&request, now)?;
+        let certificate = prepared.sign(new_serial())?;
+        let validity = (certificate.view().not_before, certificate.view().not_after);
+        assert_eq!(validity, (prepared.not_before(), prepared.not_after()));
+        Ok(validity)
+    };
+    let within = later.plus_seconds(2 * 86_400);
+    let begins = later.plus_seconds(-BACKDATED_SECONDS);
+    for (expiry, not_after) in [
+        (Expiry::After(2 * DAY), within),
+        (Expiry::AtMost(2 * DAY), within),
+        (Expiry::At(within), within),
+        (Expiry::At(ends), ends),
+        (Expiry::AtMost(365 * DAY), ends),
+        (Expiry::AtMost(Duration::MAX), ends),
+    ] {
+        assert_eq!(
+            validity(expiry, later).unwrap(),
+            (begins, not_after),
+            "{expiry:?}"
+        );
+    }
     let earliest = ca.certificate().view().not_before;
-    assert_eq!(
-        ca.issue(&request(DAY), earliest).unwrap().view().not_before,
-        earliest
-    );
+    assert_eq!(validity(Expiry::After(DAY), earliest).unwrap().0, earliest);
+
+    for expiry in [
+        Expiry::After(10 * DAY),
+        Expiry::At(ends.plus_seconds(86_400)),
+    ] {
+        let error: CaError = validity(expiry, later).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the certificate would end at 2026-12-02T06:00:00Z, but its issuer CN=Short,O=Example ends at \
+             2026-12-01T06:00:00Z; ask for less, or renew the issuer"
+        );
+    }
+    for expiry in [Expiry::After(Duration::ZERO), Expiry::At(later)] {
+        let error = validity(expiry, later).unwrap_err();
+        assert!(matches!(error, CaError::ExpiryPast { .. }), "{error}");
+    }
 
     for now in [earliest.plus_seconds(-1), ends, ends.plus_seconds(1)] {
-        let error = ca.issue(&request(DAY), now).unwrap_err();
+        let error = validity(Expiry::After(DAY), now).unwrap_err();
         assert!(matches!(error, CaError::IssuerNotValid { .. }), "{error}");
-        let list = RevocationList {
-            number: 1,
-            next_update: Time::MAX,
-            revoked: Vec::new(),
-        };
-        let error = ca.crl(&list, now).unwrap_err();
+        let error = ca.crl(&list(1, Time::MAX), [], now).unwrap_err();
         assert!(matches!(error, CaError::IssuerNotValid { .. }), "{error}");
     }
 }
@@ -569,8 +603,7 @@ fn times_from_2050_on_are_generalized() {
     };
     // 2049-12-30T00:00:00Z; the CA and its CRL cross the line.
     let now = Time::from_unix(2_524_435_200);
-    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
-    let ca = CertificateAuthority::self_signed(key, &subject("Late"), 36_500 * DAY, now).unwrap();
+    let ca = root_until(KeyAlgorithm::P256, subject("Late"), 36_500 * DAY, now);
     let text = openssl.text(ca.certificate());
     assert!(
         text.contains("Not Before: Dec 29 23:50:00 2049 GMT"),
@@ -595,21 +628,18 @@ fn times_from_2050_on_are_generalized() {
             invalidity_date: None,
         },
     };
-    let list = RevocationList {
-        number: u64::MAX,
-        next_update: now.plus_seconds(7 * 86_400),
-        revoked: vec![
-            revoked_at(&[1], now),
-            revoked_at(&[2], Time::MAX),
-            revoked_at(&[3], before_1950),
-        ],
-    };
-    let crl = ca.crl(&list, now).unwrap();
+    let revoked = [
+        revoked_at(&[1], now.plus_seconds(-600)),
+        revoked_at(&[2], Time::MAX),
+        revoked_at(&[3], before_1950),
+    ];
+    let list = list(u64::MAX, now.plus_seconds(7 * 86_400));
+    let crl = ca.crl(&list, revoked, now).unwrap();
     assert!(contains(
         &crl,
         b"\x17\x0d491229235000Z\x18\x0f20500106000000Z"
     ));
-    assert!(contains(&crl, b"\x02\x01\x01\x17\x0d491230000000Z"));
+    assert!(contains(&crl, b"\x02\x01\x01\x17\x0d491229235000Z"));
     assert!(contains(&crl, b"\x02\x01\x02\x18\x0f99991231235959Z"));
     assert!(
         contains(&crl, b"\x02\x01\x03\x18\x0f19471027033320Z"),
@@ -668,8 +698,7 @@ fn a_path_length_shrinks_on_the_way_down() {
     let text = openssl.text(second.certificate());
     assert!(text.contains("CA:TRUE, pathlen:0"), "{text}");
     let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
-    let error =
-        try_issue(&second, "x", &key, Profile::Intermediate { path_len: None }).unwrap_err();
+    let error = try_issue(&second, "x", &key, intermediate(None)).unwrap_err();
     assert!(
         matches!(error, CaError::PathLength { path_len: 0, .. }),
         "{error}"
@@ -715,13 +744,8 @@ fn a_ca_that_openssl_made_issues_under_its_own_name_and_key_identifier() {
     let now = ca.certificate().view().not_before.plus_seconds(60);
 
     let key = CaKey::generate(KeyAlgorithm::Ed25519).unwrap();
-    let request = CertificateRequest {
-        subject: subject("x"),
-        public_key_info: key.public_key_info(),
-        profile: server(&["x"]),
-        lifetime: DAY,
-    };
-    let issued = ca.issue(&request, now).unwrap();
+    let request = request("x", &key, server(&["x"]));
+    let issued = ca.issue(&request, new_serial(), now).unwrap();
     assert_eq!(issued.view().issuer, ca.certificate().view().subject);
     let text = openssl.text(&issued);
     assert!(text.contains("01:02:03:04:05"), "{text}");
@@ -735,12 +759,7 @@ fn a_ca_that_openssl_made_issues_under_its_own_name_and_key_identifier() {
         "issued.pem: OK"
     );
     // Its keyUsage has no cRLSign.
-    let list = RevocationList {
-        number: 1,
-        next_update: Time::MAX,
-        revoked: Vec::new(),
-    };
-    let error = ca.crl(&list, now).unwrap_err();
+    let error = ca.crl(&list(1, Time::MAX), [], now).unwrap_err();
     assert!(
         matches!(
             error,
@@ -768,13 +787,9 @@ fn a_crl_is_the_same_whatever_the_order_of_its_entries() {
     ];
     let mut reversed = entries.clone();
     reversed.reverse();
-    let list = |revoked| RevocationList {
-        number: 128,
-        next_update: NOW.plus_seconds(86_400),
-        revoked,
-    };
-    let crl = ca.crl(&list(entries), NOW).unwrap();
-    assert_eq!(crl, ca.crl(&list(reversed), NOW).unwrap());
+    let list = list(128, NOW.plus_seconds(86_400));
+    let crl = ca.crl(&list, entries, NOW).unwrap();
+    assert_eq!(crl, ca.crl(&list, reversed, NOW).unwrap());
 
     let mut serials = Vec::new();
     let read = CertificateList::from_der(&crl, |entry| {
@@ -814,12 +829,8 @@ fn a_crl_is_the_same_whatever_the_order_of_its_entries() {
 fn a_crl_names_the_key_that_signed_it_not_the_one_above() {
     let root = root(KeyAlgorithm::P256);
     let intermediate = intermediate_of(&root, None);
-    let list = RevocationList {
-        number: 1,
-        next_update: NOW.plus_seconds(60),
-        revoked: Vec::new(),
-    };
-    let crl = intermediate.crl(&list, NOW).unwrap();
+    let list = list(1, NOW.plus_seconds(60));
+    let crl = intermediate.crl(&list, [], NOW).unwrap();
     let Some(openssl) = Openssl::find() else {
         return;
     };
@@ -842,26 +853,19 @@ fn a_crl_names_the_key_that_signed_it_not_the_one_above() {
 #[test]
 fn a_crl_that_contradicts_itself_is_refused() {
     let ca = root(KeyAlgorithm::P256);
-    let list = RevocationList {
-        number: 1,
-        next_update: NOW.plus_seconds(60),
-        revoked: vec![
-            revoked(&[5], None),
-            revoked(&[6], None),
-            revoked(&[5], Some(CrlReason::Superseded)),
-        ],
-    };
-    let error = ca.crl(&list, NOW).unwrap_err();
+    let twice = [
+        revoked(&[5], None),
+        revoked(&[6], None),
+        revoked(&[5], Some(CrlReason::Superseded)),
+    ];
+    let error = ca
+        .crl(&list(1, NOW.plus_seconds(60)), twice, NOW)
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "the serial number 05 is in the revocation list twice"
     );
-    let list = RevocationList {
-        number: 1,
-        next_update: NOW,
-        revoked: Vec::new(),
-    };
-    let error = ca.crl(&list, NOW).unwrap_err();
+    let error = ca.crl(&list(1, NOW), [], NOW).unwrap_err();
     assert!(matches!(error, CaError::NextUpdatePast { .. }), "{error}");
 }
 
@@ -869,13 +873,23 @@ fn a_crl_that_contradicts_itself_is_refused() {
 fn what_is_not_a_public_key_is_not_certified() {
     let ca = root(KeyAlgorithm::P256);
     for public_key_info in [&b""[..], b"\x30\x00", ca.certificate().der()] {
-        let request = CertificateRequest {
-            subject: subject("x"),
-            public_key_info,
-            profile: server(&["x"]),
-            lifetime: DAY,
-        };
-        let error = ca.issue(&request, NOW).unwrap_err();
+        let error = PublicKey::from_der(public_key_info).unwrap_err();
         assert!(matches!(error, CaError::PublicKey), "{error}");
+    }
+}
+
+#[test]
+fn a_serial_number_that_may_not_stand_in_a_certificate_is_refused() {
+    let ca = root(KeyAlgorithm::P256);
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let request = request("x", &key, server(&["x"]));
+    let prepared = ca.prepare(&request, NOW).unwrap();
+    for content in [&[0][..], &[0x80], &[0x00, 0x01], &[0x01; 21]] {
+        let error = prepared.sign(serial(content)).unwrap_err();
+        assert!(matches!(error, CaError::SerialNumber { .. }), "{error}");
+    }
+    for content in [&[1][..], &[0x00, 0x80], &[0x01; 20]] {
+        let certificate = prepared.sign(serial(content)).unwrap();
+        assert_eq!(certificate.view().serial_number, serial(content));
     }
 }

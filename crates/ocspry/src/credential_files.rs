@@ -215,8 +215,8 @@ mod tests {
     use std::time::Duration;
 
     use ocspry_ca::{
-        CaKey, CertificateAuthority, CertificateRequest, KeyAlgorithm, Profile, Subject,
-        certificate_to_pem,
+        CaKey, CertificateAuthority, CertificateRequest, Expiry, KeyAlgorithm, Profile,
+        RootRequest, Subject, certificate_to_pem, new_serial_number,
     };
     use ocspry_core::{NoncePolicy, Policy};
 
@@ -325,13 +325,12 @@ mod tests {
 
     fn start(directory: &Path) -> (CredentialFiles, CertificateAuthority) {
         let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
-        let ca = CertificateAuthority::self_signed(
-            key,
-            &subject("ca"),
-            Duration::from_secs(86_400),
-            NOW,
-        )
-        .unwrap();
+        let root = RootRequest {
+            expiry: Expiry::After(Duration::from_secs(86_400)),
+            ..RootRequest::usual(subject("ca"))
+        };
+        let serial = new_serial_number().unwrap();
+        let ca = CertificateAuthority::self_signed(key, &root, serial, NOW).unwrap();
         let (certificate, key) = delegate(&ca);
         let config = ResponderConfig::Delegated {
             certificate: directory.join("ocsp.pem"),
@@ -354,21 +353,21 @@ mod tests {
     }
 
     fn subject(common_name: &str) -> Subject {
-        Subject {
-            common_name: common_name.to_owned(),
-            organization: None,
-        }
+        Subject::new(common_name, None).unwrap()
     }
 
     fn delegate(ca: &CertificateAuthority) -> (String, String) {
         let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
         let request = CertificateRequest {
-            subject: subject("delegate"),
-            public_key_info: key.public_key_info(),
-            profile: Profile::OcspResponder,
-            lifetime: Duration::from_secs(3600),
+            expiry: Expiry::After(Duration::from_secs(3600)),
+            ..CertificateRequest::usual(
+                subject("delegate"),
+                key.public_key().clone(),
+                Profile::OcspResponder,
+            )
         };
-        let certificate = ca.issue(&request, NOW).unwrap();
+        let serial = new_serial_number().unwrap();
+        let certificate = ca.issue(&request, serial, NOW).unwrap();
         (
             certificate_to_pem(certificate.der()).unwrap(),
             key.to_pem().unwrap().to_string(),

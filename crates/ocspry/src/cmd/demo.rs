@@ -14,8 +14,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueHint};
 use ocspry_ca::{
-    CaKey, CertificateAuthority, CertificateRequest, FileAccess, KeyAlgorithm, Profile,
-    RevocationList, RevokedCertificate, Subject, certificate_to_pem, crl_to_pem, write_file,
+    AltName, CaConstraints, CaError, CaKey, CertificateAuthority, CertificateRequest, Expiry,
+    FileAccess, HttpUrl, KeyAlgorithm, NameConstraints, Pointers, Profile, RevocationList,
+    RevokedCertificate, RootRequest, Subject, certificate_to_pem, crl_to_pem, new_serial_number,
+    write_file,
 };
 use ocspry_core::{Clock, OwnedCertificate, Revocation, SystemClock, crypto};
 use ocspry_source::{CrlSigners, ListLoad, SourceLimits};
@@ -144,23 +146,16 @@ impl DemoPki<'_> {
         self.claim_directory()?;
         let mut made = Vec::new();
         let root = self.root(&mut made)?;
-        let intermediate_profile = Profile::Intermediate { path_len: Some(0) };
+        let intermediate_profile = Profile::Intermediate(CaConstraints {
+            path_len: Some(0),
+            names: NameConstraints::default(),
+        });
         let (certificate, key) =
             self.issued(&root, INTERMEDIATE, intermediate_profile, &mut made)?;
         let intermediate = CertificateAuthority::new(certificate, key)?;
         self.issued(&intermediate, RESPONDER, Profile::OcspResponder, &mut made)?;
-        self.issued(
-            &intermediate,
-            SERVER,
-            self.server_profile(SERVER),
-            &mut made,
-        )?;
-        let (revoked, _) = self.issued(
-            &intermediate,
-            REVOKED,
-            self.server_profile(REVOKED),
-            &mut made,
-        )?;
+        self.issued(&intermediate, SERVER, Profile::Server, &mut made)?;
+        let (revoked, _) = self.issued(&intermediate, REVOKED, Profile::Server, &mut made)?;
         self.crl(&intermediate, &revoked, &mut made)?;
         Ok(made)
     }
@@ -201,7 +196,12 @@ impl DemoPki<'_> {
         }
         let key = CaKey::generate(KeyAlgorithm::P256)?;
         key.write_pem(&self.path(ROOT.key))?;
-        let root = CertificateAuthority::self_signed(key, &subject(ROOT), ROOT.lifetime, self.now)?;
+        let request = RootRequest {
+            expiry: Expiry::After(ROOT.lifetime),
+            ..RootRequest::usual(subject(ROOT)?)
+        };
+        let root =
+            CertificateAuthority::self_signed(key, &request, new_serial_number()?, self.now)?;
         self.write_certificate(ROOT, root.certificate(), made)?;
         Ok(root)
     }
@@ -220,13 +220,14 @@ impl DemoPki<'_> {
         }
         let key = CaKey::generate(KeyAlgorithm::P256)?;
         key.write_pem(&self.path(names.key))?;
-        let request = CertificateRequest {
-            subject: subject(names),
-            public_key_info: key.public_key_info(),
-            profile,
-            lifetime: names.lifetime,
-        };
-        let certificate = ca.issue(&request, self.now)?;
+        let mut request =
+            CertificateRequest::usual(subject(names)?, key.public_key().clone(), profile);
+        request.expiry = Expiry::AtMost(names.lifetime);
+        if request.profile == Profile::Server {
+            request.alt_names.push(AltName::dns(names.common_name)?);
+            request.pointers = self.pointers()?;
+        }
+        let certificate = ca.issue(&request, new_serial_number()?, self.now)?;
         self.write_certificate(names, &certificate, made)?;
         Ok((certificate, key))
     }
@@ -263,12 +264,14 @@ impl DemoPki<'_> {
         Ok(())
     }
 
-    fn server_profile(&self, names: Names) -> Profile {
-        Profile::Server {
-            dns_names: vec![names.common_name.to_owned()],
-            ip_addresses: Vec::new(),
-            ocsp_url: (self.port != 0).then(|| format!("http://127.0.0.1:{}/", self.port)),
+    /// The responder that is started, unless its port is found only then.
+    fn pointers(&self) -> Result<Pointers, CaError> {
+        let mut pointers = Pointers::default();
+        if self.port != 0 {
+            let url = format!("http://127.0.0.1:{}/", self.port);
+            pointers.ocsp.push(HttpUrl::parse(&url)?);
         }
+        Ok(pointers)
     }
 
     /// A list that revokes the one certificate, and goes on counting from the one before.
@@ -304,28 +307,28 @@ impl DemoPki<'_> {
         }
         let list = RevocationList {
             number: number + 1,
+            previous_this_update: None,
             next_update: self.now.plus_seconds(CRL_LIFETIME.as_secs() as i64),
-            revoked: vec![RevokedCertificate {
-                serial_number,
-                revoked: RevokedInfo {
-                    revocation_time,
-                    reason: Some(CrlReason::KeyCompromise),
-                    invalidity_date: None,
-                },
-            }],
+            freshest: Vec::new(),
+            scope: None,
         };
-        let pem = crl_to_pem(&ca.crl(&list, self.now)?)?;
+        let revoked = RevokedCertificate {
+            serial_number,
+            revoked: RevokedInfo {
+                revocation_time,
+                reason: Some(CrlReason::KeyCompromise),
+                invalidity_date: None,
+            },
+        };
+        let pem = crl_to_pem(&ca.crl(&list, [revoked], self.now)?)?;
         write_file(&self.path(CRL), pem.as_bytes(), FileAccess::Public)?;
         made.push(CRL);
         Ok(())
     }
 }
 
-fn subject(names: Names) -> Subject {
-    Subject {
-        common_name: names.common_name.to_owned(),
-        organization: Some("ocspry demo".to_owned()),
-    }
+fn subject(names: Names) -> Result<Subject, CaError> {
+    Subject::new(names.common_name, Some("ocspry demo"))
 }
 
 fn is_signed_by(certificate: &OwnedCertificate, ca: &OwnedCertificate) -> bool {

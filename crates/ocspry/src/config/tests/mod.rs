@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use ocspry_ca::{
-    CaKey, CertificateAuthority, CertificateRequest, KeyAlgorithm, Profile, RevocationList,
-    Subject, certificate_to_pem, crl_to_pem,
+    CaKey, CertificateAuthority, CertificateRequest, Expiry, KeyAlgorithm, Profile, RevocationList,
+    RootRequest, Subject, certificate_to_pem, crl_to_pem, new_serial_number,
 };
 use ocspry_core::{NeverIssuedPolicy, NoncePolicy};
 use ocspry_source::fetch::CrlUrl;
@@ -378,11 +378,8 @@ impl Files {
     }
 
     fn ca(&self, name: &str, common_name: &str) {
-        let subject = |common_name: &str| Subject {
-            common_name: common_name.to_owned(),
-            organization: None,
-        };
-        let day = Duration::from_secs(86_400);
+        let subject = |common_name: &str| Subject::new(common_name, None).unwrap();
+        let day = Expiry::After(Duration::from_secs(86_400));
         let write_key = |name: &str| {
             let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
             fs::write(
@@ -392,28 +389,32 @@ impl Files {
             .unwrap();
             key
         };
-        let ca =
-            CertificateAuthority::self_signed(write_key(name), &subject(common_name), day, NOW)
-                .unwrap();
+        let root = RootRequest {
+            expiry: day,
+            ..RootRequest::usual(subject(common_name))
+        };
+        let serial = new_serial_number().unwrap();
+        let ca = CertificateAuthority::self_signed(write_key(name), &root, serial, NOW).unwrap();
         let delegate = format!("{name}-ocsp");
         let key = write_key(&delegate);
-        let certificate = ca
-            .issue(
-                &CertificateRequest {
-                    subject: subject(&delegate),
-                    public_key_info: key.public_key_info(),
-                    profile: Profile::OcspResponder,
-                    lifetime: day,
-                },
-                NOW,
+        let request = CertificateRequest {
+            expiry: day,
+            ..CertificateRequest::usual(
+                subject(&delegate),
+                key.public_key().clone(),
+                Profile::OcspResponder,
             )
-            .unwrap();
+        };
+        let serial = new_serial_number().unwrap();
+        let certificate = ca.issue(&request, serial, NOW).unwrap();
         let list = RevocationList {
             number: 1,
+            previous_this_update: None,
             next_update: NOW.plus_seconds(86_400),
-            revoked: Vec::new(),
+            freshest: Vec::new(),
+            scope: None,
         };
-        let crl = ca.crl(&list, NOW).unwrap();
+        let crl = ca.crl(&list, [], NOW).unwrap();
         for (file, pem) in [
             (
                 format!("{name}.pem"),

@@ -1,0 +1,223 @@
+//! What a CA's certificate says about the CAs and names below it (RFC 5280 §4.2.1.9, §4.2.1.10).  From: command lines,
+//! certificates to renew.  To: `issue.rs`.
+
+use crate::alt_name::{ia5, is_dns_name};
+use crate::{AltName, AltNameProblem, CaError, Subject};
+use der::asn1::OctetString;
+use std::fmt;
+use std::net::IpAddr;
+use x509_cert::ext::pkix;
+use x509_cert::ext::pkix::constraints::name::GeneralSubtree;
+use x509_cert::ext::pkix::name::GeneralName;
+
+/// The constraints of a CA.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CaConstraints {
+    /// How many CAs may follow below it; None sets no limit.
+    pub path_len: Option<u8>,
+    /// Which names may stand in what it and those below it issue.
+    pub names: NameConstraints,
+}
+
+/// nameConstraints; with no subtree at all, the extension is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NameConstraints {
+    /// Names of these kinds must lie in one of these subtrees.
+    pub permitted: Vec<NameSubtree>,
+    /// Names must lie in none of these.
+    pub excluded: Vec<NameSubtree>,
+}
+
+impl NameConstraints {
+    /// Is there nothing in it?
+    pub fn is_empty(&self) -> bool {
+        self.permitted.is_empty() && self.excluded.is_empty()
+    }
+
+    pub(crate) fn to_extension(&self) -> pkix::NameConstraints {
+        let subtrees = |subtrees: &[NameSubtree]| {
+            let subtrees: Vec<_> = subtrees
+                .iter()
+                .map(|subtree| GeneralSubtree {
+                    base: subtree.0.clone(),
+                    minimum: 0,
+                    maximum: None,
+                })
+                .collect();
+            (!subtrees.is_empty()).then_some(subtrees)
+        };
+        pkix::NameConstraints {
+            permitted_subtrees: subtrees(&self.permitted),
+            excluded_subtrees: subtrees(&self.excluded),
+        }
+    }
+
+    /// None when a subtree has a minimum or maximum, which nobody implements (RFC 5280 §4.2.1.10 forbids them).
+    pub(crate) fn from_extension(extension: pkix::NameConstraints) -> Option<NameConstraints> {
+        let subtrees = |subtrees: Option<Vec<GeneralSubtree>>| {
+            subtrees
+                .unwrap_or_default()
+                .into_iter()
+                .map(|subtree| {
+                    (subtree.minimum == 0 && subtree.maximum.is_none())
+                        .then_some(NameSubtree(subtree.base))
+                })
+                .collect::<Option<Vec<_>>>()
+        };
+        Some(NameConstraints {
+            permitted: subtrees(extension.permitted_subtrees)?,
+            excluded: subtrees(extension.excluded_subtrees)?,
+        })
+    }
+}
+
+/// A part of the names of one kind; prints as it is typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameSubtree(GeneralName);
+
+impl NameSubtree {
+    /// Reads `DNS:example.com`, `email:example.com` (a host, `.` before it for those below it, or one address),
+    /// `IP:192.0.2.0/24`, `URI:example.com`, `dirName:/O=Example`; without a prefix it is a network or a DNS name.
+    ///
+    /// # Errors
+    /// When it is none of these.
+    pub fn parse(text: &str) -> Result<NameSubtree, CaError> {
+        let Some((kind, rest)) = text.split_once(':') else {
+            return NameSubtree::of_shape(text);
+        };
+        let host = |rest: &str, kind, wrap: fn(_) -> _| {
+            let bare = rest.strip_prefix('.').unwrap_or(rest);
+            if is_dns_name(bare, rest.len()) {
+                ia5(rest, kind, wrap).map(|name| NameSubtree(name.0))
+            } else {
+                Err(problem(text))
+            }
+        };
+        match kind.to_ascii_lowercase().as_str() {
+            "dns" => host(rest, AltNameProblem::Dns, GeneralName::DnsName),
+            "email" if rest.contains('@') => Ok(NameSubtree(AltName::email(rest)?.0)),
+            "email" => host(rest, AltNameProblem::Email, GeneralName::Rfc822Name),
+            "uri" => host(
+                rest,
+                AltNameProblem::Uri,
+                GeneralName::UniformResourceIdentifier,
+            ),
+            "ip" => network(rest).ok_or_else(|| problem(text)),
+            "dirname" => Ok(NameSubtree(AltName::directory(&Subject::parse(rest)?)?.0)),
+            _ => NameSubtree::of_shape(text),
+        }
+    }
+
+    fn of_shape(text: &str) -> Result<NameSubtree, CaError> {
+        match network(text) {
+            Some(network) => Ok(network),
+            None if text.contains(['/', ':']) => Err(problem(text)),
+            None => NameSubtree::parse(&format!("DNS:{text}")),
+        }
+    }
+}
+
+/// `192.0.2.0/24`, `2001:db8::/32`, `192.0.2.0/255.255.255.0`, or one address: address and mask (RFC 5280 §4.2.1.10).
+fn network(text: &str) -> Option<NameSubtree> {
+    let (address, mask) = match text.split_once('/') {
+        Some((address, mask)) => (address, Some(mask)),
+        None => (text, None),
+    };
+    let address = octets(address.parse().ok()?);
+    let bits = address.len() * 8;
+    let mask = match mask.map(|mask| (mask.parse::<usize>(), mask)) {
+        None => prefix_mask(bits, bits),
+        Some((Ok(length), _)) if length <= bits => prefix_mask(length, bits),
+        Some((_, mask)) => octets(mask.parse().ok()?),
+    };
+    let is_contiguous = (0..=bits).any(|length| prefix_mask(length, bits) == mask);
+    let has_host_bits = address.iter().zip(&mask).any(|(a, m)| a & !m != 0);
+    if !is_contiguous || has_host_bits {
+        return None;
+    }
+    let content = OctetString::new([address, mask].concat()).ok()?;
+    Some(NameSubtree(GeneralName::IpAddress(content)))
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+fn prefix_mask(length: usize, bits: usize) -> Vec<u8> {
+    (0..bits / 8)
+        .map(|index| match length.saturating_sub(index * 8).min(8) {
+            0 => 0,
+            ones => 0xff << (8 - ones),
+        })
+        .collect()
+}
+
+fn problem(text: &str) -> CaError {
+    CaError::NameSubtree {
+        text: text.to_owned(),
+    }
+}
+
+impl fmt::Display for NameSubtree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let GeneralName::IpAddress(content) = &self.0 else {
+            return write!(f, "{}", AltName(self.0.clone()));
+        };
+        let content = content.as_bytes();
+        let (address, mask) = content.split_at(content.len() / 2);
+        let length: u32 = mask.iter().map(|octet| octet.count_ones()).sum();
+        if let Ok(four) = <[u8; 4]>::try_from(address) {
+            write!(f, "IP:{}/{length}", IpAddr::from(four))
+        } else if let Ok(sixteen) = <[u8; 16]>::try_from(address) {
+            write!(f, "IP:{}/{length}", IpAddr::from(sixteen))
+        } else {
+            f.write_str("IP:?")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subtrees_are_read_as_people_write_them() {
+        for (text, shown) in [
+            ("DNS:example.com", "DNS:example.com"),
+            (".example.com", "DNS:.example.com"),
+            ("example.com", "DNS:example.com"),
+            ("email:example.com", "email:example.com"),
+            ("email:a@example.com", "email:a@example.com"),
+            ("URI:.example.com", "URI:.example.com"),
+            ("IP:192.0.2.0/24", "IP:192.0.2.0/24"),
+            ("10.0.0.0/255.0.0.0", "IP:10.0.0.0/8"),
+            ("0.0.0.0/0", "IP:0.0.0.0/0"),
+            ("2001:db8::/32", "IP:2001:db8::/32"),
+            ("ip:192.0.2.7", "IP:192.0.2.7/32"),
+            ("dirName:/O=Example", "dirName:O=Example"),
+        ] {
+            let subtree = NameSubtree::parse(text).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(subtree.to_string(), shown);
+            assert_eq!(NameSubtree::parse(shown).unwrap(), subtree);
+        }
+    }
+
+    #[test]
+    fn what_is_no_subtree_is_refused() {
+        for text in [
+            "",
+            "DNS:*.example.com",
+            "192.0.2.1/24",
+            "192.0.2.0/33",
+            "10.0.0.0/255.0.255.0",
+            "IP:example.com",
+            "email:",
+            "foo:bar",
+        ] {
+            assert!(NameSubtree::parse(text).is_err(), "{text}");
+        }
+    }
+}
