@@ -1,153 +1,20 @@
-//! What the CA issues, as real tools see it: OpenSSL verifies and prints every certificate and CRL, for each kind of key.
+//! Certificates, as OpenSSL verifies and prints them, for each kind of key.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
-
+use crate::pki::*;
 use ocspry_ca::{
-    AltName, BACKDATED_SECONDS, CaConstraints, CaError, CaKey, CertificateAuthority,
-    CertificateRequest, Expiry, FileAccess, HttpUrl, KeyAlgorithm, NameConstraints, Pointers,
-    Profile, PublicKey, RevocationList, RevokedCertificate, RootRequest, Subject,
-    certificate_to_pem, crl_to_pem, new_serial_number, write_file,
+    AltName, BACKDATED_SECONDS, CaError, CaKey, CertificateAuthority, CertificateRequest, Expiry,
+    HttpUrl, KeyAlgorithm, Pointers, Profile, PublicKey, RevokedCertificate, Subject,
 };
 use ocspry_core::{OwnedCertificate, Signer as _};
 use ocspry_testkit::Openssl;
 use ocspry_wire::Time;
 use ocspry_wire::der::oid;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
-use ocspry_wire::x509::{Certificate, CertificateList, ProfileFacts, SerialNumber};
+use ocspry_wire::x509::{Certificate, CertificateList, ProfileFacts};
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
-
-const DAY: Duration = Duration::from_secs(86_400);
-
-/// 2026-11-21T06:00:00Z.
-const NOW: Time = Time::from_unix(1_795_240_800);
-
-/// What the CA made, as files of the OpenSSL command line.
-trait IssuedFiles {
-    fn write_certificate(&self, name: &str, certificate: &OwnedCertificate);
-    fn write_crl(&self, name: &str, der: &[u8]);
-    /// How openssl prints a certificate.
-    fn text(&self, certificate: &OwnedCertificate) -> String;
-}
-
-impl IssuedFiles for Openssl {
-    fn write_certificate(&self, name: &str, certificate: &OwnedCertificate) {
-        let pem = certificate_to_pem(certificate.der()).unwrap();
-        write_file(&self.path(name), pem.as_bytes(), FileAccess::Public).unwrap();
-    }
-
-    fn write_crl(&self, name: &str, der: &[u8]) {
-        write_file(
-            &self.path(name),
-            crl_to_pem(der).unwrap().as_bytes(),
-            FileAccess::Public,
-        )
-        .unwrap();
-    }
-
-    fn text(&self, certificate: &OwnedCertificate) -> String {
-        self.write_certificate("printed.pem", certificate);
-        self.run("x509 -in printed.pem -noout -text")
-    }
-}
-
-fn subject(common_name: &str) -> Subject {
-    Subject::new(common_name, Some("Example")).unwrap()
-}
-
-fn new_serial() -> SerialNumber {
-    new_serial_number().unwrap()
-}
-
-fn root(algorithm: KeyAlgorithm) -> CertificateAuthority {
-    root_until(algorithm, subject("Test Root"), 3650 * DAY, NOW)
-}
-
-fn root_until(
-    algorithm: KeyAlgorithm,
-    subject: Subject,
-    lifetime: Duration,
-    now: Time,
-) -> CertificateAuthority {
-    let key = CaKey::generate(algorithm).unwrap();
-    let request = RootRequest {
-        expiry: Expiry::After(lifetime),
-        ..RootRequest::usual(subject)
-    };
-    CertificateAuthority::self_signed(key, &request, new_serial(), now).unwrap()
-}
-
-/// A profile, and the names that go with it.
-type Wanted = (Profile, Vec<AltName>);
-
-fn issue(ca: &CertificateAuthority, name: &str, key: &CaKey, wanted: Wanted) -> OwnedCertificate {
-    try_issue(ca, name, key, wanted).unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn try_issue(
-    ca: &CertificateAuthority,
-    name: &str,
-    key: &CaKey,
-    wanted: Wanted,
-) -> Result<OwnedCertificate, CaError> {
-    ca.issue(&request(name, key, wanted), new_serial(), NOW)
-}
-
-fn request(name: &str, key: &CaKey, (profile, alt_names): Wanted) -> CertificateRequest {
-    CertificateRequest {
-        alt_names,
-        ..CertificateRequest::usual(subject(name), key.public_key().clone(), profile)
-    }
-}
-
-fn intermediate(path_len: Option<u8>) -> Wanted {
-    let constraints = CaConstraints {
-        path_len,
-        names: NameConstraints::default(),
-    };
-    (Profile::Intermediate(constraints), Vec::new())
-}
-
-const RESPONDER: Wanted = (Profile::OcspResponder, Vec::new());
-
-fn intermediate_of(ca: &CertificateAuthority, path_len: Option<u8>) -> CertificateAuthority {
-    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
-    let certificate = issue(ca, "Test Intermediate", &key, intermediate(path_len));
-    CertificateAuthority::new(certificate, key).unwrap()
-}
-
-fn server(names: &[&str]) -> Wanted {
-    let names = names.iter().map(|name| AltName::parse(name).unwrap());
-    (Profile::Server, names.collect())
-}
-
-/// A list without entries of its own, due at this time.
-fn list(number: u64, next_update: Time) -> RevocationList {
-    RevocationList {
-        number,
-        previous_this_update: None,
-        next_update,
-        freshest: Vec::new(),
-        scope: None,
-    }
-}
-
-fn serial(content: &[u8]) -> SerialNumber {
-    SerialNumber::from_content(content).unwrap()
-}
-
-fn revoked(content: &[u8], reason: Option<CrlReason>) -> RevokedCertificate {
-    RevokedCertificate {
-        serial_number: serial(content),
-        revoked: RevokedInfo {
-            revocation_time: NOW.plus_seconds(-3600),
-            reason,
-            invalidity_date: None,
-        },
-    }
-}
 
 /// A whole PKI whose CA keys are of one kind: openssl builds and checks the chain, and the CRL.
 fn openssl_accepts_a_pki_of(algorithm: KeyAlgorithm) {
@@ -297,30 +164,6 @@ kind_of_key!(ed25519, KeyAlgorithm::Ed25519);
 kind_of_key!(rsa_2048, KeyAlgorithm::Rsa2048);
 kind_of_key!(rsa_3072, KeyAlgorithm::Rsa3072);
 kind_of_key!(rsa_4096, KeyAlgorithm::Rsa4096);
-
-/// The lines of openssl's print that describe extensions, without indentation.
-fn extensions(text: &str) -> Vec<&str> {
-    text.lines()
-        .map(str::trim)
-        .skip_while(|line| *line != "X509v3 extensions:")
-        .skip(1)
-        .take_while(|line| !line.starts_with("Signature Algorithm"))
-        .collect()
-}
-
-/// Replaces the key identifiers, which differ from run to run.
-fn masked<'a>(lines: &[&'a str]) -> Vec<&'a str> {
-    let is_identifier = |line: &str| {
-        line.len() == 59
-            && line
-                .bytes()
-                .all(|octet| octet == b':' || octet.is_ascii_hexdigit())
-    };
-    lines
-        .iter()
-        .map(|line| if is_identifier(line) { "(key)" } else { line })
-        .collect()
-}
 
 #[test]
 fn a_root_and_an_intermediate_say_what_a_ca_may_do() {
@@ -654,12 +497,6 @@ fn times_from_2050_on_are_generalized() {
     );
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack
-        .windows(needle.len())
-        .any(|window| window == needle)
-}
-
 #[test]
 fn serial_numbers_are_unique_positive_and_of_sixteen_octets() {
     let ca = root(KeyAlgorithm::P256);
@@ -770,103 +607,6 @@ fn a_ca_that_openssl_made_issues_under_its_own_name_and_key_identifier() {
         ),
         "{error}"
     );
-}
-
-#[test]
-fn a_crl_is_the_same_whatever_the_order_of_its_entries() {
-    let Some(openssl) = Openssl::find() else {
-        return;
-    };
-    // RSA signs the same octets the same way; ECDSA does not.
-    let ca = root(KeyAlgorithm::Rsa2048);
-    let entries = vec![
-        revoked(&[0x00, 0x80], Some(CrlReason::CertificateHold)),
-        revoked(&[0x7f], None),
-        revoked(&[0x01, 0x00], Some(CrlReason::CessationOfOperation)),
-        revoked(&[0x40; 16], Some(CrlReason::AaCompromise)),
-    ];
-    let mut reversed = entries.clone();
-    reversed.reverse();
-    let list = list(128, NOW.plus_seconds(86_400));
-    let crl = ca.crl(&list, entries, NOW).unwrap();
-    assert_eq!(crl, ca.crl(&list, reversed, NOW).unwrap());
-
-    let mut serials = Vec::new();
-    let read = CertificateList::from_der(&crl, |entry| {
-        serials.push(entry.serial_content.to_vec());
-    })
-    .unwrap();
-    let header = read.header;
-    assert_eq!(header.this_update, NOW.plus_seconds(-BACKDATED_SECONDS));
-    assert_eq!(header.next_update, Some(NOW.plus_seconds(86_400)));
-    assert_eq!(read.extensions.crl_number.as_deref(), Some(&[128][..]));
-    assert_eq!(
-        serials,
-        [
-            vec![0x7f],
-            vec![0x00, 0x80],
-            vec![0x01, 0x00],
-            vec![0x40; 16]
-        ]
-    );
-
-    openssl.write_crl("list.crl", &crl);
-    let text = openssl.run("crl -in list.crl -noout -text");
-    for line in [
-        "Version 2 (0x1)",
-        "Issuer: O = Example, CN = Test Root",
-        "X509v3 CRL Number: \n                128",
-        "Serial Number: 7F\n",
-        "Certificate Hold",
-        "Cessation Of Operation",
-        "AA Compromise",
-    ] {
-        assert!(text.contains(line), "{line:?} in {text}");
-    }
-}
-
-#[test]
-fn a_crl_names_the_key_that_signed_it_not_the_one_above() {
-    let root = root(KeyAlgorithm::P256);
-    let intermediate = intermediate_of(&root, None);
-    let list = list(1, NOW.plus_seconds(60));
-    let crl = intermediate.crl(&list, [], NOW).unwrap();
-    let Some(openssl) = Openssl::find() else {
-        return;
-    };
-    let text = openssl.text(intermediate.certificate());
-    let identifiers: Vec<_> = extensions(&text)
-        .into_iter()
-        .filter(|line| line.len() == 59)
-        .collect();
-    let of_crl = CertificateList::from_der(&crl, |_| {}).unwrap();
-    let of_crl = of_crl.extensions.authority_key_id.unwrap();
-    let of_crl: Vec<_> = of_crl.iter().map(|octet| format!("{octet:02X}")).collect();
-    assert_eq!(
-        of_crl.join(":"),
-        identifiers[0],
-        "the subject key identifier of its signer"
-    );
-    assert_ne!(of_crl.join(":"), identifiers[1]);
-}
-
-#[test]
-fn a_crl_that_contradicts_itself_is_refused() {
-    let ca = root(KeyAlgorithm::P256);
-    let twice = [
-        revoked(&[5], None),
-        revoked(&[6], None),
-        revoked(&[5], Some(CrlReason::Superseded)),
-    ];
-    let error = ca
-        .crl(&list(1, NOW.plus_seconds(60)), twice, NOW)
-        .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the serial number 05 is in the revocation list twice"
-    );
-    let error = ca.crl(&list(1, NOW), [], NOW).unwrap_err();
-    assert!(matches!(error, CaError::NextUpdatePast { .. }), "{error}");
 }
 
 #[test]

@@ -1,0 +1,358 @@
+//! Profiles, constraints and extensions, as OpenSSL prints and enforces them.
+
+use crate::pki::*;
+use ocspry_ca::{
+    AltName, CaConstraints, CaKey, CertificateAuthority, CertificateRequest, Criticality,
+    CustomProfile, Expiry, HttpUrl, KeyAlgorithm, KeyUse, NameConstraints, NameSubtree, Pointers,
+    Profile, Purpose, RawExtension, RootRequest, Subject,
+};
+use ocspry_testkit::Openssl;
+
+fn alt_names(texts: &[&str]) -> Vec<AltName> {
+    texts
+        .iter()
+        .map(|text| AltName::parse(text).unwrap())
+        .collect()
+}
+
+#[test]
+fn each_profile_says_what_it_is_for() {
+    let Some(openssl) = Openssl::find() else {
+        return;
+    };
+    let ca = root(KeyAlgorithm::P256);
+    openssl.write_certificate("root.pem", ca.certificate());
+    let ec = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let rsa = CaKey::generate(KeyAlgorithm::Rsa2048).unwrap();
+    for (profile, names, key, usage, purpose, checked_as) in [
+        (
+            "server",
+            &["a"][..],
+            &ec,
+            "Digital Signature",
+            "TLS Web Server Authentication",
+            "sslserver",
+        ),
+        (
+            "server",
+            &["a"],
+            &rsa,
+            "Digital Signature, Key Encipherment",
+            "TLS Web Server Authentication",
+            "sslserver",
+        ),
+        (
+            "client",
+            &[],
+            &rsa,
+            "Digital Signature",
+            "TLS Web Client Authentication",
+            "sslclient",
+        ),
+        ("code", &[], &ec, "Digital Signature", "Code Signing", "any"),
+        (
+            "email",
+            &["a@b"],
+            &rsa,
+            "Digital Signature, Key Encipherment",
+            "E-mail Protection",
+            "smimesign",
+        ),
+        (
+            "email",
+            &["a@b"],
+            &ec,
+            "Digital Signature, Key Agreement",
+            "E-mail Protection",
+            "smimesign",
+        ),
+        (
+            "ocsp",
+            &[],
+            &ec,
+            "Digital Signature",
+            "OCSP Signing",
+            "ocsphelper",
+        ),
+    ] {
+        let wanted = (Profile::named(profile).unwrap(), alt_names(names));
+        let certificate = issue(&ca, profile, key, wanted);
+        let text = openssl.text(&certificate);
+        assert_eq!(
+            extensions(&text)[..4],
+            [
+                "X509v3 Key Usage: critical",
+                usage,
+                "X509v3 Extended Key Usage:",
+                purpose
+            ],
+            "{profile}"
+        );
+        openssl.write_certificate("leaf.pem", &certificate);
+        let at = NOW.unix_seconds();
+        let said = openssl.run(&format!(
+            "verify -x509_strict -attime {at} -purpose {checked_as} -CAfile root.pem leaf.pem"
+        ));
+        assert_eq!(said.trim(), "leaf.pem: OK");
+        let days = if profile == "ocsp" { 30 } else { 365 };
+        assert_eq!(
+            certificate.view().not_after,
+            NOW.plus_seconds(days * 86_400)
+        );
+    }
+    let error = Profile::named("sever").unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "there is no profile \"sever\"; choose one of server, client, code, email, ocsp, intermediate, custom"
+    );
+}
+
+#[test]
+fn a_custom_profile_says_exactly_what_it_is_told() {
+    let Some(openssl) = Openssl::find() else {
+        return;
+    };
+    let ca = root(KeyAlgorithm::P256);
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let profile = Profile::Custom(CustomProfile {
+        key_usage: vec![
+            KeyUse::NonRepudiation,
+            KeyUse::KeyAgreement,
+            KeyUse::DecipherOnly,
+        ],
+        purposes: vec![
+            Purpose::named("msSmartcardLogin").unwrap(),
+            Purpose::named("1.3.6.1.5.5.7.3.17").unwrap(),
+        ],
+    });
+    let names = alt_names(&[
+        "UPN:alice@corp.example",
+        "URI:urn:x:y",
+        "RID:1.2.3",
+        "dirName:/O=x",
+    ]);
+    let mut request = request("alice", &key, (profile, names));
+    // Microsoft's szOID_NTDS_CA_SECURITY_EXT and a BOOLEAN of our own.
+    request.extensions = vec![
+        RawExtension::new(
+            "1.3.6.1.4.1.311.25.2",
+            Criticality::NotCritical,
+            b"\x04\x02S-",
+        )
+        .unwrap(),
+        RawExtension::new(
+            "1.3.6.1.4.1.99999.1",
+            Criticality::Critical,
+            b"\x01\x01\xff",
+        )
+        .unwrap(),
+    ];
+    let text = openssl.text(&ca.issue(&request, new_serial(), NOW).unwrap());
+    assert_eq!(
+        masked(&extensions(&text)),
+        [
+            "X509v3 Key Usage: critical",
+            "Non Repudiation, Key Agreement, Decipher Only",
+            "X509v3 Extended Key Usage:",
+            "Microsoft Smartcard Login, ipsec Internet Key Exchange",
+            "X509v3 Subject Alternative Name:",
+            "othername: UPN::alice@corp.example, URI:urn:x:y, Registered ID:1.2.3, DirName:/O=x",
+            "1.3.6.1.4.1.311.25.2:",
+            "..S-",
+            "1.3.6.1.4.1.99999.1: critical",
+            "...",
+            "X509v3 Subject Key Identifier:",
+            "(key)",
+            "X509v3 Authority Key Identifier:",
+            "(key)",
+        ]
+    );
+}
+
+#[test]
+fn a_raw_extension_cannot_say_what_the_profile_says_nor_come_twice() {
+    for (oid, value, why) in [
+        (
+            "2.5.29.19",
+            &b"\x30\x03\x01\x01\xff"[..],
+            "it is written by the profile",
+        ),
+        ("2.5.29.37", b"\x30\x00", "it is written by the profile"),
+        (
+            "1.3.6.1.5.5.7.48.1.5",
+            b"\x05\x00",
+            "it is written by the profile",
+        ),
+        ("1.2.x", b"\x05\x00", "this is no object identifier"),
+        ("1.2.3", b"", "its value must be one DER element"),
+        (
+            "1.2.3",
+            b"\x05\x00\x05\x00",
+            "its value must be one DER element",
+        ),
+        ("1.2.3", b"\x05\x01", "its value must be one DER element"),
+    ] {
+        let error = RawExtension::new(oid, Criticality::NotCritical, value).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("the extension {oid} cannot be added: {why}")
+        );
+    }
+    let ca = root(KeyAlgorithm::P256);
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let mut request = request("x", &key, (Profile::Client, Vec::new()));
+    let null = RawExtension::new("1.2.3", Criticality::NotCritical, b"\x05\x00").unwrap();
+    request.extensions = vec![null.clone(), null];
+    let error = ca.issue(&request, new_serial(), NOW).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the extension 1.2.3 cannot be added: it is there already"
+    );
+}
+
+#[test]
+fn names_are_critical_where_there_is_no_subject() {
+    let Some(openssl) = Openssl::find() else {
+        return;
+    };
+    let ca = root(KeyAlgorithm::P256);
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let request = CertificateRequest {
+        alt_names: alt_names(&["a.example"]),
+        ..CertificateRequest::usual(Subject::empty(), key.public_key().clone(), Profile::Server)
+    };
+    let certificate = ca.issue(&request, new_serial(), NOW).unwrap();
+    let text = openssl.text(&certificate);
+    assert!(
+        text.contains("X509v3 Subject Alternative Name: critical"),
+        "{text}"
+    );
+    openssl.write_certificate("root.pem", ca.certificate());
+    openssl.write_certificate("leaf.pem", &certificate);
+    let at = NOW.unix_seconds();
+    let verify = format!("verify -x509_strict -attime {at} -CAfile root.pem leaf.pem");
+    assert_eq!(openssl.run(&verify).trim(), "leaf.pem: OK");
+}
+
+#[test]
+fn name_constraints_bind_what_is_issued_below() {
+    let Some(openssl) = Openssl::find() else {
+        return;
+    };
+    let subtrees = |texts: &[&str]| -> Vec<_> {
+        texts
+            .iter()
+            .map(|text| NameSubtree::parse(text).unwrap())
+            .collect()
+    };
+    let constraints = CaConstraints {
+        path_len: Some(0),
+        names: NameConstraints {
+            permitted: subtrees(&[
+                "DNS:example.com",
+                "IP:192.0.2.0/24",
+                "email:example.com",
+                "dirName:/O=Example",
+            ]),
+            excluded: subtrees(&["DNS:secret.example.com", "IP:::/0"]),
+        },
+    };
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let request = RootRequest {
+        constraints: constraints.clone(),
+        ..RootRequest::usual(subject("Bound"))
+    };
+    let ca = CertificateAuthority::self_signed(key, &request, new_serial(), NOW).unwrap();
+    assert_eq!(CaConstraints::of(ca.certificate()).unwrap(), constraints);
+    let text = openssl.text(ca.certificate());
+    for line in [
+        "CA:TRUE, pathlen:0",
+        "X509v3 Name Constraints: critical",
+        "DNS:example.com",
+        "IP:192.0.2.0/255.255.255.0",
+        "email:example.com",
+        "DirName:O = Example",
+        "DNS:secret.example.com",
+    ] {
+        assert!(text.contains(line), "{line:?} in {text}");
+    }
+
+    openssl.write_certificate("root.pem", ca.certificate());
+    let at = NOW.unix_seconds();
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    for (names, is_permitted) in [
+        (&["www.example.com", "192.0.2.7"][..], true),
+        (&["example.org"], false),
+        (&["www.secret.example.com"], false),
+        (&["www.example.com", "198.51.100.1"], false),
+        (&["www.example.com", "::1"], false),
+    ] {
+        // OpenSSL takes a commonName that looks like a host for one.
+        let leaf = issue(&ca, "x y", &key, (Profile::Server, alt_names(names)));
+        openssl.write_certificate("leaf.pem", &leaf);
+        let run = openssl.try_run(&format!(
+            "verify -x509_strict -attime {at} -CAfile root.pem leaf.pem"
+        ));
+        assert_eq!(
+            run.code == Some(0),
+            is_permitted,
+            "{names:?}: {}{}",
+            run.stdout,
+            run.stderr
+        );
+    }
+}
+
+#[test]
+fn an_intermediate_points_to_its_parent_and_a_responder_to_nothing() {
+    let ca = root(KeyAlgorithm::P256);
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let url = |url: &str| vec![HttpUrl::parse(url).unwrap()];
+    let pointers = Pointers {
+        ocsp: url("http://ca.example/ocsp/root/"),
+        issuer: url("http://ca.example/ca/root.cer"),
+        crl: url("http://ca.example/crl/root.crl"),
+    };
+    for (wanted, points) in [(intermediate(None), true), (RESPONDER, false)] {
+        let request = CertificateRequest {
+            pointers: pointers.clone(),
+            ..request("x", &key, wanted)
+        };
+        let certificate = ca.issue(&request, new_serial(), NOW).unwrap();
+        let profile = certificate.view().profile;
+        assert_eq!(profile.has_ocsp_url, points);
+        assert_eq!(profile.has_crl_distribution_points, points);
+        let has = |needle: &str| contains(certificate.der(), needle.as_bytes());
+        assert_eq!(has("http://ca.example/ca/root.cer"), points);
+    }
+}
+
+#[test]
+fn a_responder_has_a_key_of_its_cas_own_kind() {
+    for (algorithm, expected) in [
+        (KeyAlgorithm::Rsa4096, KeyAlgorithm::Rsa2048),
+        (KeyAlgorithm::P384, KeyAlgorithm::P384),
+        (KeyAlgorithm::Ed25519, KeyAlgorithm::Ed25519),
+    ] {
+        assert_eq!(root(algorithm).responder_algorithm(), expected);
+    }
+}
+
+#[test]
+fn a_root_lives_as_long_as_it_is_told_and_ten_years_otherwise() {
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let end = |expiry: Option<Expiry>| {
+        let mut request = RootRequest::usual(subject("x"));
+        request.expiry = expiry.unwrap_or(request.expiry);
+        CertificateAuthority::prepare_root(&key, &request, NOW).map(|root| root.not_after())
+    };
+    assert_eq!(end(None).unwrap(), NOW.plus_seconds(3650 * 86_400));
+    assert_eq!(
+        end(Some(Expiry::At(NOW.plus_seconds(5)))).unwrap(),
+        NOW.plus_seconds(5)
+    );
+    assert!(end(Some(Expiry::At(NOW))).is_err());
+    let nameless = RootRequest::usual(Subject::empty());
+    let error = CertificateAuthority::prepare_root(&key, &nameless, NOW).unwrap_err();
+    assert!(error.to_string().ends_with("needs a subject"), "{error}");
+}
