@@ -1,4 +1,4 @@
-//! Makes private keys, writes them as PKCS#8 PEM (RFC 5958, RFC 7468 §10) and reads them again.  To: `authority.rs`.
+//! Makes private keys, writes them as PKCS#8 PEM (RFC 5958, RFC 7468 §10, §11) and reads them again.  To: `authority.rs`.
 
 use crate::file::{FileAccess, to_pem, write_file};
 use crate::{CaError, PublicKey};
@@ -107,12 +107,26 @@ impl CaKey {
         to_pem("PRIVATE KEY", &pkcs8).map(Zeroizing::new)
     }
 
-    /// Writes [`CaKey::to_pem`] whole or not at all, for its owner only (0600); replaces what is there.
+    /// The key as encrypted PKCS#8 PEM (RFC 7468 §11).
     ///
     /// # Errors
-    /// As [`write_file`].
-    pub fn write_pem(&self, path: &Path) -> Result<(), CaError> {
-        write_file(path, self.to_pem()?.as_bytes(), FileAccess::Private)
+    /// As [`FileSigner::export_encrypted_pkcs8`].
+    pub fn to_encrypted_pem(&self, passphrase: &Passphrase) -> Result<String, CaError> {
+        let encrypted = self.signer.export_encrypted_pkcs8(passphrase)?;
+        to_pem("ENCRYPTED PRIVATE KEY", &encrypted)
+    }
+
+    /// Writes the key as PEM, under a passphrase if there is one; whole or not at all, for its owner only (0600);
+    /// replaces what is there.
+    ///
+    /// # Errors
+    /// As [`CaKey::to_encrypted_pem`] and [`write_file`].
+    pub fn write_pem(&self, path: &Path, passphrase: Option<&Passphrase>) -> Result<(), CaError> {
+        let pem = match passphrase {
+            Some(passphrase) => Zeroizing::new(self.to_encrypted_pem(passphrase)?),
+            None => self.to_pem()?,
+        };
+        write_file(path, pem.as_bytes(), FileAccess::Private)
     }
 
     /// The public key.

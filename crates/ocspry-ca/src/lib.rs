@@ -48,6 +48,8 @@ pub use serial::new_serial_number;
 pub use subject::{Subject, SubjectProblem};
 pub use usage::{KeyUse, Purpose};
 
+pub use ocspry_signer::{KeyKind, Passphrase};
+
 use std::time::Duration;
 
 /// How far certificates and CRLs are dated back, in seconds: for clients whose clocks are slow.

@@ -200,6 +200,12 @@ pub enum KeyError {
         /// The key file.
         path: PathBuf,
     },
+    /// A key that was made here cannot be put under a passphrase that is empty.
+    #[error("an empty passphrase protects nothing; give another, or leave the key without one")]
+    PassphraseForNewKeyEmpty,
+    /// A key that was made here was not put under its passphrase.
+    #[error("the crypto library could not encrypt the private key; it was not written")]
+    NotEncrypted,
     /// The operating system did not let us read the passphrase file.
     #[error("{path}: cannot read the passphrase file: {source}", path = .path.display())]
     PassphraseUnreadable {

@@ -5,7 +5,7 @@
 
 use crate::encoding::{KeyForm, find_key};
 use crate::key_pair::KeyPair;
-use crate::{KeyError, KeyKind, KeyWarning, Passphrase, decrypt, read_regular_file};
+use crate::{KeyError, KeyKind, KeyWarning, Passphrase, decrypt, encrypt, read_regular_file};
 use ocspry_core::{SignError, Signer, SigningSpeed};
 use ocspry_wire::x509::SignatureAlgorithm;
 use std::fmt;
@@ -102,6 +102,16 @@ impl FileSigner {
     /// When the crypto library cannot encode the key.
     pub fn export_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, SignError> {
         self.pair.to_pkcs8()
+    }
+
+    /// The private key as EncryptedPrivateKeyInfo (RFC 5958 §3), under this passphrase: PBES2 with PBKDF2-HMAC-SHA256 and
+    /// AES-256-CBC, which every tool opens.
+    ///
+    /// # Errors
+    /// When the passphrase is empty, or the crypto library cannot encode or encrypt the key.
+    pub fn export_encrypted_pkcs8(&self, passphrase: &Passphrase) -> Result<Vec<u8>, KeyError> {
+        let pkcs8 = self.export_pkcs8().map_err(|_| KeyError::NotEncrypted)?;
+        encrypt::encrypt(&pkcs8, passphrase)
     }
 }
 

@@ -2,10 +2,11 @@
 //!
 //! START HERE: `file.rs`, the way of a key from its path to its signatures.  It reads the file, `encoding.rs` finds the
 //! one key in it and tells the formats apart, `decrypt.rs` opens an encrypted one, `key_pair.rs` checks the key and
-//! signs with it.  `regular_file.rs` reads what an operator named without ever waiting for it; other readers use it too.
+//! signs with it; `encrypt.rs` puts a key that was made here under a passphrase.  `regular_file.rs` reads what an operator named without ever waiting for it; other readers use it too.
 
 mod decrypt;
 mod encoding;
+mod encrypt;
 mod error;
 mod file;
 mod key_pair;

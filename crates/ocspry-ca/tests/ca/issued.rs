@@ -132,7 +132,7 @@ macro_rules! kind_of_key {
                 let directory = tempfile::tempdir().unwrap();
                 let path = directory.path().join("ca.key");
                 let key = CaKey::generate($algorithm).unwrap();
-                key.write_pem(&path).unwrap();
+                key.write_pem(&path, None).unwrap();
                 assert_eq!(
                     fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
                     0o600
@@ -145,7 +145,7 @@ macro_rules! kind_of_key {
                 let Some(openssl) = Openssl::find() else {
                     return;
                 };
-                key.write_pem(&openssl.path("ca.key")).unwrap();
+                key.write_pem(&openssl.path("ca.key"), None).unwrap();
                 openssl.run("pkey -in ca.key -check -noout");
                 openssl.run("pkey -in ca.key -pubout -outform DER -out public.der");
                 assert_eq!(

@@ -5,6 +5,7 @@
 mod crl;
 mod csr;
 mod issued;
+mod keys;
 mod pki;
 mod profiles;
 mod renewal;

@@ -195,7 +195,7 @@ impl DemoPki<'_> {
             }
         }
         let key = CaKey::generate(KeyAlgorithm::P256)?;
-        key.write_pem(&self.path(ROOT.key))?;
+        key.write_pem(&self.path(ROOT.key), None)?;
         let request = RootRequest {
             expiry: Expiry::After(ROOT.lifetime),
             ..RootRequest::usual(subject(ROOT)?)
@@ -219,7 +219,7 @@ impl DemoPki<'_> {
             return Ok((certificate, key));
         }
         let key = CaKey::generate(KeyAlgorithm::P256)?;
-        key.write_pem(&self.path(names.key))?;
+        key.write_pem(&self.path(names.key), None)?;
         let mut request =
             CertificateRequest::usual(subject(names)?, key.public_key().clone(), profile);
         request.expiry = Expiry::AtMost(names.lifetime);
