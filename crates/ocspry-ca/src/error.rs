@@ -1,6 +1,6 @@
 //! Why a key, a certificate, a CRL or a file could not be made.  From: this crate.  To: the operator, one line each.
 
-use crate::{AltNameProblem, KeyAlgorithm, KeyUse, Profile, SubjectProblem};
+use crate::{AltNameProblem, IndexProblem, KeyAlgorithm, KeyUse, Profile, SubjectProblem};
 use ocspry_core::SignError;
 use ocspry_signer::{KeyError, KeyKind};
 use ocspry_wire::{DerError, Time};
@@ -326,6 +326,28 @@ pub enum CaError {
     DuplicateSerial {
         /// In hex.
         serial: String,
+    },
+    /// An index could not be read.
+    #[error("the index cannot be read: {source}")]
+    IndexUnreadable {
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A line of an index is none.
+    #[error("line {line} {problem}")]
+    IndexLine {
+        /// Which, counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        problem: IndexProblem,
+    },
+    /// A subject that is no Name cannot be written into an index.
+    #[error("the subject of the certificate {serial} is no name: {source}")]
+    IndexSubject {
+        /// Its serial number, in hex.
+        serial: String,
+        /// Where and what.
+        source: DerError,
     },
     /// A file could not be written.
     #[error("{path}: cannot write the file: {source}", path = .path.display())]

@@ -9,7 +9,7 @@ use der::pem::{self, LineEnding};
 use ocspry_wire::hex::to_hex;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,20 @@ pub enum FileAccess {
 /// # Errors
 /// When one of these steps fails; the file that was there stays, unless only the last step failed.
 pub fn write_file(path: &Path, content: &[u8], access: FileAccess) -> Result<(), CaError> {
+    write_file_with(path, access, |file| {
+        file.write_all(content).map_err(|source| CaError::Write {
+            path: path.to_owned(),
+            source,
+        })
+    })
+}
+
+/// As [`write_file`], with a content that is written piece by piece.
+pub(crate) fn write_file_with(
+    path: &Path,
+    access: FileAccess,
+    content: impl FnOnce(&mut BufWriter<File>) -> Result<(), CaError>,
+) -> Result<(), CaError> {
     let error = |source| CaError::Write {
         path: path.to_owned(),
         source,
@@ -39,12 +53,19 @@ pub fn write_file(path: &Path, content: &[u8], access: FileAccess) -> Result<(),
         Some(_) | None => Path::new("."),
     };
     let temporary = temporary_path(directory, path)?;
-    let written =
-        write_new(&temporary, content, access).and_then(|()| fs::rename(&temporary, path));
-    if let Err(source) = written {
+    let written = (|| {
+        let mut file = BufWriter::new(create(&temporary, access).map_err(error)?);
+        content(&mut file)?;
+        let file = file
+            .into_inner()
+            .map_err(|failed| error(failed.into_error()))?;
+        file.sync_all().map_err(error)?;
+        fs::rename(&temporary, path).map_err(error)
+    })();
+    if written.is_err() {
         // It may not exist; the error to report is the first one.
         let _ = fs::remove_file(&temporary);
-        return Err(error(source));
+        return written;
     }
     File::open(directory)
         .and_then(|directory| directory.sync_all())
@@ -67,18 +88,16 @@ fn temporary_path(directory: &Path, path: &Path) -> Result<PathBuf, CaError> {
     Ok(directory.join(name))
 }
 
-fn write_new(path: &Path, content: &[u8], access: FileAccess) -> io::Result<()> {
+fn create(path: &Path, access: FileAccess) -> io::Result<File> {
     let mode = match access {
         FileAccess::Private => 0o600,
         FileAccess::Public => 0o644,
     };
-    let mut file = OpenOptions::new()
+    OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(mode)
-        .open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+        .open(path)
 }
 
 /// PEM around a DER certificate (RFC 7468 §5).

@@ -5,7 +5,7 @@
 //! `subject.rs`, `alt_name.rs` and `constraints.rs` (names), `usage.rs`, `pointers.rs`, and `extension.rs` writes it;
 //! `csr.rs` reads what strangers ask for, `public_key.rs` says which keys are strong enough, `renewal.rs` asks for an old
 //! certificate once more.  `key.rs` makes and keeps keys; `signed.rs` puts the signature around what was written;
-//! `file.rs` writes files whole or not at all.
+//! `file.rs` writes files whole or not at all, and `index.rs` the index of `openssl ca`.
 //!
 //! Nothing here reads a clock or keeps a book: `now`, serial numbers and CRL numbers are passed in, by whoever has made
 //! them durable.
@@ -18,6 +18,7 @@ mod csr;
 mod error;
 mod extension;
 mod file;
+mod index;
 mod issue;
 mod key;
 mod pointers;
@@ -39,6 +40,7 @@ pub use csr::{NotGranted, SigningRequest};
 pub use error::CaError;
 pub use extension::{Criticality, RawExtension};
 pub use file::{FileAccess, certificate_to_pem, crl_to_pem, write_file};
+pub use index::{IndexEntry, IndexProblem, IndexReader, IndexRow, IndexSubject, write_index};
 pub use issue::{CertificateRequest, Expiry, PreparedCertificate, RootRequest};
 pub use key::{CaKey, KeyAlgorithm};
 pub use pointers::{HttpUrl, Pointers};

@@ -9,11 +9,12 @@ use std::path::Path;
 
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
+use ocspry_wire::openssl_index::reason_named;
 use ocspry_wire::x509::SerialNumber;
 
 use crate::SourceError;
 use crate::fingerprint::Fingerprint;
-use crate::issued::{index::reason_named, serials};
+use crate::issued::serials;
 use crate::noted::{Notes, Oddity};
 use crate::text_file::{self, LineError, LineProblem, Lines, StatusFile, shown, without_comment};
 

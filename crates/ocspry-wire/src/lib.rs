@@ -6,6 +6,7 @@
 pub mod der;
 pub mod hex;
 pub mod ocsp;
+pub mod openssl_index;
 pub mod x509;
 
 pub use der::{DerError, DerErrorKind, Time};

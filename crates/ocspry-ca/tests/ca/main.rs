@@ -4,6 +4,7 @@
 
 mod crl;
 mod csr;
+mod index;
 mod issued;
 mod keys;
 mod pki;

@@ -1,11 +1,10 @@
-//! A line of the index that `openssl ca` keeps (`index.txt`), read as OpenSSL reads it.
+//! A line of the index that `openssl ca` keeps (`index.txt`), as status.
 //!
-//! Six fields parted by tabs: status (V, R or E), expiry date, revocation date with reason, serial number in hex, file
-//! name, subject.  A tab inside a field has a backslash before it.  From: `issued`, line by line.  To: an [`IssuedEntry`].
-//! Reasons go the way they go in a CRL: `unspecified` is none (RFC 5280 §5.3.1), removeFromCRL revokes nothing (ADR-0007).
+//! From: `issued`, line by line, read by `ocspry_wire::openssl_index`.  To: an [`IssuedEntry`].  Reasons go the way they go
+//! in a CRL: `unspecified` is none (RFC 5280 §5.3.1), removeFromCRL revokes nothing (ADR-0007).
 
-use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
+use ocspry_wire::openssl_index::{self, IndexError, IndexReason, IndexRevocation, IndexStatus};
 
 use super::IssuedEntry;
 use super::serials;
@@ -23,29 +22,16 @@ pub(super) struct IndexLine {
 
 /// Reads one line.
 pub(super) fn parse(line: &[u8]) -> Result<IndexLine, LineProblem> {
-    if line.contains(&0) {
-        return Err(LineProblem::Nul);
-    }
-    let [status, expiry, revocation, serial, _file_name, _subject] = fields(line)?;
-    let not_after = time(expiry)?;
-    let (is_expired, revocation) = match status {
-        b"V" | b"E" if revocation.is_empty() => (status == b"E", Revocation::NONE),
-        b"V" | b"E" => {
-            return Err(LineProblem::NotRevoked {
-                content: shown(revocation),
-            });
-        }
-        b"R" => (false, Revocation::parse(revocation)?),
-        other => {
-            return Err(LineProblem::Status {
-                content: shown(other),
-            });
-        }
+    let line = openssl_index::IndexLine::parse(line).map_err(problem)?;
+    let (is_expired, revocation) = match line.status {
+        IndexStatus::Valid => (false, Revocation::NONE),
+        IndexStatus::Expired => (true, Revocation::NONE),
+        IndexStatus::Revoked(revocation) => (false, Revocation::of(revocation)),
     };
     Ok(IndexLine {
         entry: IssuedEntry {
-            serial_number: serials::from_index(serial)?,
-            not_after: Some(not_after),
+            serial_number: serials::from_index(line.serial)?,
+            not_after: Some(line.not_after),
             revoked: revocation.revoked,
         },
         is_expired,
@@ -53,42 +39,24 @@ pub(super) fn parse(line: &[u8]) -> Result<IndexLine, LineProblem> {
     })
 }
 
-/// Exactly six, parted by tabs that no backslash stands before.
-fn fields(line: &[u8]) -> Result<[&[u8]; FIELD_COUNT], LineProblem> {
-    let mut fields = [&[][..]; FIELD_COUNT];
-    let mut found = 0;
-    let mut start = 0;
-    for end in 0..=line.len() {
-        let is_end = match line.get(end) {
-            Some(b'\t') => end == 0 || line[end - 1] != b'\\',
-            Some(_) => false,
-            None => true,
-        };
-        if is_end {
-            if let Some(field) = fields.get_mut(found) {
-                *field = &line[start..end];
-            }
-            found += 1;
-            start = end + 1;
-        }
-    }
-    if found == FIELD_COUNT {
-        Ok(fields)
-    } else {
-        Err(LineProblem::FieldCount { found })
-    }
-}
-
-/// UTCTime or GeneralizedTime, as text.
-fn time(text: &[u8]) -> Result<Time, LineProblem> {
-    Time::from_utc_time(text)
-        .or_else(|| Time::from_generalized(text))
-        .ok_or_else(|| LineProblem::IndexTime {
+fn problem(error: IndexError<'_>) -> LineProblem {
+    match error {
+        IndexError::Nul => LineProblem::Nul,
+        IndexError::FieldCount { found } => LineProblem::FieldCount { found },
+        IndexError::Status(field) => LineProblem::Status {
+            content: shown(field),
+        },
+        IndexError::Time(text) => LineProblem::IndexTime {
             content: shown(text),
-        })
+        },
+        IndexError::NoRevocationTime => LineProblem::NoRevocationTime,
+        IndexError::NotRevoked(field) => LineProblem::NotRevoked {
+            content: shown(field),
+        },
+    }
 }
 
-/// The third field: `date[,reason[,extra]]`.
+/// The third field.
 struct Revocation {
     revoked: Option<RevokedInfo>,
     oddity: Option<Oddity>,
@@ -100,85 +68,39 @@ impl Revocation {
         oddity: None,
     };
 
-    fn parse(field: &[u8]) -> Result<Revocation, LineProblem> {
-        if field.is_empty() {
-            return Err(LineProblem::NoRevocationTime);
-        }
-        let mut parts = field.splitn(3, |octet| *octet == b',');
-        let revocation_time = time(parts.next().unwrap_or_default())?;
-        let reason = parts.next().map(IndexReason::of);
-        // For keyTime and CAkeyTime since when the key is unsafe, for holdInstruction an OID.
-        let extra = parts.next().unwrap_or_default();
+    fn of(revocation: IndexRevocation<'_>) -> Revocation {
         let mut info = RevokedInfo {
-            revocation_time,
+            revocation_time: revocation.revocation_time,
             reason: None,
             invalidity_date: None,
         };
         let mut oddity = None;
-        match reason {
+        match revocation.reason {
             None | Some(IndexReason::Unspecified) => {}
             Some(IndexReason::Reason(reason)) => info.reason = Some(reason),
-            Some(IndexReason::KeyTime(reason)) => {
-                info.reason = Some(reason);
-                info.invalidity_date = Some(time(extra)?);
+            Some(IndexReason::HoldInstruction(_)) => info.reason = Some(CrlReason::CertificateHold),
+            Some(IndexReason::KeyTime(since)) => {
+                info.reason = Some(CrlReason::KeyCompromise);
+                info.invalidity_date = Some(since);
+            }
+            Some(IndexReason::CaKeyTime(since)) => {
+                info.reason = Some(CrlReason::CaCompromise);
+                info.invalidity_date = Some(since);
             }
             Some(IndexReason::RemoveFromCrl) => {
-                return Ok(Revocation {
+                return Revocation {
                     revoked: None,
                     oddity: Some(Oddity::RemoveFromCrl),
-                });
+                };
             }
-            Some(IndexReason::Unknown) => oddity = Some(Oddity::UnknownReason),
+            Some(IndexReason::Unknown(_)) => oddity = Some(Oddity::UnknownReason),
         }
-        Ok(Revocation {
+        Revocation {
             revoked: Some(info),
             oddity,
-        })
-    }
-}
-
-/// The second part of the third field.
-enum IndexReason {
-    Unspecified,
-    Reason(CrlReason),
-    /// With a date of invalidity behind it.
-    KeyTime(CrlReason),
-    RemoveFromCrl,
-    Unknown,
-}
-
-impl IndexReason {
-    /// OpenSSL's words; it does not mind their case, and so `CACompromise` is also the standard's `cACompromise`.
-    fn of(word: &[u8]) -> IndexReason {
-        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-        if let Some(reason) = reason_named(word) {
-            IndexReason::Reason(reason)
-        } else if is("unspecified") {
-            IndexReason::Unspecified
-        } else if is("holdInstruction") {
-            IndexReason::Reason(CrlReason::CertificateHold)
-        } else if is("keyTime") {
-            IndexReason::KeyTime(CrlReason::KeyCompromise)
-        } else if is("CAkeyTime") {
-            IndexReason::KeyTime(CrlReason::CaCompromise)
-        } else if is("removeFromCRL") {
-            IndexReason::RemoveFromCrl
-        } else {
-            IndexReason::Unknown
         }
     }
 }
-
-/// The reason with this name (RFC 5280 §5.3.1), in any case.
-pub(crate) fn reason_named(word: &[u8]) -> Option<CrlReason> {
-    (0..=LAST_REASON_CODE)
-        .filter_map(CrlReason::from_code)
-        .find(|reason| word.eq_ignore_ascii_case(reason.name().as_bytes()))
-}
-
-const FIELD_COUNT: usize = 6;
-/// aACompromise.
-const LAST_REASON_CODE: u8 = 10;
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ pub mod name;
 pub mod pem;
 pub mod request;
 pub mod serial;
+mod serial_text;
 pub mod signature;
 
 pub use certificate::{Certificate, KeyUsage, ProfileFacts, SubjectPublicKeyInfo};
@@ -19,4 +20,5 @@ pub use extension::{Extension, Extensions};
 pub use name::{display_name, dotted};
 pub use request::{CertificationRequest, RequestedExtensions};
 pub use serial::SerialNumber;
+pub use serial_text::SerialTextError;
 pub use signature::SignatureAlgorithm;
