@@ -11,6 +11,7 @@ use ocspry_source::overlay::{OverlayLines, read_overlay_lines};
 use ocspry_source::{IssuedEntry, IssuedKind, LineError, OverlayEntry};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
+use ocspry_wire::openssl_index::IndexLine;
 use ocspry_wire::x509::SerialNumber;
 
 /// Short, so that lines beyond it are met.
@@ -19,7 +20,21 @@ const LINE_BYTES_MAX: usize = 300;
 fuzz_target!(|input: &[u8]| {
     issued(input);
     overlay(input);
+    lines(input);
 });
+
+/// A line that is read and written again says the same.
+fn lines(input: &[u8]) {
+    for line in input.split(|octet| *octet == b'\n') {
+        let Ok(read) = IndexLine::parse(line) else {
+            continue;
+        };
+        let mut written = Vec::new();
+        read.push(&mut written);
+        assert_eq!(written.pop(), Some(b'\n'));
+        assert_eq!(IndexLine::parse(&written), Ok(read));
+    }
+}
 
 fn issued(input: &[u8]) {
     let whole = read_issued(input, input.len());
