@@ -1,8 +1,9 @@
 //! A CA: its certificate, its key, and what the one says the other may do.  From: `key.rs`, files.  To: `issue.rs`, `crl.rs`.
 
 use crate::{
-    CaError, CaKey, CertificateRequest, DeltaEntry, DeltaList, KeyAlgorithm, PreparedCertificate,
-    RevocationList, RevokedCertificate, RootRequest, crl, issue,
+    CaConstraints, CaError, CaKey, CertificateRequest, DeltaEntry, DeltaList, KeyAlgorithm,
+    NameConstraints, PreparedCertificate, RevocationList, RevokedCertificate, RootRequest, crl,
+    issue,
 };
 use der::Decode;
 use ocspry_core::{OwnedCertificate, crypto};
@@ -11,7 +12,7 @@ use ocspry_wire::Time;
 use ocspry_wire::ocsp::HashAlgorithm;
 use ocspry_wire::x509::{SerialNumber, display_name};
 use x509_cert::certificate::{CertificateInner, Raw};
-use x509_cert::ext::pkix::{BasicConstraints, SubjectKeyIdentifier};
+use x509_cert::ext::pkix::SubjectKeyIdentifier;
 
 /// A CA that can issue certificates and CRLs.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub struct CertificateAuthority {
     certificate: OwnedCertificate,
     key: CaKey,
     key_identifier: Vec<u8>,
-    path_len: Option<u8>,
+    constraints: CaConstraints,
 }
 
 impl CertificateAuthority {
@@ -80,11 +81,6 @@ impl CertificateAuthority {
         };
         let parsed =
             CertificateInner::<Raw>::from_der(view.der).map_err(unreadable("an extension"))?;
-        let path_len = parsed
-            .tbs_certificate()
-            .get_extension::<BasicConstraints>()
-            .map_err(unreadable("basicConstraints"))?
-            .and_then(|(_, constraints)| constraints.path_len_constraint);
         let key_identifier = match parsed
             .tbs_certificate()
             .get_extension::<SubjectKeyIdentifier>()
@@ -94,8 +90,8 @@ impl CertificateAuthority {
             None => key_identifier(view.public_key.key_bits),
         };
         Ok(CertificateAuthority {
+            constraints: CaConstraints::of(&certificate)?,
             key_identifier,
-            path_len,
             certificate,
             key,
         })
@@ -186,7 +182,12 @@ impl CertificateAuthority {
 
     /// Its pathLenConstraint.
     pub(crate) fn path_len(&self) -> Option<u8> {
-        self.path_len
+        self.constraints.path_len
+    }
+
+    /// Its nameConstraints.
+    pub(crate) fn names(&self) -> &NameConstraints {
+        &self.constraints.names
     }
 
     /// Its subject, for messages.

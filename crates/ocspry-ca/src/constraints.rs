@@ -34,6 +34,21 @@ impl NameConstraints {
         self.permitted.is_empty() && self.excluded.is_empty()
     }
 
+    /// The first of these names that may not stand below: clients would refuse the certificate (RFC 5280 §6.1.3 (b), (c)).
+    ///
+    /// DNS names, email addresses, hosts of URIs and IP addresses are looked at.  Directory names are left to clients,
+    /// which compare them by rules of their own.
+    pub fn refused<'a>(&self, names: &'a [AltName]) -> Option<&'a AltName> {
+        names.iter().find(|name| {
+            let mut permitted = self.permitted.iter().filter_map(|tree| tree.holds(name));
+            let mut excluded = self.excluded.iter().filter_map(|tree| tree.holds(name));
+            let is_outside = permitted
+                .next()
+                .is_some_and(|first| !first && !permitted.any(|is_inside| is_inside));
+            is_outside || excluded.any(|is_inside| is_inside)
+        })
+    }
+
     pub(crate) fn to_extension(&self) -> pkix::NameConstraints {
         let subtrees = |subtrees: &[NameSubtree]| {
             let subtrees: Vec<_> = subtrees
@@ -108,6 +123,47 @@ impl NameSubtree {
         }
     }
 
+    /// Does the name lie in it?  None: it is of another kind, or of one that is not looked at.
+    fn holds(&self, name: &AltName) -> Option<bool> {
+        let lower = |text: &str| text.to_ascii_lowercase();
+        match (&self.0, &name.0) {
+            (GeneralName::DnsName(tree), GeneralName::DnsName(name)) => {
+                let name = lower(name.as_str());
+                let bare = name.strip_prefix("*.").unwrap_or(&name);
+                Some(match lower(tree.as_str()) {
+                    // A wildcard's own names lie below what it stands on.
+                    tree if tree.starts_with('.') => name.ends_with(&tree),
+                    tree => bare == tree || bare.ends_with(&format!(".{tree}")),
+                })
+            }
+            (GeneralName::Rfc822Name(tree), GeneralName::Rfc822Name(name)) => {
+                let (local, host) = name.as_str().rsplit_once('@')?;
+                Some(match tree.as_str().rsplit_once('@') {
+                    Some((tree_local, tree_host)) => {
+                        local == tree_local && host.eq_ignore_ascii_case(tree_host)
+                    }
+                    None => is_host_in(host, tree.as_str()),
+                })
+            }
+            (
+                GeneralName::UniformResourceIdentifier(tree),
+                GeneralName::UniformResourceIdentifier(uri),
+            ) => Some(uri_host(uri.as_str()).is_some_and(|host| is_host_in(host, tree.as_str()))),
+            (GeneralName::IpAddress(tree), GeneralName::IpAddress(name)) => {
+                let (tree, name) = (tree.as_bytes(), name.as_bytes());
+                let (address, mask) = tree.split_at(tree.len() / 2);
+                let is_inside = address
+                    .iter()
+                    .zip(mask)
+                    .zip(name)
+                    .all(|((address, mask), name)| name & mask == address & mask);
+                // IPv4 and IPv6 are of one kind: a permitted network of the one permits no address of the other.
+                Some(address.len() == name.len() && is_inside)
+            }
+            _ => None,
+        }
+    }
+
     fn of_shape(text: &str) -> Result<NameSubtree, CaError> {
         match network(text) {
             Some(network) => Ok(network),
@@ -115,6 +171,23 @@ impl NameSubtree {
             None => NameSubtree::parse(&format!("DNS:{text}")),
         }
     }
+}
+
+/// A host itself, or with `.` before it those below it (RFC 5280 §4.2.1.10, email and URI).
+fn is_host_in(host: &str, tree: &str) -> bool {
+    let (host, tree) = (host.to_ascii_lowercase(), tree.to_ascii_lowercase());
+    match tree.starts_with('.') {
+        true => host.ends_with(&tree),
+        false => host == tree,
+    }
+}
+
+/// The host of a URI with an authority (RFC 3986 §3.2).
+fn uri_host(uri: &str) -> Option<&str> {
+    let (_, rest) = uri.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host_and_port = authority.rsplit('@').next()?;
+    host_and_port.split(':').next()
 }
 
 /// `192.0.2.0/24`, `2001:db8::/32`, `192.0.2.0/255.255.255.0`, or one address: address and mask (RFC 5280 §4.2.1.10).

@@ -89,6 +89,16 @@ pub enum CaError {
         /// What it lacks.
         missing: &'static str,
     },
+    /// A name that the CA's own certificate does not allow below it.
+    #[error(
+        "the certificate of {issuer} does not permit {name} below it (nameConstraints); clients would refuse it"
+    )]
+    NameNotPermitted {
+        /// The name.
+        name: String,
+        /// The issuer's subject.
+        issuer: String,
+    },
     /// Not an HTTP URL.
     #[error(
         "{url:?} is not a URL that clients can ask: it must start with http:// and be ASCII without spaces"

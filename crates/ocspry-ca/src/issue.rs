@@ -118,6 +118,12 @@ pub(crate) fn prepare<'a>(
     request
         .profile
         .check_names(&request.subject, &request.alt_names)?;
+    if let Some(name) = ca.names().refused(&request.alt_names) {
+        return Err(CaError::NameNotPermitted {
+            name: name.to_string(),
+            issuer: ca.name(),
+        });
+    }
     let profile = match &request.profile {
         Profile::Intermediate(constraints) => Profile::Intermediate(CaConstraints {
             path_len: path_len_below(ca, constraints.path_len)?,

@@ -2,7 +2,7 @@
 
 use crate::pki::*;
 use ocspry_ca::{
-    AltName, CaConstraints, CaKey, CertificateAuthority, CertificateRequest, Criticality,
+    AltName, CaConstraints, CaError, CaKey, CertificateAuthority, CertificateRequest, Criticality,
     CustomProfile, Expiry, HttpUrl, KeyAlgorithm, KeyUse, NameConstraints, NameSubtree, Pointers,
     Profile, Purpose, RawExtension, RootRequest, Subject,
 };
@@ -262,7 +262,10 @@ fn name_constraints_bind_what_is_issued_below() {
         constraints: constraints.clone(),
         ..RootRequest::usual(subject("Bound"))
     };
-    let ca = CertificateAuthority::self_signed(key, &request, new_serial(), NOW).unwrap();
+    let prepared = CertificateAuthority::prepare_root(&key, &request, NOW).unwrap();
+    let bound = prepared.sign(new_serial()).unwrap();
+    key.write_pem(&openssl.path("ca.key"), None).unwrap();
+    let ca = CertificateAuthority::new(bound, key).unwrap();
     assert_eq!(CaConstraints::of(ca.certificate()).unwrap(), constraints);
     let text = openssl.text(ca.certificate());
     for line in [
@@ -280,15 +283,33 @@ fn name_constraints_bind_what_is_issued_below() {
     openssl.write_certificate("root.pem", ca.certificate());
     let at = NOW.unix_seconds();
     let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    // The same CA without constraints, for certificates that it must not issue.
+    let same_key = CaKey::load(&openssl.path("ca.key"), None).unwrap();
+    let request = RootRequest::usual(subject("Bound"));
+    let unbound = CertificateAuthority::self_signed(same_key, &request, new_serial(), NOW).unwrap();
     for (names, is_permitted) in [
         (&["www.example.com", "192.0.2.7"][..], true),
+        (&["example.com", "*.example.com"], true),
         (&["example.org"], false),
+        (&["badexample.com"], false),
         (&["www.secret.example.com"], false),
         (&["www.example.com", "198.51.100.1"], false),
         (&["www.example.com", "::1"], false),
+        (&["a", "a@example.com"], false),
+        (&["www.example.com", "a@example.com"], true),
+        (&["www.example.com", "a@mail.example.com"], false),
+        (&["www.example.com", "https://anywhere.example/"], true),
     ] {
+        let wanted = || (Profile::Server, alt_names(names));
+        match try_issue(&ca, "x y", &key, wanted()) {
+            Ok(_) => assert!(is_permitted, "{names:?}"),
+            Err(error) => {
+                assert!(!is_permitted, "{error}");
+                assert!(matches!(error, CaError::NameNotPermitted { .. }), "{error}");
+            }
+        }
         // OpenSSL takes a commonName that looks like a host for one.
-        let leaf = issue(&ca, "x y", &key, (Profile::Server, alt_names(names)));
+        let leaf = issue(&unbound, "x y", &key, wanted());
         openssl.write_certificate("leaf.pem", &leaf);
         let run = openssl.try_run(&format!(
             "verify -x509_strict -attime {at} -CAfile root.pem leaf.pem"
