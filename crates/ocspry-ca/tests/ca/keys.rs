@@ -16,11 +16,7 @@ fn an_encrypted_key_is_opened_by_its_passphrase_here_and_by_openssl() {
     let Some(openssl) = Openssl::find() else {
         return;
     };
-    for algorithm in [
-        KeyAlgorithm::P256,
-        KeyAlgorithm::Ed25519,
-        KeyAlgorithm::Rsa2048,
-    ] {
+    for algorithm in [KeyAlgorithm::P256, KeyAlgorithm::Rsa2048] {
         let key = CaKey::generate(algorithm).unwrap();
         let path = openssl.path("ca.key");
         key.write_pem(&path, Some(&passphrase("Maß & Ziel")))
@@ -42,16 +38,21 @@ fn an_encrypted_key_is_opened_by_its_passphrase_here_and_by_openssl() {
         for word in ["PBES2", "PBKDF2", "hmacWithSHA256", "aes-256-cbc", "0927C0"] {
             assert!(said.contains(word), "{word} in {said}");
         }
-
-        for (given, is_wrong) in [(Some(passphrase("mass & ziel")), true), (None, false)] {
-            let error = CaKey::load(&path, given.as_ref()).unwrap_err();
-            match error {
-                CaError::Key(KeyError::PassphraseWrong { .. }) => assert!(is_wrong),
-                CaError::Key(KeyError::PassphraseMissing { .. }) => assert!(!is_wrong),
-                other => panic!("{other}"),
-            }
-        }
     }
+}
+
+#[test]
+fn a_wrong_and_a_missing_passphrase_are_told_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ca.key");
+    let key = CaKey::generate(KeyAlgorithm::Ed25519).unwrap();
+    key.write_pem(&path, Some(&passphrase("secret"))).unwrap();
+    let error = CaKey::load(&path, Some(&passphrase("Secret"))).unwrap_err();
+    let is_wrong = matches!(error, CaError::Key(KeyError::PassphraseWrong { .. }));
+    assert!(is_wrong, "{error}");
+    let error = CaKey::load(&path, None).unwrap_err();
+    let is_missing = matches!(error, CaError::Key(KeyError::PassphraseMissing { .. }));
+    assert!(is_missing, "{error}");
 }
 
 #[test]
