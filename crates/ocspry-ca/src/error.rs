@@ -27,6 +27,15 @@ pub enum CaError {
         /// What was asked for.
         algorithm: KeyAlgorithm,
     },
+    /// No kind of key has this name.
+    #[error(
+        "there is no kind of key {name:?}; choose one of {}",
+        KeyAlgorithm::ALL.map(|algorithm| algorithm.to_string()).join(", ")
+    )]
+    UnknownKeyAlgorithm {
+        /// What was given.
+        name: String,
+    },
     /// No random octets.
     #[error("the operating system gave no random octets")]
     Random,

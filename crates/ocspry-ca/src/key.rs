@@ -46,6 +46,20 @@ impl KeyAlgorithm {
         KeyAlgorithm::Rsa3072,
         KeyAlgorithm::Rsa4096,
     ];
+
+    /// By its name as it prints, in any case, with or without blanks and dashes: `P-256`, `p256`, `rsa3072`.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn named(name: &str) -> Result<KeyAlgorithm, CaError> {
+        let plain = |text: &str| text.to_ascii_lowercase().replace([' ', '-'], "");
+        KeyAlgorithm::ALL
+            .into_iter()
+            .find(|algorithm| plain(&algorithm.to_string()) == plain(name))
+            .ok_or_else(|| CaError::UnknownKeyAlgorithm {
+                name: name.to_owned(),
+            })
+    }
 }
 
 impl fmt::Display for KeyAlgorithm {

@@ -112,3 +112,18 @@ fn keys_that_openssl_encrypted_are_opened() {
         "{error}"
     );
 }
+
+#[test]
+fn a_kind_of_key_is_found_by_the_name_it_prints() {
+    for algorithm in KeyAlgorithm::ALL {
+        let name = algorithm.to_string();
+        assert_eq!(KeyAlgorithm::named(&name).unwrap(), algorithm);
+        let plain = name.to_lowercase().replace([' ', '-'], "");
+        assert_eq!(KeyAlgorithm::named(&plain).unwrap(), algorithm);
+    }
+    let error = KeyAlgorithm::named("rsa1024").unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "there is no kind of key \"rsa1024\"; choose one of P-256, P-384, P-521, Ed25519, RSA 2048, RSA 3072, RSA 4096"
+    );
+}
