@@ -110,9 +110,11 @@ fn keys_without_entry(root: &Path) -> Result<Vec<String>> {
         fs::read_to_string(root.join(path)).with_context(|| format!("cannot read {path}"))
     };
     let (source, reference) = (read(RAW_CONFIG)?, read(CONFIGURATION)?);
-    let keys: Vec<String> = source
-        .lines()
-        .filter_map(|line| {
+    let before = source.lines();
+    let keys: Vec<String> = before
+        .zip(source.lines().skip(1))
+        .filter(|(before, _)| before.trim() != "#[serde(skip)]")
+        .filter_map(|(_, line)| {
             line.trim()
                 .strip_prefix("pub(super) ")?
                 .split_once(": Option<")

@@ -517,7 +517,7 @@ fn enclosed(kind: CredentialKind, signer: &OwnedCertificate, issuer: &Issuer) ->
         CredentialKind::Delegated => signer.der().to_vec(),
     };
     match issuer.policy().certificates {
-        CertificatesPolicy::None => enclosed.clear(),
+        CertificatesPolicy::None => return Vec::new(),
         CertificatesPolicy::Signer => {}
         CertificatesPolicy::Chain => {
             for certificate in std::iter::once(issuer.certificate()).chain(issuer.chain()) {
@@ -528,6 +528,9 @@ fn enclosed(kind: CredentialKind, signer: &OwnedCertificate, issuer: &Issuer) ->
                 }
             }
         }
+    }
+    for certificate in issuer.enclosed() {
+        enclosed.extend_from_slice(certificate.der());
     }
     enclosed
 }

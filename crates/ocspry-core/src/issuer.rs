@@ -36,6 +36,7 @@ pub struct Issuer {
     identity: String,
     certificate: OwnedCertificate,
     chain: Vec<OwnedCertificate>,
+    enclosed: Vec<OwnedCertificate>,
     not_before: Time,
     not_after: Time,
     hashes: [IssuerHashes; HashAlgorithm::ALL.len()],
@@ -131,6 +132,7 @@ impl Issuer {
             produced: ProducedTimes::new(),
             certificate,
             chain: Vec::new(),
+            enclosed: Vec::new(),
         }
     }
 
@@ -151,6 +153,12 @@ impl Issuer {
     /// With the certificates above its own, for [`crate::CertificatesPolicy::Chain`].
     pub fn with_chain(mut self, chain: Vec<OwnedCertificate>) -> Issuer {
         self.chain = chain;
+        self
+    }
+
+    /// Its answers enclose these, too, behind those that [`crate::CertificatesPolicy`] names, unless that names none.
+    pub fn also_enclosing(mut self, certificates: Vec<OwnedCertificate>) -> Issuer {
+        self.enclosed = certificates;
         self
     }
 
@@ -183,6 +191,11 @@ impl Issuer {
     /// The certificates above its own, as far as they were given.
     pub(crate) fn chain(&self) -> &[OwnedCertificate] {
         &self.chain
+    }
+
+    /// What its answers enclose beside the certificates of signer and CA.
+    pub(crate) fn enclosed(&self) -> &[OwnedCertificate] {
+        &self.enclosed
     }
 
     /// The operator's choices.

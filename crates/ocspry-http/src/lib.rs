@@ -2,13 +2,14 @@
 //!
 //! Read in this order: [`listener`] (which sockets), [`server`] (one thread and its accept loops for each set of them),
 //! `admission` (who may connect), `connection`, `framing` and `deadlines` (how a client may speak, and how long it may take), `ocsp` (one HTTP request), [`get_path`] (the
-//! request in a URL), `headers` (what a cache may keep); then `counts`, `metrics` and [`admin`] (what operators see).  RFC 6960 Appendix A, RFC 9919 §6 and §7, RFC 9110, RFC 9112.
+//! request in a URL), `headers` (what a cache may keep), [`exchange`] (for whoever wants to see it all); then `counts`, `metrics` and [`admin`] (what operators see).  RFC 6960 Appendix A, RFC 9919 §6 and §7, RFC 9110, RFC 9112.
 
 pub mod admin;
 mod admission;
 mod connection;
 pub mod counts;
 mod deadlines;
+pub mod exchange;
 mod framing;
 pub mod get_path;
 mod headers;
@@ -23,6 +24,7 @@ pub use admin::{
     SourceReport,
 };
 pub use counts::ServerCounts;
+pub use exchange::{Exchange, ExchangeReceiver, ExchangeSender, exchange_queue};
 pub use limits::Limits;
 pub use listener::{ListenError, Listeners};
-pub use server::{DrainReport, Server, ServerMeter, StartError};
+pub use server::{DrainReport, Server, ServerMeter, ServerOptions, StartError};

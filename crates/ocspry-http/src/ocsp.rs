@@ -143,6 +143,7 @@ async fn post(
     let (answer, outcome) = responder
         .answer(der, worker.now(), worker.recent(), answer)
         .await;
+    worker.note_exchange(der, &answer);
     (Reply::Ocsp(answer), RequestOutcome::Ocsp(outcome.kind()))
 }
 
@@ -174,12 +175,14 @@ async fn get(
             let (answer, outcome) = responder
                 .answer(der, worker.now(), worker.recent(), answer)
                 .await;
+            worker.note_exchange(der, &answer);
             (Reply::Ocsp(answer), RequestOutcome::Ocsp(outcome.kind()))
         }
-        GetPath::Malformed => (
-            Reply::Ocsp(Answer::Error(ErrorStatus::MalformedRequest)),
-            RequestOutcome::MalformedPath,
-        ),
+        GetPath::Malformed => {
+            let answer = Answer::Error(ErrorStatus::MalformedRequest);
+            worker.note_exchange(&[], &answer);
+            (Reply::Ocsp(answer), RequestOutcome::MalformedPath)
+        }
         GetPath::NotOcsp => refuse(HttpRefusal::NotOcsp),
     }
 }

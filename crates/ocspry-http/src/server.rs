@@ -14,12 +14,12 @@ use crate::deadlines::{Deadlines, Phase};
 use crate::get_path::GetBuffers;
 use crate::headers::DateHeader;
 use crate::listener::BACKLOG;
-use crate::{Limits, Listeners};
+use crate::{ExchangeSender, Limits, Listeners};
 use arc_swap::{ArcSwap, Cache};
 use bytes::BytesMut;
 use hyper::HeaderMap;
 use hyper::server::conn::http1;
-use ocspry_core::{AnswerCounts, Clock, RECENT_BYTES_MAX, RecentAnswers, Responder};
+use ocspry_core::{Answer, AnswerCounts, Clock, RECENT_BYTES_MAX, RecentAnswers, Responder};
 use ocspry_wire::Time;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -42,6 +42,24 @@ pub struct Server {
     stop: watch::Sender<Option<Instant>>,
     threads: Vec<JoinHandle<usize>>,
     meter: ServerMeter,
+}
+
+/// How a server works, beside what it answers.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// The bounds.
+    pub limits: Limits,
+    /// Whom to tell of each request and its answer.
+    pub exchanges: Option<ExchangeSender>,
+}
+
+impl From<Limits> for ServerOptions {
+    fn from(limits: Limits) -> ServerOptions {
+        ServerOptions {
+            limits,
+            exchanges: None,
+        }
+    }
 }
 
 /// Reads what a server counts, from any thread, without a lock that a worker takes for a request's sake.
@@ -85,8 +103,9 @@ impl Server {
         listeners: Listeners,
         responder: Arc<ArcSwap<Responder>>,
         clock: Arc<dyn Clock>,
-        limits: Limits,
+        options: impl Into<ServerOptions>,
     ) -> Result<Server, StartError> {
+        let ServerOptions { limits, exchanges } = options.into();
         let (addresses, workers) = listeners.into_parts();
         let (stop, _) = watch::channel(None);
         let mut server = Server {
@@ -108,6 +127,7 @@ impl Server {
                 responder: Arc::clone(&responder),
                 clock: Arc::clone(&clock),
                 limits,
+                exchanges: exchanges.clone(),
                 admission: Arc::clone(&server.meter.admission),
                 counts: Arc::new(WorkerCounts::default()),
             };
@@ -186,6 +206,7 @@ struct Shared {
     responder: Arc<ArcSwap<Responder>>,
     clock: Arc<dyn Clock>,
     limits: Limits,
+    exchanges: Option<ExchangeSender>,
     admission: Arc<Admission>,
     counts: Arc<WorkerCounts>,
 }
@@ -329,6 +350,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// What the connections of one thread share.
 pub(crate) struct Worker {
     limits: Limits,
+    exchanges: Option<ExchangeSender>,
     clock: Arc<dyn Clock>,
     responder: RefCell<CurrentResponder>,
     http: http1::Builder,
@@ -348,6 +370,7 @@ impl Worker {
             responder,
             clock,
             limits,
+            exchanges,
             admission,
             counts,
         } = shared;
@@ -355,6 +378,7 @@ impl Worker {
         let recent = RecentAnswers::new(RECENT_BYTES_MAX, Arc::clone(&counts.answers));
         Worker {
             limits,
+            exchanges,
             clock,
             responder: RefCell::new(CurrentResponder::new(responder)),
             http: connection::http(),
@@ -406,6 +430,13 @@ impl Worker {
     /// The bounds.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Tells whoever reads exchanges, if somebody does, of one more.
+    pub(crate) fn note_exchange(&self, request: &[u8], answer: &Answer) {
+        if let Some(exchanges) = &self.exchanges {
+            exchanges.send(request, answer);
+        }
     }
 
     /// The wall time.

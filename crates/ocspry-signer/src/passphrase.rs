@@ -2,6 +2,7 @@
 
 use crate::{KeyError, read_regular_file};
 use std::fmt;
+use std::io::{self, Read};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -45,6 +46,27 @@ impl Passphrase {
             });
         }
         Ok(Passphrase(text))
+    }
+
+    /// Takes the first line of what `input` gives, and reads nothing behind it: a descriptor, a terminal, a variable.
+    /// None: the line is empty.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the line has more than 4096 octets.
+    pub fn from_line(mut input: impl Read) -> io::Result<Option<Passphrase>> {
+        // All the room at once: a buffer that grows leaves copies behind.
+        let mut line = Zeroizing::new(Vec::with_capacity(OCTETS_MAX + 2));
+        let mut octet = Zeroizing::new([0]);
+        while input.read(octet.as_mut_slice())? > 0 && octet[0] != b'\n' {
+            if line.len() > OCTETS_MAX {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            }
+            line.push(octet[0]);
+        }
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        Ok((!line.is_empty()).then_some(Passphrase(line)))
     }
 
     /// Takes octets that are in memory already.
@@ -121,6 +143,23 @@ mod tests {
             matches!(error, KeyError::PassphraseTooLong { .. }),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_line_of_a_stream_counts_without_its_end_and_leaves_the_rest_unread() {
+        let mut stream = &b"secret\r\nother\n"[..];
+        let first = Passphrase::from_line(&mut stream).unwrap().unwrap();
+        assert_eq!(first.octets(), b"secret");
+        assert_eq!(stream, b"other\n");
+        let last = Passphrase::from_line(&b"no end"[..]).unwrap().unwrap();
+        assert_eq!(last.octets(), b"no end");
+        for empty in [&b""[..], b"\n", b"\r\nx"] {
+            assert!(Passphrase::from_line(empty).unwrap().is_none(), "{empty:?}");
+        }
+        let longest = [b'x'; OCTETS_MAX + 2];
+        assert!(Passphrase::from_line(&longest[..OCTETS_MAX]).is_ok());
+        let error = Passphrase::from_line(&longest[..]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
     }
 
     #[test]

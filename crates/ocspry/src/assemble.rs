@@ -143,7 +143,8 @@ pub(crate) fn build(
         config.certificate.clone(),
         config.policy.clone(),
     )
-    .with_chain(config.chain.clone());
+    .with_chain(config.chain.clone())
+    .also_enclosing(config.enclosed.clone());
     let named = |issuer: Issuer, name: &Vec<u8>| issuer.also_named(name);
     let mut issuer = config.other_names.iter().fold(issuer, named);
     let before = running

@@ -68,6 +68,22 @@ impl CertificateFileError {
 }
 
 impl CertificateFile {
+    /// Of several certificates only this one, counted from 0; the first where there are fewer.
+    pub(crate) fn only(mut self, position: usize) -> CertificateFile {
+        if let Some(other) = position.checked_sub(1)
+            && other < self.others.len()
+        {
+            self.certificate = self.others.swap_remove(other);
+        }
+        self.others.clear();
+        self
+    }
+
+    /// All its certificates, in their order.
+    pub(crate) fn into_all(self) -> impl Iterator<Item = OwnedCertificate> {
+        std::iter::once(self.certificate).chain(self.others)
+    }
+
     /// Reads a file.
     ///
     /// # Errors

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ocspry_core::{CredentialError, CredentialWarning, Issuer, ResponderCredential, Signer};
-use ocspry_signer::{FileSigner, KeyError, KeyWarning, Passphrase};
+use ocspry_signer::{FileSigner, KeyError, KeyWarning};
 use ocspry_wire::Time;
 
 use crate::certificate_file::{CertificateFile, CertificateFileError};
-use crate::config::{FileRole, ResponderConfig};
+use crate::config::{FileRole, PassphraseSource, ResponderConfig};
 use crate::file_stamp::FileStamps;
 
 /// Loads one issuer's credential, and loads it again when its files change.
@@ -61,7 +61,7 @@ pub(crate) enum PairError {
 /// Where a passphrase file is named; the signer does not know about flags and keys of a file.
 fn passphrase_hint(error: &KeyError) -> &'static str {
     if matches!(error, KeyError::PassphraseMissing { path: _ }) {
-        " (--ocsp-key-passphrase-file FILE, or passphrase-file = \"FILE\" in `responder`)"
+        " (--ocsp-key-passphrase-file FILE; passphrase-file = \"FILE\" in `responder`; -passin file:FILE of `ocspry ocsp`)"
     } else {
         ""
     }
@@ -154,26 +154,23 @@ fn load(
     issuer: &Issuer,
     now: Time,
 ) -> Result<(ResponderCredential, Vec<PairWarning>), PairError> {
-    let (key, role, passphrase_file) = match config {
+    let (key, role, passphrase) = match config {
         ResponderConfig::Delegated {
             certificate: _,
             key,
-            passphrase_file,
-        } => (key, FileRole::ResponderKey, passphrase_file),
-        ResponderConfig::Issuer {
-            key,
-            passphrase_file,
-        } => (key, FileRole::CaKey, passphrase_file),
+            passphrase,
+        } => (key, FileRole::ResponderKey, passphrase),
+        ResponderConfig::Issuer { key, passphrase } => (key, FileRole::CaKey, passphrase),
     };
-    let passphrase = passphrase_file
-        .as_deref()
-        .map(Passphrase::from_file)
+    let passphrase = passphrase
+        .as_ref()
+        .map(PassphraseSource::read)
         .transpose()
         .map_err(|source| PairError::Key {
             role: FileRole::PassphraseFile,
             source,
         })?;
-    let signer = FileSigner::load(key, passphrase.as_ref())
+    let signer = FileSigner::load(key, passphrase.as_deref())
         .map_err(|source| PairError::Key { role, source })?;
     let mut warnings: Vec<PairWarning> = signer
         .warnings()
@@ -186,7 +183,7 @@ fn load(
         ResponderConfig::Delegated {
             certificate: path,
             key: _,
-            passphrase_file: _,
+            passphrase: _,
         } => {
             let file =
                 CertificateFile::read(path).map_err(|source| PairError::Certificate { source })?;
@@ -195,10 +192,9 @@ fn load(
                 ResponderCredential::delegated(file.certificate, signer, issuer, now),
             )
         }
-        ResponderConfig::Issuer {
-            key,
-            passphrase_file: _,
-        } => (key, ResponderCredential::issuer(signer, issuer, now)),
+        ResponderConfig::Issuer { key, passphrase: _ } => {
+            (key, ResponderCredential::issuer(signer, issuer, now))
+        }
     };
     let (credential, more) = credential.map_err(|source| PairError::Credential {
         path: path.clone(),
@@ -335,7 +331,7 @@ mod tests {
         let config = ResponderConfig::Delegated {
             certificate: directory.join("ocsp.pem"),
             key: directory.join("ocsp.key"),
-            passphrase_file: None,
+            passphrase: None,
         };
         replace(&directory.join("ocsp.pem"), &certificate);
         replace(&directory.join("ocsp.key"), &key);

@@ -15,11 +15,13 @@ mod control_client;
 mod control_command;
 mod control_socket;
 mod credential_files;
+mod exchange_printer;
 mod file_stamp;
 mod issuer_report;
 mod load_bar;
 mod log_capture;
 mod log_output;
+mod ocsp_text;
 mod report;
 mod shell;
 mod signals;
@@ -36,6 +38,7 @@ use clap::{Parser, Subcommand};
 use cmd::config::ConfigCommand;
 use cmd::crl::CrlCommand;
 use cmd::demo::DemoFlags;
+use cmd::ocsp::OcspArguments;
 use cmd::state::StateCommand;
 use config::ServeFlags;
 use control_client::ControlFlags;
@@ -59,6 +62,9 @@ enum Command {
     /// Answer OCSP requests from CRL files
     #[command(after_help = SERVE_AFTER_HELP)]
     Serve(Box<ServeFlags>),
+    /// Serve an OpenSSL index with the flags of `openssl ocsp`, server side
+    #[command(disable_help_flag = true)]
+    Ocsp(OcspArguments),
     /// Make a throw-away PKI, serve it, and print the client commands to try
     Demo(DemoFlags),
     /// Work with configuration files
@@ -102,6 +108,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Serve(flags) => cmd::serve::run(*flags),
+        Command::Ocsp(arguments) => cmd::ocsp::run(&arguments.words),
         Command::Demo(flags) => cmd::demo::run(&flags),
         Command::Config(command) => cmd::config::run(command),
         Command::Reload(flags) => cmd::reload::run(&flags),

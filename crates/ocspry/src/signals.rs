@@ -9,7 +9,7 @@ use std::io;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use tokio::runtime;
@@ -23,6 +23,18 @@ use crate::control::Bell;
 pub(crate) struct StopRequest {
     is_awaited: Arc<AtomicBool>,
     received: Receiver<()>,
+    asker: StopAsker,
+}
+
+/// Asks for the end as a signal does, from within.
+#[derive(Clone, Debug)]
+pub(crate) struct StopAsker(SyncSender<()>);
+
+impl StopAsker {
+    /// Returns at once; to ask twice is to ask once.
+    pub(crate) fn ask(&self) {
+        let _ = self.0.try_send(());
+    }
 }
 
 impl StopRequest {
@@ -31,9 +43,13 @@ impl StopRequest {
         self.is_awaited.store(true, Ordering::SeqCst);
     }
 
+    /// For whoever knows from within when to end.
+    pub(crate) fn asker(&self) -> StopAsker {
+        self.asker.clone()
+    }
+
     /// Returns when the signal has come.
     pub(crate) fn wait(&self) {
-        // Without a sender no signal can come any more: then, too, it is time to end.
         let _ = self.received.recv();
     }
 }
@@ -58,6 +74,7 @@ pub(crate) fn receive(bell: Bell, aside: Aside) -> io::Result<StopRequest> {
     let request = StopRequest {
         is_awaited: Arc::clone(&is_awaited),
         received,
+        asker: StopAsker(stop.clone()),
     };
     thread::Builder::new()
         .name("ocspry-signals".to_owned())

@@ -165,12 +165,9 @@ pub(crate) fn json(running: &RunningIssuer) -> Value {
         ResponderConfig::Delegated {
             certificate,
             key,
-            passphrase_file: _,
+            passphrase: _,
         } => (Some(certificate), key),
-        ResponderConfig::Issuer {
-            key,
-            passphrase_file: _,
-        } => (None, key),
+        ResponderConfig::Issuer { key, passphrase: _ } => (None, key),
     };
     json!({
         "name": running.config.name,

@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod crl;
 pub(crate) mod demo;
+pub(crate) mod ocsp;
 pub(crate) mod reload;
 pub(crate) mod serve;
 pub(crate) mod state;

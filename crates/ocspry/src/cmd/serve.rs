@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use ocspry_core::{Clock, SystemClock};
-use ocspry_http::{Admin, AdminError, AdminState, Limits, Listeners, Server};
+use ocspry_http::{Admin, AdminError, AdminState, Limits, Listeners, Server, ServerOptions};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tracing::{info, warn};
@@ -29,6 +29,7 @@ use crate::config::{Config, ConfigOrigin, Environment, ServeFlags, SocketChoice}
 use crate::control::{self, Bell, Control};
 use crate::control_command::CommandQueue;
 use crate::control_socket::ControlSocket;
+use crate::exchange_printer::ExchangePrinter;
 use crate::file_stamp::FileStamps;
 use crate::log_output::LogOutput;
 use crate::signals::EndProcessOnPanic;
@@ -43,8 +44,42 @@ const ADMIN_DRAIN_TIME: Duration = Duration::from_millis(500);
 /// A look at the files that is under way when the program stops gets this long to finish.
 const LAST_LOOK_TIME: Duration = Duration::from_secs(2);
 
+/// What was answered last gets this long to be printed.
+const PRINT_TIME: Duration = Duration::from_secs(2);
+
 /// What a missing state directory means.
 const FORGOTTEN: &str = "the last good CRL and the newest thisUpdate are forgotten at a restart";
+
+/// How to serve, beside what the configuration says.
+pub(crate) struct Manner {
+    /// Threads that answer; None: one for each processor.
+    pub(crate) workers: Option<usize>,
+    /// The bounds of the listener.
+    pub(crate) limits: Limits,
+    /// Who prints and counts the requests, if somebody does.
+    pub(crate) printer: Option<ExchangePrinter>,
+    /// Where the start is told.
+    pub(crate) start: StartLines,
+}
+
+/// Where the start is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StartLines {
+    /// All of it on standard output.
+    Summary,
+    /// On standard output what `openssl ocsp` says there, the rest on standard error.
+    Accept,
+}
+
+impl Manner {
+    /// As `serve` does.
+    pub(crate) const USUAL: Manner = Manner {
+        workers: None,
+        limits: Limits::DEFAULT,
+        printer: None,
+        start: StartLines::Summary,
+    };
+}
 
 /// Serves until told to stop.
 ///
@@ -59,6 +94,21 @@ pub(crate) fn serve(
     origin: ConfigOrigin,
     more: impl FnOnce(&[SocketAddr]) -> String,
 ) -> Result<ExitCode> {
+    serve_in(origin, Manner::USUAL, more)
+}
+
+/// Serves in this manner.
+pub(crate) fn serve_in(
+    origin: ConfigOrigin,
+    manner: Manner,
+    more: impl FnOnce(&[SocketAddr]) -> String,
+) -> Result<ExitCode> {
+    let Manner {
+        workers,
+        limits,
+        printer,
+        start,
+    } = manner;
     let (bell, calls) = Bell::new();
     let aside = Aside::start().context("the thread for log lines cannot be started")?;
     let stop =
@@ -112,19 +162,24 @@ pub(crate) fn serve(
         }
         bail!("{}", lines.trim_end());
     }
-    allow_descriptors(Limits::DEFAULT.connections_max, processors);
-    let listeners = Listeners::bind(&config.listen, processors)?;
+    allow_descriptors(limits.connections_max, processors);
+    let listeners = Listeners::bind(&config.listen, workers.unwrap_or(processors))?;
     let responder = Arc::new(ArcSwap::from_pointee(responder));
     stop.will_be_awaited();
     let (queue, commands) = CommandQueue::new(bell.clone());
     // From here on a signal does not end the process by itself, so that the file goes at the end.
     let state_path = state.as_ref().map(|state| state.path());
     let control_socket = open_control_socket(&config, &environment, state_path, queue)?;
+    let printing = printer
+        .map(|printer| printer.start(stop.asker()))
+        .transpose()
+        .context("the thread that prints requests cannot be started")?;
+    let (exchanges, printing) = printing.unzip();
     let server = Server::start(
         listeners,
         Arc::clone(&responder),
         Arc::clone(&clock),
-        Limits::DEFAULT,
+        ServerOptions { limits, exchanges },
     )?;
     admin_state.publish(issuer_report::take(&mut issuers, now));
     admin_state.serving(server.meter());
@@ -152,7 +207,17 @@ pub(crate) fn serve(
         &more(&addresses),
     );
     // Nobody may be reading: that is no reason not to serve.
-    let _ = io::stdout().lock().write_all(text.as_bytes());
+    let _ = match start {
+        StartLines::Summary => io::stdout().lock().write_all(text.as_bytes()),
+        StartLines::Accept => io::stderr()
+            .lock()
+            .write_all(text.as_bytes())
+            .and_then(|()| {
+                io::stdout()
+                    .lock()
+                    .write_all(accept_lines(&addresses).as_bytes())
+            }),
+    };
     notify(&[NotifyState::Ready]);
 
     let structure = config.structure.clone();
@@ -214,6 +279,9 @@ pub(crate) fn serve(
     }
     if let Some(admin) = admin {
         admin.stop(ADMIN_DRAIN_TIME);
+    }
+    if let Some(printing) = printing {
+        printing.finish(PRINT_TIME);
     }
     aside.say_last(move || match drained.connections_cut {
         0 => info!("stopped"),
@@ -288,6 +356,15 @@ fn allow_descriptors(connections_max: usize, processors: usize) {
 /// Open files that are no connections of clients: listeners, log, watches, event queues, the files that are read, and the
 /// admin listener's connections.
 const DESCRIPTORS_BESIDE: u64 = 96;
+
+/// As `openssl ocsp` says it, for programs that wait for the line.
+fn accept_lines(addresses: &[SocketAddr]) -> String {
+    let process = std::process::id();
+    addresses
+        .iter()
+        .map(|address| format!("ACCEPT {address} PID={process}\n"))
+        .collect()
+}
 
 fn start_text(
     summary: &str,

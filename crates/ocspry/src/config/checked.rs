@@ -22,6 +22,7 @@ use super::Environment;
 use super::diagnostics::{Place, Problem};
 use super::duration::DurationBounds;
 use super::error::{ConfigError, ConfigWarning, FileRole};
+use super::passphrase::PassphraseSource;
 use super::raw::{RawConfig, RawIssuer, RawResponder};
 use super::status::SourceConfig;
 use crate::certificate_file::CertificateFile;
@@ -72,6 +73,8 @@ pub(crate) struct IssuerConfig {
     pub(crate) certificate: OwnedCertificate,
     /// The certificates behind it in the file, where answers enclose them.
     pub(crate) chain: Vec<OwnedCertificate>,
+    /// What its answers enclose beside the certificates of signer and CA.
+    pub(crate) enclosed: Vec<OwnedCertificate>,
     /// Other spellings of its name (DER), as they stand in certificates that it issued.
     pub(crate) other_names: Vec<Vec<u8>>,
     /// Where the status of its certificates comes from.
@@ -100,6 +103,7 @@ impl IssuerConfig {
             certificate_path: _,
             certificate,
             chain,
+            enclosed,
             other_names,
             sources: _,
             status_place: _,
@@ -113,6 +117,7 @@ impl IssuerConfig {
         *name == other.name
             && *certificate == other.certificate
             && *chain == other.chain
+            && *enclosed == other.enclosed
             && *other_names == other.other_names
             && self.status_sources() == other.status_sources()
             && *responder == other.responder
@@ -157,34 +162,32 @@ pub(crate) enum ResponderConfig {
     Delegated {
         certificate: PathBuf,
         key: PathBuf,
-        passphrase_file: Option<PathBuf>,
+        passphrase: Option<PassphraseSource>,
     },
     /// The CA itself.
     Issuer {
         key: PathBuf,
-        passphrase_file: Option<PathBuf>,
+        passphrase: Option<PassphraseSource>,
     },
 }
 
 impl ResponderConfig {
     /// The files it is made from.
     pub(crate) fn paths(&self) -> Vec<&Path> {
-        let (certificate, key, passphrase_file) = match self {
+        let (certificate, key, passphrase) = match self {
             ResponderConfig::Delegated {
                 certificate,
                 key,
-                passphrase_file,
-            } => (Some(certificate), key, passphrase_file),
-            ResponderConfig::Issuer {
-                key,
-                passphrase_file,
-            } => (None, key, passphrase_file),
+                passphrase,
+            } => (Some(certificate), key, passphrase),
+            ResponderConfig::Issuer { key, passphrase } => (None, key, passphrase),
         };
+        let passphrase = passphrase.as_ref().and_then(PassphraseSource::path);
         certificate
             .into_iter()
             .chain([key])
-            .chain(passphrase_file)
             .map(PathBuf::as_path)
+            .chain(passphrase)
             .collect()
     }
 }
@@ -368,6 +371,8 @@ impl Checker<'_> {
             cert_id_hashes: _,
             archive_cutoff: _,
             signature_hash_min: _,
+            certificate_position,
+            enclosed,
         } = raw;
         let missing = |key, example| ConfigError::MissingKey {
             table: format!("issuer `{name}`"),
@@ -378,8 +383,10 @@ impl Checker<'_> {
         let certificate = match certificate {
             Some(path) => {
                 let place = path.span();
-                self.path("certificate", path)
-                    .and_then(|path| self.ca_certificate(place, path, policy.certificates))
+                self.path("certificate", path).and_then(|path| {
+                    let certificates = policy.certificates;
+                    self.ca_certificate(place, path, certificate_position, certificates)
+                })
             }
             None => {
                 self.problem(
@@ -430,6 +437,7 @@ impl Checker<'_> {
             certificate_path,
             certificate: file.certificate,
             chain: file.others,
+            enclosed,
             other_names,
             sources,
             status_place,
@@ -446,11 +454,15 @@ impl Checker<'_> {
         &mut self,
         place: Place,
         path: PathBuf,
+        position: Option<usize>,
         certificates: CertificatesPolicy,
     ) -> Option<(PathBuf, CertificateFile)> {
         self.follow(&path);
         match CertificateFile::read(&path) {
             Ok(mut file) => {
+                if let Some(position) = position {
+                    file = file.only(position);
+                }
                 let view = file.certificate.view();
                 let subject = || display_name(view.subject);
                 if !view.is_ca {
@@ -499,12 +511,16 @@ impl Checker<'_> {
             ca_key,
             passphrase_file,
             managed,
+            held_passphrase,
         } = raw.into_inner();
         if managed.is_some() {
             self.not_available("managed", managed.as_ref());
             return None;
         }
-        let passphrase_file = passphrase_file.and_then(|path| self.path("passphrase-file", path));
+        let passphrase = passphrase_file
+            .and_then(|path| self.path("passphrase-file", path))
+            .map(PassphraseSource::File)
+            .or(held_passphrase.map(PassphraseSource::Held));
         let missing = |key, example| ConfigError::MissingKey {
             table: "`responder`".to_owned(),
             key,
@@ -517,15 +533,12 @@ impl Checker<'_> {
                 Some(ResponderConfig::Delegated {
                     certificate: certificate?,
                     key: key?,
-                    passphrase_file,
+                    passphrase,
                 })
             }
             (None, None, Some(ca_key)) => {
                 let key = self.path("ca-key", ca_key)?;
-                Some(ResponderConfig::Issuer {
-                    key,
-                    passphrase_file,
-                })
+                Some(ResponderConfig::Issuer { key, passphrase })
             }
             (Some(_), _, Some(ca_key)) => {
                 self.problem(

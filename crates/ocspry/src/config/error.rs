@@ -321,6 +321,7 @@ impl ConfigError {
                     FileRole::CaCertificate
                     | FileRole::IssuedCertificate
                     | FileRole::CrlIssuer
+                    | FileRole::OtherCertificate
                     | FileRole::PassphraseFile => "leave it out",
                 }
                 .to_owned(),
@@ -334,9 +335,10 @@ impl ConfigError {
                     }
                     FileRole::ResponderKey => "add --ocsp-key FILE",
                     FileRole::CaKey => "add --ca-key FILE",
-                    FileRole::CaCertificate | FileRole::IssuedCertificate | FileRole::CrlIssuer => {
-                        "add --ca FILE"
-                    }
+                    FileRole::CaCertificate
+                    | FileRole::IssuedCertificate
+                    | FileRole::CrlIssuer
+                    | FileRole::OtherCertificate => "add --ca FILE",
                     FileRole::PassphraseFile => "add --ocsp-key-passphrase-file FILE",
                 }
                 .to_owned(),
@@ -367,6 +369,8 @@ pub(crate) enum FileRole {
     IssuedCertificate,
     /// `crl-issuer`.
     CrlIssuer,
+    /// `-rother` of `ocspry ocsp`.
+    OtherCertificate,
     /// `crl`, `--crl`.
     Crl,
     /// `certificate` of a responder, `--ocsp-cert`.
@@ -385,6 +389,7 @@ impl fmt::Display for FileRole {
             FileRole::CaCertificate => "CA certificate",
             FileRole::IssuedCertificate => "certificate",
             FileRole::CrlIssuer => "CRL issuer certificate",
+            FileRole::OtherCertificate => "certificate",
             FileRole::Crl => "CRL",
             FileRole::ResponderCertificate => "responder certificate",
             FileRole::ResponderKey => "responder key",
@@ -407,6 +412,12 @@ pub(crate) enum ConfigWarning {
     NotACa { path: PathBuf, subject: String },
     /// A CA certificate that clients may refuse.
     Sha1Signed { path: PathBuf, subject: String },
+    /// A CA that the responder certificate may not answer for.
+    NotItsResponder {
+        path: PathBuf,
+        subject: String,
+        responder: PathBuf,
+    },
     /// An admin listener for more than this machine.
     AdminExposed { address: SocketAddr },
     /// An issuer that goes on when its list is over.
@@ -426,6 +437,16 @@ impl fmt::Display for ConfigWarning {
                 formatter,
                 "{}: only the first certificate ({used}) is used, {ignored_count} more ignored: give each CA in a file of its own",
                 path.display()
+            ),
+            ConfigWarning::NotItsResponder {
+                path,
+                subject,
+                responder,
+            } => write!(
+                formatter,
+                "{}: {subject} did not issue the responder certificate {}, so nothing is answered for it: clients would refuse that",
+                path.display(),
+                responder.display()
             ),
             ConfigWarning::NotACa { path, subject } => write!(
                 formatter,

@@ -179,6 +179,7 @@ impl ServeFlags {
                     ca_key: ca_key.map(flagged),
                     passphrase_file: self.ocsp_key_passphrase_file.clone().map(flagged),
                     managed: None,
+                    held_passphrase: None,
                 })),
                 validity: validity.clone().map(flagged),
                 ..RawIssuer::default()
@@ -203,7 +204,7 @@ impl ServeFlags {
 }
 
 /// A value that stands in no file.
-fn flagged<T>(value: T) -> Spanned<T> {
+pub(super) fn flagged<T>(value: T) -> Spanned<T> {
     Spanned::new(Place::default(), value)
 }
 
@@ -213,7 +214,10 @@ fn from_here(path: &Path) -> PathBuf {
 }
 
 /// The file's name without its ending, made fit for an issuer's name and not yet taken.
-fn issuer_name(path: &Path, taken: &BTreeMap<Spanned<String>, Spanned<RawIssuer>>) -> String {
+pub(super) fn issuer_name(
+    path: &Path,
+    taken: &BTreeMap<Spanned<String>, Spanned<RawIssuer>>,
+) -> String {
     let stem = path
         .file_stem()
         .map(|stem| stem.to_string_lossy().into_owned())

@@ -11,6 +11,8 @@ mod duration;
 mod error;
 mod flags;
 mod listen;
+mod openssl_flags;
+mod passphrase;
 mod policy;
 mod raw;
 mod status;
@@ -33,6 +35,8 @@ pub(crate) use control_socket::{SocketChoice, sockets_of, usual_sockets};
 pub(crate) use diagnostics::{ConfigText, Place, Problems};
 pub(crate) use error::{ConfigError, FileRole};
 pub(crate) use flags::ServeFlags;
+pub(crate) use openssl_flags::{OpensslFlagError, OpensslFlags};
+pub(crate) use passphrase::PassphraseSource;
 pub(crate) use status::SourceConfig;
 
 /// Most octets of a configuration file: room for tens of thousands of issuers.
@@ -48,6 +52,8 @@ pub(crate) enum ConfigOrigin {
     },
     /// The flags alone.
     Flags(Box<ServeFlags>),
+    /// The flags of `openssl ocsp`.
+    Openssl(Box<OpensslFlags>),
 }
 
 impl ConfigOrigin {
@@ -117,6 +123,23 @@ impl ConfigOrigin {
                     Ok(config) => Ok((config, text)),
                     Err(problems) => Err(Problems { text, problems }),
                 }
+            }
+            ConfigOrigin::Openssl(flags) => {
+                let structure = FileStamps::of(flags.structure().map(PathBuf::as_path));
+                let none = FileStamps::default();
+                flags
+                    .to_raw()
+                    .and_then(|(raw, left_out)| {
+                        let mut config =
+                            checked::check(raw, Path::new(""), environment, none, now)?;
+                        config.warnings.extend(left_out);
+                        config.structure = structure;
+                        Ok((config, None))
+                    })
+                    .map_err(|problems| Problems {
+                        text: None,
+                        problems,
+                    })
             }
             ConfigOrigin::Flags(flags) => {
                 // The CAs' certificates are read twice: to find what belongs together, and to check.

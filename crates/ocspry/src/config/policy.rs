@@ -46,6 +46,8 @@ impl Checker<'_> {
             cert_id_hashes,
             archive_cutoff,
             signature_hash_min,
+            certificate_position: _,
+            enclosed: _,
         } = raw;
         let default = Policy::DEFAULT;
         Policy {

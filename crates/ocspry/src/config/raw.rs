@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use ocspry_core::OwnedCertificate;
+use ocspry_signer::Passphrase;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
@@ -95,6 +98,12 @@ pub(super) struct RawIssuer {
     pub(super) archive_cutoff: Option<Spanned<String>>,
     /// `sha256`, `sha384` or `sha512`.
     pub(super) signature_hash_min: Option<Spanned<String>>,
+    /// Of several CAs in the file of the certificate, this one, from 0; no key of the file.
+    #[serde(skip)]
+    pub(super) certificate_position: Option<usize>,
+    /// What answers enclose beside the usual certificates; no key of the file.
+    #[serde(skip)]
+    pub(super) enclosed: Vec<OwnedCertificate>,
 }
 
 /// One entry of `status`.
@@ -137,6 +146,9 @@ pub(super) struct RawResponder {
     pub(super) passphrase_file: Option<Spanned<PathBuf>>,
     /// Not available yet.
     pub(super) managed: Option<Spanned<IgnoredAny>>,
+    /// The passphrase of the key, where it is in no file; no key of the file.
+    #[serde(skip)]
+    pub(super) held_passphrase: Option<Arc<Passphrase>>,
 }
 
 /// Reads the text of a file.

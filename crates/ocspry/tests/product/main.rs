@@ -21,6 +21,7 @@ mod keys;
 mod life;
 mod list_server;
 mod log_lines;
+mod openssl_ocsp;
 mod policies;
 mod proxies;
 mod proxy;

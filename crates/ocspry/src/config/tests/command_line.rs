@@ -26,7 +26,7 @@ fn the_old_command_line_is_one_issuer_with_a_delegate() {
         ResponderConfig::Delegated {
             certificate: files.path("one-ocsp.pem"),
             key: files.path("one-ocsp.key"),
-            passphrase_file: None
+            passphrase: None
         }
     );
 }
@@ -95,12 +95,12 @@ fn repeated_files_find_each_other_in_any_order() {
         let expected = match issuer.name.as_str() {
             "three" => ResponderConfig::Issuer {
                 key: files.path("three.key"),
-                passphrase_file: None,
+                passphrase: None,
             },
             name => ResponderConfig::Delegated {
                 certificate: files.path(&format!("{name}-ocsp.pem")),
                 key: files.path(&format!("{name}-ocsp.key")),
-                passphrase_file: None,
+                passphrase: None,
             },
         };
         assert_eq!(issuer.responder, expected);

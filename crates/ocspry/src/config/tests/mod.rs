@@ -62,7 +62,7 @@ fn a_file_becomes_a_configuration_with_paths_beside_it() {
         two.responder,
         ResponderConfig::Issuer {
             key: files.path("two.key"),
-            passphrase_file: Some(files.path("pass"))
+            passphrase: Some(PassphraseSource::File(files.path("pass")))
         }
     );
 }
