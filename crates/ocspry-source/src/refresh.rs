@@ -419,9 +419,10 @@ impl Refresher {
     pub fn next_wake(&self, now: Time) -> Option<Time> {
         let slots = self.slots.values().filter_map(|slot| slot.next_wake(now));
         let feeds = self.feeds.iter().filter_map(|(_, feed)| feed.next_wake());
-        let issued = self.issued.iter().filter_map(|(_, feed)| feed.stale_at());
-        // What is too old already is looked at when its file changes.
-        let issued = issued.filter(|wake| *wake > now);
+        let issued = self.issued.iter();
+        let issued = issued.flat_map(|(_, feed)| [feed.stale_at(), feed.missed_at()]);
+        // What is too old or missed already is looked at when its file changes.
+        let issued = issued.flatten().filter(|wake| *wake > now);
         let outlived = self.next_outlived(now);
         let unkept = self
             .issued

@@ -12,6 +12,7 @@
 //!   it is said that nothing could be compared.
 //! - A list is remembered by its path.  One that says all that the one before it said is taken, whatever else it says.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use ocspry_core::{
@@ -36,6 +37,8 @@ use crate::{SourceError, held};
 pub(crate) struct IssuedFeed {
     source: IssuedSource,
     followed: Followed<IssuedStamp>,
+    /// Since when there is nothing at its place.
+    missing_since: Option<Time>,
     known: Option<Known>,
     /// What was taken back and counts all the same.
     held: Held,
@@ -56,6 +59,7 @@ impl IssuedFeed {
         IssuedFeed {
             source,
             followed: Followed::new(),
+            missing_since: None,
             known: None,
             held: Held::default(),
             high_water: None,
@@ -119,6 +123,10 @@ impl IssuedFeed {
             known.read_at = now;
             self.followed.forget_seen();
         }
+        let stamp = IssuedStamp::of(&self.source.path);
+        if self.is_being_replaced(&stamp, now) {
+            return Vec::new();
+        }
         let path = &self.source.path;
         let show = show.filter(|_| self.known.is_none());
         let show = |progress| {
@@ -127,7 +135,7 @@ impl IssuedFeed {
             }
         };
         let look = self.followed.look(
-            IssuedStamp::of(path),
+            stamp,
             |stamp| stamp.is_settled(now),
             || Known::read(path, issuer, &IssuedLimits::DEFAULT, now, &show),
         );
@@ -144,6 +152,20 @@ impl IssuedFeed {
             event,
         };
         events.into_iter().map(report).collect()
+    }
+
+    /// It was there a moment ago: `openssl ca` moves the old index away before it moves the new one in.
+    fn is_being_replaced(&mut self, stamp: &Result<IssuedStamp, SourceError>, now: Time) -> bool {
+        let is_missing = matches!(
+            stamp,
+            Err(SourceError::ListUnreadable { source, .. }) if source.kind() == ErrorKind::NotFound
+        );
+        if !is_missing || self.known.is_none() {
+            self.missing_since = None;
+            return false;
+        }
+        let since = *self.missing_since.get_or_insert(now);
+        (0..REPLACING_SECONDS).contains(&now.seconds_since(since))
     }
 
     /// Reads what the state directory remembers, once.
@@ -490,6 +512,11 @@ impl IssuedFeed {
         Some(self.window()?.next_update)
     }
 
+    /// When it has been missing for too long to be between two names.
+    pub(crate) fn missed_at(&self) -> Option<Time> {
+        Some(self.missing_since?.plus_seconds(REPLACING_SECONDS))
+    }
+
     /// When to try to keep what is not kept, or to try again.
     pub(crate) fn next_keep(&self, now: Time) -> Option<Time> {
         if self.keeps_held() {
@@ -499,6 +526,9 @@ impl IssuedFeed {
         keeps.then(|| self.keeping.next_try(now))
     }
 }
+
+/// How long there may be nothing where a list was.
+const REPLACING_SECONDS: i64 = 5;
 
 /// How often a record that did not change is said to be of now.
 const CONFIRM_SECONDS: i64 = 60;

@@ -131,3 +131,34 @@ fn how_far_the_load_of_an_index_is_is_told_while_nothing_is_in_use_and_not_besid
     assert_says(&refresher, &[(1, Revoked), (2, Good)]);
     assert_eq!(heard.try_iter().count(), 0);
 }
+
+#[test]
+fn an_index_that_is_away_for_a_moment_is_no_error_and_one_that_stays_away_is() {
+    let site = Site::new();
+    let row = "V\t20490101000000Z\t\t01\tunknown\t/CN=www\n";
+    site.put("index.txt", row);
+    let issued = StatusSource::Issued(site.issued("index.txt"));
+    let mut refresher = site.start(site.sources(vec![issued]));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Good)]);
+    // `openssl ca` moves it away, and the new one in.
+    std::fs::rename(site.path("index.txt"), site.path("index.txt.old")).unwrap();
+    let at = |seconds| site.now.plus_seconds(seconds);
+    for seconds in [0, 1, 4] {
+        let reports = refresher.refresh(at(seconds));
+        assert!(reports.is_empty(), "{reports:?}");
+        assert!(refresher.problems().is_empty());
+        assert!(refresher.next_wake(at(seconds)) <= Some(at(5)));
+    }
+    site.put("index.txt", [row, &row.replace("\t01", "\t02")].concat());
+    refresher.refresh(at(5));
+    assert_says(&refresher, &[(1, Good), (2, Good)]);
+    // A second time, for good: the time begins anew.
+    std::fs::remove_file(site.path("index.txt")).unwrap();
+    assert!(refresher.refresh(at(60)).is_empty());
+    assert!(refresher.refresh(at(64)).is_empty());
+    assert!(!refresher.refresh(at(65)).is_empty());
+    assert_eq!(refresher.problems().len(), 1);
+    assert!(refresher.next_wake(at(65)) > Some(at(66)));
+    assert_says(&refresher, &[(1, Good), (2, Good), (3, NeverIssued)]);
+}
