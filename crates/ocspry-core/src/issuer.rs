@@ -12,6 +12,7 @@ use ocspry_wire::Time;
 use ocspry_wire::hex::to_hex;
 use ocspry_wire::ocsp::{CertId, HashAlgorithm};
 
+use crate::endpoint::EndpointNames;
 use crate::produced::ProducedTimes;
 use crate::response::lifetime;
 use crate::{
@@ -352,6 +353,7 @@ pub struct IssuerSet {
     by_key_hash: [Vec<(u64, IssuerId)>; HashAlgorithm::ALL.len()],
     /// Who signs `unknown` for CAs that are none of ours.
     for_unknown: Option<IssuerId>,
+    names: EndpointNames,
 }
 
 impl IssuerSet {
@@ -397,7 +399,9 @@ impl IssuerSet {
             });
         }
         let for_unknown = first.map(|(id, _)| IssuerId(id));
+        let ids = (0u32..).map(IssuerId);
         Ok(IssuerSet {
+            names: EndpointNames::of(ids.zip(&issuers)),
             issuers,
             by_key_hash,
             for_unknown,
@@ -415,6 +419,11 @@ impl IssuerSet {
             .take_while(|(other, _)| *other == leading)
             .map(|(_, id)| *id)
             .find(|id| self.issuers[id.index()].matches(algorithm, cert_id))
+    }
+
+    /// The issuer that a URL names, by the configured name or the serial number of its certificate.
+    pub(crate) fn named(&self, name: &[u8]) -> Option<IssuerId> {
+        self.names.find(name)
     }
 
     /// The issuer that signs `unknown` for CAs that are none of ours, if one does.

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod counts;
 pub mod credential;
 pub mod crypto;
+pub mod endpoint;
 pub mod issuer;
 pub mod outcome;
 pub mod policy;
@@ -22,6 +23,7 @@ pub use certificate::OwnedCertificate;
 pub use clock::{Clock, SystemClock};
 pub use counts::{AnswerCounts, Count};
 pub use credential::{CredentialError, CredentialKind, CredentialWarning, ResponderCredential};
+pub use endpoint::Endpoint;
 pub use issuer::{Issuer, IssuerError, IssuerId, IssuerSet, Stale};
 pub use outcome::{Outcome, OutcomeKind, Refusal, SignedStatus};
 pub use policy::{

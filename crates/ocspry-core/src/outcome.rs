@@ -41,6 +41,9 @@ pub enum Refusal {
     /// None of the CertIDs names an issuer of ours.
     #[error("no CertID of the request names an issuer that is configured")]
     UnknownIssuer,
+    /// The URL is the endpoint of another issuer, or of none.
+    #[error("the URL is not the endpoint of the issuer that the request names")]
+    WrongEndpoint,
     /// More CertIDs than one answer may hold.
     #[error("the request has {count} CertIDs, more than one answer may hold")]
     TooManyCertIds {
@@ -145,6 +148,8 @@ outcome_kinds! {
     Malformed => "malformed",
     /// [`Refusal::UnknownIssuer`].
     UnknownIssuer => "unknown-issuer",
+    /// [`Refusal::WrongEndpoint`].
+    WrongEndpoint => "wrong-endpoint",
     /// [`Refusal::TooManyCertIds`].
     TooManyCertIds => "too-many-cert-ids",
     /// [`Refusal::SeveralIssuers`].
@@ -211,6 +216,7 @@ impl Refusal {
         match self {
             Refusal::Malformed(_) => ErrorStatus::MalformedRequest,
             Refusal::UnknownIssuer
+            | Refusal::WrongEndpoint
             | Refusal::TooManyCertIds { .. }
             | Refusal::SeveralIssuers
             | Refusal::NeverIssued
@@ -232,6 +238,7 @@ impl Refusal {
         match self {
             Refusal::Malformed(_) => OutcomeKind::Malformed,
             Refusal::UnknownIssuer => OutcomeKind::UnknownIssuer,
+            Refusal::WrongEndpoint => OutcomeKind::WrongEndpoint,
             Refusal::TooManyCertIds { .. } => OutcomeKind::TooManyCertIds,
             Refusal::SeveralIssuers => OutcomeKind::SeveralIssuers,
             Refusal::NeverIssued => OutcomeKind::NeverIssued,

@@ -25,7 +25,7 @@ use crate::produced::Origin;
 use crate::response::{Draft, Lifetime, ResponseData, lifetime};
 use crate::signing::gave_up;
 use crate::{
-    ArchiveCutoff, CacheUsage, Issuer, IssuerId, IssuerSet, Limit, NoncePolicy, Outcome,
+    ArchiveCutoff, CacheUsage, Endpoint, Issuer, IssuerId, IssuerSet, Limit, NoncePolicy, Outcome,
     RecentAnswers, ResponderCredential, SignError, SigningCounts, SigningPool, SigningSpeed,
     UnablePolicy, ValidityWindow, crypto,
 };
@@ -108,7 +108,32 @@ impl Responder {
         recent: &RecentAnswers,
         buffer: &mut BytesMut,
     ) -> (Answer, Outcome) {
-        let is_current = |answer: &_| self.standing(answer, now) == Standing::Current;
+        let everybody = Endpoint::All;
+        self.answer_at(everybody, request, now, recent, buffer)
+            .await
+    }
+
+    /// Answers a request that was put to `endpoint`: where that names an issuer, only about certificates of that one
+    /// (or, at the endpoint of the one that answers for unknown issuers, about those of nobody we know).
+    pub async fn answer_at(
+        &self,
+        endpoint: Endpoint<'_>,
+        request: &[u8],
+        now: Time,
+        recent: &RecentAnswers,
+        buffer: &mut BytesMut,
+    ) -> (Answer, Outcome) {
+        let only = match endpoint {
+            Endpoint::All => None,
+            Endpoint::Named(name) => match self.issuers.named(name) {
+                Some(issuer) => Some(issuer),
+                None => return refuse(Refusal::WrongEndpoint, UnablePolicy::TryLater),
+            },
+        };
+        let is_asked = |issuer| only.is_none_or(|only| only == issuer);
+        let is_current = |answer: &CachedAnswer| {
+            is_asked(answer.basis.issuer) && self.standing(answer, now) == Standing::Current
+        };
         if let Some(answer) = recent.get_if(request, is_current) {
             return signed(&answer);
         }
@@ -116,6 +141,9 @@ impl Responder {
         let mut unable = UnablePolicy::TryLater;
         for _ in 0..ATTEMPTS_MAX {
             let (prepared, policy) = match self.understand(request, &mut tally) {
+                Ok((_, issuer)) if !is_asked(issuer) => {
+                    return refuse(Refusal::WrongEndpoint, unable);
+                }
                 Ok((request, issuer)) => (
                     self.prepare(&request, issuer, now, &mut tally, buffer),
                     self.issuers.issuer(issuer).policy(),

@@ -4,7 +4,7 @@ mod fixture;
 
 use bytes::BytesMut;
 use fixture::{Fixture, SERIAL_GOOD, SERIAL_REVOKED, noon, wait};
-use ocspry_core::{Answer, RecentAnswers};
+use ocspry_core::{Answer, Endpoint, RecentAnswers};
 use ocspry_testkit::{KeyKind, RequestSpec, cert_id, nonce_extension};
 use ocspry_wire::ocsp::HashAlgorithm;
 
@@ -63,6 +63,30 @@ fn a_refusal_allocates_nothing() {
         assert!(matches!(answer, Answer::Error(_)));
     });
     assert_eq!(inside.count_total, outside.count_total);
+}
+
+#[test]
+fn to_find_an_endpoint_allocates_nothing() {
+    let fixture = Fixture::new(KeyKind::P256);
+    let issuer = fixture.responder.issuers().iter().next().unwrap();
+    let name = issuer.name().to_owned();
+    let serial = issuer.certificate().view().serial_number.to_string();
+    let request = RequestSpec::one(cert_id(HashAlgorithm::Sha256, &fixture.ca, SERIAL_GOOD)).der();
+    let (recent, mut buffer) = (RecentAnswers::default(), BytesMut::new());
+    let mut ask = |name: &str| {
+        let endpoint = Endpoint::Named(name.as_bytes());
+        let responder = &fixture.responder;
+        let answer = responder.answer_at(endpoint, &request, noon(), &recent, &mut buffer);
+        wait(answer).0
+    };
+    assert!(matches!(ask(&name), Answer::Signed(_)));
+    let outside = allocation_counter::measure(|| wait(std::future::ready(())));
+    for (name, is_there) in [(name.as_str(), true), (&serial, true), ("nobody", false)] {
+        let inside = allocation_counter::measure(|| {
+            assert_eq!(matches!(ask(name), Answer::Signed(_)), is_there, "{name}");
+        });
+        assert_eq!(inside.count_total, outside.count_total, "{name}");
+    }
 }
 
 #[test]

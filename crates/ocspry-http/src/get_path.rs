@@ -33,6 +33,23 @@ pub struct GetBuffers {
 ///
 /// Accepted: base64 or base64url, with or without padding, any octet percent-encoded; `+` is never a space.
 pub fn decode<'a>(path: &[u8], buffers: &'a mut GetBuffers) -> GetPath<'a> {
+    decode_behind(path, buffers).1
+}
+
+/// The path without percent-encoding, for a request that is not in it.
+pub(crate) fn plain<'a>(path: &'a [u8], buffers: &'a mut GetBuffers) -> &'a [u8] {
+    if !path.contains(&b'%') {
+        return path;
+    }
+    percent_decode(path, &mut buffers.text);
+    &buffers.text
+}
+
+/// As [`decode`], with what stands in front of the request, percent-decoded; nothing, where there is none.
+pub(crate) fn decode_behind<'a>(
+    path: &[u8],
+    buffers: &'a mut GetBuffers,
+) -> (&'a [u8], GetPath<'a>) {
     percent_decode(path, &mut buffers.text);
     let text = buffers.text.as_mut_slice();
     let end = text.len() - padding_length(text);
@@ -48,12 +65,14 @@ pub fn decode<'a>(path: &[u8], buffers: &'a mut GetBuffers) -> GetPath<'a> {
         let suffix = &text[start..end.max(start)];
         begins_like_a_request |= begins_like_a_sequence(suffix);
         if start >= clean_from && is_one_sequence(suffix) {
-            return decode_base64(&mut text[start..end], &mut buffers.der);
+            let (prefix, rest) = text.split_at_mut(start);
+            let decoded = decode_base64(&mut rest[..end - start], &mut buffers.der);
+            return (prefix, decoded);
         }
         match text[start..].iter().position(|&octet| octet == b'/') {
             Some(slash) => start += slash + 1,
-            None if begins_like_a_request => return GetPath::Malformed,
-            None => return GetPath::NotOcsp,
+            None if begins_like_a_request => return (&[], GetPath::Malformed),
+            None => return (&[], GetPath::NotOcsp),
         }
     }
 }

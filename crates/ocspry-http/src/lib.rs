@@ -2,13 +2,14 @@
 //!
 //! Read in this order: [`listener`] (which sockets), [`server`] (one thread and its accept loops for each set of them),
 //! `admission` (who may connect), `connection`, `framing` and `deadlines` (how a client may speak, and how long it may take), `ocsp` (one HTTP request), [`get_path`] (the
-//! request in a URL), `headers` (what a cache may keep), [`exchange`] (for whoever wants to see it all); then `counts`, `metrics` and [`admin`] (what operators see).  RFC 6960 Appendix A, RFC 9919 §6 and §7, RFC 9110, RFC 9112.
+//! request in a URL), `endpoint_paths` (which issuer a URL names), `headers` (what a cache may keep), [`exchange`] (for whoever wants to see it all); then `counts`, `metrics` and [`admin`] (what operators see).  RFC 6960 Appendix A, RFC 9919 §6 and §7, RFC 9110, RFC 9112.
 
 pub mod admin;
 mod admission;
 mod connection;
 pub mod counts;
 mod deadlines;
+mod endpoint_paths;
 pub mod exchange;
 mod framing;
 pub mod get_path;
@@ -24,6 +25,7 @@ pub use admin::{
     SourceReport,
 };
 pub use counts::ServerCounts;
+pub use endpoint_paths::EndpointPaths;
 pub use exchange::{Exchange, ExchangeReceiver, ExchangeSender, exchange_queue};
 pub use limits::Limits;
 pub use listener::{ListenError, Listeners};

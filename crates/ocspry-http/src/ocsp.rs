@@ -2,7 +2,8 @@
 //! and back, by way of `get_path` (GET) and `headers`.
 //!
 //! OCSP errors are answers and travel in HTTP 200 (RFC 6960 §A.2); HTTP errors are for what is not OCSP at all, and 503 stands in
-//! for `tryLater` where the operator wants it (`Answer::Unavailable`).  There are no redirects, and the path does not matter, but for `/healthz`.
+//! for `tryLater` where the operator wants it (`Answer::Unavailable`).  There are no redirects.  Of the path it matters whether it is the
+//! endpoint of one issuer (`endpoint_paths`), or `/healthz`.
 
 use crate::counts::{HttpRefusal, MethodKind, RequestOutcome};
 use crate::deadlines::{Deadline, Phase};
@@ -38,7 +39,10 @@ pub(crate) async fn respond(
 
     let (reply, outcome) = if has_valid_host(head.version, &head.headers) {
         match head.method {
-            Method::POST => post(body, &worker, &deadline, &mut scratch).await,
+            Method::POST => {
+                let path = head.uri.path();
+                post(path, body, &worker, &deadline, &mut scratch).await
+            }
             Method::GET | Method::HEAD => {
                 get(head.uri.path_and_query(), &worker, &deadline, &mut scratch).await
             }
@@ -99,6 +103,7 @@ fn has_valid_host(version: Version, request_headers: &HeaderMap) -> bool {
 
 /// The request is the body (RFC 6960 §A.1); its Content-Type says nothing that the octets do not.
 async fn post(
+    path: &str,
     mut body: Incoming,
     worker: &Worker,
     deadline: &Deadline,
@@ -129,19 +134,16 @@ async fn post(
         }
     }
     deadline.enter(Phase::Answer);
-    let Scratch {
-        body,
-        answer,
-        get: _,
-    } = scratch;
+    let Scratch { body, answer, get } = scratch;
     let der = if whole.is_empty() {
         body.as_slice()
     } else {
         &whole
     };
     let responder = worker.responder();
+    let endpoint = worker.endpoint(get_path::plain(path.as_bytes(), get));
     let (answer, outcome) = responder
-        .answer(der, worker.now(), worker.recent(), answer)
+        .answer_at(endpoint, der, worker.now(), worker.recent(), answer)
         .await;
     worker.note_exchange(der, &answer);
     (Reply::Ocsp(answer), RequestOutcome::Ocsp(outcome.kind()))
@@ -169,11 +171,13 @@ async fn get(
         answer,
         body: _,
     } = scratch;
-    match get_path::decode(target.path().as_bytes(), get) {
+    let (prefix, decoded) = get_path::decode_behind(target.path().as_bytes(), get);
+    match decoded {
         GetPath::Request(der) => {
             let responder = worker.responder();
+            let endpoint = worker.endpoint(prefix);
             let (answer, outcome) = responder
-                .answer(der, worker.now(), worker.recent(), answer)
+                .answer_at(endpoint, der, worker.now(), worker.recent(), answer)
                 .await;
             worker.note_exchange(der, &answer);
             (Reply::Ocsp(answer), RequestOutcome::Ocsp(outcome.kind()))

@@ -14,12 +14,14 @@ use crate::deadlines::{Deadlines, Phase};
 use crate::get_path::GetBuffers;
 use crate::headers::DateHeader;
 use crate::listener::BACKLOG;
-use crate::{ExchangeSender, Limits, Listeners};
+use crate::{EndpointPaths, ExchangeSender, Limits, Listeners};
 use arc_swap::{ArcSwap, Cache};
 use bytes::BytesMut;
 use hyper::HeaderMap;
 use hyper::server::conn::http1;
-use ocspry_core::{Answer, AnswerCounts, Clock, RECENT_BYTES_MAX, RecentAnswers, Responder};
+use ocspry_core::{
+    Answer, AnswerCounts, Clock, Endpoint, RECENT_BYTES_MAX, RecentAnswers, Responder,
+};
 use ocspry_wire::Time;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -51,6 +53,8 @@ pub struct ServerOptions {
     pub limits: Limits,
     /// Whom to tell of each request and its answer.
     pub exchanges: Option<ExchangeSender>,
+    /// Where issuers have endpoints of their own.
+    pub endpoint_paths: EndpointPaths,
 }
 
 impl From<Limits> for ServerOptions {
@@ -58,6 +62,7 @@ impl From<Limits> for ServerOptions {
         ServerOptions {
             limits,
             exchanges: None,
+            endpoint_paths: EndpointPaths::new([EndpointPaths::DEFAULT]),
         }
     }
 }
@@ -105,7 +110,11 @@ impl Server {
         clock: Arc<dyn Clock>,
         options: impl Into<ServerOptions>,
     ) -> Result<Server, StartError> {
-        let ServerOptions { limits, exchanges } = options.into();
+        let ServerOptions {
+            limits,
+            exchanges,
+            endpoint_paths,
+        } = options.into();
         let (addresses, workers) = listeners.into_parts();
         let (stop, _) = watch::channel(None);
         let mut server = Server {
@@ -128,6 +137,7 @@ impl Server {
                 clock: Arc::clone(&clock),
                 limits,
                 exchanges: exchanges.clone(),
+                endpoint_paths: endpoint_paths.clone(),
                 admission: Arc::clone(&server.meter.admission),
                 counts: Arc::new(WorkerCounts::default()),
             };
@@ -207,6 +217,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     limits: Limits,
     exchanges: Option<ExchangeSender>,
+    endpoint_paths: EndpointPaths,
     admission: Arc<Admission>,
     counts: Arc<WorkerCounts>,
 }
@@ -351,6 +362,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 pub(crate) struct Worker {
     limits: Limits,
     exchanges: Option<ExchangeSender>,
+    endpoint_paths: EndpointPaths,
     clock: Arc<dyn Clock>,
     responder: RefCell<CurrentResponder>,
     http: http1::Builder,
@@ -371,6 +383,7 @@ impl Worker {
             clock,
             limits,
             exchanges,
+            endpoint_paths,
             admission,
             counts,
         } = shared;
@@ -379,6 +392,7 @@ impl Worker {
         Worker {
             limits,
             exchanges,
+            endpoint_paths,
             clock,
             responder: RefCell::new(CurrentResponder::new(responder)),
             http: connection::http(),
@@ -430,6 +444,11 @@ impl Worker {
     /// The bounds.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Whom a path names.
+    pub(crate) fn endpoint<'a>(&self, path: &'a [u8]) -> Endpoint<'a> {
+        self.endpoint_paths.endpoint(path)
     }
 
     /// Tells whoever reads exchanges, if somebody does, of one more.

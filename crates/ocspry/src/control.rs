@@ -470,6 +470,9 @@ impl Control {
     }
 
     fn warn_of_what_needs_a_restart(&self, config: &Config) {
+        if config.endpoint_paths != self.config_at_start.endpoint_paths {
+            warn!("the paths of endpoints are others now: that needs a restart");
+        }
         if config.listen != self.config_at_start.listen {
             warn!(
                 "the addresses to listen on are {} now: that needs a restart",

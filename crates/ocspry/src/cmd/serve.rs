@@ -179,7 +179,11 @@ pub(crate) fn serve_in(
         listeners,
         Arc::clone(&responder),
         Arc::clone(&clock),
-        ServerOptions { limits, exchanges },
+        ServerOptions {
+            limits,
+            exchanges,
+            endpoint_paths: config.endpoint_paths.clone(),
+        },
     )?;
     admin_state.publish(issuer_report::take(&mut issuers, now));
     admin_state.serving(server.meter());

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ocspry_core::{CertificatesPolicy, OwnedCertificate, Policy, UnknownIssuerPolicy};
+use ocspry_http::EndpointPaths;
 use ocspry_source::{FreshestCrl, Guard, SourceLimits, Sources};
 use ocspry_wire::Time;
 use ocspry_wire::x509::SignatureAlgorithm;
@@ -35,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) listen: Vec<SocketAddr>,
     /// Where the admin listener is, if there is one.
     pub(crate) admin: Option<SocketAddr>,
+    /// Below which paths each issuer has an endpoint.
+    pub(crate) endpoint_paths: EndpointPaths,
     /// Where to keep state.
     pub(crate) state: StateChoice,
     /// Time between two checks of the files, besides the watch.
@@ -225,7 +228,7 @@ pub(super) fn check(
         );
     }
     checker.not_available("ledger", raw.ledger.as_ref());
-    let (listen, admin) = checker.listen(raw.listen);
+    let (listen, admin, endpoint_paths) = checker.listen(raw.listen);
     let state = match raw.state_dir {
         Some(path) => checker
             .path("state-dir", path)
@@ -260,6 +263,7 @@ pub(super) fn check(
     Ok(Config {
         listen,
         admin,
+        endpoint_paths,
         state,
         check_interval: check_interval.unwrap_or(DEFAULT_CHECK_INTERVAL),
         log_file,

@@ -144,6 +144,9 @@ pub(crate) enum ConfigError {
     /// The admin listener where OCSP is.
     #[error("`{text}` is an address of `ocsp`, and cannot be that of `admin` too")]
     AdminOnOcsp { text: String },
+    /// A base path of endpoints that is none.
+    #[error("`{text}` is not a path below which issuers can have endpoints")]
+    EndpointPath { text: String },
     /// An empty list of addresses.
     #[error("`ocsp` lists no address")]
     NoAddress,
@@ -301,6 +304,9 @@ impl ConfigError {
             ConfigError::AdminOnOcsp { text: _ } => {
                 Some("give the admin listener another port, as `127.0.0.1:9560`".to_owned())
             }
+            ConfigError::EndpointPath { text: _ } => Some(
+                "write it like `/ocsp/`: slashes, letters, digits, `-`, `_`, `.` and `~`".to_owned(),
+            ),
             ConfigError::NoAddress => Some("write `ocsp = [\"127.0.0.1:8888\"]`, or leave the key out".to_owned()),
             ConfigError::NoIssuer => Some(
                 "add `[issuer.NAME]` with `certificate`, `status` and `responder`".to_owned(),

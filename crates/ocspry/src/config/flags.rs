@@ -196,6 +196,7 @@ impl ServeFlags {
             listen: Some(flagged(RawListen {
                 ocsp: Some(self.listen()),
                 admin: self.admin.clone().map(flagged),
+                endpoint_paths: None,
             })),
             issuer,
             ledger: None,

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
+use ocspry_http::EndpointPaths;
 use toml::Spanned;
 
 use super::checked::Checker;
@@ -29,15 +30,33 @@ const USUAL_ADMIN: Usual = Usual {
     port: 9560,
 };
 impl Checker<'_> {
-    /// The addresses of both listeners, where they can be understood.
+    /// The addresses of both listeners, where they can be understood, and the paths of the first.
     pub(super) fn listen(
         &mut self,
         raw: Option<Spanned<RawListen>>,
-    ) -> (Vec<SocketAddr>, Option<SocketAddr>) {
-        let RawListen { ocsp, admin } = raw.map(Spanned::into_inner).unwrap_or_default();
+    ) -> (Vec<SocketAddr>, Option<SocketAddr>, EndpointPaths) {
+        let RawListen {
+            ocsp,
+            admin,
+            endpoint_paths,
+        } = raw.map(Spanned::into_inner).unwrap_or_default();
         let ocsp = self.ocsp_addresses(ocsp);
         let admin = admin.and_then(|text| self.admin_address(&text, &ocsp));
-        (ocsp, admin)
+        (ocsp, admin, self.endpoint_paths(endpoint_paths))
+    }
+
+    fn endpoint_paths(&mut self, paths: Option<Spanned<Vec<Spanned<String>>>>) -> EndpointPaths {
+        let Some(paths) = paths else {
+            return EndpointPaths::new([EndpointPaths::DEFAULT]);
+        };
+        for path in paths.get_ref() {
+            if !is_path(path.get_ref()) {
+                let text = path.get_ref().clone();
+                self.problem(path.span(), ConfigError::EndpointPath { text });
+            }
+        }
+        let paths = paths.get_ref().iter();
+        EndpointPaths::new(paths.map(|path| path.get_ref().as_str()))
     }
 
     fn admin_address(&mut self, text: &Spanned<String>, ocsp: &[SocketAddr]) -> Option<SocketAddr> {
@@ -89,6 +108,15 @@ impl Checker<'_> {
         }
         addresses
     }
+}
+
+/// A path that no client spells in two ways.
+fn is_path(text: &str) -> bool {
+    text.starts_with('/')
+        && !text.contains("//")
+        && text
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || "/-_.~".contains(letter))
 }
 
 /// An address with a port; a host name becomes all of its addresses.

@@ -48,6 +48,8 @@ pub(super) struct RawConfig {
 pub(super) struct RawListen {
     /// Addresses with ports.
     pub(super) ocsp: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Paths below which each issuer has an endpoint.
+    pub(super) endpoint_paths: Option<Spanned<Vec<Spanned<String>>>>,
     /// Address with port of the admin listener.
     pub(super) admin: Option<Spanned<String>>,
 }

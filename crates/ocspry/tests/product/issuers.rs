@@ -1,10 +1,12 @@
 //! Several CAs in one responder: files in any order, each answered by its own signer, what is ambiguous refused.
 
-use crate::site::{GOOD, OCSPRY, REVOKED};
+use crate::site::{CONFIGURATION, GOOD, OCSPRY, REVOKED, Site};
 use ocspry_testkit::{
-    Authority, Credential, CrlSpec, KeyKind, Ocspry, Reply, RequestSpec, base64_path, cert_id, pem,
+    Authority, Credential, CrlSpec, KeyKind, Ocspry, OcspryProcess, Reply, RequestSpec,
+    base64_path, cert_id, pem,
 };
 use ocspry_wire::ocsp::{CertStatus, CrlReason, ErrorStatus, HashAlgorithm};
+use ocspry_wire::x509::Certificate;
 use tempfile::TempDir;
 
 /// Two CAs with a file of each kind: a.ca a.crl a.pem a.key, b.ca …
@@ -255,4 +257,133 @@ fn what_is_ambiguous_or_belongs_nowhere_is_refused_by_name() {
         assert_eq!(finished.code, Some(1), "{finished:?}");
         assert!(finished.stderr.contains("CA of B"), "{finished:?}");
     }
+}
+
+/// What is said at this path, by POST and by GET with the request behind it; the path of a GET needs its slash.
+fn said_at(process: &OcspryProcess, path: &str, request: &[u8]) -> Vec<u8> {
+    let mut client = process.connect();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: ocsp.test\r\nContent-Length: {}\r\n\r\n",
+        request.len()
+    );
+    client.send(&[head.as_bytes(), request].concat()).unwrap();
+    let posted = client.receive(true).unwrap();
+    let behind = format!("{}{}", path.trim_end_matches('/'), base64_path(request));
+    let got = client.get(&behind).unwrap();
+    assert_eq!((posted.status, got.status), (200, 200), "{path}");
+    assert_eq!(posted.body, got.body, "{path}");
+    posted.body
+}
+
+const UNAUTHORIZED: &[u8] = &[0x30, 0x03, 0x0a, 0x01, 0x06];
+
+#[test]
+fn an_endpoint_answers_for_the_issuer_that_it_names_and_for_no_other() {
+    let cas = TwoCas::new("CA of A", "CA of B");
+    cas.write(
+        "ocspry.toml",
+        "version = 1\n[listen]\nocsp = [\"127.0.0.1:0\"]\n\
+         endpoint-paths = [\"/ocsp/\", \"/django_ca/ocsp/\"]\n\
+         [issuer.a]\ncertificate = \"a.ca\"\nstatus = [{ crl = \"a.crl\" }]\n\
+         responder = { certificate = \"a.pem\", key = \"a.key\" }\n\
+         [issuer.b-2]\ncertificate = \"b.ca\"\nstatus = [{ crl = \"b.crl\" }]\n\
+         responder = { certificate = \"b.pem\", key = \"b.key\" }\n"
+            .to_owned(),
+    );
+    let process = cas.ocspry().args(["--config", "ocspry.toml"]).start();
+    let about = |ca| RequestSpec::one(cert_id(HashAlgorithm::Sha256, ca, GOOD)).der();
+    let (about_a, about_b) = (about(&cas.a.0), about(&cas.b.0));
+    // Twice: the second time each answer is in the cache, and is no answer at another endpoint.
+    for _ in 0..2 {
+        for base in ["/ocsp/", "/django_ca/ocsp/", "/ocsp//", "/%6fcsp/"] {
+            for end in ["", "/"] {
+                let at_a = |request| said_at(&process, &format!("{base}a{end}"), request);
+                let at_b = |request| said_at(&process, &format!("{base}b%2d2{end}"), request);
+                Reply::check(&at_a(&about_a), &cas.a.0).single();
+                Reply::check(&at_b(&about_b), &cas.b.0).single();
+                assert_eq!(at_a(&about_b), UNAUTHORIZED);
+                assert_eq!(at_b(&about_a), UNAUTHORIZED);
+            }
+        }
+        for path in [
+            "/",
+            "/ocsp",
+            "/ocsp/",
+            "/elsewhere/ocsp/a/",
+            "/a",
+            "/django_ca/ocsp",
+        ] {
+            Reply::check(&said_at(&process, path, &about_a), &cas.a.0).single();
+            Reply::check(&said_at(&process, path, &about_b), &cas.b.0).single();
+        }
+        // Nobody is called so; and both certificates have the number 1000, which names neither.
+        for path in [
+            "/ocsp/c",
+            "/ocsp/A/",
+            "/ocsp/a/b",
+            "/ocsp/b-2/x/",
+            "/ocsp/1000/",
+        ] {
+            assert_eq!(said_at(&process, path, &about_a), UNAUTHORIZED, "{path}");
+        }
+    }
+}
+
+#[test]
+fn an_endpoint_may_be_named_by_the_serial_number_of_the_cas_certificate() {
+    let site = Site::new();
+    let process = site.serve().start();
+    let certificate = Certificate::from_der(&site.ca.certificate).unwrap();
+    let serial = certificate.serial_number.to_string();
+    let upper = serial.to_uppercase();
+    let pairs: Vec<&str> = (0..upper.len())
+        .step_by(2)
+        .map(|at| &upper[at..at + 2])
+        .collect();
+    let short = upper.trim_start_matches('0').to_owned();
+    for name in [
+        serial,
+        upper.clone(),
+        pairs.join(":"),
+        pairs.join("%3A"),
+        short,
+        format!("00{upper}"),
+    ] {
+        let path = format!("/ocsp/{name}/");
+        let said = said_at(&process, &path, &site.request(GOOD));
+        assert_eq!(
+            Reply::check(&said, &site.ca).single().status,
+            CertStatus::Good,
+            "{name}"
+        );
+    }
+    for name in [
+        format!("{upper}0"),
+        "7".to_owned(),
+        "0".to_owned(),
+        "f".repeat(200),
+    ] {
+        let path = format!("/ocsp/{name}");
+        assert_eq!(
+            said_at(&process, &path, &site.request(GOOD)),
+            UNAUTHORIZED,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_base_path_that_is_none_is_refused_with_what_to_write() {
+    let site = Site::new();
+    let listen = "[listen]\nendpoint-paths = [\"ocsp here\"]\n";
+    site.write("ocspry.toml", CONFIGURATION.replace("[listen]\n", listen));
+    let finished = site
+        .ocspry()
+        .args(["serve", "--config", "ocspry.toml"])
+        .run();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(
+        finished.stderr.contains("write it like `/ocsp/`"),
+        "{finished:?}"
+    );
 }
