@@ -11,6 +11,7 @@ mod duration;
 mod error;
 mod flags;
 mod listen;
+mod openssl_flag_error;
 mod openssl_flags;
 mod passphrase;
 mod policy;
@@ -35,7 +36,8 @@ pub(crate) use control_socket::{SocketChoice, sockets_of, usual_sockets};
 pub(crate) use diagnostics::{ConfigText, Place, Problems};
 pub(crate) use error::{ConfigError, FileRole};
 pub(crate) use flags::ServeFlags;
-pub(crate) use openssl_flags::{OpensslFlagError, OpensslFlags};
+pub(crate) use openssl_flag_error::OpensslFlagError;
+pub(crate) use openssl_flags::OpensslFlags;
 pub(crate) use passphrase::PassphraseSource;
 pub(crate) use status::SourceConfig;
 
