@@ -136,6 +136,7 @@ const CRATES: &[CrateRule] = &[
             "ocspry-signer",
             "ocspry-http",
             "ocspry-ca",
+            "ocspry-ledger",
         ],
         outside: &[
             "annotate-snippets",
@@ -144,6 +145,7 @@ const CRATES: &[CrateRule] = &[
             "arc-swap",
             "clap",
             "indicatif",
+            "rpassword",
             "rustix",
             "sd-notify",
             "serde",

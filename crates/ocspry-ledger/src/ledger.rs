@@ -88,30 +88,50 @@ impl Ledger {
         certificate: &OwnedCertificate,
         settings: &[(Setting, &str)],
     ) -> Result<IssuerNumber, LedgerError> {
-        let identity = issuer_identity(&certificate.view());
         self.write(act, |writing| {
-            let taken: Option<(String, [u8; 32])> = writing.read(|db| {
-                db.prepare_cached(include_str!("sql/issuer_taken.sql"))?
-                    .query_row(params![name.as_str(), identity], |row| {
-                        Ok((row.get(0)?, row.get(1)?))
-                    })
-                    .optional()
-            })?;
-            match taken {
-                Some((name, known)) if known == identity => {
-                    return Err(writing.refused(Refusal::IssuerTaken { name }));
-                }
-                Some((name, _)) => return Err(writing.refused(Refusal::NameTaken { name })),
-                None => {}
-            }
-            let issuer = writing.add_issuer(name, &identity)?;
-            writing.add_issuer_certificate(issuer, certificate.der())?;
-            for (setting, value) in settings {
-                add_setting(writing, issuer, *setting, Some(value))?;
-            }
-            Ok(issuer)
+            add_issuer(writing, name, certificate, settings)
         })
         .map(|(issuer, _)| issuer)
+    }
+
+    /// Records the certificate of a new CA, which a CA of this ledger signed under a reserved serial: both in one, so that
+    /// there is never a certificate of a CA that is none.
+    ///
+    /// # Errors
+    /// `SerialNotReserved`, `NameTaken`, `IssuerTaken`; the database cannot be written.
+    pub fn issue_issuer(
+        &mut self,
+        act: &Act,
+        parent: IssuerNumber,
+        certificate: &OwnedCertificate,
+        name: &IssuerName,
+        settings: &[(Setting, &str)],
+    ) -> Result<IssuerNumber, LedgerError> {
+        self.write(act, |writing| {
+            add_issued(writing, parent, certificate, INTERMEDIATE)?;
+            add_issuer(writing, name, certificate, settings)
+        })
+        .map(|(issuer, _)| issuer)
+    }
+
+    /// Records another certificate of a CA, renewed with the same subject and key, which a CA of this ledger signed under a
+    /// reserved serial.
+    ///
+    /// # Errors
+    /// `SerialNotReserved`, `OtherIssuer`; the database cannot be written.
+    pub fn issue_issuer_certificate(
+        &mut self,
+        act: &Act,
+        parent: IssuerNumber,
+        certificate: &OwnedCertificate,
+        name: &str,
+    ) -> Result<(), LedgerError> {
+        let issuer = self.same_issuer(name, certificate)?;
+        self.write(act, |writing| {
+            add_issued(writing, parent, certificate, INTERMEDIATE)?;
+            writing.add_issuer_certificate(issuer, certificate.der())
+        })
+        .map(|_| ())
     }
 
     /// Adds another certificate of a CA: renewed with the same subject and key.
@@ -124,15 +144,25 @@ impl Ledger {
         name: &str,
         certificate: &OwnedCertificate,
     ) -> Result<(), LedgerError> {
-        let issuer = self.reader.issuer(name)?;
-        if issuer.identity != issuer_identity(&certificate.view()) {
-            let name = name.to_owned();
-            return Err(self.refused(Refusal::OtherIssuer { name }));
-        }
+        let issuer = self.same_issuer(name, certificate)?;
         self.write(act, |writing| {
-            writing.add_issuer_certificate(issuer.number, certificate.der())
+            writing.add_issuer_certificate(issuer, certificate.der())
         })
         .map(|_| ())
+    }
+
+    /// The CA of that name, if the certificate is one of it.
+    fn same_issuer(
+        &self,
+        name: &str,
+        certificate: &OwnedCertificate,
+    ) -> Result<IssuerNumber, LedgerError> {
+        let issuer = self.reader.issuer(name)?;
+        if issuer.identity == issuer_identity(&certificate.view()) {
+            return Ok(issuer.number);
+        }
+        let name = name.to_owned();
+        Err(self.refused(Refusal::OtherIssuer { name }))
     }
 
     /// Sets something of a CA, or with None takes it back.
@@ -189,27 +219,8 @@ impl Ledger {
         certificate: &OwnedCertificate,
         profile: &str,
     ) -> Result<Recorded, LedgerError> {
-        let view = certificate.view();
-        let serial = view.serial_number;
         self.write(act, |writing| {
-            let is_reserved = writing.read(|db| rows::is_reserved(db, issuer, &serial))?;
-            let known = writing.read(|db| rows::certificate_of(db, issuer, &serial))?;
-            let is_issued = known.is_some_and(|known| known.origin != Origin::Named);
-            if !is_reserved || is_issued {
-                return Err(writing.refused(Refusal::SerialNotReserved { serial }));
-            }
-            writing.add_certificate(
-                issuer,
-                &CertificateRow {
-                    serial_number: &serial,
-                    origin: Origin::Issued,
-                    subject: &display_name(view.subject),
-                    not_before: Some(view.not_before),
-                    not_after: Some(view.not_after),
-                    profile: Some(profile),
-                    der: Some(certificate.der()),
-                },
-            )
+            add_issued(writing, issuer, certificate, profile)
         })
         .map(|(_, recorded)| recorded)
     }
@@ -393,6 +404,68 @@ impl Ledger {
         }
     }
 }
+
+/// Adds a CA with its certificate, unless its name or itself is there.
+fn add_issuer(
+    writing: &mut Writing<'_>,
+    name: &IssuerName,
+    certificate: &OwnedCertificate,
+    settings: &[(Setting, &str)],
+) -> Result<IssuerNumber, LedgerError> {
+    let identity = issuer_identity(&certificate.view());
+    let taken: Option<(String, [u8; 32])> = writing.read(|db| {
+        db.prepare_cached(include_str!("sql/issuer_taken.sql"))?
+            .query_row(params![name.as_str(), identity], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()
+    })?;
+    match taken {
+        Some((name, known)) if known == identity => {
+            return Err(writing.refused(Refusal::IssuerTaken { name }));
+        }
+        Some((name, _)) => return Err(writing.refused(Refusal::NameTaken { name })),
+        None => {}
+    }
+    let issuer = writing.add_issuer(name, &identity)?;
+    writing.add_issuer_certificate(issuer, certificate.der())?;
+    for (setting, value) in settings {
+        add_setting(writing, issuer, *setting, Some(value))?;
+    }
+    Ok(issuer)
+}
+
+/// Adds a certificate that was signed under a reserved serial.
+fn add_issued(
+    writing: &mut Writing<'_>,
+    issuer: IssuerNumber,
+    certificate: &OwnedCertificate,
+    profile: &str,
+) -> Result<(), LedgerError> {
+    let view = certificate.view();
+    let serial = view.serial_number;
+    let is_reserved = writing.read(|db| rows::is_reserved(db, issuer, &serial))?;
+    let known = writing.read(|db| rows::certificate_of(db, issuer, &serial))?;
+    let is_issued = known.is_some_and(|known| known.origin != Origin::Named);
+    if !is_reserved || is_issued {
+        return Err(writing.refused(Refusal::SerialNotReserved { serial }));
+    }
+    writing.add_certificate(
+        issuer,
+        &CertificateRow {
+            serial_number: &serial,
+            origin: Origin::Issued,
+            subject: &display_name(view.subject),
+            not_before: Some(view.not_before),
+            not_after: Some(view.not_after),
+            profile: Some(profile),
+            der: Some(certificate.der()),
+        },
+    )
+}
+
+/// The profile of the certificate of a CA.
+const INTERMEDIATE: &str = "intermediate";
 
 fn add_setting(
     writing: &mut Writing<'_>,

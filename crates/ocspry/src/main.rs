@@ -6,10 +6,13 @@
 
 mod aside;
 mod assemble;
+mod ca_choice;
+mod ca_keys;
 mod certificate_file;
 mod clock_watch;
 mod cmd;
 mod config;
+mod consent;
 mod control;
 mod control_client;
 mod control_command;
@@ -18,15 +21,18 @@ mod credential_files;
 mod exchange_printer;
 mod file_stamp;
 mod issuer_report;
+mod ledger_flags;
 mod load_bar;
 mod log_capture;
 mod log_output;
 mod ocsp_text;
+mod passphrases;
 mod report;
 mod shell;
 mod signals;
 mod stage;
 mod summary;
+mod text_table;
 mod time_text;
 
 use std::io::{self, Write};
@@ -35,6 +41,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use cmd::ca::CaCommand;
 use cmd::config::ConfigCommand;
 use cmd::crl::CrlCommand;
 use cmd::demo::DemoFlags;
@@ -76,6 +83,9 @@ enum Command {
     /// Look into CRLs, try whether one would be used, accept one that is held
     #[command(subcommand)]
     Crl(CrlCommand),
+    /// Make, list, show and change the CAs of a ledger
+    #[command(subcommand)]
+    Ca(CaCommand),
     /// Work with what is remembered across restarts
     #[command(subcommand)]
     State(StateCommand),
@@ -113,6 +123,7 @@ fn main() -> ExitCode {
         Command::Config(command) => cmd::config::run(command),
         Command::Reload(flags) => cmd::reload::run(&flags),
         Command::Crl(command) => cmd::crl::run(command),
+        Command::Ca(command) => cmd::ca::run(command),
         Command::State(command) => cmd::state::run(command),
     };
     result.unwrap_or_else(|error| {

@@ -227,7 +227,7 @@ pub(super) fn check(
             },
         );
     }
-    checker.not_available("ledger", raw.ledger.as_ref());
+    checker.ledger(raw.ledger.as_ref());
     let (listen, admin, endpoint_paths) = checker.listen(raw.listen);
     let state = match raw.state_dir {
         Some(path) => checker
@@ -305,7 +305,7 @@ pub(crate) fn default_state(environment: &Environment) -> StateChoice {
 
 /// Collects what is wrong while the values are taken over one by one.
 pub(super) struct Checker<'a> {
-    base: &'a Path,
+    pub(super) base: &'a Path,
     pub(super) now: Time,
     problems: Vec<Problem>,
     warnings: Vec<ConfigWarning>,

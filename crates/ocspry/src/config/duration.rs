@@ -49,7 +49,7 @@ impl Checker<'_> {
 }
 
 /// A whole number and a unit: `30s`, `5m`, `12h`, `7d`.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let unit_start = text.find(|letter: char| !letter.is_ascii_digit())?;
     let (number, unit) = text.split_at(unit_start);

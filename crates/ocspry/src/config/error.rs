@@ -92,6 +92,9 @@ pub(crate) enum ConfigError {
     /// A moment too far ahead.
     #[error("`{key}` may be at most 7 days ahead")]
     TimeTooLate { key: &'static str, latest: Time },
+    /// Not the place of a ledger.
+    #[error(transparent)]
+    Ledger(#[from] ocspry_ledger::LedgerError),
     /// A span of time out of bounds.
     #[error("`{key}` must be between {min} and {max}")]
     DurationRange {
@@ -275,7 +278,7 @@ impl ConfigError {
             ConfigError::TimeTooLate { key: _, latest } => {
                 Some(format!("the latest that is allowed now is \"{latest}\""))
             }
-            ConfigError::DurationRange { key: _, min: _, max: _ } => None,
+            ConfigError::DurationRange { key: _, min: _, max: _ } | ConfigError::Ledger(_) => None,
             ConfigError::Choice { key: _, text, known } => {
                 Some(match closest(text, known.iter().copied()) {
                     Some(name) => format!("did you mean `{name}`?"),

@@ -10,6 +10,7 @@ mod diagnostics;
 mod duration;
 mod error;
 mod flags;
+mod ledger;
 mod listen;
 mod openssl_flag_error;
 mod openssl_flags;
@@ -34,11 +35,14 @@ use crate::file_stamp::FileStamps;
 pub(crate) use checked::{Config, IssuerConfig, ResponderConfig, StateChoice, default_state};
 pub(crate) use control_socket::{SocketChoice, sockets_of, usual_sockets};
 pub(crate) use diagnostics::{ConfigText, Place, Problems};
+pub(crate) use duration::parse_duration;
 pub(crate) use error::{ConfigError, FileRole};
 pub(crate) use flags::ServeFlags;
 pub(crate) use openssl_flag_error::OpensslFlagError;
 pub(crate) use openssl_flags::OpensslFlags;
 pub(crate) use passphrase::PassphraseSource;
+pub(crate) use ledger::ledger_of;
+pub(crate) use policy::parse_time;
 pub(crate) use status::SourceConfig;
 
 /// Most octets of a configuration file: room for tens of thousands of issuers.
@@ -91,24 +95,7 @@ impl ConfigOrigin {
         match self {
             ConfigOrigin::File { path, flags } => {
                 let structure = FileStamps::of([path.as_path()]);
-                let unreadable = |source| {
-                    Problems::without_text(ConfigError::ConfigUnreadable {
-                        path: path.clone(),
-                        source,
-                    })
-                };
-                let mut file = read_regular_file(path, FILE_BYTES_MAX + 1).map_err(unreadable)?;
-                let bytes = mem::take(&mut *file.content);
-                if bytes.len() as u64 > FILE_BYTES_MAX {
-                    return Err(unreadable(io::ErrorKind::FileTooLarge.into()));
-                }
-                let text = String::from_utf8(bytes).map_err(|error| {
-                    let offset = error.utf8_error().valid_up_to();
-                    Problems::without_text(ConfigError::NotUtf8 {
-                        path: path.clone(),
-                        offset,
-                    })
-                })?;
+                let text = read_text(path)?;
                 let base = path.parent().unwrap_or(Path::new(""));
                 let checked =
                     raw::parse(&text)
@@ -167,6 +154,28 @@ impl ConfigOrigin {
             }
         }
     }
+}
+
+/// The text of a configuration file.
+fn read_text(path: &Path) -> Result<String, Problems> {
+    let unreadable = |source| {
+        Problems::without_text(ConfigError::ConfigUnreadable {
+            path: path.to_owned(),
+            source,
+        })
+    };
+    let mut file = read_regular_file(path, FILE_BYTES_MAX + 1).map_err(unreadable)?;
+    let bytes = mem::take(&mut *file.content);
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(unreadable(io::ErrorKind::FileTooLarge.into()));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        Problems::without_text(ConfigError::NotUtf8 {
+            path: path.to_owned(),
+            offset,
+        })
+    })
 }
 
 /// What the environment says about where state and control socket may live.

@@ -267,7 +267,7 @@ impl Checker<'_> {
 const STALE_UNTIL_SECONDS_MAX: i64 = 7 * 86_400;
 
 /// RFC 3339 in UTC and whole seconds: `2026-12-01T12:00:00Z`.
-fn parse_time(text: &str) -> Option<Time> {
+pub(crate) fn parse_time(text: &str) -> Option<Time> {
     let is_shaped = text.len() == 20
         && text.char_indices().all(|(place, letter)| match place {
             4 | 7 => letter == '-',

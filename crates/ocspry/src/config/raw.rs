@@ -38,8 +38,16 @@ pub(super) struct RawConfig {
     /// `[issuer.NAME]`.
     #[serde(default)]
     pub(super) issuer: BTreeMap<Spanned<String>, Spanned<RawIssuer>>,
-    /// `[ledger]`: not available yet.
-    pub(super) ledger: Option<Spanned<IgnoredAny>>,
+    /// `[ledger]`.
+    pub(super) ledger: Option<Spanned<RawLedger>>,
+}
+
+/// `[ledger]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawLedger {
+    /// `sqlite:` and a path, or the path alone.
+    pub(super) url: Option<Spanned<String>>,
 }
 
 /// `[listen]`.

@@ -20,10 +20,11 @@ use ocspry_wire::hex::to_hex;
 use ocspry_wire::x509::{SignatureAlgorithm, display_name};
 use serde_json::{Value, json};
 
-use super::{Rows, defects_json, size_text};
+use super::{defects_json, size_text};
 use crate::certificate_file::CertificateFile;
 use crate::load_bar::LoadBar;
 use crate::summary::Paint;
+use crate::text_table::Rows;
 use crate::time_text::utc_and_distance;
 
 /// What the exit code says.

@@ -8,7 +8,6 @@ mod check;
 mod show;
 mod tally;
 
-use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -16,8 +15,6 @@ use clap::Subcommand;
 use ocspry_source::CrlNumber;
 use ocspry_wire::x509::CrlDefects;
 use serde_json::{Map, Value};
-
-use crate::summary::Paint;
 
 /// Verbs on CRLs.
 #[derive(Debug, Subcommand)]
@@ -42,30 +39,6 @@ pub(crate) fn run(command: CrlCommand) -> Result<ExitCode> {
         CrlCommand::Show(flags) => show::run(flags),
         CrlCommand::Check(flags) => check::run(flags),
         CrlCommand::Accept(flags) => accept::run(flags),
-    }
-}
-
-/// Facts under one another, their names aligned.
-#[derive(Default)]
-struct Rows {
-    rows: Vec<(String, String)>,
-}
-
-impl Rows {
-    fn add(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        self.rows.push((name.into(), value.into()));
-    }
-
-    fn text(&self, paint: &Paint) -> String {
-        let names = self.rows.iter().map(|(name, _)| name.chars().count());
-        let width = names.max().unwrap_or(0);
-        let mut out = String::new();
-        for (name, value) in &self.rows {
-            // Padded before it is painted: escape sequences have no width.
-            let name = paint.dim(&format!("{name:<width$}"));
-            let _ = writeln!(out, "  {name}  {value}");
-        }
-        out
     }
 }
 

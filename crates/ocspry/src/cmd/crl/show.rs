@@ -22,9 +22,10 @@ use ocspry_wire::x509::{
 use serde_json::{Value, json};
 
 use super::tally::{Counts, Finding, Tally};
-use super::{Rows, defects_json, number_text, size_text};
+use super::{defects_json, number_text, size_text};
 use crate::load_bar::LoadBar;
 use crate::summary::Paint;
+use crate::text_table::Rows;
 use crate::time_text::utc_and_distance;
 
 /// What the exit code says, and how to write a serial.

@@ -205,8 +205,12 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
         ),
         (responder("[]"), "9: this key takes a table, not a list"),
         (
-            more("[ledger]\nurl = \"sqlite:x\""),
-            "12: `ledger` is not available in this version: remove it",
+            more("[ledger]"),
+            "12: `ledger` has no `url`: add `url = \"sqlite:/var/lib/ocspry/ledger.db\"`",
+        ),
+        (
+            more("[ledger]\nurl = \"postgres://a:b@c/d\""),
+            "13: ledger postgres://: is of a kind that this build cannot open; name a SQLite file: sqlite:/path/to/ledger.db",
         ),
         (
             admin("x"),

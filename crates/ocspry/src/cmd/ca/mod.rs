@@ -1,0 +1,68 @@
+//! `ocspry ca`: the CAs of a ledger.  From: `main`.  To: the ledger, key files, standard output.
+
+mod init;
+mod list;
+mod show;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+use ocspry_ca::{CaError, HttpUrl};
+use ocspry_core::{Clock, SystemClock};
+
+/// Verbs on CAs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CaCommand {
+    /// Make a CA: a root, or an intermediate below another CA of the ledger
+    #[command(after_help = init::AFTER_HELP)]
+    Init(Box<init::InitFlags>),
+    /// List the CAs of the ledger
+    List(list::ListFlags),
+    /// Say all that is known of a CA, or print its certificate
+    #[command(after_help = show::AFTER_HELP)]
+    Show(show::ShowFlags),
+}
+
+/// Runs a verb.
+///
+/// # Errors
+/// What kept it from being done.
+pub(crate) fn run(command: CaCommand) -> Result<ExitCode> {
+    let now = SystemClock.now();
+    match command {
+        CaCommand::Init(flags) => init::run(&flags, now),
+        CaCommand::List(flags) => list::run(&flags, now),
+        CaCommand::Show(flags) => show::run(&flags, now),
+    }
+}
+
+/// Nobody may be reading.
+fn print(text: &str) {
+    let _ = write!(io::stdout(), "{text}");
+}
+
+/// Prints a value as JSON.
+fn print_json(value: &serde_json::Value) {
+    let _ = writeln!(io::stdout(), "{value:#}");
+}
+
+/// A longest time in days: a hundred years.
+const DAYS_MAX: i64 = 36_500;
+
+/// So many days from `now`, in seconds.
+fn days(days: u32) -> std::time::Duration {
+    std::time::Duration::from_secs(u64::from(days) * 86_400)
+}
+
+/// Reads one URL of an option.
+fn http_url(text: &str) -> Result<HttpUrl, CaError> {
+    HttpUrl::parse(text)
+}
+
+/// URLs as one setting; None: there is none.
+fn urls_setting(urls: &[HttpUrl]) -> Option<String> {
+    let texts: Vec<&str> = urls.iter().map(HttpUrl::as_str).collect();
+    (!texts.is_empty()).then(|| texts.join(" "))
+}
