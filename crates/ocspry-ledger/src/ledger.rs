@@ -527,7 +527,7 @@ fn add_revocation(
 }
 
 /// A hold may end in a revocation, and any reason turn out to be a compromised key.
-pub(crate) fn may_become(before: Option<CrlReason>, after: Option<CrlReason>) -> bool {
+pub fn may_become(before: Option<CrlReason>, after: Option<CrlReason>) -> bool {
     let is_hold = before == Some(CrlReason::CertificateHold);
     let is_news = before != Some(CrlReason::KeyCompromise);
     (is_hold && after != Some(CrlReason::CertificateHold))

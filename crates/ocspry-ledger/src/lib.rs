@@ -29,7 +29,7 @@ pub use fact::{
 };
 pub use follow::{FollowPolicy, FollowedTable, LedgerFollower};
 pub use import::Imported;
-pub use ledger::{Ledger, Recorded, RevokedMany};
+pub use ledger::{Ledger, Recorded, RevokedMany, may_become};
 pub use place::LedgerPlace;
 pub use position::{NotAPosition, Position};
 pub use reader::{CertificatePage, Continuation, LedgerReader};

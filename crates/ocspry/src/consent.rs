@@ -22,9 +22,6 @@ pub(crate) enum Question<'a> {
 }
 
 impl ConsentFlags {
-    /// As if `--yes` was given.
-    pub(crate) const GIVEN: ConsentFlags = ConsentFlags { yes: true };
-
     /// True when it shall be done.  What is about to be done was said before.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ mod load_bar;
 mod log_capture;
 mod log_output;
 mod ocsp_text;
+mod output;
 mod passphrases;
 mod report;
 mod shell;
@@ -42,6 +43,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use cmd::ca::CaCommand;
+use cmd::cert::CertCommand;
 use cmd::config::ConfigCommand;
 use cmd::crl::CrlCommand;
 use cmd::demo::DemoFlags;
@@ -86,6 +88,9 @@ enum Command {
     /// Make, list, show and change the CAs of a ledger
     #[command(subcommand)]
     Ca(CaCommand),
+    /// Sign, revoke, list and show the certificates of a ledger
+    #[command(subcommand)]
+    Cert(CertCommand),
     /// Work with what is remembered across restarts
     #[command(subcommand)]
     State(StateCommand),
@@ -124,6 +129,7 @@ fn main() -> ExitCode {
         Command::Reload(flags) => cmd::reload::run(&flags),
         Command::Crl(command) => cmd::crl::run(command),
         Command::Ca(command) => cmd::ca::run(command),
+        Command::Cert(command) => cmd::cert::run(command),
         Command::State(command) => cmd::state::run(command),
     };
     result.unwrap_or_else(|error| {

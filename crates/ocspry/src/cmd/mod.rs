@@ -1,6 +1,7 @@
 //! The verbs of the command line.  From: `main`.  To: everything below.
 
 pub(crate) mod ca;
+pub(crate) mod cert;
 pub(crate) mod config;
 pub(crate) mod crl;
 pub(crate) mod demo;

@@ -4,7 +4,6 @@
 //! its parent signs, and certificate and CA get there together.  Whatever is cut off in between leaves at most a key file
 //! that no CA names.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -19,10 +18,11 @@ use ocspry_core::OwnedCertificate;
 use ocspry_ledger::{Act, IssuerFacts, IssuerName, IssuerNumber, Ledger, Setting};
 use ocspry_wire::Time;
 
-use super::{DAYS_MAX, days, http_url, print, print_json, show, urls_setting};
+use super::{DAYS_MAX, days, http_url, show, urls_setting};
 use crate::ca_choice::{self, algorithm_from_text};
 use crate::ca_keys::{self, KeyPlace};
 use crate::ledger_flags::{ActFlags, LedgerFlags};
+use crate::output::{print, print_json, say};
 use crate::passphrases::{ParentPassphraseFlags, PassphraseFlags};
 
 /// How it is used, and what it leaves.
@@ -157,11 +157,10 @@ pub(super) fn run(flags: &InitFlags, now: Time) -> Result<ExitCode> {
         }
     };
     if passphrase.is_none() {
-        let _ = writeln!(
-            anstream::stderr(),
+        say(&format!(
             "warning: the key {} is not encrypted: whoever reads it can issue as this CA",
             place.path.display()
-        );
+        ));
     }
     if let Some(out) = &flags.out {
         let pem = certificate_to_pem(certificate.der())?;

@@ -9,9 +9,10 @@ use ocspry_wire::Time;
 use ocspry_wire::x509::display_name;
 use serde_json::Value;
 
-use super::{print, print_json, show};
+use super::show;
 use crate::ca_keys::{self, certificate_of};
 use crate::ledger_flags::LedgerFlags;
+use crate::output::{print, print_json};
 use crate::summary::Paint;
 use crate::text_table::Table;
 use crate::time_text::utc_and_distance;

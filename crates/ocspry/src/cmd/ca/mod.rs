@@ -4,13 +4,14 @@ mod init;
 mod list;
 mod show;
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
 use ocspry_ca::{CaError, HttpUrl};
 use ocspry_core::{Clock, SystemClock};
+
+pub(crate) use init::sign_reserved;
 
 /// Verbs on CAs.
 #[derive(Debug, Subcommand)]
@@ -36,16 +37,6 @@ pub(crate) fn run(command: CaCommand) -> Result<ExitCode> {
         CaCommand::List(flags) => list::run(&flags, now),
         CaCommand::Show(flags) => show::run(&flags, now),
     }
-}
-
-/// Nobody may be reading.
-fn print(text: &str) {
-    let _ = write!(io::stdout(), "{text}");
-}
-
-/// Prints a value as JSON.
-fn print_json(value: &serde_json::Value) {
-    let _ = writeln!(io::stdout(), "{value:#}");
 }
 
 /// A longest time in days: a hundred years.

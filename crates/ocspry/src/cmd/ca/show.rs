@@ -14,10 +14,10 @@ use ocspry_wire::hex::to_hex;
 use ocspry_wire::x509::display_name;
 use serde_json::{Value, json};
 
-use super::{print, print_json};
 use crate::ca_choice;
 use crate::ca_keys::{self, certificate_of};
 use crate::ledger_flags::LedgerFlags;
+use crate::output::{print, print_json};
 use crate::summary::Paint;
 use crate::text_table::Rows;
 use crate::time_text::utc_and_distance;
@@ -113,11 +113,11 @@ impl<'a> Shown<'a> {
             );
         }
         rows.add("key", self.key_text());
-        rows.add(
-            "parent",
-            self.setting(Setting::Parent)
-                .unwrap_or("none: it signs itself or its parent is elsewhere"),
-        );
+        let above = match view.issuer == view.subject {
+            true => "none: a root",
+            false => "not in this ledger",
+        };
+        rows.add("parent", self.setting(Setting::Parent).unwrap_or(above));
         let issues = match ca_keys::is_enabled(self.ca) {
             true => "yes",
             false => "no: disabled",
