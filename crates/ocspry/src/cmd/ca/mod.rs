@@ -1,7 +1,11 @@
 //! `ocspry ca`: the CAs of a ledger.  From: `main`.  To: the ledger, key files, standard output.
 
+mod compromise;
+mod edit;
+mod import;
 mod init;
 mod list;
+mod renew;
 mod show;
 
 use std::process::ExitCode;
@@ -24,6 +28,18 @@ pub(crate) enum CaCommand {
     /// Say all that is known of a CA, or print its certificate
     #[command(after_help = show::AFTER_HELP)]
     Show(show::ShowFlags),
+    /// Change what a CA is set to: URLs, defaults, whether it issues
+    #[command(after_help = edit::AFTER_HELP)]
+    Edit(Box<edit::EditFlags>),
+    /// Take a CA in that exists already
+    #[command(after_help = import::AFTER_HELP)]
+    Import(Box<import::ImportFlags>),
+    /// Sign the certificate of a CA once more, for its own key or a new one
+    #[command(after_help = renew::AFTER_HELP)]
+    Renew(Box<renew::RenewFlags>),
+    /// Revoke all that a CA issued, because its key is in other hands
+    #[command(after_help = compromise::AFTER_HELP)]
+    Compromise(compromise::CompromiseFlags),
 }
 
 /// Runs a verb.
@@ -36,6 +52,10 @@ pub(crate) fn run(command: CaCommand) -> Result<ExitCode> {
         CaCommand::Init(flags) => init::run(&flags, now),
         CaCommand::List(flags) => list::run(&flags, now),
         CaCommand::Show(flags) => show::run(&flags, now),
+        CaCommand::Edit(flags) => edit::run(&flags, now),
+        CaCommand::Import(flags) => import::run(&flags, now),
+        CaCommand::Renew(flags) => renew::run(&flags, now),
+        CaCommand::Compromise(flags) => compromise::run(&flags, now),
     }
 }
 

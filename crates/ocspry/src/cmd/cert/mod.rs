@@ -4,7 +4,7 @@ mod import;
 mod list;
 mod renew;
 mod request;
-pub(crate) mod revoke;
+mod revoke;
 mod selection;
 mod show;
 mod sign;
@@ -15,6 +15,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 use ocspry_core::{Clock, SystemClock};
+
+pub(crate) use renew::as_long_as;
+pub(crate) use revoke::{lines as revocation_lines, revoke_all};
+pub(crate) use selection::{Alike, Selection};
 
 /// Verbs on certificates.
 #[derive(Debug, Subcommand)]

@@ -22,7 +22,6 @@ use super::told::is_expired;
 use crate::ca_choice::Chooser;
 
 /// Certificates to revoke, by CA.
-#[derive(Default)]
 pub(crate) struct Selection {
     pub(crate) parts: Vec<Part>,
 }
@@ -48,6 +47,18 @@ impl Selection {
 
     pub(crate) fn already(&self) -> u64 {
         self.parts.iter().map(|part| part.already).sum()
+    }
+
+    /// These, of one CA, for which the revocation is news.
+    pub(crate) fn of(ca: IssuerFacts, serials: Vec<SerialNumber>) -> Selection {
+        Selection {
+            parts: vec![Part {
+                ca,
+                serials,
+                subjects: Vec::new(),
+                already: 0,
+            }],
+        }
     }
 
     /// Those that were named: serial numbers, and files with a certificate.

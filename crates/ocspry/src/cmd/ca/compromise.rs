@@ -1,0 +1,184 @@
+//! `ocspry ca compromise`: the key of a CA is in other hands.
+//!
+//! Everything that it issued is revoked and it issues no more; its own certificate is revoked by its parent where that is in
+//! the ledger.  What remains to be done by people is listed.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use ocspry_core::Revocation;
+use ocspry_ledger::{IssuerFacts, LedgerReader, Setting};
+use ocspry_wire::Time;
+use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
+use serde_json::json;
+
+use crate::ca_choice;
+use crate::cmd::cert::{Alike, Selection, revocation_lines, revoke_all};
+use crate::consent::{ConsentFlags, Question};
+use crate::ledger_flags::{ActFlags, LedgerFlags};
+use crate::output::{print, print_json, say};
+use crate::time_text::time_from_text;
+
+/// How it is used.
+pub(super) const AFTER_HELP: &str = "\
+Example:
+  ocspry ca compromise issuing --since 2026-11-20T08:00:00Z --ticket INC-4711
+
+Revokes, for cACompromise and with invalidityDate at that time, everything that the CA issued and that
+has not expired, disables the CA, and revokes its own certificates where its parent is in the ledger.
+It can be run again when it was cut off. Then it lists what is left to do. It cannot be undone.
+
+Exit codes: 0 done, 1 not done or not all, 2 wrong usage.";
+
+/// What `ca compromise` can be told.
+#[derive(Debug, Args)]
+pub(crate) struct CompromiseFlags {
+    /// The CA: its name, or the serial number of its certificate
+    #[arg(value_name = "CA")]
+    ca: String,
+
+    /// Since when its key may be in other hands
+    #[arg(long, value_name = "TIME", value_parser = time_from_text)]
+    since: Time,
+
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    consent: ConsentFlags,
+
+    /// Print what was done as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    act: ActFlags,
+
+    #[command(flatten)]
+    ledger: LedgerFlags,
+}
+
+/// Does it.
+///
+/// # Errors
+/// What kept it from being done.
+pub(super) fn run(flags: &CompromiseFlags, now: Time) -> Result<ExitCode> {
+    let mut ledger = flags.ledger.to_write()?;
+    let ca = ca_choice::ca(ledger.reader(), &flags.ca)?;
+    let name = ca.name.to_string();
+    let reason = Some(CrlReason::CaCompromise);
+    let info = RevokedInfo {
+        revocation_time: now,
+        reason,
+        invalidity_date: Some(flags.since),
+    };
+    let everything = Alike {
+        profile: None,
+        issued_after: None,
+    };
+    let selection = Selection::alike(ledger.reader(), ca.clone(), &everything, reason, now)?;
+    let own = own_certificates(ledger.reader(), &ca, reason)?;
+    for line in revocation_lines(&selection, &info) {
+        say(&line);
+    }
+    say(&format!("CA {name}: issues no more"));
+    if let Some(own) = &own {
+        for line in revocation_lines(own, &info) {
+            say(&format!("its own certificate: {line}"));
+        }
+    }
+    if flags.dry_run {
+        say("nothing was changed: a dry run");
+    } else {
+        if !flags.consent.obtained(&Question::Type(&name))? {
+            return Ok(ExitCode::FAILURE);
+        }
+        let act = flags.act.act(now);
+        // First of all, no more of them.
+        ledger.set(&act, ca.number, &[(Setting::Enabled, Some("no"))])?;
+        let revoked = revoke_all(&mut ledger, &act, &selection, info)?;
+        if let Some(own) = &own {
+            revoke_all(&mut ledger, &act, own, info)?;
+        }
+        say(&format!("revoked {revoked}; it is recorded"));
+    }
+    let steps = steps(&ca, own.is_some());
+    match flags.json {
+        true => print_json(&json!({
+            "ca": name,
+            "dry_run": flags.dry_run,
+            "selected": selection.count(),
+            "already": selection.already(),
+            "own_certificates": own.as_ref().map(Selection::count),
+            "steps": steps,
+        })),
+        false => {
+            print("What is left to do:\n");
+            for (number, step) in steps.iter().enumerate() {
+                print(&format!("  {}. {step}\n", number + 1));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The CA's own certificates, as its parent's to revoke; None where the parent is not in the ledger.
+fn own_certificates(
+    reader: &LedgerReader,
+    ca: &IssuerFacts,
+    reason: Option<CrlReason>,
+) -> Result<Option<Selection>> {
+    let Some(parent) = ca.settings.get(&Setting::Parent) else {
+        return Ok(None);
+    };
+    let parent = ca_choice::ca(reader, parent)?;
+    let mut serials = Vec::new();
+    for certificate in &ca.certificates {
+        let view = certificate.view();
+        let is_known = reader
+            .certificate(parent.number, &view.serial_number)?
+            .is_some();
+        let standing = reader.standing(parent.number, &view.serial_number)?;
+        let is_revoked = standing.is_some_and(|standing| {
+            matches!(standing.revocation, Revocation::Revoked(before)
+                if !ocspry_ledger::may_become(before.reason, reason))
+        });
+        if is_known && !is_revoked {
+            serials.push(view.serial_number);
+        }
+    }
+    Ok(Some(Selection::of(parent, serials)))
+}
+
+fn steps(ca: &IssuerFacts, has_parent: bool) -> Vec<String> {
+    let name = &ca.name;
+    let mut steps = Vec::new();
+    match ca.settings.get(&Setting::Parent) {
+        Some(parent) if has_parent => steps.push(format!(
+            "publish CRLs of {parent}, which revokes {name}, and of {name}: ocspry ca tick"
+        )),
+        Some(_) | None => {
+            steps.push(format!(
+                "if another CA signed {name}: report this to it, and have the certificate revoked for cACompromise"
+            ));
+            steps.push(format!(
+                "if {name} is a root: remove it from every trust store; no CRL or answer of its own can be believed, \
+                 since whoever has the key signs them as well"
+            ));
+            steps.push(format!("publish a CRL of {name}: ocspry ca tick"));
+        }
+    }
+    steps.push(format!(
+        "certificates that were made with the stolen key are not in the ledger: set never-issued = \"revoked\" for \
+         {name} in the configuration of `serve`, and ocspry reload"
+    ));
+    steps.push(
+        "make a new CA with a new key and another name, and issue anew: ocspry ca init".to_owned(),
+    );
+    steps.push(format!(
+        "take the key of {name} out of use, but keep it until the last CRL of {name} is signed"
+    ));
+    steps
+}
