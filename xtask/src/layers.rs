@@ -133,6 +133,7 @@ const CRATES: &[CrateRule] = &[
             "ocspry-wire",
             "ocspry-core",
             "ocspry-source",
+            "ocspry-ledger",
             "ocspry-signer",
             "ocspry-http",
             "ocspry-ca",

@@ -1,13 +1,14 @@
 //! The CAs we answer for, and how a CertID finds its one (RFC 6960 §4.1.1).
 //!
 //! From: the configuration, at load.  To: `responder`, which asks [`IssuerSet::find`] once per CertID.
-//! All hashes are computed once, here.  An [`Issuer`] also holds the two slots in which control plane and data plane
-//! meet: the status table and the credential in use, each swapped whole.
+//! All hashes are computed once, here.  An [`Issuer`] also holds the slots in which control plane and data plane
+//! meet: the status table and the credential in use, and the CRL that it has published, each swapped whole.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use bytes::Bytes;
 use ocspry_wire::Time;
 use ocspry_wire::hex::to_hex;
 use ocspry_wire::ocsp::{CertId, HashAlgorithm};
@@ -51,6 +52,32 @@ pub struct Issuer {
     /// In the operator's order.
     credentials: ArcSwap<Vec<Arc<ResponderCredential>>>,
     produced: Arc<ProducedTimes>,
+    published: ArcSwapOption<PublishedCrl>,
+}
+
+/// The CRL that a CA has published, to be handed out as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedCrl {
+    /// The DER.
+    pub der: Bytes,
+    /// Its SHA-256, which names it in caches.
+    pub digest: [u8; 32],
+    /// Its thisUpdate.
+    pub this_update: Time,
+    /// Its nextUpdate.
+    pub next_update: Time,
+}
+
+impl PublishedCrl {
+    /// Of its DER and what that says.
+    pub fn new(der: Vec<u8>, this_update: Time, next_update: Time) -> PublishedCrl {
+        PublishedCrl {
+            digest: crypto::sha256(&der),
+            der: Bytes::from(der),
+            this_update,
+            next_update,
+        }
+    }
 }
 
 /// Answers come from a list that is over.
@@ -131,6 +158,7 @@ impl Issuer {
             produced_last: AtomicI64::new(NEVER.unix_seconds()),
             credentials: ArcSwap::default(),
             produced: ProducedTimes::new(),
+            published: ArcSwapOption::empty(),
             certificate,
             chain: Vec::new(),
             enclosed: Vec::new(),
@@ -166,6 +194,7 @@ impl Issuer {
     /// Takes the place of an issuer of the same CA, and knows when that one answered.
     pub fn continue_from(&mut self, before: &Issuer) {
         self.produced = Arc::clone(&before.produced);
+        self.set_published_crl(before.published_crl());
         self.note_time_passed(before.time_passed());
     }
 
@@ -309,6 +338,16 @@ impl Issuer {
     /// Swaps in several, in the operator's order: who prefers nothing gets the first (RFC 6960 §4.4.7.2).
     pub fn set_credentials(&self, credentials: Vec<Arc<ResponderCredential>>) {
         self.credentials.store(Arc::new(credentials));
+    }
+
+    /// The CRL that it has published, where that is known here.
+    pub fn published_crl(&self) -> Option<Arc<PublishedCrl>> {
+        self.published.load_full()
+    }
+
+    /// Swaps in a newer one.
+    pub fn set_published_crl(&self, crl: Option<Arc<PublishedCrl>>) {
+        self.published.store(crl);
     }
 
     /// When answers about its certificates were made.

@@ -24,7 +24,7 @@ pub use clock::{Clock, SystemClock};
 pub use counts::{AnswerCounts, Count};
 pub use credential::{CredentialError, CredentialKind, CredentialWarning, ResponderCredential};
 pub use endpoint::Endpoint;
-pub use issuer::{Issuer, IssuerError, IssuerId, IssuerSet, Stale};
+pub use issuer::{Issuer, IssuerError, IssuerId, IssuerSet, PublishedCrl, Stale};
 pub use outcome::{Outcome, OutcomeKind, Refusal, SignedStatus};
 pub use policy::{
     AbsentPolicy, ArchiveCutoff, CERT_IDS_LIMIT, CertIdHashes, CertificatesPolicy,

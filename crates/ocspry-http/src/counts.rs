@@ -152,13 +152,15 @@ pub(crate) enum RequestOutcome {
     Healthz,
     /// Not HTTP/1, or a head that is too large: 400 or 431.
     MalformedHttp,
+    /// The CRL or the certificate of a CA.
+    Published,
     /// Not OCSP.
     Refused(HttpRefusal),
 }
 
 impl RequestOutcome {
     /// How many there are.
-    pub(crate) const COUNT: usize = OutcomeKind::ALL.len() + 4 + HttpRefusal::ALL.len();
+    pub(crate) const COUNT: usize = OutcomeKind::ALL.len() + 5 + HttpRefusal::ALL.len();
 
     /// All of them; each stands at its own [`RequestOutcome::index`].
     pub(crate) fn all() -> impl Iterator<Item = RequestOutcome> {
@@ -169,6 +171,7 @@ impl RequestOutcome {
                 RequestOutcome::OverWhenSigned,
                 RequestOutcome::Healthz,
                 RequestOutcome::MalformedHttp,
+                RequestOutcome::Published,
             ])
             .chain(HttpRefusal::ALL.map(RequestOutcome::Refused))
     }
@@ -182,7 +185,8 @@ impl RequestOutcome {
             RequestOutcome::OverWhenSigned => BESIDE + 1,
             RequestOutcome::Healthz => BESIDE + 2,
             RequestOutcome::MalformedHttp => BESIDE + 3,
-            RequestOutcome::Refused(refusal) => BESIDE + 4 + refusal as usize,
+            RequestOutcome::Published => BESIDE + 4,
+            RequestOutcome::Refused(refusal) => BESIDE + 5 + refusal as usize,
         }
     }
 
@@ -194,6 +198,7 @@ impl RequestOutcome {
             RequestOutcome::OverWhenSigned => "over-when-signed",
             RequestOutcome::Healthz => "healthz",
             RequestOutcome::MalformedHttp => "malformed-http",
+            RequestOutcome::Published => "published",
             RequestOutcome::Refused(refusal) => refusal.label(),
         }
     }

@@ -57,6 +57,29 @@ impl Cacheable {
         })
     }
 
+    /// Of bytes that somebody has published, and that `digest` names: to be kept until `until`.  No date names them: another list
+    /// may be published in the same second.
+    pub(crate) fn of_published(
+        digest: &[u8; 32],
+        published: Time,
+        until: Time,
+        now: Time,
+    ) -> Cacheable {
+        let mut text = Text::default();
+        let cache_control = text.push_cache_control(until.seconds_since(now).max(0));
+        let etag = text.push_etag(digest);
+        let last_modified = text.push_http_date(published.min(now));
+        let expires = text.push_http_date(until);
+        let shared = Bytes::copy_from_slice(&text.octets[..text.length]);
+        Cacheable {
+            cache_control: header_value(shared.slice(cache_control)),
+            etag: header_value(shared.slice(etag)),
+            last_modified: header_value(shared.slice(last_modified)),
+            expires: header_value(shared.slice(expires)),
+            named_by: None,
+        }
+    }
+
     /// Whether the client has this very body already: by tag (RFC 9110 §13.1.2: weak comparison, `*` matches), or, if it
     /// names none, by date.
     pub(crate) fn is_held_by(&self, request_headers: &HeaderMap) -> bool {
@@ -111,6 +134,11 @@ pub(crate) fn write_ocsp_response(headers: &mut HeaderMap) {
         CONTENT_TYPE,
         HeaderValue::from_static("application/ocsp-response"),
     );
+}
+
+/// What the body is, by the name of its media type.
+pub(crate) fn write_content_type(headers: &mut HeaderMap, media_type: &'static str) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
 }
 
 /// Plain text for people, never kept.

@@ -18,11 +18,12 @@ pub mod limits;
 pub mod listener;
 mod metrics;
 mod ocsp;
+mod published;
 pub mod server;
 
 pub use admin::{
-    Admin, AdminError, AdminState, IssuerReport, ListReport, NamedDeltaReport, Problem,
-    SourceReport,
+    Admin, AdminError, AdminState, IssuerReport, LedgerLook, LedgerMeter, ListReport,
+    NamedDeltaReport, Problem, SourceReport,
 };
 pub use counts::ServerCounts;
 pub use endpoint_paths::EndpointPaths;

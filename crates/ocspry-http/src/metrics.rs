@@ -15,7 +15,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, prometheus_text
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use crate::admin::{AdminState, IssuerReport};
+use crate::admin::{AdminState, IssuerReport, LedgerLook};
 use crate::counts::{MethodKind, RequestOutcome};
 use crate::server::ServerMeter;
 
@@ -322,6 +322,27 @@ fn issuers(page: &mut Page<'_>, state: &AdminState) -> fmt::Result {
                 Some((labels, source.last_fetch?.unix_seconds()))
             })
         }),
+    )?;
+    let mut of_ledger = |name: &str, help: &str, value: &dyn Fn(LedgerLook) -> i64| {
+        let rows = issuers.iter().filter_map(|report| {
+            let mut meters = report
+                .sources
+                .iter()
+                .filter_map(|source| source.ledger.as_ref());
+            let look = meters.next()?.last_look()?;
+            Some(([("issuer", report.issuer.name())], value(look)))
+        });
+        page.gauge(name, help, rows)
+    };
+    of_ledger(
+        "ocspry_ledger_sequence",
+        "The last fact of the ledger that was seen",
+        &|look| number(look.sequence),
+    )?;
+    of_ledger(
+        "ocspry_ledger_last_look_timestamp_seconds",
+        "When the ledger was read last, in seconds since 1970",
+        &|look| look.time.unix_seconds(),
     )?;
     page.counter(
         "ocspry_crl_vanished_entries",

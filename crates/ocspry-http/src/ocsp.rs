@@ -3,12 +3,13 @@
 //!
 //! OCSP errors are answers and travel in HTTP 200 (RFC 6960 §A.2); HTTP errors are for what is not OCSP at all, and 503 stands in
 //! for `tryLater` where the operator wants it (`Answer::Unavailable`).  There are no redirects.  Of the path it matters whether it is the
-//! endpoint of one issuer (`endpoint_paths`), or `/healthz`.
+//! endpoint of one issuer (`endpoint_paths`), `/healthz`, or what `published` finds.
 
 use crate::counts::{HttpRefusal, MethodKind, RequestOutcome};
 use crate::deadlines::{Deadline, Phase};
 use crate::get_path::{self, GetPath};
 use crate::headers::{self, Cacheable};
+use crate::published::{self, Published};
 use crate::server::{Scratch, Worker};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -166,6 +167,9 @@ async fn get(
     if target.path() == "/healthz" {
         return (Reply::Healthy, RequestOutcome::Healthz);
     }
+    if let Some(published) = published::find(target.path(), worker.responder().issuers()) {
+        return (Reply::Published(published), RequestOutcome::Published);
+    }
     let Scratch {
         get,
         answer,
@@ -199,6 +203,8 @@ fn refuse(refusal: HttpRefusal) -> (Reply, RequestOutcome) {
 enum Reply {
     /// An OCSPResponse.
     Ocsp(Answer),
+    /// What a CA has published.
+    Published(Published),
     /// The process lives and answers.
     Healthy,
     /// Not OCSP.
@@ -255,6 +261,7 @@ impl Reply {
                 let text: &[u8] = b"No answer can be signed now; try later.\n";
                 (StatusCode::SERVICE_UNAVAILABLE, Bytes::from_static(text))
             }
+            Reply::Published(published) => published.write(&mut headers, is_conditional, now),
             Reply::Healthy => {
                 headers.clear();
                 headers::write_plain_text(&mut headers);

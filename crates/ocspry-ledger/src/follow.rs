@@ -124,6 +124,14 @@ impl LedgerFollower {
         }
     }
 
+    /// Before the first look: what was known to be revoked before a restart.  A reconciliation may not lack it.
+    pub fn remember(&mut self, name: &str, revoked: &[(SerialNumber, RevokedInfo)]) {
+        let named = |issuer: &&mut FollowedIssuer| issuer.name == name;
+        if let Some(issuer) = self.issuers.iter_mut().find(named) {
+            issuer.parts = TableParts::of_revoked(revoked);
+        }
+    }
+
     /// How far it was read: to be kept across a restart.
     pub fn position(&self) -> Option<Position> {
         self.position

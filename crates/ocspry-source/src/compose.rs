@@ -54,6 +54,8 @@ pub enum Unproven {
     OverlayMissing,
     /// What was issued is not known any more, or not yet.
     IssuedStale,
+    /// The ledger was not read since the start.
+    LedgerUnread,
 }
 
 impl std::fmt::Display for Unproven {
@@ -70,11 +72,43 @@ impl std::fmt::Display for Unproven {
             }
             Unproven::OverlayMissing => "an overlay could not be read yet",
             Unproven::IssuedStale => "the list of what was issued is missing, or too old",
+            Unproven::LedgerUnread => "the ledger could not be read yet",
         })
     }
 }
 
+/// What the lists in use say.
+#[derive(Clone)]
+pub(crate) struct Listed {
+    lists: Vec<ListPart>,
+    windows: Vec<ValidityWindow>,
+    sources: Vec<SourceInfo>,
+    /// When it was known last what no list names; None: no list is in use.
+    known_since: Option<Time>,
+    /// Whether one of them is about all certificates and reasons.
+    has_whole: bool,
+    proof: Result<(), Unproven>,
+}
+
+impl Listed {
+    /// `has_every_list`: every configured source of lists has yielded one.
+    pub(crate) fn of<'a>(slots: impl Iterator<Item = &'a Slot>, has_every_list: bool) -> Listed {
+        let (used, proof) = judged(slots, has_every_list);
+        let mut lists: Vec<ListPart> = used.iter().filter_map(|slot| slot.part()).collect();
+        lists.extend(used.iter().filter_map(|slot| slot.held_part()));
+        Listed {
+            lists,
+            windows: used.iter().filter_map(|slot| slot.window()).collect(),
+            sources: used.iter().flat_map(|slot| slot.source_infos()).collect(),
+            known_since: known_since(&used),
+            has_whole: used.iter().any(is_whole),
+            proof,
+        }
+    }
+}
+
 /// What the sources beside the lists say.
+#[derive(Clone)]
 pub(crate) struct Beside {
     /// Whether every list of what was issued is there, and fresh; None: there is none in the configuration.
     pub(crate) is_issued_known: Option<bool>,
@@ -89,21 +123,40 @@ pub(crate) struct Beside {
     pub(crate) overlays: Vec<Overlay>,
     /// None could not be read yet.
     pub(crate) has_every_overlay: bool,
-    /// Every configured source of lists has yielded one.
-    pub(crate) has_every_list: bool,
 }
 
-/// Puts it together; None when no list and no index is there.
-pub(crate) fn compose<'a>(
-    slots: impl Iterator<Item = &'a Slot>,
-    beside: Beside,
-) -> Option<Composition> {
-    let (used, proof) = judged(slots, beside.has_every_list);
-    let mut sources: Vec<SourceInfo> = used.iter().flat_map(|slot| slot.source_infos()).collect();
-    let mut windows: Vec<ValidityWindow> = used.iter().filter_map(|slot| slot.window()).collect();
+/// What a ledger says, as it was followed last.
+#[derive(Clone, Copy)]
+pub(crate) enum OfLedger<'a> {
+    /// The issuer is not fed from one.
+    None,
+    /// It is, and nothing is known yet.
+    Unread,
+    /// This is known, from when to when.
+    Read(&'a LedgerPart, ValidityWindow),
+}
+
+/// The part of the table that a ledger makes.
+#[derive(Clone)]
+pub(crate) struct LedgerPart {
+    pub(crate) lists: Vec<ListPart>,
+    pub(crate) issued: Vec<Arc<IssuedSerials>>,
+    pub(crate) source: SourceInfo,
+    /// All that the ledger says; else what is remembered to be revoked.
+    pub(crate) is_whole: bool,
+}
+
+/// Puts it together; None when no list, no index and no ledger is there.
+pub(crate) fn compose(listed: Listed, beside: Beside, ledger: OfLedger<'_>) -> Option<Composition> {
+    let Listed {
+        mut lists,
+        mut windows,
+        mut sources,
+        known_since,
+        has_whole,
+        proof,
+    } = listed;
     let newest = windows.iter().map(|window| window.this_update).max();
-    let mut lists: Vec<ListPart> = used.iter().filter_map(|slot| slot.part()).collect();
-    lists.extend(used.iter().filter_map(|slot| slot.held_part()));
     for (revoked, window, source) in beside.indexes {
         lists.push(ListPart {
             base: revoked,
@@ -121,22 +174,43 @@ pub(crate) fn compose<'a>(
         delta: None,
         this_update: None,
     }));
+    let mut issued = beside.issued;
+    let mut known_since = known_since;
+    if let OfLedger::Read(part, window) = ledger {
+        lists.extend(part.lists.iter().cloned());
+        issued.extend(part.issued.iter().cloned());
+        sources.push(part.source.clone());
+        windows.push(window);
+        // It speaks of all certificates, as a whole list does.
+        let of_whole = known_since.filter(|_| has_whole);
+        known_since = match part.is_whole {
+            true => of_whole.max(Some(window.this_update)),
+            false => known_since,
+        };
+    }
     let mut sources = sources.into_iter();
     let source = sources.next()?;
     let window = windows.into_iter().reduce(narrower)?;
     let window = ValidityWindow {
-        this_update: known_since(&used).unwrap_or(window.this_update),
+        this_update: known_since.unwrap_or(window.this_update),
         ..window
+    };
+    let is_ledger_known = match ledger {
+        OfLedger::None => None,
+        OfLedger::Unread => Some(false),
+        OfLedger::Read(part, _) => Some(part.is_whole),
     };
     let unproven = match proof {
         Err(unproven) => Some(unproven),
         Ok(()) if !beside.has_every_overlay => Some(Unproven::OverlayMissing),
+        Ok(()) if is_ledger_known == Some(false) => Some(Unproven::LedgerUnread),
         Ok(()) if beside.is_issued_known == Some(false) && !beside.lags_as_good => {
             Some(Unproven::IssuedStale)
         }
         Ok(()) => None,
     };
-    let absence = match (unproven, beside.is_issued_known) {
+    let is_issued_known = beside.is_issued_known.or(is_ledger_known);
+    let absence = match (unproven, is_issued_known) {
         (Some(Unproven::IssuedStale), _) => Absence::PerhapsIssued,
         (Some(_), _) => Absence::Unproven,
         (None, Some(true)) => Absence::NeverIssued,
@@ -144,7 +218,7 @@ pub(crate) fn compose<'a>(
     };
     Some(Composition {
         lists,
-        issued: beside.issued,
+        issued,
         overlays: beside.overlays,
         absence,
         window,
@@ -182,9 +256,13 @@ fn judged<'a>(
 /// reasons, whatever older parts there are beside it; else of the oldest part, since each might name it (RFC 6960 §2.4).
 pub(crate) fn known_since(used: &[&Slot]) -> Option<Time> {
     let this_update = |slot: &&Slot| slot.window().map(|window| window.this_update);
-    let is_whole = |slot: &&&Slot| slot.scope().is_some_and(Scope::is_whole);
-    let of_whole = used.iter().filter(is_whole).filter_map(this_update).max();
+    let of_whole = used.iter().filter(|slot| is_whole(slot));
+    let of_whole = of_whole.filter_map(this_update).max();
     of_whole.or_else(|| used.iter().filter_map(this_update).min())
+}
+
+fn is_whole(slot: &&Slot) -> bool {
+    slot.scope().is_some_and(Scope::is_whole)
 }
 
 /// A part that ages counts for the whole.

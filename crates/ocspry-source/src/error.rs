@@ -479,6 +479,9 @@ pub enum SourceError {
         /// The limit.
         files_max: u64,
     },
+    /// The ledger cannot be followed: whoever follows it says why.
+    #[error("{0}")]
+    Ledger(Arc<dyn std::error::Error + Send + Sync>),
     /// The state directory cannot be made or opened.
     #[error(
         "state directory {path}: cannot be used: {source}; name one that this user may write with --state-dir"

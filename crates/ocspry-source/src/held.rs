@@ -3,14 +3,16 @@
 //! From: `slot`, when much has vanished from a list, and `beside`, when a list of what was issued takes much back.  To: the
 //! state directory, and from there after a restart.
 
-use std::io::{BufWriter, Write as _};
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 
 use ocspry_core::{
     IssuedSerials, IssuedSerialsBuilder, Revocation, RevokedSerials, RevokedSerialsBuilder,
 };
 use ocspry_wire::hex::to_hex;
-use ocspry_wire::ocsp::CrlReason;
+use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use ocspry_wire::x509::SerialNumber;
 
 use crate::SourceError;
@@ -24,16 +26,29 @@ use crate::text_file::{self, StatusFile};
 /// # Errors
 /// The file is there and cannot be understood.
 pub(crate) fn read(series: &KeptSeries) -> Result<Option<Arc<RevokedSerials>>, SourceError> {
-    let path = series.folder().join(HELD);
-    if !path.exists() {
-        return Ok(None);
-    }
     let mut held = RevokedSerialsBuilder::new();
-    read_overlay(&path, &LIMITS, |entry| match entry {
-        OverlayEntry::All(_) => {}
-        OverlayEntry::Serial(serial, info) => held.push(&serial, Revocation::Revoked(info)),
+    let is_there = each_revoked(&series.folder().join(HELD), |serial, info| {
+        held.push(&serial, Revocation::Revoked(info));
     })?;
-    Ok(Some(Arc::new(held.build())))
+    Ok(is_there.then(|| Arc::new(held.build())))
+}
+
+/// Reads a file of revoked serials; false when there is none.
+///
+/// # Errors
+/// It is there and cannot be understood.
+pub(crate) fn each_revoked(
+    path: &Path,
+    mut each: impl FnMut(SerialNumber, RevokedInfo),
+) -> Result<bool, SourceError> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    read_overlay(path, &LIMITS, |entry| match entry {
+        OverlayEntry::All(_) => {}
+        OverlayEntry::Serial(serial, info) => each(serial, info),
+    })?;
+    Ok(true)
 }
 
 /// Writes it; without anything held, removes it.
@@ -44,22 +59,28 @@ pub(crate) fn write(series: &KeptSeries, held: Option<&RevokedSerials>) -> Resul
     let Some(held) = held else {
         return state::remove(&series.folder().join(HELD));
     };
-    series.write_beside(HELD, |file| {
-        let mut file = BufWriter::new(file);
-        for (serial, revocation) in held.iter() {
-            if let Revocation::Revoked(info) = revocation {
-                let time = info.revocation_time.to_generalized();
-                let reason = info.reason.map_or("", CrlReason::name);
-                writeln!(
-                    file,
-                    "{} {} {reason}",
-                    text(&serial),
-                    String::from_utf8_lossy(&time)
-                )?;
-            }
+    series.write_beside(HELD, |file| write_revoked(file, held))
+}
+
+/// Writes a file of revoked serials.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn write_revoked(file: &mut File, revoked: &RevokedSerials) -> io::Result<()> {
+    let mut file = BufWriter::new(file);
+    for (serial, revocation) in revoked.iter() {
+        if let Revocation::Revoked(info) = revocation {
+            let time = info.revocation_time.to_generalized();
+            let reason = info.reason.map_or("", CrlReason::name);
+            writeln!(
+                file,
+                "{} {} {reason}",
+                text(&serial),
+                String::from_utf8_lossy(&time)
+            )?;
         }
-        file.flush()
-    })
+    }
+    file.flush()
 }
 
 /// What was named and still counts as issued; None when nothing was held.
@@ -67,23 +88,36 @@ pub(crate) fn write(series: &KeptSeries, held: Option<&RevokedSerials>) -> Resul
 /// # Errors
 /// The file is there and cannot be understood.
 pub(crate) fn read_issued(series: &KeptSeries) -> Result<Option<Arc<IssuedSerials>>, SourceError> {
-    let path = series.folder().join(HELD_ISSUED);
-    if !path.exists() {
-        return Ok(None);
-    }
     let mut held = IssuedSerialsBuilder::new();
+    let is_there = each_serial(&series.folder().join(HELD_ISSUED), |serial| {
+        held.push(&serial);
+    })?;
+    Ok(is_there.then(|| Arc::new(held.build())))
+}
+
+/// Reads a file of serials; false when there is none.
+///
+/// # Errors
+/// It is there and cannot be understood.
+pub(crate) fn each_serial(
+    path: &Path,
+    mut each: impl FnMut(SerialNumber),
+) -> Result<bool, SourceError> {
+    if !path.exists() {
+        return Ok(false);
+    }
     text_file::read(
         StatusFile::Issued,
-        &path,
+        path,
         LIMITS.bytes_max,
         &|_| {},
         |reader, _| {
             read_issued_lines(reader, LIMITS.line_bytes_max, |entry| {
-                held.push(&entry.serial_number);
+                each(entry.serial_number);
             })
         },
     )?;
-    Ok(Some(Arc::new(held.build())))
+    Ok(true)
 }
 
 /// Writes it; without anything held, removes it.

@@ -14,6 +14,7 @@ mod fetched;
 mod freshest;
 mod guard;
 mod held;
+mod joint;
 mod keeping;
 mod line;
 mod pace;
@@ -47,6 +48,7 @@ pub use guard::{Guard, Vanished};
 pub use issued::{
     IssuedEntry, IssuedFacts, IssuedKind, IssuedLimits, IssuedStamp, read_issued, serial_from_text,
 };
+pub use joint::{Joint, LedgerSeen};
 pub use line::Served;
 pub use list::{CrlFacts, CrlNumber, CrlWarning, DeltaGap, LoadedList};
 pub use load::{CrlSigners, ListLoad, Progress, SourceLimits};
@@ -58,6 +60,6 @@ pub use refresh::{
 };
 pub use scope::Scope;
 pub use slot::{ListInUse, UsedList};
-pub use state::StateDirectory;
+pub use state::{KeptLedger, SeenLedger, StateDirectory};
 pub use text_file::{LineError, LineProblem, StatusFile};
 pub use watch::{FileWatch, WatchEvent};

@@ -10,17 +10,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ocspry_core::{Issuer, OwnedCertificate, StatusTable};
+use ocspry_core::{Issuer, OwnedCertificate};
 use ocspry_wire::Time;
 
 use crate::beside::{IssuedFeed, IssuedSource, OverlayFeed};
-use crate::compose::{Beside, Composition, Unproven, compose};
+use crate::compose::{Beside, Listed, Unproven};
 use crate::feed::{AskedBy, Feed, Found, ListSource, Looking};
 use crate::fetch::Fetcher;
 use crate::freshest::{FreshestCrl, NamedDeltas};
 use crate::guard::Guard;
+use crate::joint::Joint;
 use crate::load::{CrlSigners, Progress, SourceLimits};
-use crate::pace::{self, Pace};
+use crate::pace::Pace;
 use crate::slot::{Slot, UsedList};
 use crate::{SourceError, StateDirectory};
 
@@ -58,6 +59,8 @@ pub enum StatusSource {
     Issued(IssuedSource),
     /// A file of serials that are revoked, whatever the rest says.
     Overlay(PathBuf),
+    /// A CA of a ledger, by its name there: somebody else follows it, and hands what it says to [`Refresher::joint`].
+    Ledger(String),
 }
 
 /// What downloads need: who does them, where they are put, and whom to call when one is there.
@@ -94,12 +97,13 @@ pub struct Refresher {
     keeps_when_told: bool,
     /// What is wrong with a slot, by the name of its file or folder.
     slot_problems: BTreeMap<String, SourceError>,
-    composed: Option<Composition>,
+    /// Where it is put together with what a ledger says.
+    joint: Arc<Joint>,
+    /// The source that is a ledger.
+    ledger: Option<(usize, String)>,
     vanished_count: u64,
     told: Told,
     show_load: Option<Box<ShowLoad>>,
-    /// Tables that were replaced and that a worker may still hold: freeing one is no work for a worker.
-    retired: Vec<Arc<StatusTable>>,
 }
 
 impl Refresher {
@@ -112,6 +116,7 @@ impl Refresher {
     ) -> Refresher {
         let signers = CrlSigners::new(issuer.certificate().clone(), sources.crl_issuers.clone());
         let (mut feeds, mut issued, mut overlays) = (Vec::new(), Vec::new(), Vec::new());
+        let mut ledger = None;
         for (index, source) in sources.sources.iter().enumerate() {
             match source {
                 StatusSource::Lists(source) => {
@@ -127,9 +132,12 @@ impl Refresher {
                 StatusSource::Overlay(path) => {
                     overlays.push((index, OverlayFeed::new(path.clone())))
                 }
+                StatusSource::Ledger(name) => ledger = Some((index, name.clone())),
             }
         }
         Refresher {
+            joint: Arc::new(Joint::new(Arc::clone(&issuer), ledger.is_some())),
+            ledger,
             issuer,
             signers: Arc::new(signers),
             sources,
@@ -144,11 +152,9 @@ impl Refresher {
             left: BTreeMap::new(),
             keeps_when_told: false,
             slot_problems: BTreeMap::new(),
-            composed: None,
             vanished_count: 0,
             told: Told::default(),
             show_load: None,
-            retired: Vec::new(),
         }
     }
 
@@ -166,8 +172,12 @@ impl Refresher {
             return;
         }
         let is_any_signer_new = signers.len() > old_signers.len();
-        self.retire(self.issuer.set_table(old.issuer.table()));
-        self.composed.clone_from(&old.composed);
+        let is_same_ledger = |(_, name): &(usize, String)| {
+            let old = old.ledger.as_ref();
+            old.is_some_and(|(_, old)| old == name)
+        };
+        let is_ledger_carried = self.ledger.as_ref().is_some_and(is_same_ledger);
+        self.joint.carry_over(&old.joint, is_ledger_carried);
         let carried =
             |(key, slot): (&String, &Slot)| (key.clone(), slot.carried(self.keeps_when_told));
         self.slots = old.slots.iter().map(carried).collect();
@@ -233,6 +243,11 @@ impl Refresher {
         reports
     }
 
+    /// Where what a ledger says is handed in.
+    pub fn joint(&self) -> &Arc<Joint> {
+        &self.joint
+    }
+
     /// The issuer it feeds.
     pub fn issuer(&self) -> &Arc<Issuer> {
         &self.issuer
@@ -255,7 +270,7 @@ impl Refresher {
 
     /// Why certificates that no list names get `tryLater`, if they do.
     pub fn unproven(&self) -> Option<Unproven> {
-        self.composed.as_ref()?.unproven
+        self.joint.unproven()
     }
 
     /// A first download is under way, or nothing is downloaded here: what it brings is not known yet.
@@ -313,6 +328,11 @@ impl Refresher {
                 .into_iter()
                 .for_each(|problem| add(*index, problem));
         }
+        if let Some((index, name)) = &self.ledger
+            && let Some(error) = self.joint.ledger_problem()
+        {
+            add(*index, (name.clone(), &error));
+        }
         problems.extend(self.slot_problems.iter().map(|(place, error)| Problem {
             source: None,
             place: place.clone(),
@@ -347,6 +367,7 @@ impl Refresher {
         for (_, feed) in &mut self.issued {
             feed.forget_used();
         }
+        self.joint.forget_ledger_time();
         self.forget_seen();
     }
 
@@ -428,13 +449,10 @@ impl Refresher {
             .issued
             .iter()
             .filter_map(|(_, feed)| feed.next_keep(now));
-        let end = self
-            .composed
-            .as_ref()
-            .map(|composed| composed.window().next_update);
+        let end = self.joint.window().map(|window| window.next_update);
         let end = end.filter(|_| !self.told.expired);
         // A worker lets go of it within an answer's time.
-        let free = (!self.retired.is_empty()).then(|| now.plus_seconds(RETIREMENT_SECONDS));
+        let free = (self.joint.has_retired()).then(|| now.plus_seconds(RETIREMENT_SECONDS));
         let wake = slots
             .chain(feeds)
             .chain(issued)
@@ -503,22 +521,11 @@ impl Refresher {
 
     /// Puts together what all sources say, and swaps it in if it is new.
     fn swap(&mut self, now: Time) {
-        let beside = self.beside(now);
-        let Some(composition) = compose(self.slots.values(), beside) else {
-            return;
-        };
-        if self
-            .composed
-            .as_ref()
-            .is_some_and(|composed| composed.is_same_as(&composition))
-        {
-            self.free_retired();
-            return;
-        }
-        let table = Arc::new(composition.table());
-        self.composed = Some(composition);
-        self.retire(self.issuer.set_table(Some(table)));
-        self.free_retired();
+        let has_every_list =
+            configured(&self.feeds).all(|(_, feed)| feed.is_served(self.slots.values()));
+        let listed = Listed::of(self.slots.values(), has_every_list);
+        self.joint.take_looked(listed, self.beside(now));
+        self.joint.free_retired();
     }
 
     fn beside(&self, now: Time) -> Beside {
@@ -545,20 +552,7 @@ impl Refresher {
                 .collect(),
             overlays: overlays().flatten().flatten().collect(),
             has_every_overlay: overlays().all(|overlay| overlay.is_some()),
-            has_every_list: configured(&self.feeds)
-                .all(|(_, feed)| feed.is_served(self.slots.values())),
         }
-    }
-
-    fn retire(&mut self, table: Option<Arc<StatusTable>>) {
-        self.retired.extend(table);
-    }
-
-    /// What no worker holds any more goes, beside their work.
-    fn free_retired(&mut self) {
-        let is_free = |table: &mut Arc<StatusTable>| Arc::strong_count(table) == 1;
-        let free: Vec<Arc<StatusTable>> = self.retired.extract_if(.., is_free).collect();
-        pace::free(free);
     }
 
     fn keep(&mut self, now: Time, reports: &mut Vec<Report>) {

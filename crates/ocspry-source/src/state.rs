@@ -2,7 +2,7 @@
 //!
 //! From: `refresh`, after a swap.  To: `refresh`, at start, which checks all of it again.  A folder per issuer identity
 //! under `issuers/`, mode 0700, holds `last-good.crl` (DER, exactly as signed) and `marks.json`; one below it, for each list of
-//! what was issued, `last-good.txt` and `marks.json`.  Each file is written whole: a temporary name, fsync, rename, fsync of the folder.  The list is written before the marks, so that a cut in
+//! what was issued, `last-good.txt` and `marks.json`; in `ledger`, how far a ledger was followed and what it revoked.  Each file is written whole: a temporary name, fsync, rename, fsync of the folder.  The list is written before the marks, so that a cut in
 //! between leaves marks that lag behind.  A list that cannot be kept (a full disk) does not keep the marks back: they
 //! are small, and they alone stop a rollback.
 //!
@@ -25,11 +25,13 @@ use crate::copy::{self, Original};
 
 #[cfg(test)]
 mod faults;
+mod ledger;
 mod marks;
 mod produced;
 #[cfg(test)]
 mod tests;
 
+pub use ledger::{KeptLedger, SeenLedger};
 pub use marks::Marks;
 use marks::generalized;
 
@@ -154,6 +156,20 @@ impl StateDirectory {
             folder: self.folder(identity).join(ISSUED).join(key),
             kind: SeriesKind::Issued,
         }
+    }
+
+    /// Replaces a file of a folder, or makes both.
+    fn write_file(
+        &self,
+        folder: &Path,
+        name: &str,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<(), SourceError> {
+        self.make_folder(folder)?;
+        let locked = lock(folder)?;
+        write_whole(folder, &locked, name, |file, path| {
+            step(StateStep::Write, path, || write(file))
+        })
     }
 
     /// Makes what is missing, and makes it last.
@@ -286,11 +302,7 @@ impl KeptSeries {
         name: &str,
         write: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<(), SourceError> {
-        self.directory.make_folder(&self.folder)?;
-        let locked = lock(&self.folder)?;
-        write_whole(&self.folder, &locked, name, |file, path| {
-            step(StateStep::Write, path, || write(file))
-        })
+        self.directory.write_file(&self.folder, name, write)
     }
 
     /// Keeps the marks alone, in the same way.

@@ -19,6 +19,7 @@ use crate::config::{Config, ConfigError, IssuerConfig, Place, StateChoice};
 use crate::control::Bell;
 use crate::credential_files::{CredentialFiles, CredentialReport, PairError, PairWarning};
 use crate::issuer_report::Problems;
+use crate::ledger_feed::LedgerFeed;
 use crate::load_bar;
 use crate::stage::Stages;
 
@@ -30,6 +31,8 @@ pub(crate) struct Assembly {
     pub(crate) issuers: Vec<RunningIssuer>,
     /// What was learned on the way, to be logged or printed, in the same order.
     pub(crate) first_looks: Vec<FirstLook>,
+    /// The ledger that some of them are fed from; its thread is not started yet.
+    pub(crate) ledger: Option<LedgerFeed>,
 }
 
 /// One issuer and what keeps it up to date.
@@ -117,15 +120,17 @@ pub(crate) fn assemble(
     pool: &Arc<SigningPool>,
     now: Time,
 ) -> Result<Assembly, ConfigError> {
+    let ledger = LedgerFeed::open(config, state, now);
     let (issuers, first_looks): (Vec<RunningIssuer>, Vec<FirstLook>) = config
         .issuers
         .iter()
-        .map(|config| build(config, state, downloads, &[], now))
+        .map(|config| build(config, state, downloads, ledger.as_ref(), &[], now))
         .unzip();
     Ok(Assembly {
         responder: responder(issuers.iter(), pool)?,
         issuers,
         first_looks,
+        ledger,
     })
 }
 
@@ -135,6 +140,7 @@ pub(crate) fn build(
     config: &IssuerConfig,
     state: Option<&Arc<StateDirectory>>,
     downloads: Option<&Downloads>,
+    ledger: Option<&LedgerFeed>,
     running: &[RunningIssuer],
     now: Time,
 ) -> (RunningIssuer, FirstLook) {
@@ -174,6 +180,9 @@ pub(crate) fn build(
             let again = credential.again_for(&issuer);
             issuer.set_credential(again.ok().map(Arc::new));
         }
+    }
+    if let Some(ledger) = ledger {
+        ledger.attach(config, &refresher);
     }
     if running.is_empty() {
         // Nothing runs yet: somebody may sit at a terminal and wait.
@@ -243,7 +252,7 @@ fn is_fetching(issuer: &IssuerConfig) -> bool {
         StatusSource::Lists(ListSource::File(_) | ListSource::Directory(_)) => {
             issuer.freshest_crl == FreshestCrl::AllLists
         }
-        StatusSource::Issued(_) | StatusSource::Overlay(_) => false,
+        StatusSource::Issued(_) | StatusSource::Overlay(_) | StatusSource::Ledger(_) => false,
     })
 }
 

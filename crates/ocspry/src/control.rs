@@ -6,6 +6,7 @@
 
 mod commands;
 
+use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ use crate::config::{Config, ConfigOrigin, Environment, IssuerConfig, SourceConfi
 use crate::control_command::{QueuedCommand, Verdict};
 use crate::credential_files::CredentialReport;
 use crate::file_stamp::FileStamps;
+use crate::ledger_feed::LedgerFeed;
 use crate::log_output::LogOutput;
 use crate::time_text::utc_and_distance;
 use crate::{issuer_report, report, stage};
@@ -98,6 +100,8 @@ pub(crate) struct Control {
     pub(crate) state: Option<Arc<StateDirectory>>,
     /// Fetches lists; None when there is nowhere to put them.
     pub(crate) downloads: Option<Downloads>,
+    /// The ledger that issuers are fed from, if there is one.
+    pub(crate) ledger: Option<LedgerFeed>,
     /// The threads for slow keys.
     pub(crate) pool: Arc<SigningPool>,
     /// What the workers answer with.
@@ -151,6 +155,9 @@ impl Control {
         let reading = Reading::take(self.clock.as_ref());
         self.clock_watch
             .end(reading, &self.issuers, self.state.as_deref());
+        if let Some(ledger) = &self.ledger {
+            ledger.end();
+        }
     }
 
     /// What is in use is written to the state directory from here on.
@@ -321,10 +328,14 @@ impl Control {
             files.add(&path);
         }
         let now = self.clock.now();
+        let ledger = match LedgerFeed::is_for(self.ledger.as_ref(), &config) {
+            true => self.ledger.clone(),
+            false => LedgerFeed::open(&config, self.state.as_ref(), now),
+        };
         let parts: Vec<Part> = config
             .issuers
             .iter()
-            .map(|issuer| self.part(issuer, now))
+            .map(|issuer| self.part(issuer, ledger.as_ref(), now))
             .collect();
         let issuers = parts.iter().map(|part| match part {
             Part::Kept { position } => &self.issuers[*position],
@@ -346,6 +357,9 @@ impl Control {
                 return Err(reasons);
             }
         };
+        if let Err(error) = self.change_ledger(ledger, &config, &parts) {
+            return Err(vec![format!("the ledger cannot be followed: {error}")]);
+        }
         self.refused = FileStamps::default();
 
         for warning in config
@@ -390,6 +404,31 @@ impl Control {
         Ok(())
     }
 
+    /// Another ledger, or other CAs of it: the new thread takes over from the old one, with all that are fed.
+    fn change_ledger(
+        &mut self,
+        ledger: Option<LedgerFeed>,
+        config: &Config,
+        parts: &[Part],
+    ) -> io::Result<()> {
+        if LedgerFeed::is_for(self.ledger.as_ref(), config) {
+            return Ok(());
+        }
+        if let Some(new) = &ledger {
+            new.start(Arc::clone(&self.clock), self.bell.clone())?;
+            for part in parts {
+                if let Part::Kept { position } = part {
+                    let running = &self.issuers[*position];
+                    new.attach(&running.config, &running.refresher);
+                }
+            }
+        }
+        if let Some(old) = mem::replace(&mut self.ledger, ledger) {
+            old.end();
+        }
+        Ok(())
+    }
+
     /// Watches the files of the configuration that was refused beside those in use.
     fn watch_refused(&mut self) {
         let mut paths = all_paths(&self.config);
@@ -407,7 +446,7 @@ impl Control {
     }
 
     /// What an issuer of the new configuration is made of.
-    fn part(&self, config: &IssuerConfig, now: Time) -> Part {
+    fn part(&self, config: &IssuerConfig, ledger: Option<&LedgerFeed>, now: Time) -> Part {
         let same = |running: &RunningIssuer| running.config.makes_the_same_as(config);
         if let Some(position) = self.issuers.iter().position(same) {
             return Part::Kept { position };
@@ -416,6 +455,7 @@ impl Control {
             config,
             self.state.as_ref(),
             self.downloads.as_ref(),
+            ledger,
             &self.issuers,
             now,
         );

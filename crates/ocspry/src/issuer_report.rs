@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ocspry_http::{IssuerReport, ListReport, NamedDeltaReport, Problem, SourceReport};
-use ocspry_source::{Fetch, Problem as Found, UsedList};
+use ocspry_http::{
+    IssuerReport, LedgerLook, LedgerMeter, ListReport, NamedDeltaReport, Problem, SourceReport,
+};
+use ocspry_source::{Fetch, LedgerSeen, Problem as Found, Refresher, UsedList};
 use ocspry_wire::Time;
 
 use crate::assemble::RunningIssuer;
@@ -69,6 +71,7 @@ pub(crate) fn take(issuers: &mut [RunningIssuer], now: Time) -> Vec<IssuerReport
                         problem: running.problems.by_delta[&fetch.url].clone(),
                     })
                     .collect(),
+                ledger: source.is_ledger().then(|| meter_of(&running.refresher)),
             }
         });
         let sources = sources.collect();
@@ -91,6 +94,17 @@ pub(crate) fn take(issuers: &mut [RunningIssuer], now: Time) -> Vec<IssuerReport
         }
     };
     issuers.iter_mut().map(report).collect()
+}
+
+fn meter_of(refresher: &Refresher) -> LedgerMeter {
+    let joint = Arc::clone(refresher.joint());
+    LedgerMeter::new(move || {
+        let LedgerSeen { sequence, now } = joint.ledger_seen()?;
+        Some(LedgerLook {
+            sequence,
+            time: now,
+        })
+    })
 }
 
 fn list_report(used: UsedList<'_>) -> ListReport {

@@ -21,6 +21,7 @@ mod credential_files;
 mod exchange_printer;
 mod file_stamp;
 mod issuer_report;
+mod ledger_feed;
 mod ledger_flags;
 mod load_bar;
 mod log_capture;

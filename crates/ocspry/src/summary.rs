@@ -71,11 +71,19 @@ fn list_lines(running: &RunningIssuer, now: Time, paint: &Paint) -> Vec<(&'stati
         lines.push((label, text));
     }
     for source in &running.config.sources {
-        if matches!(
-            source.source,
-            StatusSource::Issued(_) | StatusSource::Overlay(_)
-        ) {
-            lines.push((source.kind(), source.name()));
+        match &source.source {
+            StatusSource::Lists(_) => {}
+            StatusSource::Issued(_) | StatusSource::Overlay(_) => {
+                lines.push((source.kind(), source.name()));
+            }
+            StatusSource::Ledger(name) => {
+                let seen = running.refresher.joint().ledger_seen();
+                let until = seen.map_or_else(
+                    || paint.warning("not read yet"),
+                    |seen| format!("up to fact {}", seen.sequence),
+                );
+                lines.push((source.kind(), format!("CA {name}, {until}")));
+            }
         }
     }
     let Some(table) = running.issuer.table() else {

@@ -28,7 +28,10 @@ use tokio::time::{sleep, timeout};
 
 use crate::{ListenError, Listeners};
 
-pub use state::{AdminState, IssuerReport, ListReport, NamedDeltaReport, Problem, SourceReport};
+pub use state::{
+    AdminState, IssuerReport, LedgerLook, LedgerMeter, ListReport, NamedDeltaReport, Problem,
+    SourceReport,
+};
 
 /// Open connections; one more is closed at once.
 const CONNECTIONS_MAX: usize = 32;

@@ -69,6 +69,42 @@ pub struct SourceReport {
     pub last_fetch: Option<Time>,
     /// Where the deltas are fetched that its lists name.
     pub deltas: Vec<NamedDeltaReport>,
+    /// Of a ledger, how far it is followed.
+    pub ledger: Option<LedgerMeter>,
+}
+
+/// Tells how far a ledger is followed, when asked.
+#[derive(Clone)]
+pub struct LedgerMeter {
+    look: Arc<dyn Fn() -> Option<LedgerLook> + Send + Sync>,
+}
+
+/// The last look at a ledger that succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerLook {
+    /// The last fact that was there.
+    pub sequence: u64,
+    /// When that was.
+    pub time: Time,
+}
+
+impl LedgerMeter {
+    /// `look` is called by the pages, and waits for nothing.
+    pub fn new(look: impl Fn() -> Option<LedgerLook> + Send + Sync + 'static) -> LedgerMeter {
+        let look = Arc::new(look);
+        LedgerMeter { look }
+    }
+
+    /// None before the first one.
+    pub(crate) fn last_look(&self) -> Option<LedgerLook> {
+        (self.look)()
+    }
+}
+
+impl fmt::Debug for LedgerMeter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.last_look().fmt(formatter)
+    }
 }
 
 /// A place of deltas that a CRL names.

@@ -89,6 +89,11 @@ fn source_report(source: &SourceReport) -> Value {
         "errors": source.problem_count,
         // Of URLs only.
         "last_fetch": source.last_fetch.map(|time| time.to_string()),
+        // Of ledgers only: the last look that succeeded.
+        "ledger": source.ledger.as_ref().map(|ledger| ledger.last_look().map(|look| json!({
+            "sequence": look.sequence,
+            "last_look": look.time.to_string(),
+        }))),
         "deltas": source.deltas.iter().map(delta_report).collect::<Vec<_>>(),
     })
 }

@@ -40,6 +40,15 @@ impl TableParts {
         Loading::new().finish()
     }
 
+    /// Of which nothing else is known.
+    pub(crate) fn of_revoked(revoked: &[(SerialNumber, RevokedInfo)]) -> TableParts {
+        let mut loading = Loading::new();
+        for (serial, info) in revoked {
+            loading.revoked.push(serial, Revocation::Revoked(*info));
+        }
+        loading.finish()
+    }
+
     /// Lays news over it.
     pub(crate) fn add(&mut self, news: &News) {
         if !news.issued.is_empty() {

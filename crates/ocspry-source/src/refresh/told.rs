@@ -198,10 +198,10 @@ impl Refresher {
             (Some(_) | None, _) => {}
         }
         self.told.unproven = unproven;
-        let Some(composed) = &self.composed else {
+        let Some(window) = self.joint.window() else {
             return;
         };
-        let next_update = composed.window().next_update;
+        let next_update = window.next_update;
         let expired = is_expired(next_update, now);
         if expired && !self.told.expired {
             let ended = self

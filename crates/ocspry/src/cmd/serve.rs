@@ -144,6 +144,7 @@ pub(crate) fn serve_in(
         responder,
         mut issuers,
         first_looks,
+        ledger,
     } = assemble::assemble(&config, state.as_ref(), downloads.as_ref(), &pool, now)?;
     if !issuers
         .iter()
@@ -228,7 +229,13 @@ pub(crate) fn serve_in(
     let last_call = bell.clone();
     let (at_work, has_ended) = sync_channel::<()>(0);
     let clock_watch = ClockWatch::new(Reading::take(clock.as_ref()));
+    if let Some(ledger) = &ledger {
+        ledger
+            .start(Arc::clone(&clock), bell.clone())
+            .context("the thread that follows the ledger cannot be started")?;
+    }
     let mut control = Control {
+        ledger,
         origin,
         environment,
         config_at_start: config.clone(),

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use ocspry_core::{CertificatesPolicy, OwnedCertificate, Policy, UnknownIssuerPolicy};
 use ocspry_http::EndpointPaths;
-use ocspry_source::{FreshestCrl, Guard, SourceLimits, Sources};
+use ocspry_ledger::FollowPolicy;
+use ocspry_source::{FreshestCrl, Guard, SourceLimits, Sources, StatusSource};
 use ocspry_wire::Time;
 use ocspry_wire::x509::SignatureAlgorithm;
 use ocspry_wire::x509::certificate::display_name;
@@ -23,6 +24,7 @@ use super::Environment;
 use super::diagnostics::{Place, Problem};
 use super::duration::DurationBounds;
 use super::error::{ConfigError, ConfigWarning, FileRole};
+use super::ledger::LedgerConfig;
 use super::passphrase::PassphraseSource;
 use super::raw::{RawConfig, RawIssuer, RawResponder};
 use super::status::SourceConfig;
@@ -46,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) log_file: Option<PathBuf>,
     /// Where the operator wants the control socket.
     pub(crate) control_socket: Option<PathBuf>,
+    /// The ledger, if there is one.
+    pub(crate) ledger: Option<LedgerConfig>,
     /// At least one, each another CA, in the order of the configuration.
     pub(crate) issuers: Vec<IssuerConfig>,
     /// Not refused, but worth saying.
@@ -146,9 +150,17 @@ impl IssuerConfig {
 
     /// Those of its sources that are fetched.
     pub(crate) fn url_names(&self) -> String {
-        let urls = self.sources.iter().filter(|source| source.path().is_none());
-        let names: Vec<String> = urls.map(SourceConfig::name).collect();
+        let urls = self.sources.iter().filter_map(SourceConfig::url);
+        let names: Vec<String> = urls.map(ToString::to_string).collect();
         names.join(", ")
+    }
+
+    /// The name of its CA in the ledger, if it is fed from there.
+    pub(crate) fn name_in_ledger(&self) -> Option<&str> {
+        self.sources.iter().find_map(|source| match &source.source {
+            StatusSource::Ledger(name) => Some(name.as_str()),
+            StatusSource::Lists(_) | StatusSource::Issued(_) | StatusSource::Overlay(_) => None,
+        })
     }
 
     /// The sources as the operator named them.
@@ -216,6 +228,7 @@ pub(super) fn check(
         problems: Vec::new(),
         warnings: Vec::new(),
         structure,
+        has_ledger: raw.ledger.is_some(),
     };
     if raw.version.is_none() {
         checker.problem(
@@ -227,7 +240,7 @@ pub(super) fn check(
             },
         );
     }
-    checker.ledger(raw.ledger.as_ref());
+    let ledger = raw.ledger.and_then(|ledger| checker.ledger(ledger));
     let (listen, admin, endpoint_paths) = checker.listen(raw.listen);
     let state = match raw.state_dir {
         Some(path) => checker
@@ -268,6 +281,7 @@ pub(super) fn check(
         check_interval: check_interval.unwrap_or(DEFAULT_CHECK_INTERVAL),
         log_file,
         control_socket,
+        ledger,
         issuers: issuers.into_iter().map(|(_, issuer)| issuer).collect(),
         warnings: checker.warnings,
         structure: checker.structure,
@@ -310,6 +324,8 @@ pub(super) struct Checker<'a> {
     problems: Vec<Problem>,
     warnings: Vec<ConfigWarning>,
     structure: FileStamps,
+    /// `[ledger]` is there, though perhaps wrong.
+    pub(super) has_ledger: bool,
 }
 
 impl Checker<'_> {
@@ -435,6 +451,7 @@ impl Checker<'_> {
         let freshest_crl = self.freshest_crl(freshest_crl.as_ref());
         let (certificate_path, file) = certificate?;
         let sources = sources?;
+        let policy = with_ledger_default(policy, &sources);
         let (responder_place, responder) = responder?;
         Some(IssuerConfig {
             name,
@@ -608,6 +625,16 @@ impl Checker<'_> {
                 ));
             }
         }
+    }
+}
+
+/// What a ledger says has no end of its own: the answers have one (design.md §3, rule 2).
+fn with_ledger_default(policy: Policy, sources: &[SourceConfig]) -> Policy {
+    let is_fed = sources.iter().any(SourceConfig::is_ledger);
+    let default = is_fed.then_some(FollowPolicy::DEFAULT.validity);
+    Policy {
+        validity: policy.validity.or(default),
+        ..policy
     }
 }
 

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ocspry_core::IssuerError;
+use ocspry_ledger::LedgerError;
 use ocspry_source::fetch::CrlUrlError;
 use ocspry_wire::Time;
 
@@ -62,7 +63,9 @@ pub(crate) enum ConfigError {
     #[error("`status` names no source that says which certificates are revoked")]
     NoSource { has_overlay: bool },
     /// A source that names nothing.
-    #[error("this source has none of `crl`, `crl-dir`, `crl-url`, `issued` and `overlay`")]
+    #[error(
+        "this source has none of `crl`, `crl-dir`, `crl-url`, `issued`, `overlay` and `ledger`"
+    )]
     SourceWithoutKind,
     /// Two sources in one.
     #[error("this source has both `{one}` and `{other}`")]
@@ -77,6 +80,15 @@ pub(crate) enum ConfigError {
         owner: &'static str,
         kind: &'static str,
     },
+    /// A CA of the ledger, and no ledger.
+    #[error("this source is a CA of the ledger, and there is no `[ledger]`")]
+    NoLedger,
+    /// An issuer is one CA.
+    #[error("an issuer is one CA of the ledger, and this is its second")]
+    TwoLedgers,
+    /// No CA of a ledger is named so.
+    #[error("`{name}` cannot be the name of a CA in a ledger")]
+    LedgerName { name: String },
     /// A URL where a path belongs.
     #[error("`{key}` is the path of a file, and `{text}` is a URL")]
     UrlAsPath { key: &'static str, text: String },
@@ -94,7 +106,7 @@ pub(crate) enum ConfigError {
     TimeTooLate { key: &'static str, latest: Time },
     /// Not the place of a ledger.
     #[error(transparent)]
-    Ledger(#[from] ocspry_ledger::LedgerError),
+    Ledger(#[from] LedgerError),
     /// A span of time out of bounds.
     #[error("`{key}` must be between {min} and {max}")]
     DurationRange {
@@ -263,6 +275,12 @@ impl ConfigError {
                 }
                 .to_owned(),
             ),
+            ConfigError::NoLedger => {
+                Some("add `[ledger]` with `url = \"sqlite:/var/lib/ocspry/ledger.db\"`".to_owned())
+            }
+            ConfigError::TwoLedgers => Some("give the other CA an `[issuer.NAME]` of its own".to_owned()),
+            ConfigError::LedgerName { name: _ } => Some("it is 1 to 64 letters, digits, `-`, `_` or `.`".to_owned()),
+            ConfigError::LedgerPlace(_) => None,
             ConfigError::UrlAsPath { key: _, text } => Some(format!("write `crl-url = \"{text}\"`")),
             ConfigError::CrlUrl(CrlUrlError::NotAUrl { text, problem: _ }) => {
                 // "//" is in every URL that somebody mistyped.

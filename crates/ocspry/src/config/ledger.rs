@@ -1,7 +1,7 @@
-//! `[ledger]`: where the book of the built-in CA is.  From: `raw`.  To: the commands of the CA, which need nothing else of a
-//! configuration and often may not read the keys that `serve` signs with.
+//! `[ledger]`: where the certificate ledger is.  From: `raw`.  To: `checked`, and the commands of the CA, which need nothing
+//! else of a configuration and often may not read the keys that `serve` signs with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ocspry_ledger::LedgerPlace;
 use toml::Spanned;
@@ -10,6 +10,15 @@ use super::checked::Checker;
 use super::diagnostics::{ConfigText, Problem, Problems};
 use super::error::ConfigError;
 use super::raw::{self, RawLedger};
+
+/// The ledger that issuers are fed from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LedgerConfig {
+    /// Where it is.
+    pub(crate) place: LedgerPlace,
+    /// Where its CAs put their CRLs, each as `NAME.crl`.
+    pub(crate) published: PathBuf,
+}
 
 /// What a configuration file says about the ledger; None where it says nothing.
 ///
@@ -21,7 +30,7 @@ pub(crate) fn ledger_of(path: &Path) -> Result<Option<LedgerPlace>, Problems> {
     let place = raw::parse(&text).and_then(|raw| {
         raw.ledger
             .as_ref()
-            .map(|ledger| place_of(ledger, base))
+            .map(|ledger| file_of(ledger, base).map(LedgerPlace::Sqlite))
             .transpose()
     });
     place.map_err(|problem| Problems {
@@ -33,7 +42,8 @@ pub(crate) fn ledger_of(path: &Path) -> Result<Option<LedgerPlace>, Problems> {
     })
 }
 
-fn place_of(ledger: &Spanned<RawLedger>, base: &Path) -> Result<LedgerPlace, Problem> {
+/// Nothing is opened: a ledger that is not there today is no mistake in the configuration.
+fn file_of(ledger: &Spanned<RawLedger>, base: &Path) -> Result<PathBuf, Problem> {
     let Some(url) = &ledger.get_ref().url else {
         let missing = ConfigError::MissingKey {
             table: "`ledger`".to_owned(),
@@ -47,17 +57,30 @@ fn place_of(ledger: &Spanned<RawLedger>, base: &Path) -> Result<LedgerPlace, Pro
             url.span(),
             ConfigError::EmptyPath { key: "url" },
         )),
-        Ok(LedgerPlace::Sqlite(path)) => Ok(LedgerPlace::Sqlite(base.join(path))),
+        Ok(LedgerPlace::Sqlite(path)) => Ok(base.join(path)),
         Err(error) => Err(Problem::at(url.span(), error.into())),
     }
 }
 
 impl Checker<'_> {
-    /// `serve` takes no status from it yet, but a file that the CA uses as well is not refused.
-    pub(super) fn ledger(&mut self, ledger: Option<&Spanned<RawLedger>>) {
-        let checked = ledger.map(|ledger| place_of(ledger, self.base)).transpose();
-        if let Err(Problem { place, error }) = checked {
-            self.problem(place, error);
-        }
+    pub(super) fn ledger(&mut self, raw: Spanned<RawLedger>) -> Option<LedgerConfig> {
+        let path = match file_of(&raw, self.base) {
+            Ok(path) => path,
+            Err(Problem { place, error }) => {
+                self.problem(place, error);
+                return None;
+            }
+        };
+        let published = match raw.into_inner().published {
+            Some(published) => self.path("published", published)?,
+            None => path.parent().unwrap_or(Path::new(".")).join(PUBLISHED),
+        };
+        Some(LedgerConfig {
+            place: LedgerPlace::Sqlite(path),
+            published,
+        })
     }
 }
+
+/// Beside the ledger's own file.
+const PUBLISHED: &str = "published";

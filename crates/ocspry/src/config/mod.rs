@@ -38,10 +38,11 @@ pub(crate) use diagnostics::{ConfigText, Place, Problems};
 pub(crate) use duration::parse_duration;
 pub(crate) use error::{ConfigError, FileRole};
 pub(crate) use flags::ServeFlags;
+pub(crate) use ledger::LedgerConfig;
+pub(crate) use ledger::ledger_of;
 pub(crate) use openssl_flag_error::OpensslFlagError;
 pub(crate) use openssl_flags::OpensslFlags;
 pub(crate) use passphrase::PassphraseSource;
-pub(crate) use ledger::ledger_of;
 pub(crate) use policy::parse_time;
 pub(crate) use status::SourceConfig;
 

@@ -46,8 +46,10 @@ pub(super) struct RawConfig {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(super) struct RawLedger {
-    /// `sqlite:` and a path, or the path alone.
+    /// Where it is: `sqlite:` and a path, or the path alone.
     pub(super) url: Option<Spanned<String>>,
+    /// Where the CA puts its CRLs.
+    pub(super) published: Option<Spanned<PathBuf>>,
 }
 
 /// `[listen]`.
@@ -130,8 +132,8 @@ pub(super) struct RawStatus {
     pub(super) issued: Option<Spanned<PathBuf>>,
     /// Serials that are revoked, whatever the rest says.
     pub(super) overlay: Option<Spanned<PathBuf>>,
-    /// Not available yet.
-    pub(super) ledger: Option<Spanned<IgnoredAny>>,
+    /// The name of a CA in the ledger.
+    pub(super) ledger: Option<Spanned<String>>,
     /// Redirects of `crl-url` may lead to private addresses.
     pub(super) allow_private_redirects: Option<Spanned<bool>>,
     /// `export` or `record`.

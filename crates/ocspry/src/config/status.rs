@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ocspry_core::OwnedCertificate;
+use ocspry_ledger::IssuerName;
 use ocspry_source::fetch::CrlUrl;
 use ocspry_source::{FreshestCrl, Guard, IssuedRole, IssuedSource, Lag, ListSource, StatusSource};
 use toml::Spanned;
@@ -33,7 +34,18 @@ impl SourceConfig {
             StatusSource::Lists(ListSource::File(path) | ListSource::Directory(path))
             | StatusSource::Overlay(path) => Some(path),
             StatusSource::Issued(issued) => Some(&issued.path),
-            StatusSource::Lists(ListSource::Url(_)) => None,
+            StatusSource::Lists(ListSource::Url(_)) | StatusSource::Ledger(_) => None,
+        }
+    }
+
+    /// The URL it is fetched at, if it is.
+    pub(crate) fn url(&self) -> Option<&CrlUrl> {
+        match &self.source {
+            StatusSource::Lists(ListSource::Url(url)) => Some(url),
+            StatusSource::Lists(ListSource::File(_) | ListSource::Directory(_))
+            | StatusSource::Issued(_)
+            | StatusSource::Overlay(_)
+            | StatusSource::Ledger(_) => None,
         }
     }
 
@@ -41,6 +53,7 @@ impl SourceConfig {
     pub(crate) fn name(&self) -> String {
         match &self.source {
             StatusSource::Lists(ListSource::Url(url)) => url.to_string(),
+            StatusSource::Ledger(name) => name.clone(),
             StatusSource::Lists(ListSource::File(_) | ListSource::Directory(_))
             | StatusSource::Issued(_)
             | StatusSource::Overlay(_) => self
@@ -48,6 +61,11 @@ impl SourceConfig {
                 .map(|path| path.display().to_string())
                 .unwrap_or_default(),
         }
+    }
+
+    /// It is a CA of the ledger.
+    pub(crate) fn is_ledger(&self) -> bool {
+        matches!(self.source, StatusSource::Ledger(_))
     }
 
     /// The key that names it.
@@ -58,6 +76,7 @@ impl SourceConfig {
             StatusSource::Lists(ListSource::Url(_)) => "crl-url",
             StatusSource::Issued(_) => "issued",
             StatusSource::Overlay(_) => "overlay",
+            StatusSource::Ledger(_) => "ledger",
         }
     }
 }
@@ -75,6 +94,10 @@ impl Checker<'_> {
             .into_iter()
             .filter_map(|source| self.source(source))
             .collect();
+        let mut of_ledger = sources.iter().filter(|source| source.is_ledger());
+        if let (Some(_), Some(second)) = (of_ledger.next(), of_ledger.next()) {
+            self.problem(second.place.clone(), ConfigError::TwoLedgers);
+        }
         let says_what_is_revoked = sources
             .iter()
             .any(|source| !matches!(source.source, StatusSource::Overlay(_)));
@@ -100,7 +123,6 @@ impl Checker<'_> {
             max_age,
             lag,
         } = raw.into_inner();
-        self.not_available("ledger", ledger.as_ref());
         let kinds = [
             ("crl", crl.is_some()),
             ("crl-dir", crl_dir.is_some()),
@@ -156,8 +178,10 @@ impl Checker<'_> {
                 max_age_seconds: i64::try_from(max_age).unwrap_or(i64::MAX),
                 lag: self.choice("lag", lag.as_ref(), Lag::WORDS, Lag::default()),
             })
+        } else if let Some(path) = overlay {
+            StatusSource::Overlay(self.path("overlay", path)?)
         } else {
-            StatusSource::Overlay(self.path("overlay", overlay?)?)
+            StatusSource::Ledger(self.name_in_ledger(ledger?)?)
         };
         Some(SourceConfig { place, source })
     }
@@ -174,6 +198,21 @@ impl Checker<'_> {
             return None;
         }
         self.path(key, path)
+    }
+
+    /// A CA of the ledger, which `[ledger]` has to name.
+    fn name_in_ledger(&mut self, name: Spanned<String>) -> Option<String> {
+        let place = name.span();
+        let name = name.into_inner();
+        if IssuerName::new(&name).is_err() {
+            self.problem(place, ConfigError::LedgerName { name });
+            return None;
+        }
+        if !self.has_ledger {
+            self.problem(place, ConfigError::NoLedger);
+            return None;
+        }
+        Some(name)
     }
 
     fn url(&mut self, text: &Spanned<String>, allows_private: bool) -> Option<CrlUrl> {

@@ -96,6 +96,13 @@ impl Control {
         }
         running.issuer.forget_time_passed();
         running.refresher.forget_used(now);
+        let config = running.config.clone();
+        if let Some(ledger) = &self.ledger {
+            ledger.forget(&config);
+        }
+        let Some(running) = self.named(issuer) else {
+            return self.unknown_issuer(issuer);
+        };
         let identity = running.issuer.identity().to_owned();
         info!(
             issuer,

@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A responder with an admin listener on a free port.
-struct Watched {
-    process: OcspryProcess,
+pub(crate) struct Watched {
+    pub(crate) process: OcspryProcess,
     port: u16,
 }
 
@@ -22,19 +22,19 @@ impl Watched {
         Watched::of(site.serve())
     }
 
-    fn of(serve: Ocspry<'static>) -> Watched {
+    pub(crate) fn of(serve: Ocspry<'static>) -> Watched {
         let process = serve.args(["--admin", "127.0.0.1:0"]).start();
         let line = process.wait_for_stdout(ADMIN_LINE, NOTICE_WAIT_MAX);
         let port = admin_port(&line);
         Watched { process, port }
     }
 
-    fn get(&self, path: &str) -> HttpResponse {
+    pub(crate) fn get(&self, path: &str) -> HttpResponse {
         let mut client = HttpClient::connect(self.port).unwrap();
         client.get(path).unwrap()
     }
 
-    fn text(&self, path: &str) -> String {
+    pub(crate) fn text(&self, path: &str) -> String {
         String::from_utf8(self.get(path).body).unwrap()
     }
 
@@ -47,7 +47,7 @@ impl Watched {
     }
 
     /// The part of the status that is about the one issuer of the site.
-    fn issuer(&self) -> Value {
+    pub(crate) fn issuer(&self) -> Value {
         let status = self.status();
         let issuers = status["issuers"].as_array().unwrap();
         assert_eq!(issuers.len(), 1, "{status}");

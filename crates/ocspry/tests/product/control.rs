@@ -247,14 +247,14 @@ fn another_user_is_refused_even_where_the_file_would_let_him() {
 }
 
 /// Somebody who is neither root nor the user that the tests run as.
-struct OtherUser {
-    setpriv: PathBuf,
+pub(crate) struct OtherUser {
+    pub(crate) setpriv: PathBuf,
     socat: PathBuf,
 }
 
 impl OtherUser {
     /// None where programs are missing, or where only root could become somebody else, said aloud.
-    fn here() -> Option<OtherUser> {
+    pub(crate) fn here() -> Option<OtherUser> {
         let (setpriv, socat) = (Peer::Setpriv.find()?, Peer::Socat.find()?);
         let run = run_bounded(
             std::process::Command::new(&setpriv)
@@ -269,7 +269,7 @@ impl OtherUser {
         Some(OtherUser { setpriv, socat })
     }
 
-    const BECOME: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    pub(crate) const BECOME: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
 
     /// Asks for a reload; then only listens, since who is refused while still writing may not hear why.
     fn connect(&self, socket: &Path) -> Run {

@@ -18,6 +18,7 @@ mod documented_lines;
 mod faults;
 mod issuers;
 mod keys;
+mod ledger;
 mod life;
 mod list_server;
 mod log_lines;

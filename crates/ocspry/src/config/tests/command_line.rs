@@ -138,7 +138,7 @@ fn crls_that_cannot_be_read_go_to_the_cas_that_last_used_them() {
     let config = files.load_flags(&flags).unwrap();
     let state = Arc::new(StateDirectory::open(&files.path("state")).unwrap());
     for issuer in &config.issuers {
-        let (mut running, _) = assemble::build(issuer, Some(&state), None, &[], NOW);
+        let (mut running, _) = assemble::build(issuer, Some(&state), None, None, &[], NOW);
         assert!(running.issuer.table().is_some());
         running.refresher.keep_now(NOW);
     }

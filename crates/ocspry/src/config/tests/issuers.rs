@@ -20,18 +20,18 @@ fn two_issuers_of_one_name_and_key_are_refused_at_the_second() {
 fn a_changed_issuer_keeps_list_and_credential_when_its_files_have_become_bad() {
     let files = Files::new();
     let before = files.load(GOOD).unwrap();
-    let (running, _) = assemble::build(&before.issuers[0], None, None, &[], NOW);
+    let (running, _) = assemble::build(&before.issuers[0], None, None, None, &[], NOW);
     fs::write(files.path("one.crl"), "damaged").unwrap();
     // The delegate lives for a day.
     let later = NOW.plus_seconds(2 * 86_400);
     let changed = files.load(&GOOD.replace("12h", "6h")).unwrap();
-    let (rebuilt, look) = assemble::build(&changed.issuers[0], None, None, &[running], later);
+    let (rebuilt, look) = assemble::build(&changed.issuers[0], None, None, None, &[running], later);
     assert_eq!(look.causes(&rebuilt).len(), 2, "{look:?}");
     assert!(rebuilt.can_answer() && !rebuilt.can_answer_at(later));
 
     let other_key = GOOD.replace("one-ocsp.key", "two-ocsp.key");
     let changed = files.load(&other_key).unwrap();
-    let (other, _) = assemble::build(&changed.issuers[0], None, None, &[rebuilt], NOW);
+    let (other, _) = assemble::build(&changed.issuers[0], None, None, None, &[rebuilt], NOW);
     assert!(
         !other.can_answer(),
         "a credential of other files is not carried over"

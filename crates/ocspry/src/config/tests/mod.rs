@@ -82,6 +82,7 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
     let files = Files::new();
     let more = |text: &str| format!("{GOOD}{text}");
     let status = |text: &str| GOOD.replace(r#"[{ crl = "one.crl" }]"#, text);
+    let ledger = |text: &str, keys: &str| format!("{}[ledger]\n{keys}\n", status(text));
     let responder = |text: &str| {
         GOOD.replace(
             r#"{ certificate = "one-ocsp.pem", key = "one-ocsp.key" }"#,
@@ -185,7 +186,23 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
         ),
         (
             status("[{ ledger = \"x\" }]"),
-            "8: `ledger` is not available in this version: remove it",
+            "8: this source is a CA of the ledger, and there is no `[ledger]`: add `[ledger]` with `url = \"sqlite:/var/lib/ocspry/ledger.db\"`",
+        ),
+        (
+            status("[{ ledger = \"a b\" }]"),
+            "8: `a b` cannot be the name of a CA in a ledger: it is 1 to 64 letters, digits, `-`, `_` or `.`",
+        ),
+        (
+            ledger("[{ ledger = \"x\" }, { ledger = \"y\" }]", "url = \"x.db\""),
+            "8: an issuer is one CA of the ledger, and this is its second: give the other CA an `[issuer.NAME]` of its own",
+        ),
+        (
+            ledger("[{ ledger = \"x\", crl = \"one.crl\" }]", "url = \"x.db\""),
+            "8: this source has both `crl` and `ledger`: give each its own braces: `status = [{ … }, { … }]`",
+        ),
+        (
+            ledger("[{ ledger = \"x\", lag = \"good\" }]", "url = \"x.db\""),
+            "8: `lag` belongs beside `issued`, not beside `ledger`: remove it",
         ),
         (
             responder("{ certificate = \"a\" }"),
@@ -209,8 +226,16 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
             "12: `ledger` has no `url`: add `url = \"sqlite:/var/lib/ocspry/ledger.db\"`",
         ),
         (
-            more("[ledger]\nurl = \"postgres://a:b@c/d\""),
+            more("[ledger]\nurl = \"\""),
+            "13: the path of `url` is empty: give the path of a file",
+        ),
+        (
+            more("[ledger]\nurl = \"postgres://user:secret@host/db\""),
             "13: ledger postgres://: is of a kind that this build cannot open; name a SQLite file: sqlite:/path/to/ledger.db",
+        ),
+        (
+            more("[ledger]\nurl = \"x.db\"\nurls = \"x\""),
+            "14: unknown key `urls`: did you mean `url`?",
         ),
         (
             admin("x"),

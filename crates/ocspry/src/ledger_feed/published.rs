@@ -1,0 +1,146 @@
+//! The CRLs that the ledger's CAs have published, to be handed out from memory.  From: a directory that `ca tick` writes to,
+//! `NAME.crl` for each CA, in DER.  To: `core::Issuer`.
+//!
+//! The ledger says which CRL was published last, by its digest: another file is not handed out.  Looked at once a second at the most,
+//! when the ledger or the file has changed.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ocspry_core::PublishedCrl;
+use ocspry_ledger::{LedgerError, LedgerReader, Position};
+use ocspry_source::Joint;
+use ocspry_wire::Time;
+use tracing::{info, warn};
+
+use crate::config::LedgerConfig;
+
+/// Looks for them.
+pub(super) struct PublishedCrls {
+    config: LedgerConfig,
+    looked: Option<Time>,
+    /// By the name of the CA: what was found at the last look.
+    seen: BTreeMap<String, Seen>,
+}
+
+/// The state of ledger and file at a look that led to something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    position: Option<Position>,
+    file: Option<Stamp>,
+}
+
+/// Device, inode, octets, and when it was written to.
+type Stamp = (u64, u64, u64, i64, i64);
+
+impl PublishedCrls {
+    pub(super) fn new(config: LedgerConfig) -> PublishedCrls {
+        PublishedCrls {
+            config,
+            looked: None,
+            seen: BTreeMap::new(),
+        }
+    }
+
+    /// Hands each issuer its newest one.
+    pub(super) fn look(
+        &mut self,
+        position: Option<Position>,
+        issuers: Vec<(&str, Arc<Joint>)>,
+        now: Time,
+    ) {
+        if self.looked == Some(now) {
+            return;
+        }
+        self.looked = Some(now);
+        for (name, joint) in issuers {
+            let file = fs::metadata(self.path(name)).ok();
+            // To open a pipe would wait for whoever writes to it.
+            let file = file.filter(Metadata::is_file);
+            let seen = Seen {
+                position,
+                file: file.as_ref().map(stamp),
+            };
+            let has_crl = joint.issuer().published_crl().is_some();
+            let is_news = self.seen.get(name) != Some(&seen);
+            // A new issuer of a CA that was looked at for another one.
+            if seen.file.is_some() && (is_news || !has_crl) {
+                self.take(name, &joint);
+                self.seen.insert(name.to_owned(), seen);
+            }
+        }
+    }
+
+    fn take(&self, name: &str, joint: &Joint) {
+        let issuer = joint.issuer();
+        // A ledger that cannot be read is told of elsewhere.
+        let Ok(Some(wanted)) = self.last_of(name) else {
+            return;
+        };
+        let in_use = issuer.published_crl();
+        if in_use.is_some_and(|crl| crl.digest == wanted.sha256) {
+            return;
+        }
+        let path = self.path(name);
+        let (this_update, next_update) = (wanted.this_update, wanted.next_update);
+        let found = self.read(name);
+        match found.map(|der| PublishedCrl::new(der, this_update, next_update)) {
+            Ok(crl) if crl.digest == wanted.sha256 => {
+                issuer.set_published_crl(Some(Arc::new(crl)));
+                info!(
+                    issuer = issuer.name(),
+                    path = %path.display(),
+                    "CRL {} is handed out at /crl/{}.crl",
+                    wanted.number,
+                    issuer.name(),
+                );
+            }
+            // It is on its way, or the ledger hears of it in a moment: both are looked at again then.
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => warn!(
+                issuer = issuer.name(),
+                path = %path.display(),
+                "the published CRL cannot be read: {error}; what is handed out stays as it is"
+            ),
+        }
+    }
+
+    fn last_of(&self, name: &str) -> Result<Option<ocspry_ledger::PublishedCrl>, LedgerError> {
+        let reader = LedgerReader::open(&self.config.place)?;
+        let issuer = reader.issuer(name)?;
+        reader.last_full_crl(issuer.number)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.config.published.join(format!("{name}.crl"))
+    }
+
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        let mut der = Vec::new();
+        let file = File::open(self.path(name))?;
+        file.take(CRL_BYTES_MAX + 1).read_to_end(&mut der)?;
+        if der.len() as u64 > CRL_BYTES_MAX {
+            let limit = format!("it has more than {CRL_BYTES_MAX} octets");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, limit));
+        }
+        Ok(der)
+    }
+}
+
+fn stamp(file: &Metadata) -> Stamp {
+    (
+        file.dev(),
+        file.ino(),
+        file.len(),
+        file.mtime(),
+        file.mtime_nsec(),
+    )
+}
+
+/// Two million entries and more; each issuer's is in memory.
+const CRL_BYTES_MAX: u64 = 128 << 20;
