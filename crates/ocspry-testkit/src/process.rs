@@ -141,6 +141,8 @@ impl<'a> Ocspry<'a> {
             "XDG_STATE_HOME",
             "HOME",
             "OCSPRY_LOG",
+            "OCSPRY_LEDGER",
+            "CREDENTIALS_DIRECTORY",
             "NOTIFY_SOCKET",
         ] {
             command.env_remove(name);

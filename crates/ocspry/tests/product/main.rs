@@ -30,5 +30,8 @@ mod requests;
 mod rules_http;
 mod rules_requests;
 mod site;
+mod small_ca;
+mod small_ca_office;
+mod small_ca_revocation;
 mod sources;
 mod terminal;
