@@ -257,7 +257,7 @@ impl Issuer {
     }
 
     /// Grows by one with each table; to be read before the table it is to speak for.
-    pub(crate) fn generation(&self) -> u64 {
+    pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 

@@ -21,6 +21,7 @@ use ocspry_wire::Time;
 use crate::SourceError;
 use crate::compose::{Beside, Composition, LedgerPart, Listed, OfLedger, Unproven, compose};
 use crate::pace;
+use crate::refresh::Ended;
 
 /// The table of one issuer, in the making.
 pub struct Joint {
@@ -176,6 +177,19 @@ impl Joint {
         let in_use = old.composed.as_ref().map(|composed| composed.table());
         let replaced = self.issuer.set_table(in_use.map(Arc::new));
         parts.retired.extend(replaced);
+    }
+
+    /// What sets the end of the table in use.
+    pub fn ends_first(&self) -> Ended {
+        let parts = self.parts();
+        let of_ledger = parts.ledger.as_ref();
+        let of_ledger = of_ledger.map(|ledger| ledger.window(self.validity_seconds()).next_update);
+        let of_table = parts.composed.as_ref();
+        let of_table = of_table.map(|composed| composed.window().next_update);
+        match of_ledger.is_some() && of_ledger == of_table {
+            true => Ended::Ledger,
+            false => Ended::List,
+        }
     }
 
     /// The problem that was told last.
@@ -334,3 +348,187 @@ const VALIDITY_DEFAULT: Duration = Duration::from_secs(12 * 3600);
 const STEP_SECONDS_MAX: i64 = CLOCK_BEHIND_SECONDS_MAX;
 /// A short validity is not used up by waiting for the next step.
 const STEPS_MIN: i64 = 20;
+
+#[cfg(test)]
+mod tests {
+    use ocspry_core::{
+        Absence, IssuedSerials, IssuedSerialsBuilder, Lookup, OwnedCertificate, Policy, Revocation,
+        RevokedSerialsBuilder, StatusParts,
+    };
+    use ocspry_testkit::{Authority, KeyKind};
+    use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
+    use ocspry_wire::x509::SerialNumber;
+
+    use super::*;
+
+    const START: Time = Time::from_unix(1_900_000_000);
+
+    fn at(seconds: i64) -> Time {
+        START.plus_seconds(seconds)
+    }
+
+    fn serial(octet: u8) -> SerialNumber {
+        SerialNumber::from_content(&[octet]).unwrap()
+    }
+
+    /// A joint that has looked at its other sources: there are none.
+    fn joint(validity_seconds: u64) -> Joint {
+        let ca = Authority::root("Ledger CA", KeyKind::P256);
+        let policy = Policy {
+            validity: Some(Duration::from_secs(validity_seconds)),
+            ..Policy::DEFAULT
+        };
+        let certificate = OwnedCertificate::from_der(ca.certificate).unwrap();
+        let issuer = Issuer::new("ca".to_owned(), certificate, policy);
+        let joint = Joint::new(Arc::new(issuer), true);
+        joint.take_looked(Listed::of(std::iter::empty(), true), nothing_beside());
+        joint
+    }
+
+    fn nothing_beside() -> Beside {
+        Beside {
+            is_issued_known: None,
+            lags_as_good: true,
+            issued: Vec::new(),
+            indexes: Vec::new(),
+            held_removals: Vec::new(),
+            overlays: Vec::new(),
+            has_every_overlay: true,
+        }
+    }
+
+    fn list(base: &Arc<RevokedSerials>, delta: &[(u8, Revocation)]) -> ListPart {
+        let mut builder = RevokedSerialsBuilder::new();
+        for (octet, revocation) in delta {
+            builder.push(&serial(*octet), *revocation);
+        }
+        ListPart {
+            base: Arc::clone(base),
+            delta: (!delta.is_empty()).then(|| Arc::new(builder.build())),
+            this_update: None,
+        }
+    }
+
+    fn table(list: ListPart, issued: &Arc<IssuedSerials>) -> StatusTable {
+        // The window of the follower is not asked.
+        let window = ValidityWindow {
+            this_update: Time::MIN,
+            next_update: Time::MIN,
+        };
+        StatusTable::new(StatusParts {
+            lists: vec![list],
+            issued: vec![Arc::clone(issued)],
+            overlays: Vec::new(),
+            absence: Absence::NeverIssued,
+            window,
+            source: source(),
+            more_sources: Vec::new(),
+        })
+    }
+
+    fn source() -> SourceInfo {
+        SourceInfo {
+            origin: "ledger".to_owned(),
+            crl_number: None,
+            digest: [0; 32],
+            signature_algorithm: None,
+        }
+    }
+
+    fn on_hold(second: i64) -> Revocation {
+        Revocation::Revoked(RevokedInfo {
+            revocation_time: at(second),
+            reason: Some(CrlReason::CertificateHold),
+            invalidity_date: None,
+        })
+    }
+
+    fn issued(octets: &[u8]) -> Arc<IssuedSerials> {
+        let mut builder = IssuedSerialsBuilder::new();
+        octets
+            .iter()
+            .for_each(|octet| builder.push(&serial(*octet)));
+        Arc::new(builder.build())
+    }
+
+    fn empty() -> Arc<RevokedSerials> {
+        Arc::new(RevokedSerialsBuilder::new().build())
+    }
+
+    fn known(joint: &Joint, octet: u8) -> (Lookup, Time) {
+        let known = joint.issuer().table().unwrap().known(&serial(octet));
+        (known.lookup, known.window.this_update)
+    }
+
+    #[test]
+    fn the_window_moves_in_steps_and_a_certificate_that_is_issued_moves_it_not() {
+        let joint = joint(43_200);
+        let base = empty();
+        joint.take_ledger(&table(list(&base, &[]), &issued(&[1])), 1, at(0));
+        let window = joint.window().unwrap();
+        assert_eq!(window.this_update, at(0));
+        assert_eq!(window.next_update, at(43_200));
+        joint.take_ledger(&table(list(&base, &[]), &issued(&[1, 2])), 2, at(299));
+        assert_eq!(known(&joint, 2), (Lookup::Issued, at(0)));
+        let in_use = joint.issuer().table().unwrap();
+        joint.confirm_ledger(2, at(299));
+        assert!(Arc::ptr_eq(&joint.issuer().table().unwrap(), &in_use));
+        joint.confirm_ledger(2, at(300));
+        assert_eq!(joint.window().unwrap().this_update, at(300));
+        assert_eq!(joint.window().unwrap().next_update, at(43_500));
+        // A clock that was set back takes nothing back.
+        joint.take_ledger(&table(list(&base, &[]), &issued(&[1, 2, 3])), 3, at(100));
+        assert_eq!(known(&joint, 3), (Lookup::Issued, at(300)));
+    }
+
+    #[test]
+    fn a_short_validity_is_not_used_up_by_waiting() {
+        let joint = joint(60);
+        joint.take_ledger(&table(list(&empty(), &[]), &issued(&[1])), 1, at(0));
+        joint.confirm_ledger(1, at(3));
+        assert_eq!(joint.window().unwrap().this_update, at(3));
+    }
+
+    #[test]
+    fn this_update_is_not_before_the_revocation_and_not_before_it_when_a_hold_is_lifted() {
+        let joint = joint(43_200);
+        let (base, issued) = (empty(), issued(&[1, 2]));
+        joint.take_ledger(&table(list(&base, &[]), &issued), 1, at(0));
+        let held = list(&base, &[(1, on_hold(50))]);
+        joint.take_ledger(&table(held, &issued), 2, at(50));
+        assert_eq!(known(&joint, 1).1, at(50));
+        // The others keep their window, and so their cached answers.
+        assert_eq!(known(&joint, 2), (Lookup::Issued, at(0)));
+        let lifted = list(&base, &[(1, Revocation::Removed)]);
+        joint.take_ledger(&table(lifted, &issued), 3, at(60));
+        assert_eq!(known(&joint, 1), (Lookup::Issued, at(60)));
+    }
+
+    #[test]
+    fn what_is_remembered_revokes_and_proves_nothing_until_the_ledger_is_read() {
+        let joint = joint(43_200);
+        assert_eq!(joint.issuer().table().map(|_| ()), None);
+        let mut revoked = RevokedSerialsBuilder::new();
+        revoked.push(&serial(1), on_hold(-50));
+        joint.remember_ledger(revoked.build(), source(), at(-10));
+        let in_use = joint.issuer().table().unwrap();
+        assert!(matches!(in_use.lookup(&serial(1)), Lookup::Revoked(_)));
+        assert_eq!(in_use.absence(), Absence::Unproven);
+        assert_eq!(joint.unproven(), Some(Unproven::LedgerUnread));
+        joint.take_ledger(&table(list(&empty(), &[]), &issued(&[1])), 1, at(0));
+        assert_eq!(known(&joint, 1), (Lookup::Issued, at(0)));
+        assert_eq!(
+            joint.issuer().table().unwrap().absence(),
+            Absence::NeverIssued
+        );
+    }
+
+    #[test]
+    fn a_time_that_the_operator_lets_go_begins_anew() {
+        let joint = joint(43_200);
+        joint.take_ledger(&table(list(&empty(), &[]), &issued(&[1])), 1, at(9_000));
+        joint.forget_ledger_time();
+        joint.confirm_ledger(1, at(0));
+        assert_eq!(joint.window().unwrap().this_update, at(0));
+    }
+}

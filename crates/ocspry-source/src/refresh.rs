@@ -28,7 +28,7 @@ use crate::{SourceError, StateDirectory};
 use self::follow::configured;
 use self::scopes::Left;
 use self::told::Told;
-pub use self::told::{Event, Fetch, Problem, Report};
+pub use self::told::{Ended, Event, Fetch, Problem, Report};
 
 mod follow;
 mod scopes;

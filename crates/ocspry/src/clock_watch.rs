@@ -109,7 +109,10 @@ impl ClockWatch {
                 running.issuer.check_cached_again();
             }
         }
-        let lists = issuers.iter().filter_map(|running| running.issuer.table());
+        // What is read from a ledger is as new as this very clock says.
+        let by_lists = |running: &&RunningIssuer| running.config.name_in_ledger().is_none();
+        let lists = issuers.iter().filter(by_lists);
+        let lists = lists.filter_map(|running| running.issuer.table());
         let newest = lists.map(|list| list.window().this_update).max();
         if newest.is_some_and(|this_update| self.confirm(this_update)) {
             info!("a newer list confirms the time to which the clock was set");

@@ -330,7 +330,13 @@ impl Control {
         let now = self.clock.now();
         let ledger = match LedgerFeed::is_for(self.ledger.as_ref(), &config) {
             true => self.ledger.clone(),
-            false => LedgerFeed::open(&config, self.state.as_ref(), now),
+            false => {
+                // What the one before has seen, the new one knows.
+                if let Some(old) = &self.ledger {
+                    old.work_beside();
+                }
+                LedgerFeed::open(&config, self.state.as_ref(), now)
+            }
         };
         let parts: Vec<Part> = config
             .issuers

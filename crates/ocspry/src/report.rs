@@ -3,7 +3,7 @@
 //! error: an issuer cannot answer, or soon will not; warn: it answers, degraded; info: its state changed.
 
 use ocspry_core::Stale;
-use ocspry_source::{Event, ListInUse, NamedDeltas, Report, Served, TakenBack, Vanished};
+use ocspry_source::{Ended, Event, ListInUse, NamedDeltas, Report, Served, TakenBack, Vanished};
 use ocspry_wire::Time;
 use ocspry_wire::x509::certificate::display_name;
 use tracing::{error, info, warn};
@@ -88,7 +88,18 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
                 issuer,
                 "certificates that no list names are answered for again"
             ),
-            Event::Expired { next_update } => {
+            Event::Expired {
+                next_update,
+                ended: Ended::Ledger,
+            } => error!(
+                issuer,
+                "what the ledger said expired on {}, since it was not read; answers are tryLater until it can be read",
+                utc_and_distance(*next_update, now),
+            ),
+            Event::Expired {
+                next_update,
+                ended: Ended::List,
+            } => {
                 let then = running.issuer.stale(now).map_or_else(
                     || "answers are tryLater until a newer one comes".to_owned(),
                     goes_on,

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use ocspry_core::{CLOCK_BEHIND_SECONDS_MAX, Stale, ValidityWindow};
+use ocspry_source::Ended;
 use ocspry_wire::Time;
 use tracing::{error, info, warn};
 
@@ -72,7 +73,11 @@ pub(crate) fn tell(running: &mut RunningIssuer, now: Time) {
     let issuer = running.config.name.as_str();
     // What it would say of the answers is not so while they are stale, and that has been said.
     if !(stages.stale.is_some() && matches!(stages.list, Stage::Closing { end: _ })) {
-        tell_one(issuer, Dated::List, stages.list, running.told.list, now);
+        let dated = match running.refresher.joint().ends_first() {
+            Ended::List => Dated::List,
+            Ended::Ledger => Dated::Ledger,
+        };
+        tell_one(issuer, dated, stages.list, running.told.list, now);
     }
     tell_one(
         issuer,
@@ -198,6 +203,7 @@ fn tell_behind(running: &RunningIssuer, now: Time) -> Option<Time> {
 #[derive(Clone, Copy, Debug)]
 enum Dated {
     List,
+    Ledger,
     Signer,
 }
 
@@ -209,8 +215,8 @@ fn tell_one(issuer: &str, dated: Dated, stage: Stage, told: Stage, now: Time) {
         info!(issuer, "the clock is no longer behind {}", dated.name());
     }
     match (dated, stage) {
-        (Dated::List | Dated::Signer, Stage::Fresh) => {}
-        (Dated::List | Dated::Signer, Stage::NotBegun { start }) => error!(
+        (Dated::List | Dated::Ledger | Dated::Signer, Stage::Fresh) => {}
+        (Dated::List | Dated::Ledger | Dated::Signer, Stage::NotBegun { start }) => error!(
             issuer,
             "the clock is behind {}, which began on {}; answers are tryLater: set the clock",
             dated.name(),
@@ -221,10 +227,20 @@ fn tell_one(issuer: &str, dated: Dated, stage: Stage, told: Stage, now: Time) {
             "the CRL ends on {}, and no newer one is there",
             utc_and_distance(end, now)
         ),
+        (Dated::Ledger, Stage::Ending { end }) => warn!(
+            issuer,
+            "what the ledger said ends on {}, and it was not read since",
+            utc_and_distance(end, now)
+        ),
         (Dated::Signer, Stage::Ending { end }) => warn!(
             issuer,
             "the signer's certificate ends on {}: renew it",
             utc_and_distance(end, now)
+        ),
+        (Dated::Ledger, Stage::Closing { end }) => error!(
+            issuer,
+            "what the ledger said ends on {}, too soon to promise anything; answers are tryLater until it can be read",
+            utc_and_distance(end, now),
         ),
         (Dated::List | Dated::Signer, Stage::Closing { end }) => error!(
             issuer,
@@ -233,7 +249,7 @@ fn tell_one(issuer: &str, dated: Dated, stage: Stage, told: Stage, now: Time) {
             utc_and_distance(end, now),
         ),
         // The refresher reports that one itself, to the second.
-        (Dated::List, Stage::Over { end: _ }) => {}
+        (Dated::List | Dated::Ledger, Stage::Over { end: _ }) => {}
         (Dated::Signer, Stage::Over { end }) => error!(
             issuer,
             "the signer's certificate expired on {}; answers are tryLater until it is renewed",
@@ -246,6 +262,7 @@ impl Dated {
     fn name(self) -> &'static str {
         match self {
             Dated::List => "the CRL in use",
+            Dated::Ledger => "the last look at the ledger",
             Dated::Signer => "the signer's certificate",
         }
     }

@@ -40,6 +40,8 @@ fn issuer(state: &AdminState, report: &IssuerReport, now: Time) -> Value {
     json!({
         "name": issuer.name(),
         "subject": display_name(issuer.certificate().view().subject),
+        // Of its table: grows with each that is swapped in.
+        "generation": issuer.generation(),
         "can_answer": can_answer.is_ok(),
         "cannot_answer_because": can_answer.err().map(|refusal| refusal.to_string()),
         // Answers come from a list that is over; until when they may, if it comes to that.

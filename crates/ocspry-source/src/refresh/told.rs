@@ -70,7 +70,18 @@ pub enum Event {
     Expired {
         /// When it did.
         next_update: Time,
+        /// What it is that ended first.
+        ended: Ended,
     },
+}
+
+/// What sets the end of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// A list, by its own word or by its age.
+    List,
+    /// A ledger, which was not read for the issuer's validity.
+    Ledger,
 }
 
 /// Something that is wrong now.
@@ -209,7 +220,10 @@ impl Refresher {
                 .find(|used| used.list.next_update() == next_update);
             reports.push(Report {
                 place: ended.map_or_else(String::new, |used| used.place.to_owned()),
-                event: Event::Expired { next_update },
+                event: Event::Expired {
+                    next_update,
+                    ended: self.joint.ends_first(),
+                },
             });
         }
         self.told.expired = expired;

@@ -15,7 +15,7 @@ use ocspry_wire::Time;
 use ocspry_wire::ocsp::RevokedInfo;
 use ocspry_wire::x509::SerialNumber;
 
-use super::{StateDirectory, generalized};
+use super::{StateDirectory, generalized, remove};
 use crate::{SourceError, held};
 
 /// Where one issuer's part of it is kept.
@@ -88,6 +88,16 @@ impl KeptLedger {
     /// Where it stands how far the ledger was followed.
     pub fn position_path(&self) -> PathBuf {
         self.folder.join(POSITION)
+    }
+
+    /// Removes all that is kept.
+    ///
+    /// # Errors
+    /// `StateWrite` with what could not be removed.
+    pub fn remove(&self) -> Result<(), SourceError> {
+        let names = [POSITION, REVOKED, REVOKED_SINCE, RELEASED_SINCE];
+        let mut paths = names.iter().map(|name| self.folder.join(name));
+        paths.try_for_each(|path| remove(&path))
     }
 
     /// Keeps a whole list of what is revoked.

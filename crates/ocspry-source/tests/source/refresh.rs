@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use ocspry_source::{Event, Served, SourceError, StateDirectory};
+use ocspry_source::{Ended, Event, Served, SourceError, StateDirectory};
 use ocspry_testkit::CrlSpec;
 
 use crate::site::{
@@ -201,7 +201,7 @@ fn a_list_that_runs_out_in_use_is_said_once() {
     assert_eq!(refresher.next_wake(site.now), Some(end));
     let event = only(refresher.refresh(end));
     assert!(
-        matches!(event, Event::Expired { next_update } if next_update == end),
+        matches!(event, Event::Expired { next_update, ended: Ended::List } if next_update == end),
         "{event:?}"
     );
     assert_quiet(refresher.refresh(end));

@@ -164,7 +164,10 @@ impl Verdict {
                     "issuer {}: the delta CRL {place} is not used: {gap}",
                     config.name
                 )),
-                Event::Expired { next_update } => {
+                Event::Expired {
+                    next_update,
+                    ended: _,
+                } => {
                     let end = utc_and_distance(*next_update, self.now);
                     let expired = format!("the CRL expired on {end}");
                     match running.issuer.stale(self.now) {

@@ -10,8 +10,8 @@ use ocspry_wire::Time;
 use ocspry_wire::hex::to_hex;
 use tracing::info;
 
-use super::kept::{self, Keeping};
-use super::published::PublishedCrls;
+use super::beside::{OfIssuer, Snapshot};
+use super::kept::{self, Remembered};
 use super::{LedgerProblem, Looked, POLL, POLL_FAILING, Subject};
 
 /// A ledger and the issuers that are fed from it.
@@ -22,7 +22,7 @@ pub(super) struct Following {
     /// What is kept was read, or there is nowhere to keep it: nothing is taken before, since it may be older.
     is_remembered: bool,
     /// By the name of the CA.
-    kept: BTreeMap<String, Keeping>,
+    kept: BTreeMap<String, Remembered>,
     /// As they were given out last.
     tables: BTreeMap<String, FollowedTable>,
     /// The last look that succeeded.
@@ -31,7 +31,6 @@ pub(super) struct Following {
     failing: Option<Failing>,
     /// The CAs whose issuers the operator let go.
     forgotten: BTreeSet<String>,
-    published: PublishedCrls,
 }
 
 /// An issuer that is fed.
@@ -49,13 +48,12 @@ impl Following {
     pub(super) fn new(subject: &Subject, kept: BTreeMap<String, KeptLedger>) -> Following {
         Following {
             follower: subject.follower(None),
-            published: PublishedCrls::new(subject.config.clone()),
             place: subject.config.place.clone(),
             subject: subject.clone(),
             is_remembered: kept.is_empty(),
             kept: kept
                 .into_iter()
-                .map(|(name, kept)| (name, Keeping::new(kept)))
+                .map(|(name, kept)| (name, Remembered::new(kept)))
                 .collect(),
             tables: BTreeMap::new(),
             looked: None,
@@ -76,7 +74,7 @@ impl Following {
     /// Feeds an issuer with what is known, and from here on.
     pub(super) fn attach(&mut self, name: &str, joint: &Arc<Joint>) {
         if let Some(kept) = self.kept.get(name)
-            && let Some((revoked, this_update)) = kept.remembered()
+            && let Some((revoked, this_update)) = kept.list()
         {
             let source = kept::source_of(&self.place, name);
             joint.remember_ledger(revoked, source, this_update);
@@ -114,14 +112,6 @@ impl Following {
         if is_next_second || !names.is_empty() {
             has_news_for_control = self.tell_problems();
         }
-        self.keep();
-        if self.failing.is_none() {
-            let targets = self.targets.iter();
-            let issuers =
-                targets.filter_map(|target| Some((target.name.as_str(), target.joint.upgrade()?)));
-            self.published
-                .look(self.follower.position(), issuers.collect(), now);
-        }
         Looked {
             has_news_for_control,
             again_in: match self.failing {
@@ -134,9 +124,6 @@ impl Following {
     /// Forgets how far the ledger was seen, when no issuer needs that any more.
     pub(super) fn forget(&mut self, name: &str) {
         self.forgotten.insert(name.to_owned());
-        if let Some(kept) = self.kept.get_mut(name) {
-            kept.forget();
-        }
         let is_forgotten = |target: &Target| self.forgotten.contains(&target.name);
         if self.targets.iter().all(is_forgotten) {
             self.forgotten.clear();
@@ -148,12 +135,26 @@ impl Following {
         }
     }
 
+    /// Feeds nobody any more.
     pub(super) fn end(&mut self) {
-        for kept in self.kept.values_mut() {
-            kept.hurry();
-        }
-        self.keep();
         self.targets.clear();
+    }
+
+    /// What is known now, for whoever writes it down; also while the ledger cannot be read or is refused.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let of_issuer = |target: &Target| {
+            let table = self.tables.get(&target.name)?;
+            Some(OfIssuer {
+                name: target.name.clone(),
+                joint: target.joint.upgrade()?,
+                revoked: table.table.lists().first()?.clone(),
+                is_forgotten: self.forgotten.contains(&target.name),
+            })
+        };
+        Snapshot {
+            position: self.follower.position(),
+            issuers: self.targets.iter().filter_map(of_issuer).collect(),
+        }
     }
 
     /// Reads what is new; the names of the CAs whose tables are.
@@ -171,6 +172,8 @@ impl Following {
                     info!("{} can be read again", self.place);
                 }
                 self.looked = Some(now);
+                // From here on it is in the follower.
+                self.kept.values_mut().for_each(Remembered::forget);
                 let names = tables.iter().map(|table| table.name.clone()).collect();
                 let tables = tables.into_iter().map(|table| (table.name.clone(), table));
                 self.tables.extend(tables);
@@ -193,7 +196,7 @@ impl Following {
         for kept in self.kept.values_mut() {
             kept.read()?;
         }
-        let positions = self.kept.values().filter_map(Keeping::position);
+        let positions = self.kept.values().filter_map(Remembered::position);
         let position = positions.max_by_key(|position| position.sequence);
         self.follower = self.subject.follower(position);
         for (name, kept) in &self.kept {
@@ -253,24 +256,6 @@ impl Following {
             Some(_) | None => return None,
         };
         Some(problem.as_source())
-    }
-
-    fn keep(&mut self) {
-        if self.failing.is_some() {
-            return;
-        }
-        let Some(position) = self.follower.position() else {
-            return;
-        };
-        for target in &self.targets {
-            if let Some(joint) = target.joint.upgrade()
-                && let Some(this_update) = joint.ledger_this_update()
-                && let Some(table) = self.tables.get(&target.name)
-                && let Some(kept) = self.kept.get_mut(&target.name)
-            {
-                kept.keep(position, &table.table, this_update, joint.issuer().name());
-            }
-        }
     }
 }
 

@@ -1,13 +1,14 @@
-//! What the state directory knows of the ledger.  From: `following`, after its tables are in use.  To: the next start.
+//! What the state directory knows of the ledger.  From: `beside`, after the tables are in use.  To: the next start, by
+//! `following`.
 //!
-//! At most once a second, and only what is new: a long list of revocations is written when it is put together anew, the
+//! Once a second, and only what is new: a long list of revocations is written when it is put together anew, the
 //! news over it each time.  Who stops the process the hard way loses a second of it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ocspry_core::crypto::sha256;
-use ocspry_core::{Revocation, RevokedSerials, RevokedSerialsBuilder, SourceInfo, StatusTable};
+use ocspry_core::{ListPart, Revocation, RevokedSerials, RevokedSerialsBuilder, SourceInfo};
 use ocspry_ledger::{LedgerPlace, NotAPosition, Position};
 use ocspry_source::{KeptLedger, SeenLedger, SourceError};
 use ocspry_wire::Time;
@@ -16,38 +17,22 @@ use ocspry_wire::ocsp::RevokedInfo;
 use ocspry_wire::x509::SerialNumber;
 use tracing::{info, warn};
 
+use super::beside::OfIssuer;
 use crate::config::IssuerConfig;
 
-/// What is kept for one issuer.
-pub(super) struct Keeping {
+/// What was kept for one issuer, until its ledger is read.
+pub(super) struct Remembered {
     kept: KeptLedger,
-    /// As it was at the start.
     seen: Option<SeenLedger>,
     position: Option<Position>,
-    written: Written,
-    /// The last try.
-    tried: Option<Instant>,
-    has_failed: bool,
 }
 
-/// What lies there.
-#[derive(Default)]
-struct Written {
-    position: Option<Position>,
-    base: Option<Arc<RevokedSerials>>,
-    /// None: nothing was written yet.
-    changes: Option<Option<Arc<RevokedSerials>>>,
-}
-
-impl Keeping {
-    pub(super) fn new(kept: KeptLedger) -> Keeping {
-        Keeping {
+impl Remembered {
+    pub(super) fn new(kept: KeptLedger) -> Remembered {
+        Remembered {
             kept,
             seen: None,
             position: None,
-            written: Written::default(),
-            tried: None,
-            has_failed: false,
         }
     }
 
@@ -76,7 +61,7 @@ impl Keeping {
     }
 
     /// The same as a list, and since when it was so.
-    pub(super) fn remembered(&self) -> Option<(RevokedSerials, Time)> {
+    pub(super) fn list(&self) -> Option<(RevokedSerials, Time)> {
         let seen = self.seen.as_ref()?;
         let mut revoked = RevokedSerialsBuilder::new();
         for (serial, info) in &seen.revoked {
@@ -85,33 +70,64 @@ impl Keeping {
         Some((revoked.build(), seen.this_update))
     }
 
-    /// What lies there was removed, and is to be written anew.
+    /// It is of no use any more.
     pub(super) fn forget(&mut self) {
         self.seen = None;
+    }
+}
+
+/// What is kept for one issuer from here on.
+pub(super) struct Keeping {
+    kept: KeptLedger,
+    written: Written,
+    /// The last try.
+    tried: Option<Instant>,
+    has_failed: bool,
+}
+
+/// What lies there.
+#[derive(Default)]
+struct Written {
+    position: Option<Position>,
+    base: Option<Arc<RevokedSerials>>,
+    /// None: nothing was written yet.
+    changes: Option<Option<Arc<RevokedSerials>>>,
+}
+
+impl Keeping {
+    pub(super) fn new(kept: KeptLedger) -> Keeping {
+        Keeping {
+            kept,
+            written: Written::default(),
+            tried: None,
+            has_failed: false,
+        }
+    }
+
+    /// What lies there goes, and is written anew.
+    pub(super) fn forget(&mut self) {
         self.written = Written::default();
+        if let Err(error) = self.kept.remove() {
+            warn!("{error}; the ledger is compared with it at the next start");
+        }
     }
 
-    /// The next write is the last.
-    pub(super) fn hurry(&mut self) {
-        self.tried = None;
-    }
-
-    /// Writes what is new, unless that was done a moment ago.
-    pub(super) fn keep(
-        &mut self,
-        position: Position,
-        table: &StatusTable,
-        this_update: Time,
-        issuer: &str,
-    ) {
-        let wait = if self.has_failed { WAIT_FAILED } else { WAIT };
-        if self.written.position == Some(position)
-            || self.tried.is_some_and(|tried| tried.elapsed() < wait)
-        {
+    /// Writes what is new.
+    pub(super) fn keep(&mut self, position: Position, of_issuer: &OfIssuer) {
+        let Some(this_update) = of_issuer.joint.ledger_this_update() else {
+            return;
+        };
+        let rests = self.has_failed
+            && self
+                .tried
+                .is_some_and(|tried| tried.elapsed() < WAIT_FAILED);
+        if self.written.position == Some(position) || rests {
             return;
         }
         self.tried = Some(Instant::now());
-        match (self.write(position, table, this_update), self.has_failed) {
+        let issuer = of_issuer.joint.issuer().name();
+        let written = self.write(position, &of_issuer.revoked, this_update);
+        match (written, self.has_failed) {
             (Ok(()), true) => {
                 self.has_failed = false;
                 info!(
@@ -128,31 +144,27 @@ impl Keeping {
             }
             (Ok(()), false) | (Err(_), true) => {}
         }
-        // What was seen before is in what is written now.
-        self.seen = None;
     }
 
+    /// The position last: it stands for all the rest.
     fn write(
         &mut self,
         position: Position,
-        table: &StatusTable,
+        revoked: &ListPart,
         this_update: Time,
     ) -> Result<(), SourceError> {
-        let Some(list) = table.lists().first() else {
-            return Ok(());
-        };
         let written = &mut self.written;
-        let is_base = |base: &Arc<RevokedSerials>| Arc::ptr_eq(base, &list.base);
+        let is_base = |base: &Arc<RevokedSerials>| Arc::ptr_eq(base, &revoked.base);
         if !written.base.as_ref().is_some_and(is_base) {
-            self.kept.keep_revoked(&list.base)?;
-            written.base = Some(Arc::clone(&list.base));
+            self.kept.keep_revoked(&revoked.base)?;
+            written.base = Some(Arc::clone(&revoked.base));
         }
         let are_changes = |changes: &Option<Arc<RevokedSerials>>| {
-            changes.as_ref().map(Arc::as_ptr) == list.delta.as_ref().map(Arc::as_ptr)
+            changes.as_ref().map(Arc::as_ptr) == revoked.delta.as_ref().map(Arc::as_ptr)
         };
         if !written.changes.as_ref().is_some_and(are_changes) {
-            self.kept.keep_changes(list.delta.as_deref())?;
-            written.changes = Some(list.delta.clone());
+            self.kept.keep_changes(revoked.delta.as_deref())?;
+            written.changes = Some(revoked.delta.clone());
         }
         self.kept
             .keep_position(&position.to_string(), this_update)?;
@@ -177,6 +189,5 @@ pub(super) fn source_of(place: &LedgerPlace, name: &str) -> SourceInfo {
     }
 }
 
-const WAIT: Duration = Duration::from_secs(1);
 /// A full disk is not asked every second.
 const WAIT_FAILED: Duration = Duration::from_secs(60);

@@ -2,13 +2,16 @@
 //! configuration.  To: the issuers' tables, at once; to `control`, when something is wrong or right again; and to the state
 //! directory, which knows after a restart how far the ledger was seen and what it had revoked.
 //!
-//! One thread of its own: no list that is being loaded holds up a revocation.  It polls, which costs some microseconds a
-//! time while nothing changes; a ledger that cannot be read changes nothing, and is tried again less often.
+//! One thread of its own looks: no list that is being loaded holds up a revocation.  It polls, which costs some microseconds a
+//! time while nothing changes; a ledger that cannot be read changes nothing, and is tried again less often.  What waits for a
+//! disk is the work of another one, once a second (`beside.rs`).
 
+mod beside;
 mod following;
 mod kept;
 mod published;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,12 +20,13 @@ use std::time::Duration;
 
 use ocspry_core::{ArchiveCutoff, Clock};
 use ocspry_ledger::{FollowPolicy, LedgerError, LedgerPlace};
-use ocspry_source::{Refresher, SourceError, StateDirectory};
+use ocspry_source::{KeptLedger, Refresher, SourceError, StateDirectory};
 use ocspry_wire::Time;
 
 use crate::config::{Config, IssuerConfig, LedgerConfig};
 use crate::control::Bell;
 use crate::signals::EndProcessOnPanic;
+use beside::Beside;
 use following::Following;
 
 /// The ledger of one configuration, followed.
@@ -34,6 +38,7 @@ pub(crate) struct LedgerFeed {
 struct Shared {
     subject: Subject,
     following: Mutex<Following>,
+    beside: Mutex<Beside>,
     is_stopped: AtomicBool,
 }
 
@@ -86,11 +91,14 @@ impl LedgerFeed {
             let identity = kept::identity_of(issuer);
             Some((name.to_owned(), state?.ledger(&identity)))
         });
-        let mut following = Following::new(&subject, kept.collect());
+        let kept: BTreeMap<String, KeptLedger> = kept.collect();
+        let beside = Beside::new(&subject.config, &kept);
+        let mut following = Following::new(&subject, kept);
         following.look_first(now);
         Some(LedgerFeed {
             shared: Arc::new(Shared {
                 subject,
+                beside: Mutex::new(beside),
                 following: Mutex::new(following),
                 is_stopped: AtomicBool::new(false),
             }),
@@ -110,17 +118,27 @@ impl LedgerFeed {
         }
     }
 
-    /// Starts the thread.
+    /// Starts the threads.
     ///
     /// # Errors
     /// The kernel gave none.
     pub(crate) fn start(&self, clock: Arc<dyn Clock>, bell: Bell) -> io::Result<()> {
         let feed = self.clone();
         thread::Builder::new()
+            .name("ocspry-ledger-io".to_owned())
+            .spawn(move || {
+                let _end = EndProcessOnPanic;
+                while !feed.is_stopped() {
+                    thread::park_timeout(BESIDE_INTERVAL);
+                    feed.work_beside();
+                }
+            })?;
+        let feed = self.clone();
+        thread::Builder::new()
             .name("ocspry-ledger".to_owned())
             .spawn(move || {
                 let _end = EndProcessOnPanic;
-                while !feed.shared.is_stopped.load(Ordering::Relaxed) {
+                while !feed.is_stopped() {
                     let looked = feed.following().look(clock.now());
                     if looked.has_news_for_control {
                         bell.ask_for_look();
@@ -136,13 +154,31 @@ impl LedgerFeed {
     pub(crate) fn forget(&self, config: &IssuerConfig) {
         if let Some(name) = config.name_in_ledger() {
             self.following().forget(name);
+            self.beside().forget(name);
         }
     }
 
     /// Writes down how far it was followed, and follows no more.
     pub(crate) fn end(&self) {
         self.shared.is_stopped.store(true, Ordering::Relaxed);
+        self.work_beside();
         self.following().end();
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.shared.is_stopped.load(Ordering::Relaxed)
+    }
+
+    /// Reads and writes files, while the ledger is followed on.
+    pub(crate) fn work_beside(&self) {
+        let mut beside = self.beside();
+        let snapshot = self.following().snapshot();
+        beside.work(&snapshot);
+    }
+
+    fn beside(&self) -> MutexGuard<'_, Beside> {
+        let beside = &self.shared.beside;
+        beside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whole after every step that matters: what a panic cut short ends the process.
@@ -195,3 +231,5 @@ struct Looked {
 const POLL: Duration = Duration::from_millis(10);
 /// While the ledger cannot be read.
 const POLL_FAILING: Duration = Duration::from_millis(250);
+/// How often files are looked at and written.
+const BESIDE_INTERVAL: Duration = Duration::from_secs(1);

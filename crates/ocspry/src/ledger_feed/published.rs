@@ -1,8 +1,8 @@
 //! The CRLs that the ledger's CAs have published, to be handed out from memory.  From: a directory that `ca tick` writes to,
 //! `NAME.crl` for each CA, in DER.  To: `core::Issuer`.
 //!
-//! The ledger says which CRL was published last, by its digest: another file is not handed out.  Looked at once a second at the most,
-//! when the ledger or the file has changed.
+//! The ledger says which CRL was published last, by its digest: another file is not handed out.  Read when the ledger or the file
+//! has changed, never by a request.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -11,10 +11,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ocspry_core::PublishedCrl;
+use ocspry_core::{Issuer, PublishedCrl};
 use ocspry_ledger::{LedgerError, LedgerReader, Position};
-use ocspry_source::Joint;
-use ocspry_wire::Time;
 use tracing::{info, warn};
 
 use crate::config::LedgerConfig;
@@ -22,7 +20,6 @@ use crate::config::LedgerConfig;
 /// Looks for them.
 pub(super) struct PublishedCrls {
     config: LedgerConfig,
-    looked: Option<Time>,
     /// By the name of the CA: what was found at the last look.
     seen: BTreeMap<String, Seen>,
 }
@@ -30,7 +27,7 @@ pub(super) struct PublishedCrls {
 /// The state of ledger and file at a look that led to something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Seen {
-    position: Option<Position>,
+    position: Position,
     file: Option<Stamp>,
 }
 
@@ -41,42 +38,28 @@ impl PublishedCrls {
     pub(super) fn new(config: LedgerConfig) -> PublishedCrls {
         PublishedCrls {
             config,
-            looked: None,
             seen: BTreeMap::new(),
         }
     }
 
-    /// Hands each issuer its newest one.
-    pub(super) fn look(
-        &mut self,
-        position: Option<Position>,
-        issuers: Vec<(&str, Arc<Joint>)>,
-        now: Time,
-    ) {
-        if self.looked == Some(now) {
-            return;
-        }
-        self.looked = Some(now);
-        for (name, joint) in issuers {
-            let file = fs::metadata(self.path(name)).ok();
-            // To open a pipe would wait for whoever writes to it.
-            let file = file.filter(Metadata::is_file);
-            let seen = Seen {
-                position,
-                file: file.as_ref().map(stamp),
-            };
-            let has_crl = joint.issuer().published_crl().is_some();
-            let is_news = self.seen.get(name) != Some(&seen);
-            // A new issuer of a CA that was looked at for another one.
-            if seen.file.is_some() && (is_news || !has_crl) {
-                self.take(name, &joint);
-                self.seen.insert(name.to_owned(), seen);
-            }
+    /// Hands an issuer its newest one.
+    pub(super) fn look(&mut self, position: Position, name: &str, issuer: &Issuer) {
+        let file = fs::metadata(self.path(name)).ok();
+        // To open a pipe would wait for whoever writes to it.
+        let file = file.filter(Metadata::is_file);
+        let seen = Seen {
+            position,
+            file: file.as_ref().map(stamp),
+        };
+        let is_news = self.seen.get(name) != Some(&seen);
+        // An issuer of a new configuration has none.
+        if seen.file.is_some() && (is_news || issuer.published_crl().is_none()) {
+            self.take(name, issuer);
+            self.seen.insert(name.to_owned(), seen);
         }
     }
 
-    fn take(&self, name: &str, joint: &Joint) {
-        let issuer = joint.issuer();
+    fn take(&self, name: &str, issuer: &Issuer) {
         // A ledger that cannot be read is told of elsewhere.
         let Ok(Some(wanted)) = self.last_of(name) else {
             return;

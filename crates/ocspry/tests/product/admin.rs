@@ -1,5 +1,6 @@
 //! The admin listener: metrics, health and status, as an operator and a monitoring system meet them.
 
+use crate::ledger::{FILE, empty_ledger};
 use crate::list_server::ListServer;
 use crate::site::{CONFIGURATION, GOOD, LATER, NOTICE_WAIT_MAX, REVOKED, Site, says_revoked};
 use ocspry_testkit::{
@@ -346,7 +347,13 @@ fn the_reference_explains_every_metric_with_its_labels_and_no_other() {
     site.write_crl(&with_a_defect(&site));
     let server = ListServer::start();
     server.publish(site.ca.crl(&with_a_defect(&site)));
-    let watched = Watched::of(with_url(&site, &server));
+    let (_ledger, _) = empty_ledger(&site);
+    let serve = with_url(&site, &server);
+    let configuration = std::fs::read_to_string(site.file("ocspry.toml")).unwrap();
+    let configuration = configuration.replace(" }]", " }, { ledger = \"corporate\" }]");
+    let ledger = format!("[ledger]\nurl = \"sqlite:{FILE}\"\n");
+    site.write("ocspry.toml", format!("{configuration}{ledger}"));
+    let watched = Watched::of(serve);
     wait_until("the URL was asked", NOTICE_WAIT_MAX, || {
         !watched.issuer()["sources"][1]["last_fetch"].is_null()
     });

@@ -29,16 +29,12 @@ struct Scene {
 }
 
 /// Where the ledger is, in the directory of the site.
-const FILE: &str = "ledger.db";
+pub(crate) const FILE: &str = "ledger.db";
 
 impl Scene {
     fn new() -> Scene {
         let site = Site::new();
-        let place = LedgerPlace::Sqlite(site.file(FILE));
-        let mut ledger = Ledger::create(&place).unwrap();
-        let certificate = OwnedCertificate::from_der(site.ca.certificate.clone()).unwrap();
-        let name = IssuerName::new("corporate").unwrap();
-        let ca = ledger.add_issuer(&act(), &name, &certificate, &[]).unwrap();
+        let (ledger, ca) = empty_ledger(&site);
         let mut scene = Scene { site, ledger, ca };
         scene.issue("server.example", GOOD);
         scene.issue("revoked.example", REVOKED);
@@ -125,6 +121,17 @@ impl Scene {
             assert_openssl_says(&run, &format!("{certificate}: {status}"));
         }
     }
+}
+
+/// The ledger of a CA that has issued nothing.
+pub(crate) fn empty_ledger(site: &Site) -> (Ledger, IssuerNumber) {
+    let place = LedgerPlace::Sqlite(site.file(FILE));
+    let mut ledger = Ledger::create(&place).unwrap();
+    let certificate = OwnedCertificate::from_der(site.ca.certificate.clone()).unwrap();
+    let name = IssuerName::new("corporate").unwrap();
+    let ca = ledger.add_issuer(&act(), &name, &certificate, &[]);
+    let ca = ca.unwrap();
+    (ledger, ca)
 }
 
 const STATUS: &str = "[{ ledger = \"corporate\" }]";

@@ -103,11 +103,11 @@ fn what_is_wrong_with_a_source_is_said_where_it_is_named() {
         ),
         (
             with_status("[{}]"),
-            "8: this source has none of `crl`, `crl-dir`, `crl-url`, `issued` and `overlay`: write `status = [{ crl = \"FILE\" }]`",
+            "8: this source has none of `crl`, `crl-dir`, `crl-url`, `issued`, `overlay` and `ledger`: write `status = [{ crl = \"FILE\" }]`",
         ),
         (
             with_status("[{ role = \"export\" }]"),
-            "8: this source has none of `crl`, `crl-dir`, `crl-url`, `issued` and `overlay`: write `status = [{ crl = \"FILE\" }]`",
+            "8: this source has none of `crl`, `crl-dir`, `crl-url`, `issued`, `overlay` and `ledger`: write `status = [{ crl = \"FILE\" }]`",
         ),
         (
             with_status("[{ crl = \"a\", overlay = \"b\" }]"),
