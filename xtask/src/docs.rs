@@ -287,6 +287,8 @@ const CONFIGURATION: &str = "docs/reference/configuration.md";
 /// Where the verbs on a running `serve` are explained.
 const CONTROL: &str = "docs/reference/control.md";
 const CRL: &str = "docs/reference/crl.md";
+const CA: &str = "docs/reference/ca.md";
+const CERT: &str = "docs/reference/cert.md";
 /// Which verb's flags are explained by the first table under which heading of which document.
 const FLAG_TABLES: &[(&str, &str, &str)] = &[
     ("serve", CONFIGURATION, "\n## Flags of `serve`\n"),
@@ -296,6 +298,23 @@ const FLAG_TABLES: &[(&str, &str, &str)] = &[
     ("crl accept", CONTROL, "\n## Flags\n"),
     ("crl show", CRL, "\n## `ocspry crl show FILE`\n"),
     ("crl check", CRL, "\n## `ocspry crl check FILE --ca CA`\n"),
+    ("ca init", CA, "\n## `ocspry ca init NAME`\n"),
+    ("ca list", CA, "\n## `ocspry ca list`\n"),
+    ("ca show", CA, "\n## `ocspry ca show CA`\n"),
+    ("ca edit", CA, "\n## `ocspry ca edit CA`\n"),
+    ("ca import", CA, "\n## `ocspry ca import NAME`\n"),
+    ("ca renew", CA, "\n## `ocspry ca renew CA`\n"),
+    ("ca compromise", CA, "\n## `ocspry ca compromise CA`\n"),
+    ("cert sign", CERT, "\n## `ocspry cert sign CA`\n"),
+    (
+        "cert revoke",
+        CERT,
+        "\n## `ocspry cert revoke SERIAL|FILE…`\n",
+    ),
+    ("cert list", CERT, "\n## `ocspry cert list`\n"),
+    ("cert show", CERT, "\n## `ocspry cert show SERIAL|FILE`\n"),
+    ("cert renew", CERT, "\n## `ocspry cert renew SERIAL|FILE`\n"),
+    ("cert import", CERT, "\n## `ocspry cert import CA FILE…`\n"),
 ];
 /// What clap gives to every verb.
 const FLAGS_OF_EVERY_VERB: &[&str] = &["--help", "--version"];

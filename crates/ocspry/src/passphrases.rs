@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Passphrase of the CA's key")]
 pub(crate) struct PassphraseFlags {
-    /// Its first line is the passphrase
+    /// Its first line is the passphrase of the CA's key
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "passphrase_fd")]
     passphrase_file: Option<PathBuf>,
 
@@ -29,7 +29,7 @@ pub(crate) struct PassphraseFlags {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Passphrase of the parent's key")]
 pub(crate) struct ParentPassphraseFlags {
-    /// Its first line is the passphrase
+    /// Its first line is the passphrase of the parent's key
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "parent_passphrase_fd")]
     parent_passphrase_file: Option<PathBuf>,
 

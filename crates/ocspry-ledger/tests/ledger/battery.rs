@@ -2,13 +2,13 @@
 
 use ocspry_core::{OwnedCertificate, Revocation};
 use ocspry_ledger::{
-    Act, CertificatePage, CrlNumber, CrlUse, FactKind, ImportEntry, IssuerName, Origin,
+    Act, CertificatePage, CrlNumber, CrlUse, FactKind, ImportEntry, IssuerName, Ledger, Origin,
     PublishedCrl, Refusal, Setting, check,
 };
 use ocspry_testkit::{Authority, KeyKind};
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 
-use crate::fixture::{NOW, ROOT, Scene, act, certificate, entry, revoked, serial};
+use crate::fixture::{LEAF, NOW, ROOT, Scene, act, certificate, entry, revoked, serial};
 
 /// Every test of the battery, over one kind of database.
 macro_rules! battery {
@@ -28,6 +28,7 @@ battery!(
     [
         a_ca_is_known_by_name_and_key_and_only_once,
         a_renewed_certificate_of_the_same_key_joins_its_ca_and_another_does_not,
+        a_ca_below_another_is_recorded_with_its_certificate_or_not_at_all,
         the_last_setting_counts_and_one_without_a_value_is_gone,
         a_serial_is_reserved_before_it_is_issued_and_given_out_once,
         what_was_issued_is_read_back_whole_and_in_order,
@@ -99,6 +100,58 @@ fn a_renewed_certificate_of_the_same_key_joins_its_ca_and_another_does_not(mut s
         refused.unwrap_err().refusal(),
         Some(Refusal::OtherIssuer { .. })
     ));
+}
+
+fn a_ca_below_another_is_recorded_with_its_certificate_or_not_at_all(mut scene: Scene) {
+    let parent = scene.issuer;
+    let below = |number: u64| {
+        let mut spec = ocspry_testkit::CertificateSpec::authority("Below");
+        spec.serial = Some(serial(number).content().to_vec());
+        OwnedCertificate::from_der(ROOT.issue(&spec, &LEAF.public_key_info())).unwrap()
+    };
+    let name = |text: &str| IssuerName::new(text).unwrap();
+    let settings = [(Setting::Parent, "root")];
+    let ledger = &mut scene.ledger;
+    let early = ledger.issue_issuer(&act(), parent, &below(1), &name("below"), &settings);
+    assert!(matches!(
+        early.unwrap_err().refusal(),
+        Some(Refusal::SerialNotReserved { .. })
+    ));
+    for number in [1, 2] {
+        ledger
+            .reserve_serial(&act(), parent, &serial(number))
+            .unwrap();
+    }
+    let taken = ledger.issue_issuer(&act(), parent, &below(1), &name("root"), &settings);
+    assert!(matches!(
+        taken.unwrap_err().refusal(),
+        Some(Refusal::NameTaken { .. })
+    ));
+    let issued = |ledger: &Ledger, number| {
+        let serial = serial(number);
+        ledger.reader().certificate(parent, &serial).unwrap()
+    };
+    assert_eq!(issued(ledger, 1), None, "no certificate without its CA");
+
+    ledger
+        .issue_issuer(&act(), parent, &below(1), &name("below"), &settings)
+        .unwrap();
+    let other = ledger.issue_issuer_certificate(&act(), parent, &below(2), "root");
+    assert!(matches!(
+        other.unwrap_err().refusal(),
+        Some(Refusal::OtherIssuer { .. })
+    ));
+    assert_eq!(issued(ledger, 2), None);
+    ledger
+        .issue_issuer_certificate(&act(), parent, &below(2), "below")
+        .unwrap();
+    let known = ledger.reader().issuer("below").unwrap();
+    assert_eq!(known.certificates, [below(1), below(2)]);
+    assert_eq!(known.settings[&Setting::Parent], "root");
+    for number in [1, 2] {
+        let facts = issued(ledger, number).unwrap();
+        assert_eq!(facts.profile.as_deref(), Some("intermediate"));
+    }
 }
 
 fn the_last_setting_counts_and_one_without_a_value_is_gone(mut scene: Scene) {

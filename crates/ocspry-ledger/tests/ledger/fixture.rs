@@ -14,7 +14,7 @@ use ocspry_wire::x509::SerialNumber;
 pub(crate) static ROOT: LazyLock<Authority> =
     LazyLock::new(|| Authority::root("Test Root", KeyKind::P256));
 /// The key of every certificate.
-static LEAF: LazyLock<TestKey> = LazyLock::new(|| TestKey::generate(KeyKind::P256));
+pub(crate) static LEAF: LazyLock<TestKey> = LazyLock::new(|| TestKey::generate(KeyKind::P256));
 
 /// The moment of all tests.
 pub(crate) const NOW: Time = Time::from_unix(1_900_000_000);

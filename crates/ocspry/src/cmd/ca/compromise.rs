@@ -25,9 +25,10 @@ pub(super) const AFTER_HELP: &str = "\
 Example:
   ocspry ca compromise issuing --since 2026-11-20T08:00:00Z --ticket INC-4711
 
-Revokes, for cACompromise and with invalidityDate at that time, everything that the CA issued and that
-has not expired, disables the CA, and revokes its own certificates where its parent is in the ledger.
-It can be run again when it was cut off. Then it lists what is left to do. It cannot be undone.
+Revokes, for cACompromise and with invalidityDate at that time, everything that the CA issued and
+that has not expired, disables the CA, and revokes its own certificates where its parent is in the
+ledger. It can be run again when it was cut off. Then it lists what is left to do. It cannot be
+undone.
 
 Exit codes: 0 done, 1 not done or not all, 2 wrong usage.";
 

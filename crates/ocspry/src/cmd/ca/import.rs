@@ -26,10 +26,11 @@ Examples:
   ocspry ca import corporate --certificate ca.pem --key ca.key
   ocspry ca import offline-root --certificate root.pem
 
-The key stays where it is, and as it is: only its path is kept. Without one the CA is answered for and
-its certificates can be revoked, but it signs nothing here. A CA of the ledger that signed the
-certificate becomes its parent. With the name of a CA that is there, a certificate that was renewed
-elsewhere for the same key is added to it. What it issued before: ocspry cert import, ocspry index import.
+The key stays where it is, and as it is: only its path is kept. Without one the CA is answered
+for, and its certificates can be revoked, but it signs nothing here. A CA of the ledger that
+signed the certificate becomes its parent. With the name of a CA that is there, a certificate that
+was renewed elsewhere for the same key is added to it. What it issued before: ocspry cert import,
+ocspry index import.
 
 Exit codes: 0 it is in the ledger, 1 it is not, 2 wrong usage.";
 

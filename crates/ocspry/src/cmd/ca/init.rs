@@ -28,13 +28,15 @@ use crate::passphrases::{ParentPassphraseFlags, PassphraseFlags};
 /// How it is used, and what it leaves.
 pub(super) const AFTER_HELP: &str = "\
 Examples:
-  ocspry ca init root --ledger /var/lib/ocspry/ledger.db --subject '/O=Example/CN=Example Root' --path-length 1
+  ocspry ca init root --ledger /var/lib/ocspry/ledger.db --path-length 1 \\
+      --subject '/O=Example/CN=Example Root'
   ocspry ca init issuing --parent root --ocsp-url http://ocsp.example.com/ocsp/issuing/ \\
-      --crl-url http://ocsp.example.com/crl/issuing.crl --issuer-url http://ocsp.example.com/ca/issuing.cer
+      --crl-url http://ocsp.example.com/crl/issuing.crl \\
+      --issuer-url http://ocsp.example.com/ca/issuing.cer
 
-The ledger is made where there is none. The key is written beside it, in keys/ (0700), for its owner only (0600);
-without a passphrase it is not encrypted, and that is said. On a terminal a passphrase is asked for; a systemd
-credential NAME.passphrase is used where there is one.
+The ledger is made where there is none. The key is written beside it, in keys/ (0700), for its
+owner only (0600); without a passphrase it is not encrypted, and that is said. On a terminal a
+passphrase is asked for; a systemd credential NAME.passphrase is used where there is one.
 
 Exit codes: 0 it is made, 1 it is not, 2 wrong usage.";
 

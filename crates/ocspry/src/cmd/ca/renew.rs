@@ -32,10 +32,10 @@ Examples:
   ocspry ca renew issuing
   ocspry ca renew root --new-key p-384 --as root-2
 
-With the same key it stays the same CA, and clients that have the old certificate take what it issues.
-With a new key it is another CA under another name, with the settings of the old one; both are
-answered for. Stop issuing by the old one when the new one is known to clients:
-ocspry ca edit NAME --disable. It is valid as long as the old certificate was, unless told.
+With the same key it stays the same CA, and clients that have the old certificate take what it
+issues. With a new key it is another CA under another name, with the settings of the old one; both
+are answered for. Stop issuing by the old one when the new one is known to clients (ocspry ca
+edit). It is valid as long as the old certificate was, unless told.
 
 Exit codes: 0 it is renewed, 1 it is not, 2 wrong usage.";
 

@@ -22,8 +22,8 @@ Examples:
   ocspry cert list --ca issuing --valid
   ocspry cert list --revoked --json
 
-Without a choice all are listed. A certificate that is revoked or on hold is `revoked`, also when it
-has expired.
+Without a choice all are listed. A certificate that is revoked or on hold is `revoked`, also when
+it has expired.
 
 Exit codes: 0 listed, 1 the ledger cannot be read, 2 wrong usage.";
 

@@ -25,9 +25,9 @@ Examples:
   ocspry cert renew ./www.pem --out www.pem
   ocspry cert renew 4F3A… --csr www.csr --out www.pem
 
-Subject, names, uses and extensions stay; the serial number, the validity and the addresses of the CA
-are new. It is valid as long as the old one was, unless told. The old certificate stays valid. One
-that is revoked is not renewed: sign a new one.
+Subject, names, uses and extensions stay; the serial number, the validity and the addresses of the
+CA are new. It is valid as long as the old one was, unless told. The old certificate stays valid.
+One that is revoked is not renewed: sign a new one.
 
 Exit codes: 0 signed and in the ledger, 1 not signed, 2 wrong usage.";
 
@@ -84,11 +84,11 @@ pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
     })?;
     let old = OwnedCertificate::from_der(der)
         .map_err(|_| anyhow!("the certificate of serial {serial} cannot be read"))?;
-    let is_ca = ledger.reader().issuers()?.iter().any(|ca| {
-        ca.certificates
-            .iter()
-            .any(|certificate| *certificate == old)
-    });
+    let is_ca = ledger
+        .reader()
+        .issuers()?
+        .iter()
+        .any(|ca| ca.certificates.contains(&old));
     if is_ca {
         bail!("serial {serial} is a CA of this ledger; renew it with: ocspry ca renew");
     }

@@ -33,11 +33,11 @@ Examples:
   ocspry cert revoke --ca issuing --profile server --issued-after 2026-11-01 --reason superseded
 
 Reasons: unspecified, keyCompromise, cACompromise, affiliationChanged, superseded,
-cessationOfOperation, certificateHold, privilegeWithdrawn, aACompromise. Only a hold can be released;
-one on hold can be revoked for good, and any reason can turn out to be keyCompromise. --profile and
---issued-after together take those to which both apply; --all and they pass over what has expired.
-What is revoked already stays as it is: what was cut off is run again. It is recorded when this
-returns.
+cessationOfOperation, certificateHold, privilegeWithdrawn, aACompromise. Only a hold can be
+released; one on hold can be revoked for good, and any reason can turn out to be keyCompromise.
+--profile and --issued-after together take those to which both apply; --all and they pass over
+what has expired. What is revoked already stays as it is: what was cut off is run again. It is
+recorded when this returns.
 
 Exit codes: 0 all of them are revoked (or released), 1 they are not, 2 wrong usage.";
 

@@ -32,13 +32,13 @@ Examples:
   ocspry cert sign issuing --csr www.csr --alt www.example.com --out www.pem
   ocspry cert sign issuing --csr www.csr --take-subject --take-names --days 90 --out www.pem
   ocspry cert sign issuing --csr ocsp.csr --ocsp --subject /CN=ocsp.example.com --out ocsp.pem
-  ocspry cert sign issuing --new-key --key alice.key --profile client --subject '/CN=Alice' --out alice.pem
+  ocspry cert sign issuing --new-key --key alice.key --profile client --subject /CN=Alice
 
-Of a request only the key is taken, after its signature was checked; subject and names when told so;
-what it says of itself (CA rights, key usage, purposes) never: the profile decides that. A request
-for the rights of a CA is refused, but with --profile intermediate. A server's commonName becomes an
-alternative name where none is given. No certificate outlives its CA. Without --out the certificate
-is printed.
+Of a request only the key is taken, after its signature was checked; subject and names when told
+so; what it says of itself (CA rights, key usage, purposes) never: the profile decides that. A
+request for the rights of a CA is refused, but with --profile intermediate. A server's commonName
+becomes an alternative name where none is given. No certificate outlives its CA. Without --out the
+certificate is printed.
 
 Exit codes: 0 signed and in the ledger, 1 not signed, 2 wrong usage.";
 
