@@ -109,10 +109,11 @@ fn a_ca_below_another_is_recorded_with_its_certificate_or_not_at_all(mut scene: 
         spec.serial = Some(serial(number).content().to_vec());
         OwnedCertificate::from_der(ROOT.issue(&spec, &LEAF.public_key_info())).unwrap()
     };
+    let [first, second] = [1, 2].map(below);
     let name = |text: &str| IssuerName::new(text).unwrap();
     let settings = [(Setting::Parent, "root")];
     let ledger = &mut scene.ledger;
-    let early = ledger.issue_issuer(&act(), parent, &below(1), &name("below"), &settings);
+    let early = ledger.issue_issuer(&act(), parent, &first, &name("below"), &settings);
     assert!(matches!(
         early.unwrap_err().refusal(),
         Some(Refusal::SerialNotReserved { .. })
@@ -122,7 +123,7 @@ fn a_ca_below_another_is_recorded_with_its_certificate_or_not_at_all(mut scene: 
             .reserve_serial(&act(), parent, &serial(number))
             .unwrap();
     }
-    let taken = ledger.issue_issuer(&act(), parent, &below(1), &name("root"), &settings);
+    let taken = ledger.issue_issuer(&act(), parent, &first, &name("root"), &settings);
     assert!(matches!(
         taken.unwrap_err().refusal(),
         Some(Refusal::NameTaken { .. })
@@ -134,19 +135,19 @@ fn a_ca_below_another_is_recorded_with_its_certificate_or_not_at_all(mut scene: 
     assert_eq!(issued(ledger, 1), None, "no certificate without its CA");
 
     ledger
-        .issue_issuer(&act(), parent, &below(1), &name("below"), &settings)
+        .issue_issuer(&act(), parent, &first, &name("below"), &settings)
         .unwrap();
-    let other = ledger.issue_issuer_certificate(&act(), parent, &below(2), "root");
+    let other = ledger.issue_issuer_certificate(&act(), parent, &second, "root");
     assert!(matches!(
         other.unwrap_err().refusal(),
         Some(Refusal::OtherIssuer { .. })
     ));
     assert_eq!(issued(ledger, 2), None);
     ledger
-        .issue_issuer_certificate(&act(), parent, &below(2), "below")
+        .issue_issuer_certificate(&act(), parent, &second, "below")
         .unwrap();
     let known = ledger.reader().issuer("below").unwrap();
-    assert_eq!(known.certificates, [below(1), below(2)]);
+    assert_eq!(known.certificates, [first, second]);
     assert_eq!(known.settings[&Setting::Parent], "root");
     for number in [1, 2] {
         let facts = issued(ledger, number).unwrap();
