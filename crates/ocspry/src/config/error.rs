@@ -280,7 +280,6 @@ impl ConfigError {
             }
             ConfigError::TwoLedgers => Some("give the other CA an `[issuer.NAME]` of its own".to_owned()),
             ConfigError::LedgerName { name: _ } => Some("it is 1 to 64 letters, digits, `-`, `_` or `.`".to_owned()),
-            ConfigError::LedgerPlace(_) => None,
             ConfigError::UrlAsPath { key: _, text } => Some(format!("write `crl-url = \"{text}\"`")),
             ConfigError::CrlUrl(CrlUrlError::NotAUrl { text, problem: _ }) => {
                 // "//" is in every URL that somebody mistyped.
