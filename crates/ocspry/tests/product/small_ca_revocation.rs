@@ -113,7 +113,7 @@ fn many_are_revoked_by_a_list_or_by_what_they_have_in_common_and_again_without_e
     office.write(
         "list.txt",
         &format!(
-            "# found on a stolen laptop\n\n{}  # the first\n",
+            "# found on a stolen laptop\n\n{0}  # the first\n0x{0}\n",
             servers[0]
         ),
     );
@@ -286,6 +286,13 @@ fn certificates_that_were_signed_elsewhere_are_brought_along_once() {
     );
     assert_eq!(office.certificates(), json!([]));
     office.refused("cert import old a.pem old.key", "old.key");
+    // Of the same name, with another key.
+    office.openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout other.key -out other.pem -days 30 -subj /CN=Old");
+    office.openssl("x509 -req -in a.csr -CA other.pem -CAkey other.key -days 9 -out stranger.pem");
+    office.refused(
+        "cert import old a.pem stranger.pem",
+        "stranger.pem: CA old did not sign this certificate (CN=a.example.com); nothing was added",
+    );
     office.done("cert import old a.pem --profile server");
     assert_eq!(office.json("cert import old a.pem b.pem")["added"], 1);
     assert_eq!(office.json("cert import old a.pem b.pem")["added"], 0);

@@ -3,7 +3,7 @@
 //! Each is known to the ledger, and for each it is known whether it is revoked already.  From: the command line.
 //! To: `revoke`, `ca compromise`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -177,6 +177,8 @@ impl Alike<'_> {
 #[derive(Default)]
 struct Gathered {
     parts: BTreeMap<IssuerNumber, Part>,
+    /// A list may name one twice.
+    seen: HashSet<(IssuerNumber, SerialNumber)>,
 }
 
 impl Gathered {
@@ -187,6 +189,9 @@ impl Gathered {
         certificate: &CertificateFacts,
         reason: Option<CrlReason>,
     ) -> Result<()> {
+        if !self.seen.insert((ca.number, certificate.serial_number)) {
+            return Ok(());
+        }
         let part = self.parts.entry(ca.number).or_insert_with(|| Part {
             serials: Vec::new(),
             subjects: Vec::new(),
