@@ -39,11 +39,14 @@ pub fn write_file(path: &Path, content: &[u8], access: FileAccess) -> Result<(),
 }
 
 /// As [`write_file`], with a content that is written piece by piece.
-pub(crate) fn write_file_with(
+///
+/// # Errors
+/// As [`write_file`], and what the content cannot be made for.
+pub fn write_file_with<E: From<CaError>>(
     path: &Path,
     access: FileAccess,
-    content: impl FnOnce(&mut BufWriter<File>) -> Result<(), CaError>,
-) -> Result<(), CaError> {
+    content: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
+) -> Result<(), E> {
     let error = |source| CaError::Write {
         path: path.to_owned(),
         source,
@@ -53,23 +56,22 @@ pub(crate) fn write_file_with(
         Some(_) | None => Path::new("."),
     };
     let temporary = temporary_path(directory, path)?;
-    let written = (|| {
+    let written = (|| -> Result<(), E> {
         let mut file = BufWriter::new(create(&temporary, access).map_err(error)?);
         content(&mut file)?;
         let file = file
             .into_inner()
             .map_err(|failed| error(failed.into_error()))?;
         file.sync_all().map_err(error)?;
-        fs::rename(&temporary, path).map_err(error)
+        Ok(fs::rename(&temporary, path).map_err(error)?)
     })();
     if written.is_err() {
         // It may not exist; the error to report is the first one.
         let _ = fs::remove_file(&temporary);
         return written;
     }
-    File::open(directory)
-        .and_then(|directory| directory.sync_all())
-        .map_err(error)
+    let synced = File::open(directory).and_then(|directory| directory.sync_all());
+    Ok(synced.map_err(error)?)
 }
 
 fn temporary_path(directory: &Path, path: &Path) -> Result<PathBuf, CaError> {

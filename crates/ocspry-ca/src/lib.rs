@@ -39,7 +39,7 @@ pub use crl::{
 pub use csr::{NotGranted, SigningRequest};
 pub use error::CaError;
 pub use extension::{Criticality, RawExtension};
-pub use file::{FileAccess, certificate_to_pem, crl_to_pem, write_file};
+pub use file::{FileAccess, certificate_to_pem, crl_to_pem, write_file, write_file_with};
 pub use index::{IndexEntry, IndexProblem, IndexReader, IndexRow, IndexSubject, write_index};
 pub use issue::{CertificateRequest, Expiry, PreparedCertificate, RootRequest};
 pub use key::{CaKey, KeyAlgorithm};

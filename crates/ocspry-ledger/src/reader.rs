@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ocspry_core::OwnedCertificate;
+use ocspry_wire::Time;
 use ocspry_wire::x509::SerialNumber;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 
@@ -188,6 +189,23 @@ impl LedgerReader {
                 page.issuer.map(|issuer| issuer.0.cast_signed()),
                 page.count_max
             ],
+            rows::certificate,
+        )
+    }
+
+    /// Certificates whose validity ends after `after` and not after `until`, the first to end first; a look at all of them.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn expiring(
+        &self,
+        after: Time,
+        until: Time,
+        count_max: u32,
+    ) -> Result<Vec<CertificateFacts>, LedgerError> {
+        self.all(
+            include_str!("sql/expiring.sql"),
+            params![after.unix_seconds(), until.unix_seconds(), count_max],
             rows::certificate,
         )
     }

@@ -19,6 +19,7 @@ mod control_command;
 mod control_socket;
 mod credential_files;
 mod exchange_printer;
+mod crl_publishing;
 mod file_stamp;
 mod issuer_report;
 mod ledger_feed;
@@ -49,6 +50,9 @@ use cmd::config::ConfigCommand;
 use cmd::crl::CrlCommand;
 use cmd::demo::DemoFlags;
 use cmd::ocsp::OcspArguments;
+use cmd::import::ImportCommand;
+use cmd::index::IndexCommand;
+use cmd::ledger::LedgerCommand;
 use cmd::state::StateCommand;
 use config::ServeFlags;
 use control_client::ControlFlags;
@@ -92,6 +96,15 @@ enum Command {
     /// Sign, revoke, list and show the certificates of a ledger
     #[command(subcommand)]
     Cert(CertCommand),
+    /// Bring along a CA that another program kept
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Write and read indexes as `openssl ca` keeps them
+    #[command(subcommand)]
+    Index(IndexCommand),
+    /// Keep the ledger safe: back it up, restore it, look whether it is whole
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// Work with what is remembered across restarts
     #[command(subcommand)]
     State(StateCommand),
@@ -122,7 +135,16 @@ fn main() -> ExitCode {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     log_panics();
     let cli = Cli::parse();
-    let result = match cli.command {
+    run(cli.command).unwrap_or_else(|error| {
+        // Nobody may be reading.
+        let _ = writeln!(io::stderr(), "{}", on_one_line(&error));
+        ExitCode::FAILURE
+    })
+}
+
+/// Runs a verb.
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Serve(flags) => cmd::serve::run(*flags),
         Command::Ocsp(arguments) => cmd::ocsp::run(&arguments.words),
         Command::Demo(flags) => cmd::demo::run(&flags),
@@ -131,13 +153,11 @@ fn main() -> ExitCode {
         Command::Crl(command) => cmd::crl::run(command),
         Command::Ca(command) => cmd::ca::run(command),
         Command::Cert(command) => cmd::cert::run(command),
+        Command::Import(command) => cmd::import::run(command),
+        Command::Index(command) => cmd::index::run(command),
+        Command::Ledger(command) => cmd::ledger::run(command),
         Command::State(command) => cmd::state::run(command),
-    };
-    result.unwrap_or_else(|error| {
-        // Nobody may be reading.
-        let _ = writeln!(io::stderr(), "{}", on_one_line(&error));
-        ExitCode::FAILURE
-    })
+    }
 }
 
 /// The error with its causes.  Our own errors name their cause themselves: what was said is not said again.

@@ -7,6 +7,7 @@
 
 mod admin;
 mod answers;
+mod ca_tick;
 mod clients;
 mod clocks;
 mod configuration;
@@ -19,13 +20,17 @@ mod faults;
 mod issuers;
 mod keys;
 mod ledger;
+mod ledger_command;
+mod ledger_site;
 mod life;
 mod list_server;
 mod log_lines;
+mod openssl_ca;
 mod openssl_ocsp;
 mod policies;
 mod proxies;
 mod proxy;
+mod published_lists;
 mod requests;
 mod rules_http;
 mod rules_requests;

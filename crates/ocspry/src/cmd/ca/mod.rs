@@ -17,6 +17,8 @@ use ocspry_core::{Clock, SystemClock};
 
 pub(crate) use init::sign_reserved;
 
+use crate::cmd::tick;
+
 /// Verbs on CAs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CaCommand {
@@ -40,6 +42,9 @@ pub(crate) enum CaCommand {
     /// Revoke all that a CA issued, because its key is in other hands
     #[command(after_help = compromise::AFTER_HELP)]
     Compromise(compromise::CompromiseFlags),
+    /// Publish CRLs where they are due, renew responder certificates, tell what ends: for a timer
+    #[command(after_help = tick::AFTER_HELP)]
+    Tick(tick::TickFlags),
 }
 
 /// Runs a verb.
@@ -56,6 +61,7 @@ pub(crate) fn run(command: CaCommand) -> Result<ExitCode> {
         CaCommand::Import(flags) => import::run(&flags, now),
         CaCommand::Renew(flags) => renew::run(&flags, now),
         CaCommand::Compromise(flags) => compromise::run(&flags, now),
+        CaCommand::Tick(flags) => tick::run(&flags),
     }
 }
 

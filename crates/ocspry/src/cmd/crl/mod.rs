@@ -1,10 +1,11 @@
-//! `ocspry crl`: verbs on CRL files.  From: `main`.  To: standard output (for people, or as JSON).
+//! `ocspry crl`: verbs on CRLs.  From: `main`.  To: standard output (for people, or as JSON).
 //!
-//! `show` says what a list says, whoever signed it; `check` says whether it would be used for a CA, and why not; `accept`
-//! takes what a running `serve` holds back.
+//! `dump` signs the next list of a built-in CA; `show` says what a list says, whoever signed it; `check` says whether it
+//! would be used for a CA, and why not; `accept` takes what a running `serve` holds back.
 
 mod accept;
 mod check;
+pub(crate) mod dump;
 mod show;
 mod tally;
 
@@ -19,6 +20,9 @@ use serde_json::{Map, Value};
 /// Verbs on CRLs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CrlCommand {
+    /// Sign the next CRL of a built-in CA
+    #[command(after_help = dump::AFTER_HELP)]
+    Dump(dump::DumpFlags),
     /// Say what a CRL says: issuer, number, times, scope, entries by reason, defects
     #[command(after_help = show::AFTER_HELP)]
     Show(show::ShowFlags),
@@ -36,6 +40,7 @@ pub(crate) enum CrlCommand {
 /// The one line that says why the file cannot be shown or judged.
 pub(crate) fn run(command: CrlCommand) -> Result<ExitCode> {
     match command {
+        CrlCommand::Dump(flags) => dump::run(&flags),
         CrlCommand::Show(flags) => show::run(flags),
         CrlCommand::Check(flags) => check::run(flags),
         CrlCommand::Accept(flags) => accept::run(flags),

@@ -1,0 +1,151 @@
+//! A responder certificate once more, for the same key, before the old one ends (RFC 6960 §4.2.2.2).
+//!
+//! From: the certificate file that a responder reads.  To: that file, written whole or not at all, which a running `serve`
+//! takes without a restart.  The private key is not needed for it, and not seen.  The old certificate is valid for the
+//! other half of its life, so that what it signed stays so.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use ocspry_ca::{
+    CertificateRequest, Expiry, FileAccess, Pointers, PublicKey, certificate_to_pem, write_file,
+};
+use ocspry_core::Revocation;
+use ocspry_ledger::{Act, IssuerFacts, Ledger};
+use ocspry_wire::Time;
+use ocspry_wire::der::oid;
+use ocspry_wire::x509::Certificate;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+use crate::ca_choice::{issued, read_certificate};
+use crate::ca_keys;
+use crate::cmd::ca::sign_reserved;
+use crate::passphrases::PassphraseSource;
+use crate::time_text::utc_and_distance;
+
+/// What became of one responder certificate.
+pub(super) struct Renewal {
+    file: PathBuf,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Renewed { not_after: Time },
+    NotDue { due: Time },
+    Failed { error: String },
+}
+
+/// Renews it if half of its life is over.
+pub(super) fn renew(
+    ledger: &mut Ledger,
+    file: &Path,
+    act: &Act,
+    passphrase: &PassphraseSource,
+) -> Renewal {
+    let outcome = outcome(ledger, file, act, passphrase).unwrap_or_else(|error| Outcome::Failed {
+        error: format!("{error:#}"),
+    });
+    Renewal {
+        file: file.to_owned(),
+        outcome,
+    }
+}
+
+fn outcome(
+    ledger: &mut Ledger,
+    file: &Path,
+    act: &Act,
+    passphrase: &PassphraseSource,
+) -> Result<Outcome> {
+    let old = read_certificate(file)?;
+    let view = old.view();
+    let life_seconds = view.not_after.seconds_since(view.not_before);
+    let due = view.not_before.plus_seconds(life_seconds / 2);
+    if act.recorded < due {
+        return Ok(Outcome::NotDue { due });
+    }
+    let cas = ledger.reader().issuers()?;
+    let Some(ca) = cas.iter().find(|ca| issued(ca, &view)) else {
+        bail!("no CA of this ledger signed it");
+    };
+    check_renewable(ledger, ca, &view)?;
+    let authority = ca_keys::open_to_issue(ledger.reader().path(), ca, passphrase)?;
+    let key = PublicKey::from_der(view.public_key.der)?;
+    let life = Duration::from_secs(u64::try_from(life_seconds).unwrap_or(0));
+    // A responder's certificate points nowhere: nobody asks for its own status.
+    let request =
+        CertificateRequest::renewing(&old, key, Expiry::AtMost(life), Pointers::default())?;
+    let prepared = authority.prepare(&request, act.recorded)?;
+    let certificate = sign_reserved(ledger, act, ca.number, &prepared)?;
+    ledger.issue(act, ca.number, &certificate, RESPONDER)?;
+    let pem = certificate_to_pem(certificate.der())?;
+    write_file(file, pem.as_bytes(), FileAccess::Public)?;
+    Ok(Outcome::Renewed {
+        not_after: certificate.view().not_after,
+    })
+}
+
+/// Only what this CA made to answer for it, and only while it is trusted.
+fn check_renewable(ledger: &Ledger, ca: &IssuerFacts, view: &Certificate<'_>) -> Result<()> {
+    if !view.has_ext_key_usage(oid::KP_OCSP_SIGNING) {
+        bail!("it is not a responder's: its extKeyUsage lacks OCSPSigning");
+    }
+    let serial = &view.serial_number;
+    if ledger.reader().certificate(ca.number, serial)?.is_none() {
+        bail!("the ledger does not know its serial {serial}: ocspry cert import brings it along");
+    }
+    let standing = ledger.reader().standing(ca.number, serial)?;
+    match standing.map(|standing| standing.revocation) {
+        Some(Revocation::Revoked(_)) => bail!("it is revoked; make another one, with another key"),
+        Some(Revocation::Removed) | None => Ok(()),
+    }
+}
+
+/// The profile that it is recorded under.
+const RESPONDER: &str = "ocsp";
+
+impl Renewal {
+    /// Why it was not renewed although it was due.
+    pub(super) fn problem(&self) -> Option<String> {
+        match &self.outcome {
+            Outcome::Failed { error } => Some(format!(
+                "responder certificate {} was not renewed: {error}",
+                self.file.display()
+            )),
+            Outcome::Renewed { not_after: _ } | Outcome::NotDue { due: _ } => None,
+        }
+    }
+
+    /// For people.
+    pub(super) fn text(&self, now: Time) -> String {
+        let file = self.file.display();
+        match &self.outcome {
+            Outcome::Renewed { not_after } => {
+                format!(
+                    "responder {file}: renewed until {}",
+                    utc_and_distance(*not_after, now)
+                )
+            }
+            Outcome::NotDue { due } => {
+                format!("responder {file}: due {}", utc_and_distance(*due, now))
+            }
+            Outcome::Failed { error: _ } => format!("responder {file}: not renewed"),
+        }
+    }
+
+    /// For programs.
+    pub(super) fn json(&self) -> Value {
+        let (outcome, time, why) = match &self.outcome {
+            Outcome::Renewed { not_after } => ("renewed", Some(not_after), None),
+            Outcome::NotDue { due } => ("not-due", Some(due), None),
+            Outcome::Failed { error } => ("failed", None, Some(error)),
+        };
+        json!({
+            "file": self.file.display().to_string(),
+            "outcome": outcome,
+            "time": time.map(ToString::to_string),
+            "why": why,
+        })
+    }
+}

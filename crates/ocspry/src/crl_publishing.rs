@@ -1,0 +1,256 @@
+//! A CRL of a built-in CA, from the facts of the ledger to where everyone finds it (RFC 5280 §5).
+//!
+//! Its number is durable before anything is signed and is never used twice; then the facts up to some sequence are read,
+//! signed, and put where they belong; and only what is there is recorded as published.  What is cut off in between costs
+//! a number.  One process at a time does this for a ledger, so that a list never gives way to one that knows less.
+//! From: `cmd::crl::dump`, `cmd::tick`.  To: a file or standard output, and the ledger.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use ocspry_ca::{CertificateAuthority, DeltaEntry, DeltaList, RevocationList, RevokedCertificate};
+use ocspry_core::crypto::sha256;
+use ocspry_core::{Clock as _, Revocation, SystemClock};
+use ocspry_ledger::{
+    Act, CrlNumber, CrlUse, IssuerFacts, Ledger, LedgerReader, PublishedCrl, Standing,
+};
+use ocspry_wire::Time;
+use ocspry_wire::x509::CertificateList;
+use rustix::fs::{FlockOperation, flock};
+
+/// What kind of list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ListKind {
+    /// All that is revoked.
+    Full,
+    /// What changed since the last full one.
+    Delta,
+}
+
+/// What is to be signed.
+pub(crate) struct ListOrder<'a> {
+    pub(crate) ca: &'a IssuerFacts,
+    pub(crate) authority: &'a CertificateAuthority,
+    pub(crate) kind: ListKind,
+    /// From now until nextUpdate; it ends with the CA's certificate in any case.
+    pub(crate) lifetime: Duration,
+}
+
+/// Held by whoever signs lists of a ledger; given up when it is dropped, or its process ends in any way.
+pub(crate) struct ListLock {
+    _file: File,
+}
+
+impl ListLock {
+    /// Waits for whoever holds it.
+    ///
+    /// # Errors
+    /// The lock file cannot be opened.
+    pub(crate) fn wait(ledger: &Path) -> Result<ListLock> {
+        let mut path = OsString::from(ledger);
+        path.push(".crl-lock");
+        let path = PathBuf::from(path);
+        let locked = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o640)
+            .open(&path)
+            .and_then(|file| {
+                if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+                    let _ = writeln!(
+                        anstream::stderr(),
+                        "waiting for another process that publishes CRLs of this ledger"
+                    );
+                    flock(&file, FlockOperation::LockExclusive)?;
+                }
+                Ok(file)
+            });
+        let file = locked.with_context(|| {
+            format!(
+                "{} cannot be locked; run this as the user who owns the ledger",
+                path.display()
+            )
+        })?;
+        Ok(ListLock { _file: file })
+    }
+}
+
+/// Signs a list, has it put where it belongs, and records that.
+///
+/// # Errors
+/// The CA may not sign lists or its key does not; a delta has no base; `put` fails; the ledger cannot be written.
+pub(crate) fn publish(
+    ledger: &mut Ledger,
+    _lock: &ListLock,
+    order: &ListOrder<'_>,
+    act: &Act,
+    put: impl FnOnce(&[u8]) -> Result<()>,
+) -> Result<PublishedCrl> {
+    let issuer = order.ca.number;
+    let before = Before::read(ledger.reader(), order.ca)?;
+    let base = match order.kind {
+        ListKind::Full => None,
+        ListKind::Delta => Some(before.full.clone().ok_or_else(|| {
+            let name = &order.ca.name;
+            anyhow!("CA {name} has published no complete CRL that a delta could build on; first: ocspry crl dump {name}")
+        })?),
+    };
+    let used = match order.kind {
+        ListKind::Full => CrlUse::Full,
+        ListKind::Delta => CrlUse::Delta,
+    };
+    let number = ledger.reserve_crl_number(act, issuer, used)?;
+    let covers = ledger.reader().position()?.sequence;
+    let der = match &base {
+        None => sign_full(
+            ledger.reader(),
+            order,
+            &before,
+            &number,
+            covers,
+            act.recorded,
+        )?,
+        Some(base) => sign_delta(
+            ledger.reader(),
+            order,
+            &before,
+            (&number, base),
+            covers,
+            act.recorded,
+        )?,
+    };
+    let list = CertificateList::from_der(&der, |_| {})
+        .map_err(|error| anyhow!("the CRL that was just signed cannot be read: {error}"))?;
+    put(&der)?;
+    let published = PublishedCrl {
+        number,
+        base_number: base.map(|base| base.number),
+        this_update: list.header.this_update,
+        next_update: list.header.next_update.unwrap_or(act.recorded),
+        published: SystemClock.now().max(act.recorded),
+        covers,
+        entry_count: list.entry_count,
+        sha256: sha256(&der),
+    };
+    ledger.publish_crl(act, issuer, &published)?;
+    Ok(published)
+}
+
+/// What was published before.
+struct Before {
+    full: Option<PublishedCrl>,
+    this_update: Option<Time>,
+}
+
+impl Before {
+    fn read(reader: &LedgerReader, ca: &IssuerFacts) -> Result<Before> {
+        let full = reader.last_full_crl(ca.number)?;
+        let delta = reader.last_delta_crl(ca.number)?;
+        let this_update = full.iter().chain(&delta).map(|crl| crl.this_update).max();
+        Ok(Before { full, this_update })
+    }
+
+    /// Was it listed once after it ran out?  Then it need not be any more (RFC 5280 §3.3).
+    fn is_done_with(&self, standing: &Standing) -> bool {
+        self.full.as_ref().is_some_and(|full| {
+            standing.sequence <= full.covers
+                && standing.not_after.is_some_and(|end| end < full.this_update)
+        })
+    }
+}
+
+fn sign_full(
+    reader: &LedgerReader,
+    order: &ListOrder<'_>,
+    before: &Before,
+    number: &CrlNumber,
+    covers: u64,
+    now: Time,
+) -> Result<Vec<u8>> {
+    let mut revoked = Vec::new();
+    reader.each_standing(order.ca.number, covers, |standing| {
+        if let Revocation::Revoked(info) = standing.revocation
+            && !before.is_done_with(standing)
+        {
+            revoked.push(RevokedCertificate {
+                serial_number: standing.serial_number,
+                revoked: info,
+            });
+        }
+    })?;
+    let list = RevocationList {
+        number: counter(number)?,
+        previous_this_update: before.this_update,
+        next_update: order.next_update(now),
+        freshest: Vec::new(),
+        scope: None,
+    };
+    Ok(order.authority.crl(&list, revoked, now)?)
+}
+
+fn sign_delta(
+    reader: &LedgerReader,
+    order: &ListOrder<'_>,
+    before: &Before,
+    (number, base): (&CrlNumber, &PublishedCrl),
+    covers: u64,
+    now: Time,
+) -> Result<Vec<u8>> {
+    let mut changes = Vec::new();
+    reader.each_standing(order.ca.number, covers, |standing| {
+        let serial_number = standing.serial_number;
+        if standing.sequence <= base.covers {
+            return;
+        }
+        changes.push(match standing.revocation {
+            Revocation::Revoked(revoked) => DeltaEntry::Revoked(RevokedCertificate {
+                serial_number,
+                revoked,
+            }),
+            Revocation::Removed => DeltaEntry::Removed {
+                serial_number,
+                removal_time: standing.effective,
+            },
+        });
+    })?;
+    let list = DeltaList {
+        number: counter(number)?,
+        base: counter(&base.number)?,
+        previous_this_update: before.this_update,
+        next_update: order.next_update(now),
+        scope: None,
+    };
+    Ok(order.authority.delta_crl(&list, changes, now)?)
+}
+
+impl ListOrder<'_> {
+    fn next_update(&self, now: Time) -> Time {
+        let seconds = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX / 2);
+        now.plus_seconds(seconds)
+            .min(self.authority.certificate().view().not_after)
+    }
+}
+
+/// As it is signed here.
+fn counter(number: &CrlNumber) -> Result<u64> {
+    number.to_u64().ok_or_else(|| {
+        anyhow!("the CRL number {number} is longer than the 64 bits that are signed here")
+    })
+}
+
+/// To standard output, to its end.
+///
+/// # Errors
+/// Nobody takes it.
+pub(crate) fn to_stdout(octets: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(octets)
+        .and_then(|()| out.flush())
+        .context("the CRL cannot be written to standard output")
+}

@@ -1,0 +1,175 @@
+//! `ocspry ca tick`: what a timer does for a CA.
+
+use crate::ledger_site::LedgerSite;
+use crate::published_lists::site_with_index;
+use ocspry_testkit::now;
+use serde_json::{Value, json};
+
+/// What became of the CRL of the first CA, and why.
+fn outcome(told: &Value) -> (&Value, &Value) {
+    (&told["crls"][0]["outcome"], &told["crls"][0]["why"])
+}
+
+#[test]
+fn the_first_tick_publishes_a_crl_and_the_next_one_finds_nothing_due() {
+    let site = site_with_index();
+    let told = site.json("ca tick --out-dir published --json");
+    assert_eq!(
+        outcome(&told),
+        (&json!("published"), &json!("the first one")),
+        "{told}"
+    );
+    let list = site.read("published/root.crl");
+    site.done("crl check published/root.crl --ca published/root.cer");
+    let shown = site.json("crl show published/root.crl --json");
+    assert_eq!(
+        (&shown["form"], &shown["entries"]),
+        (&json!("der"), &json!(5))
+    );
+
+    let told = site.json("ca tick --out-dir published --json");
+    assert_eq!(outcome(&told).0, "not-due", "{told}");
+    assert_eq!(site.read("published/root.crl"), list);
+}
+
+#[test]
+fn a_revocation_a_lost_file_and_another_dump_make_a_list_due() {
+    let site = site_with_index();
+    site.done("ca tick");
+    let why = || {
+        let told = site.json("ca tick --json");
+        outcome(&told).1.clone()
+    };
+    assert_eq!(why(), json!(null));
+    site.write(
+        "more.txt",
+        "R\t351231235959Z\t250202120000Z\t2001\tunknown\t/CN=more.example\n",
+    );
+    site.done("index import root more.txt");
+    assert_eq!(why(), "there were revocations or releases");
+    site.done("crl show published/root.crl --find 2001");
+    assert_eq!(why(), json!(null));
+    std::fs::remove_file(site.file("published/root.crl")).unwrap();
+    assert_eq!(why(), "the file was not the last one");
+    site.done("crl dump root --out elsewhere.crl");
+    assert_eq!(why(), "the file was not the last one");
+    assert_eq!(why(), json!(null));
+}
+
+#[test]
+fn what_cannot_be_done_for_one_ca_is_told_and_the_others_go_on() {
+    let site = LedgerSite::with_root();
+    site.done("ca init other --subject /CN=Other --no-passphrase");
+    std::fs::remove_file(site.file("root.key")).unwrap();
+    let finished = site.run("ca tick --json");
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(
+        finished.stderr.contains("CA root: no CRL was published: "),
+        "{finished:?}"
+    );
+    let told: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(told["crls"][0]["outcome"], "failed", "{told}");
+    assert_eq!(told["crls"][1]["outcome"], "published", "{told}");
+    site.done("crl check published/other.crl --ca published/other.cer");
+}
+
+#[test]
+fn a_tick_that_waits_for_another_one_finds_its_work_done() {
+    let site = site_with_index();
+    site.done("ca tick");
+    let lock = std::fs::File::options()
+        .write(true)
+        .open(site.file("ledger.db.crl-lock"))
+        .unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    std::fs::remove_file(site.file("published/root.crl")).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| site.run("ca tick --json"));
+        // It says so on its own; whether it has done so yet does not matter to what must hold.
+        assert!(!site.file("published/root.crl").exists());
+        drop(lock);
+        let finished = waiting.join().unwrap();
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+    });
+    assert!(site.file("published/root.crl").exists());
+
+    let ticks = std::thread::scope(|scope| {
+        std::fs::remove_file(site.file("published/root.crl")).unwrap();
+        let both = [(); 2].map(|()| scope.spawn(|| site.json("ca tick --json")));
+        both.map(|tick| tick.join().unwrap())
+    });
+    let mut outcomes = ticks
+        .each_ref()
+        .map(|told| outcome(told).0.as_str().unwrap());
+    outcomes.sort_unstable();
+    assert_eq!(outcomes, ["not-due", "published"], "{ticks:?}");
+}
+
+#[test]
+fn what_ends_soon_is_told_unless_it_is_revoked() {
+    let site = LedgerSite::with_root();
+    let soon = now().plus_seconds(10 * 86_400).to_generalized();
+    let soon = String::from_utf8(soon.to_vec()).unwrap();
+    let index = format!(
+        "V\t{soon}\t\t1001\tunknown\t/CN=soon.example\nR\t{soon}\t250101120000Z\t1002\tunknown\t/CN=revoked.example\n\
+         V\t20511231235959Z\t\t1003\tunknown\t/CN=late.example\n"
+    );
+    site.write("index.txt", index);
+    site.done("index import root index.txt");
+    let told = site.json("ca tick --json");
+    let ends = told["expiring"].as_array().unwrap();
+    assert_eq!(ends.len(), 1, "{told}");
+    assert!(
+        ends[0]["what"].as_str().unwrap().contains("soon.example"),
+        "{told}"
+    );
+    assert_eq!(site.json("ca tick --warn 5d --json")["expiring"], json!([]));
+}
+
+#[test]
+fn a_responder_certificate_is_renewed_in_place_when_half_of_its_life_is_over() {
+    let site = LedgerSite::with_root();
+    site.done("cert sign root --new-key --key ocsp.key --ocsp --subject /CN=young --days 30 --out young.pem");
+    // It is dated back by ten minutes, so that half of its life is over at once.
+    let end = now().plus_seconds(540);
+    site.done(&format!(
+        "cert sign root --new-key --key old.key --ocsp --subject /CN=old --expires {end} --out old.pem"
+    ));
+    let young = site.read("young.pem");
+    let before = site.read("old.pem");
+
+    let told = site.json("ca tick --responder young.pem --responder old.pem --json");
+    assert_eq!(told["responders"][0]["outcome"], "not-due", "{told}");
+    assert_eq!(told["responders"][1]["outcome"], "renewed", "{told}");
+    assert_eq!(site.read("young.pem"), young);
+    assert_ne!(site.read("old.pem"), before);
+    let shown = site.json("cert show old.pem --json");
+    assert_eq!(shown["profile"], "ocsp", "{shown}");
+    site.done("crl check published/root.crl --ca root.pem");
+    let Some(text) = site.openssl_done("x509 -in old.pem -noout -text -pubkey") else {
+        return;
+    };
+    assert!(
+        text.contains("OCSP Signing") && text.contains("OCSP No Check"),
+        "{text}"
+    );
+    let key = site.openssl_done("pkey -in old.key -pubout").unwrap();
+    assert!(text.contains(&key), "the key stays: {text}");
+}
+
+#[test]
+fn a_revoked_responder_certificate_is_not_renewed() {
+    let site = LedgerSite::with_root();
+    let end = now().plus_seconds(540);
+    site.done(&format!(
+        "cert sign root --new-key --key ocsp.key --ocsp --subject /CN=ocsp --expires {end} --out ocsp.pem"
+    ));
+    site.done("cert revoke ocsp.pem --reason keyCompromise --yes");
+    let before = site.read("ocsp.pem");
+    let said = site.refused("ca tick --responder ocsp.pem");
+    assert!(
+        said.contains("ocsp.pem was not renewed: it is revoked"),
+        "{said}"
+    );
+    assert_eq!(site.read("ocsp.pem"), before);
+}

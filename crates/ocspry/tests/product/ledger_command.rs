@@ -1,0 +1,117 @@
+//! `ocspry ledger`: backup, restore, reconcile, check and migrate.
+
+use crate::ledger_site::LedgerSite;
+use crate::published_lists::site_with_index;
+use serde_json::json;
+
+#[test]
+fn what_was_revoked_after_the_backup_is_put_back_from_the_last_crl() {
+    let site = site_with_index();
+    site.done("crl dump root --out first.crl");
+    site.done("ledger backup backup.db");
+    site.write(
+        "more.txt",
+        "R\t351231235959Z\t250202120000Z,superseded\t2001\tunknown\t/CN=more.example\n",
+    );
+    site.done("index import root more.txt");
+    site.done("crl dump root --out last.crl");
+
+    let restored = site.json("ledger restore backup.db --yes --json");
+    assert!(
+        restored["kept"]
+            .as_str()
+            .unwrap()
+            .ends_with("ledger.db.before-restore")
+    );
+    let said = site.refused("crl dump root --out too-early.crl");
+    assert!(said.contains("ledger reconcile"), "{said}");
+
+    let put_back = site.json("ledger reconcile last.crl --json");
+    assert_eq!(put_back["revocations"], 1, "{put_back}");
+    assert_eq!(put_back["crl_numbers"]["root"], "1002", "{put_back}");
+    let dumped = site.json("crl dump root --out after.crl --json");
+    assert_eq!(dumped["number"], "1003");
+    site.done("crl show after.crl --find 2001");
+    assert_eq!(site.json("ledger check --json")["whole"], true);
+}
+
+#[test]
+fn a_directory_of_lists_and_certificates_is_evidence_and_other_files_are_counted() {
+    let site = site_with_index();
+    site.done("ledger backup backup.db");
+    site.done("ca tick --out-dir published");
+    site.write("published/notes.txt", "nothing");
+    site.done("ledger restore backup.db --yes");
+    let put_back = site.json("ledger reconcile published --json");
+    assert_eq!(put_back["crls"], 1, "{put_back}");
+    // The CA's own certificate, which the ledger has, and the notes.
+    assert_eq!(put_back["others"], 2, "{put_back}");
+    assert_eq!(put_back["crl_numbers"]["root"], "1001", "{put_back}");
+}
+
+#[test]
+fn a_list_that_no_ca_of_the_ledger_signed_is_no_evidence() {
+    let site = site_with_index();
+    let foreign = site_with_index();
+    foreign.done("crl dump root --out root.crl");
+    site.write("foreign.crl", foreign.read("root.crl"));
+    let said = site.refused("ledger reconcile foreign.crl");
+    assert!(
+        said.contains("foreign.crl: neither a CRL nor a certificate"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_sequence_goes_on_above_what_anybody_saw() {
+    let site = site_with_index();
+    let put_back = site.json("ledger reconcile --seen 5000 --json");
+    assert_eq!(put_back["sequence"], 5001);
+    assert!(
+        site.json("ledger check --json")["sequence"]
+            .as_u64()
+            .unwrap()
+            >= 5001
+    );
+}
+
+#[test]
+fn a_backup_never_overwrites_and_a_restore_wants_to_be_meant() {
+    let site = LedgerSite::with_root();
+    let copied = site.json("ledger backup backup.db --json");
+    assert_eq!(
+        copied["sequence"],
+        site.json("ledger check --json")["sequence"]
+    );
+    let said = site.refused("ledger backup backup.db");
+    assert!(said.contains("is there already"), "{said}");
+    let said = site.refused("ledger restore backup.db");
+    assert!(said.contains("--yes"), "{said}");
+    assert_eq!(
+        site.json("ledger check --json")["sequence"],
+        copied["sequence"]
+    );
+}
+
+#[test]
+fn a_damaged_ledger_is_told_and_exits_1() {
+    let site = site_with_index();
+    let mut content = site.read("ledger.db");
+    let middle = content.len() / 2;
+    content[middle..middle + 4096].fill(0xa5);
+    site.write("damaged.db", content);
+    let finished = site.run("ledger check --ledger damaged.db");
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    let told = finished.stdout.contains("defect: ") || finished.stderr.contains("damaged");
+    assert!(told, "{finished:?}");
+}
+
+#[test]
+fn a_migration_of_a_ledger_that_is_up_to_date_does_nothing() {
+    let site = LedgerSite::with_root();
+    let migrated = site.json("ledger migrate --json");
+    assert_eq!(
+        (&migrated["from"], &migrated["backup"]),
+        (&migrated["to"], &json!(null))
+    );
+}
