@@ -53,6 +53,7 @@ use cmd::ocsp::OcspArguments;
 use cmd::import::ImportCommand;
 use cmd::index::IndexCommand;
 use cmd::ledger::LedgerCommand;
+use cmd::old_lines::{OldLine, Turn};
 use cmd::state::StateCommand;
 use config::ServeFlags;
 use control_client::ControlFlags;
@@ -108,6 +109,8 @@ enum Command {
     /// Work with what is remembered across restarts
     #[command(subcommand)]
     State(StateCommand),
+    #[command(flatten)]
+    Old(OldLine),
 }
 
 /// What the exit code says.
@@ -157,6 +160,14 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Index(command) => cmd::index::run(command),
         Command::Ledger(command) => cmd::ledger::run(command),
         Command::State(command) => cmd::state::run(command),
+        Command::Old(line) => match cmd::old_lines::run(&line)? {
+            Turn::Done(code) => Ok(code),
+            Turn::Instead(words, then) => {
+                let code = run(Cli::parse_from(words).command)?;
+                let _ = io::stdout().write_all(&then);
+                Ok(code)
+            }
+        },
     }
 }
 

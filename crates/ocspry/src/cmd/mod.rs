@@ -9,6 +9,7 @@ pub(crate) mod ocsp;
 pub(crate) mod import;
 pub(crate) mod index;
 pub(crate) mod ledger;
+pub(crate) mod old_lines;
 pub(crate) mod reload;
 pub(crate) mod serve;
 pub(crate) mod state;

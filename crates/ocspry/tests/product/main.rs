@@ -25,6 +25,7 @@ mod ledger_site;
 mod life;
 mod list_server;
 mod log_lines;
+mod old_lines;
 mod openssl_ca;
 mod openssl_ocsp;
 mod policies;
