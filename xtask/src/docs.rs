@@ -315,7 +315,35 @@ const FLAG_TABLES: &[(&str, &str, &str)] = &[
     ("cert show", CERT, "\n## `ocspry cert show SERIAL|FILE`\n"),
     ("cert renew", CERT, "\n## `ocspry cert renew SERIAL|FILE`\n"),
     ("cert import", CERT, "\n## `ocspry cert import CA FILE…`\n"),
+    ("crl dump", LEDGER, "\n## `ocspry crl dump CA`\n"),
+    (
+        "index dump",
+        LEDGER,
+        "\n## `ocspry index dump [CA]... FILE`\n",
+    ),
+    (
+        "index import",
+        LEDGER,
+        "\n## `ocspry index import CA FILE`\n",
+    ),
+    (
+        "import openssl-ca",
+        LEDGER,
+        "\n## `ocspry import openssl-ca DIR`\n",
+    ),
+    ("ca tick", LEDGER, "\n## `ocspry ca tick`\n"),
+    ("ledger backup", LEDGER, "\n## `ocspry ledger backup`\n"),
+    ("ledger restore", LEDGER, "\n## `ocspry ledger restore`\n"),
+    (
+        "ledger reconcile",
+        LEDGER,
+        "\n## `ocspry ledger reconcile`\n",
+    ),
+    ("ledger check", LEDGER, "\n## `ocspry ledger check`\n"),
+    ("ledger migrate", LEDGER, "\n## `ocspry ledger migrate`\n"),
 ];
+/// Lists of a CA, its timer, and the safety of its ledger.
+const LEDGER: &str = "docs/reference/ledger.md";
 /// What clap gives to every verb.
 const FLAGS_OF_EVERY_VERB: &[&str] = &["--help", "--version"];
 /// Stands on the line before a block that quotes a whole file.

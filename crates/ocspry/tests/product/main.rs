@@ -7,6 +7,7 @@
 
 mod admin;
 mod answers;
+mod ca_guides;
 mod ca_tick;
 mod clients;
 mod clocks;
