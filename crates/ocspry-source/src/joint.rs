@@ -468,6 +468,7 @@ mod tests {
         let window = joint.window().unwrap();
         assert_eq!(window.this_update, at(0));
         assert_eq!(window.next_update, at(43_200));
+        assert_eq!(joint.ends_first(), Ended::Ledger);
         joint.take_ledger(&table(list(&base, &[]), &issued(&[1, 2])), 2, at(299));
         assert_eq!(known(&joint, 2), (Lookup::Issued, at(0)));
         let in_use = joint.issuer().table().unwrap();

@@ -2,6 +2,8 @@
 
 use super::*;
 
+use ocspry_ledger::LedgerPlace;
+
 const EVERY_SOURCE: &str = r#"[
     { crl = "one.crl" },
     { crl-dir = "lists" },
@@ -259,4 +261,27 @@ fn with_another_source_crl_issuer_or_guard_it_is_another_issuer() {
         assert!(!good.makes_the_same_as(&issuer(&text)), "{text}");
     }
     assert!(good.makes_the_same_as(&issuer(&format!("{GOOD}guard = \"alarm\""))));
+}
+
+#[test]
+fn an_issuer_that_is_fed_from_the_ledger_has_a_validity_and_says_its_name_there() {
+    let files = Files::new();
+    let text = with_status("[{ crl = \"one.crl\" }, { ledger = \"corporate\" }]");
+    let text = text.replace("validity = \"12h\"\n", "");
+    let config = files
+        .load(&format!("{text}[ledger]\nurl = \"sqlite:ca/x.db\"\n"))
+        .unwrap();
+    let issuer = &config.issuers[0];
+    assert_eq!(issuer.name_in_ledger(), Some("corporate"));
+    assert_eq!(issuer.policy.validity, Some(Duration::from_secs(43_200)));
+    let ledger = config.ledger.unwrap();
+    assert_eq!(ledger.place, LedgerPlace::Sqlite(files.path("ca/x.db")));
+    assert_eq!(ledger.published, files.path("ca/published"));
+
+    let set = text.replace("nonce", "validity = \"1h\"\nnonce");
+    let more = "[ledger]\nurl = \"x.db\"\npublished = \"crls\"\n";
+    let config = files.load(&format!("{set}{more}")).unwrap();
+    let validity = config.issuers[0].policy.validity;
+    assert_eq!(validity, Some(Duration::from_secs(3_600)));
+    assert_eq!(config.ledger.unwrap().published, files.path("crls"));
 }
