@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use ocspry_core::{Absence, Lookup, OwnedCertificate, StatusTable};
 use ocspry_ledger::{
-    FollowPolicy, FollowedTable, IssuerEvidence, Ledger, LedgerError, LedgerFollower, LedgerPlace,
-    Position, SeenRevocation, backup, issuer_identity, restore,
+    FollowPolicy, FollowedTable, ImportEntry, IssuerEvidence, Ledger, LedgerError, LedgerFollower,
+    LedgerPlace, Position, SeenRevocation, backup, issuer_identity, restore,
 };
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::CrlReason;
 use ocspry_wire::x509::SerialNumber;
 use rusqlite::Connection;
 
-use crate::fixture::{NOW, ROOT, Scene, act, entry, revoked, serial};
+use crate::fixture::{NOW, ROOT, Scene, act, certificate, entry, revoked, serial};
 
 fn follower(scene: &Scene) -> LedgerFollower {
     follower_of(&scene.place, None)
@@ -134,6 +134,32 @@ fn what_expired_leaves_after_its_retention_and_not_before() {
     let mut archive = LedgerFollower::new(scene.place.clone(), &["root"], policy, None);
     let table = only(archive.look(Time::from_unix(4_000_000_000)).unwrap());
     assert!(matches!(table.lookup(&serial), Lookup::Revoked(_)));
+}
+
+#[test]
+fn a_serial_that_was_named_before_its_certificate_came_leaves_whole_when_that_has_expired() {
+    let mut scene = Scene::new();
+    let evidence = IssuerEvidence {
+        issuer: scene.issuer,
+        certificates: Vec::new(),
+        revoked: vec![SeenRevocation {
+            serial_number: serial(1),
+            info: revoked(CrlReason::KeyCompromise),
+            seen: NOW,
+        }],
+        crl_numbers: Vec::new(),
+    };
+    scene.ledger.reconcile(&act(), &[evidence], None).unwrap();
+    let known = ImportEntry::of(&certificate(1), None);
+    scene
+        .ledger
+        .import(&act(), scene.issuer, [known], |_| {})
+        .unwrap();
+    let table = look(&mut follower(&scene));
+    assert!(matches!(table.lookup(&serial(1)), Lookup::Revoked(_)));
+    let later = NOW.plus_seconds(8 * 86_400 + 1);
+    let table = only(follower(&scene).look(later).unwrap());
+    assert_eq!(table.lookup(&serial(1)), Lookup::Absent);
 }
 
 #[test]

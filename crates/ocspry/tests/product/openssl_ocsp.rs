@@ -2,7 +2,9 @@
 //! asked by OpenSSL's client.
 
 use crate::site::{GOOD, LATER, NOTICE_WAIT_MAX, OCSPRY, REVOKED, Site};
-use ocspry_testkit::{ForegroundPeer, HttpClient, KeyKind, Peer, Run, run_bounded, wait_for_some};
+use ocspry_testkit::{
+    ForegroundPeer, HttpClient, KeyKind, Peer, Run, run_bounded, wait_for_some, wait_until,
+};
 use ocspry_wire::ocsp::{CertStatus, CrlReason};
 use std::collections::BTreeSet;
 use std::fs;
@@ -338,11 +340,14 @@ fn as_many_threads_answer_as_were_given() {
     let site = site();
     for count in [1, 3] {
         let responder = Responder::ours(&site, &["-multi", &count.to_string()]);
-        let tasks = fs::read_dir(format!("/proc/{}/task", responder.id)).unwrap();
-        let answering = tasks
-            .filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok())
-            .filter(|name| name.starts_with("ocspry-http-"));
-        assert_eq!(answering.count(), count);
+        // A thread names itself once it runs.
+        wait_until("as many threads as were given", NOTICE_WAIT_MAX, || {
+            let tasks = fs::read_dir(format!("/proc/{}/task", responder.id)).unwrap();
+            let answering = tasks
+                .filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok())
+                .filter(|name| name.starts_with("ocspry-http-"));
+            answering.count() == count
+        });
     }
 }
 

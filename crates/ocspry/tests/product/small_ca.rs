@@ -94,6 +94,34 @@ fn a_request_gives_its_key_and_what_it_was_told_to_give() {
 }
 
 #[test]
+fn a_certificate_never_takes_the_place_of_a_key() {
+    let Some(office) = Office::with_root() else {
+        return;
+    };
+    office.refused(
+        "ca init other --no-passphrase --key other.pem --out other.pem",
+        "--key and --out name one file",
+    );
+    assert!(!office.file("other.pem").exists());
+    office.refused(
+        "cert sign root --new-key --subject /CN=www.example.com --key www.pem --out www.pem",
+        "--key and --out name one file",
+    );
+    office.request("www", "");
+    let key = fs::read_to_string(office.file("www.key")).unwrap();
+    office.done("cert sign root --csr www.csr --take-subject --out www.pem");
+    office.refused(
+        "cert show www.pem --out www.key",
+        "www.key holds a private key, which is never overwritten",
+    );
+    assert_eq!(
+        fs::read_to_string(office.file("www.key")).unwrap(),
+        key,
+        "it stays"
+    );
+}
+
+#[test]
 fn what_must_not_be_signed_is_refused_and_leaves_nothing_in_the_ledger() {
     let Some(office) = Office::with_root() else {
         return;

@@ -10,9 +10,9 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::{Args, ValueHint};
 use ocspry_ca::{
-    CaConstraints, CaKey, CertificateAuthority, CertificateRequest, Expiry, FileAccess, HttpUrl,
-    KeyAlgorithm, NameConstraints, NameSubtree, PreparedCertificate, Profile, RootRequest, Subject,
-    certificate_to_pem, new_serial_number, write_file,
+    CaConstraints, CaKey, CertificateAuthority, CertificateRequest, Expiry, HttpUrl, KeyAlgorithm,
+    NameConstraints, NameSubtree, PreparedCertificate, Profile, RootRequest, Subject,
+    certificate_to_pem, new_serial_number,
 };
 use ocspry_core::OwnedCertificate;
 use ocspry_ledger::{Act, IssuerFacts, IssuerName, IssuerNumber, Ledger, Setting};
@@ -22,7 +22,7 @@ use super::{DAYS_MAX, days, http_url, show, urls_setting};
 use crate::ca_choice::{self, algorithm_from_text};
 use crate::ca_keys::{self, KeyPlace};
 use crate::ledger_flags::{ActFlags, LedgerFlags};
-use crate::output::{print, print_json, say};
+use crate::output::{print, print_json, refuse_one_file, say, write_certificate};
 use crate::passphrases::{ParentPassphraseFlags, PassphraseFlags};
 
 /// How it is used, and what it leaves.
@@ -121,6 +121,7 @@ pub(crate) struct InitFlags {
 /// # Errors
 /// What kept it from being made.
 pub(super) fn run(flags: &InitFlags, now: Time) -> Result<ExitCode> {
+    refuse_one_file(flags.key.as_deref(), flags.out.as_deref())?;
     let name = IssuerName::new(&flags.name)?;
     let mut ledger = flags.ledger.to_write_or_make()?;
     let path = ledger.reader().path().to_owned();
@@ -166,7 +167,7 @@ pub(super) fn run(flags: &InitFlags, now: Time) -> Result<ExitCode> {
     }
     if let Some(out) = &flags.out {
         let pem = certificate_to_pem(certificate.der())?;
-        write_file(out, pem.as_bytes(), FileAccess::Public)?;
+        write_certificate(out, &pem)?;
     }
     let ca = ledger.reader().issuer(name.as_str())?;
     let shown = show::Shown::of(ledger.reader(), &ca, now)?;

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 use clap::{Args, ValueHint};
 use ocspry_ca::{
-    CaKey, CertificateAuthority, CertificateRequest, Expiry, FileAccess, KeyAlgorithm, PublicKey,
-    RootRequest, certificate_to_pem, new_serial_number, write_file,
+    CaKey, CertificateAuthority, CertificateRequest, Expiry, KeyAlgorithm, PublicKey, RootRequest,
+    certificate_to_pem, new_serial_number,
 };
 use ocspry_core::OwnedCertificate;
 use ocspry_ledger::{Act, IssuerFacts, IssuerName, Ledger, Setting};
@@ -23,7 +23,7 @@ use crate::ca_choice::{self, algorithm_from_text};
 use crate::ca_keys::{self, KeyPlace, certificate_of};
 use crate::cmd::cert::as_long_as;
 use crate::ledger_flags::{ActFlags, LedgerFlags};
-use crate::output::{print, print_json, say};
+use crate::output::{print, print_json, refuse_one_file, say, write_certificate};
 use crate::passphrases::{ParentPassphraseFlags, PassphraseFlags};
 
 /// How it is used.
@@ -92,6 +92,7 @@ pub(crate) struct RenewFlags {
 /// # Errors
 /// What kept it from being renewed.
 pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
+    refuse_one_file(flags.key.as_deref(), flags.out.as_deref())?;
     let mut ledger = flags.ledger.to_write()?;
     let old = ca_choice::ca(ledger.reader(), &flags.ca)?;
     let parent = Parent::of(&ledger, &old, flags)?;
@@ -113,7 +114,7 @@ pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
     };
     if let Some(out) = &flags.out {
         let pem = certificate_to_pem(certificate.der())?;
-        write_file(out, pem.as_bytes(), FileAccess::Public)?;
+        write_certificate(out, &pem)?;
     }
     let ca = ledger.reader().issuer(name.as_str())?;
     let shown = show::Shown::of(ledger.reader(), &ca, now)?;

@@ -174,6 +174,11 @@ pub(super) struct NewKey {
 }
 
 impl KeyFlags {
+    /// Where a new key is to be written.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.key.as_deref()
+    }
+
     /// Reads the request, or makes a key; None: neither is asked for.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use clap::{Args, ValueHint};
-use ocspry_ca::{FileAccess, certificate_to_pem, write_file};
+use ocspry_ca::certificate_to_pem;
 use ocspry_ledger::{Fact, FactKind};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::CrlReason;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::told::{self, State};
 use crate::ca_choice::{Chooser, Chosen};
 use crate::ledger_flags::LedgerFlags;
-use crate::output::{print, print_json};
+use crate::output::{print, print_json, write_certificate};
 use crate::summary::Paint;
 use crate::text_table::{Rows, Table};
 use crate::time_text::{utc, utc_and_distance};
@@ -70,7 +70,7 @@ pub(super) fn run(flags: &ShowFlags, now: Time) -> Result<ExitCode> {
         })?;
         let pem = certificate_to_pem(der)?;
         match &flags.out {
-            Some(out) => write_file(out, pem.as_bytes(), FileAccess::Public)?,
+            Some(out) => write_certificate(out, &pem)?,
             None => print(&pem),
         }
         return Ok(ExitCode::SUCCESS);

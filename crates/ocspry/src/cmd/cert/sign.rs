@@ -8,8 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueHint};
 use ocspry_ca::{
-    AltName, CertificateRequest, Expiry, FileAccess, Profile, SigningRequest, Subject,
-    certificate_to_pem, write_file,
+    AltName, CertificateRequest, Expiry, Profile, SigningRequest, Subject, certificate_to_pem,
 };
 use ocspry_core::OwnedCertificate;
 use ocspry_ledger::{IssuerFacts, Ledger};
@@ -22,7 +21,7 @@ use crate::ca_choice;
 use crate::ca_keys;
 use crate::cmd::ca::sign_reserved;
 use crate::ledger_flags::{ActFlags, LedgerFlags};
-use crate::output::{print, print_json, say};
+use crate::output::{print, print_json, refuse_one_file, say, write_certificate};
 use crate::passphrases::PassphraseFlags;
 use crate::time_text::utc_and_distance;
 
@@ -97,6 +96,7 @@ pub(crate) struct SignFlags {
 /// # Errors
 /// What kept it from being signed.
 pub(super) fn run(flags: &SignFlags, now: Time) -> Result<ExitCode> {
+    refuse_one_file(flags.key.path(), flags.out.as_deref())?;
     let mut ledger = flags.ledger.to_write()?;
     let path = ledger.reader().path().to_owned();
     let ca = ca_choice::ca(ledger.reader(), &flags.ca)?;
@@ -144,7 +144,7 @@ pub(super) fn hand_out(
     let serial = view.serial_number;
     let pem = certificate_to_pem(certificate.der())?;
     if let Some(out) = out {
-        write_file(out, pem.as_bytes(), FileAccess::Public).with_context(|| {
+        write_certificate(out, &pem).with_context(|| {
             format!("serial {serial} is signed and in the ledger; print it with: ocspry cert show {serial} --pem")
         })?;
     }

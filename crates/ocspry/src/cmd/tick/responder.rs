@@ -7,9 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use ocspry_ca::{
-    CertificateRequest, Expiry, FileAccess, Pointers, PublicKey, certificate_to_pem, write_file,
-};
+use ocspry_ca::{CertificateRequest, Expiry, Pointers, PublicKey, certificate_to_pem};
 use ocspry_core::Revocation;
 use ocspry_ledger::{Act, IssuerFacts, Ledger};
 use ocspry_wire::Time;
@@ -21,6 +19,7 @@ use std::time::Duration;
 use crate::ca_choice::{issued, read_certificate};
 use crate::ca_keys;
 use crate::cmd::ca::sign_reserved;
+use crate::output::{refuse_key_file, write_certificate};
 use crate::passphrases::PassphraseSource;
 use crate::time_text::utc_and_distance;
 
@@ -59,6 +58,7 @@ fn outcome(
     passphrase: &PassphraseSource,
 ) -> Result<Outcome> {
     let old = read_certificate(file)?;
+    refuse_key_file(file)?;
     let view = old.view();
     let life_seconds = view.not_after.seconds_since(view.not_before);
     let due = view.not_before.plus_seconds(life_seconds / 2);
@@ -80,7 +80,7 @@ fn outcome(
     let certificate = sign_reserved(ledger, act, ca.number, &prepared)?;
     ledger.issue(act, ca.number, &certificate, RESPONDER)?;
     let pem = certificate_to_pem(certificate.der())?;
-    write_file(file, pem.as_bytes(), FileAccess::Public)?;
+    write_certificate(file, &pem)?;
     Ok(Outcome::Renewed {
         not_after: certificate.view().not_after,
     })
