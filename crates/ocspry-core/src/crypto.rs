@@ -7,7 +7,7 @@ use aws_lc_rs::digest;
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use ocspry_wire::der::oid;
 use ocspry_wire::ocsp::HashAlgorithm;
-use ocspry_wire::x509::{SignatureAlgorithm, SubjectPublicKeyInfo};
+use ocspry_wire::x509::{Certificate, SignatureAlgorithm, SubjectPublicKeyInfo};
 
 /// Why a signature does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +38,19 @@ pub fn verify(
     UnparsedPublicKey::new(verification, key.key_bits)
         .verify(message, signature)
         .map_err(|_| VerifyError::BadSignature)
+}
+
+/// Did the holder of the issuer's name and key sign the certificate (RFC 5280 §6.1.3 (a)(1) and (4))?  Names are compared
+/// octet by octet.
+pub fn is_signed_by(certificate: &Certificate<'_>, issuer: &Certificate<'_>) -> bool {
+    certificate.issuer == issuer.subject
+        && verify(
+            certificate.signature_algorithm,
+            &issuer.public_key,
+            certificate.tbs,
+            certificate.signature,
+        )
+        .is_ok()
 }
 
 /// A message that arrives in pieces, to be named by its SHA-256 and to be held against a signature.

@@ -8,9 +8,8 @@ use std::path::PathBuf;
 use ocspry_core::OwnedCertificate;
 use ocspry_wire::x509::SerialNumber;
 
-use crate::fact::minimal;
 use crate::place::LedgerPlace;
-use crate::reader::{CertificatePage, LedgerReader, rows};
+use crate::reader::{LedgerReader, rows};
 use crate::{CertificateFacts, IssuerNumber, LedgerError};
 
 /// What was found.
@@ -230,31 +229,26 @@ fn certificate_defects(
     reader: &LedgerReader,
     defects: &mut Vec<Defect>,
 ) -> Result<(), LedgerError> {
-    let mut page = CertificatePage {
-        issuer: None,
-        after: 0,
-        count_max: 1000,
-    };
-    loop {
-        let certificates = reader.certificates(&page)?;
+    for certificates in reader.pages(None) {
+        let certificates = certificates?;
         let wrong = certificates.iter().filter(|facts| !is_as_recorded(facts));
         defects.extend(wrong.take(DEFECTS_MAX).map(|facts| Defect::Certificate {
             issuer: facts.issuer,
             serial_number: facts.serial_number,
             problem: "is recorded otherwise than it says itself",
         }));
-        match certificates.last() {
-            Some(last) if defects.len() < DEFECTS_MAX => page.after = last.sequence,
-            Some(_) | None => return Ok(()),
+        if defects.len() >= DEFECTS_MAX {
+            break;
         }
     }
+    Ok(())
 }
 
 fn is_as_recorded(facts: &CertificateFacts) -> bool {
     let Some(der) = &facts.der else { return true };
     OwnedCertificate::from_der(der.clone()).is_ok_and(|certificate| {
         let view = certificate.view();
-        minimal(&view.serial_number) == minimal(&facts.serial_number)
+        view.serial_number.minimal() == facts.serial_number.minimal()
             && Some(view.not_after) == facts.not_after
             && facts.not_before.is_none_or(|time| time == view.not_before)
     })

@@ -371,14 +371,3 @@ pub struct Fact {
     /// Of a revocation or release: when the first CRL with it was published.
     pub first_published: Option<Time>,
 }
-
-/// Without needless leading octets: two encodings of one INTEGER are one serial (X.690 §8.3.2).
-pub(crate) fn minimal(serial: &SerialNumber) -> &[u8] {
-    let mut content = serial.content();
-    while let [first, second, ..] = content
-        && ((*first == 0x00 && second & 0x80 == 0) || (*first == 0xff && second & 0x80 != 0))
-    {
-        content = &content[1..];
-    }
-    content
-}

@@ -8,7 +8,6 @@ use ocspry_wire::ocsp::RevokedInfo;
 use ocspry_wire::x509::SerialNumber;
 use rusqlite::Connection;
 
-use crate::fact::minimal;
 use crate::ledger::{CertificateRow, Writing, may_become};
 use crate::reader::{LedgerReader, rows};
 use crate::{Act, ImportEntry, IssuerNumber, Ledger, LedgerError, Origin, Refusal};
@@ -171,5 +170,5 @@ fn is_of(der: &[u8], entry: &ImportEntry) -> bool {
 }
 
 fn same_serial(one: &SerialNumber, other: &SerialNumber) -> bool {
-    minimal(one) == minimal(other)
+    one.minimal() == other.minimal()
 }

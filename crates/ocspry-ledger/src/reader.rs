@@ -10,12 +10,12 @@ pub(crate) mod rows;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ocspry_core::OwnedCertificate;
+use ocspry_core::{OwnedCertificate, Revocation};
 use ocspry_wire::Time;
+use ocspry_wire::ocsp::RevokedInfo;
 use ocspry_wire::x509::SerialNumber;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 
-use crate::fact::minimal;
 use crate::place::LedgerPlace;
 use crate::sqlite::{self, sqlite_error};
 use crate::{
@@ -193,6 +193,25 @@ impl LedgerReader {
         )
     }
 
+    /// All certificates of one CA, or with None of all, in the order in which they were recorded: page by page, a megabyte
+    /// or two each.  After an error nothing more comes.
+    pub fn pages(
+        &self,
+        issuer: Option<IssuerNumber>,
+    ) -> impl Iterator<Item = Result<Vec<CertificateFacts>, LedgerError>> {
+        let mut after = Some(0);
+        std::iter::from_fn(move || {
+            let page = self.certificates(&CertificatePage {
+                issuer,
+                after: after?,
+                count_max: PAGE_CERTIFICATES,
+            });
+            let last = page.as_ref().ok().and_then(|page| page.last());
+            after = last.map(|last| last.sequence);
+            (page.is_err() || after.is_some()).then_some(page)
+        })
+    }
+
     /// Certificates whose validity ends after `after` and not after `until`, the first to end first; a look at all of them.
     ///
     /// # Errors
@@ -208,6 +227,22 @@ impl LedgerReader {
             params![after.unix_seconds(), until.unix_seconds(), count_max],
             rows::certificate,
         )
+    }
+
+    /// The revocation of one certificate, or its hold; None: it is not revoked, or not any more.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn revocation(
+        &self,
+        issuer: IssuerNumber,
+        serial: &SerialNumber,
+    ) -> Result<Option<RevokedInfo>, LedgerError> {
+        let standing = self.standing(issuer, serial)?;
+        Ok(standing.and_then(|standing| match standing.revocation {
+            Revocation::Revoked(info) => Some(info),
+            Revocation::Removed => None,
+        }))
     }
 
     /// The last word on whether one certificate is revoked; None: it never was.
@@ -239,7 +274,7 @@ impl LedgerReader {
                 include_str!("sql/standings.sql"),
                 params![
                     issuer.0.cast_signed(),
-                    after.as_ref().map_or(&[][..], minimal),
+                    after.as_ref().map_or(&[][..], SerialNumber::minimal),
                     up_to.cast_signed(),
                     PAGE
                 ],
@@ -318,7 +353,7 @@ impl LedgerReader {
     ) -> Result<Vec<Fact>, LedgerError> {
         self.all(
             include_str!("sql/history.sql"),
-            params![issuer.0.cast_signed(), minimal(serial)],
+            params![issuer.0.cast_signed(), serial.minimal()],
             rows::fact,
         )
     }
@@ -392,3 +427,5 @@ pub enum Continuation {
 
 /// Rows that are read at once: some milliseconds.
 const PAGE: u32 = 8192;
+/// The same, with their certificates.
+const PAGE_CERTIFICATES: u32 = 1024;

@@ -59,7 +59,8 @@ impl Passphrase {
         let mut octet = Zeroizing::new([0]);
         while input.read(octet.as_mut_slice())? > 0 && octet[0] != b'\n' {
             if line.len() > OCTETS_MAX {
-                return Err(io::ErrorKind::FileTooLarge.into());
+                let problem = format!("its first line has more than {OCTETS_MAX} octets");
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
             }
             line.push(octet[0]);
         }

@@ -147,17 +147,9 @@ impl<'a> Chooser<'a> {
 
 /// Did this CA sign it?
 pub(crate) fn issued(ca: &IssuerFacts, certificate: &Certificate<'_>) -> bool {
-    ca.certificates.iter().any(|issuer| {
-        let issuer = issuer.view();
-        issuer.subject == certificate.issuer
-            && crypto::verify(
-                certificate.signature_algorithm,
-                &issuer.public_key,
-                certificate.tbs,
-                certificate.signature,
-            )
-            .is_ok()
-    })
+    ca.certificates
+        .iter()
+        .any(|issuer| crypto::is_signed_by(certificate, &issuer.view()))
 }
 
 /// The first certificate of a file.

@@ -16,6 +16,7 @@ use ocspry_core::crypto::sha256;
 use ocspry_ledger::{IssuerFacts, Setting};
 use ocspry_wire::hex::to_hex;
 
+use crate::output::say;
 use crate::passphrases::PassphraseSource;
 
 /// Where a key is, and how the ledger says so.
@@ -81,6 +82,14 @@ impl KeyPlace {
     /// It cannot be encrypted or written.
     pub(crate) fn write(&self, key: &CaKey, passphrase: Option<&Passphrase>) -> Result<()> {
         Ok(key.write_pem(&self.path, passphrase)?)
+    }
+
+    /// For whoever made it without a passphrase.
+    pub(crate) fn warn_not_encrypted(&self) {
+        say(&format!(
+            "warning: the key {} is not encrypted: whoever reads it can issue as this CA",
+            self.path.display()
+        ));
     }
 }
 

@@ -23,6 +23,8 @@ use ocspry_wire::Time;
 use ocspry_wire::x509::CertificateList;
 use rustix::fs::{FlockOperation, flock};
 
+use crate::output::say;
+
 /// What kind of list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ListKind {
@@ -63,10 +65,7 @@ impl ListLock {
             .open(&path)
             .and_then(|file| {
                 if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-                    let _ = writeln!(
-                        anstream::stderr(),
-                        "waiting for another process that publishes CRLs of this ledger"
-                    );
+                    say("waiting for another process that publishes CRLs of this ledger");
                     flock(&file, FlockOperation::LockExclusive)?;
                 }
                 Ok(file)

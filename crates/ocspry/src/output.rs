@@ -24,13 +24,13 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
-/// Writes a certificate, in place of one that is there.
+/// Writes a certificate, PEM or DER, in place of one that is there.
 ///
 /// # Errors
 /// The file holds a private key, or cannot be written.
-pub(crate) fn write_certificate(path: &Path, pem: &str) -> Result<()> {
+pub(crate) fn write_certificate(path: &Path, octets: &[u8]) -> Result<()> {
     refuse_key_file(path)?;
-    Ok(write_file(path, pem.as_bytes(), FileAccess::Public)?)
+    Ok(write_file(path, octets, FileAccess::Public)?)
 }
 
 /// Before anything is made: a key and a certificate go to two files.

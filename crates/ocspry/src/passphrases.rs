@@ -3,7 +3,7 @@
 
 use std::env;
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -194,25 +194,8 @@ fn asked(question: &str) -> Result<Zeroizing<Vec<u8>>> {
 fn from_descriptor(descriptor: u32) -> Result<Passphrase> {
     // Another opening of what is open: a pipe, a file or a terminal.
     let file = File::open(format!("/proc/self/fd/{descriptor}"))?;
-    let mut line = Zeroizing::new(Vec::with_capacity(OCTETS_MAX + 1));
-    for octet in io::BufReader::with_capacity(1, file).bytes() {
-        match octet? {
-            b'\n' => break,
-            octet if line.len() < OCTETS_MAX => line.push(octet),
-            _ => bail!("its first line has more than {OCTETS_MAX} octets"),
-        }
-    }
-    if line.last() == Some(&b'\r') {
-        line.pop();
-    }
-    if line.is_empty() {
-        bail!("its first line is empty");
-    }
-    Ok(Passphrase::from_bytes(line))
+    Passphrase::from_line(file)?.ok_or_else(|| anyhow!("its first line is empty"))
 }
-
-/// Most octets of a passphrase.
-const OCTETS_MAX: usize = 4096;
 
 /// How often a person may mistype it.
 const TRIES: usize = 3;

@@ -26,6 +26,7 @@ pub use table::{Known, ListPart, Overlay, StatusParts, StatusTable, StatusTableB
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::RevokedInfo;
 use ocspry_wire::x509::SignatureAlgorithm;
+use ocspry_wire::x509::serial::minimal;
 
 /// From when to when something is known (RFC 6960 §2.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,15 +72,4 @@ pub enum Absence {
     PerhapsIssued,
     /// Something that tells what is revoked is missing: only `revoked` may be said, of serials that were issued too.
     Unproven,
-}
-
-/// Without needless leading octets: two encodings of one INTEGER are one serial (X.690 §8.3.2).
-#[inline]
-fn minimal(mut content: &[u8]) -> &[u8] {
-    while let [first, second, ..] = content
-        && ((*first == 0x00 && second & 0x80 == 0) || (*first == 0xff && second & 0x80 != 0))
-    {
-        content = &content[1..];
-    }
-    content
 }

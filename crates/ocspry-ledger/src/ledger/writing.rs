@@ -12,7 +12,6 @@ use ocspry_wire::x509::SerialNumber;
 use rusqlite::{Params, Transaction, TransactionBehavior, params};
 
 use super::Recorded;
-use crate::fact::minimal;
 use crate::reader::rows;
 use crate::sqlite::sqlite_error;
 use crate::{
@@ -161,7 +160,7 @@ impl<'c> Writing<'c> {
         let sequence = self.next();
         self.add(
             include_str!("../sql/insert_reservation.sql"),
-            params![sequence, issuer.0.cast_signed(), minimal(serial)],
+            params![sequence, issuer.0.cast_signed(), serial.minimal()],
         )
     }
 
@@ -181,7 +180,7 @@ impl<'c> Writing<'c> {
             params![
                 sequence,
                 issuer.0.cast_signed(),
-                minimal(row.serial_number),
+                row.serial_number.minimal(),
                 origin,
                 row.not_before.map(Time::unix_seconds),
                 row.not_after.map(Time::unix_seconds),
@@ -219,7 +218,7 @@ impl<'c> Writing<'c> {
             params![
                 sequence,
                 issuer.0.cast_signed(),
-                minimal(serial),
+                serial.minimal(),
                 is_released,
                 effective.unix_seconds(),
                 reason,

@@ -7,7 +7,6 @@ use ocspry_wire::x509::SerialNumber;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use crate::fact::minimal;
 use crate::{
     Act, CertificateFacts, CrlNumber, Fact, FactKind, IssuerNumber, Origin, Position, PublishedCrl,
     Standing,
@@ -60,7 +59,7 @@ pub(crate) fn standing_of(
 ) -> rusqlite::Result<Option<Standing>> {
     connection
         .prepare_cached(include_str!("../sql/standing.sql"))?
-        .query_row(params![issuer.0.cast_signed(), minimal(serial)], standing)
+        .query_row(params![issuer.0.cast_signed(), serial.minimal()], standing)
         .optional()
 }
 
@@ -73,7 +72,7 @@ pub(crate) fn certificate_of(
     connection
         .prepare_cached(include_str!("../sql/certificate.sql"))?
         .query_row(
-            params![issuer.0.cast_signed(), minimal(serial)],
+            params![issuer.0.cast_signed(), serial.minimal()],
             certificate,
         )
         .optional()
@@ -86,7 +85,7 @@ pub(crate) fn is_reserved(
 ) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(include_str!("../sql/is_reserved.sql"))?
-        .query_row(params![issuer.0.cast_signed(), minimal(serial)], |row| {
+        .query_row(params![issuer.0.cast_signed(), serial.minimal()], |row| {
             row.get(0)
         })
 }

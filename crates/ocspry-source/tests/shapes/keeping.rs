@@ -70,14 +70,20 @@ fn guarded_list(site: &Site) -> (Sources, Refresher) {
     (sources, refresher)
 }
 
+/// The guard holds the removals of a newer list, which cannot be written; last, the folder in the way.
+#[track_caller]
+fn removals_not_kept(site: &Site) -> (Sources, Refresher, PathBuf) {
+    let (sources, mut refresher) = guarded_list(site);
+    let blocked = block(&issuer_folder(site), "held-removals.txt");
+    site.put_list("ca", &site.list(2, 50));
+    assert_eq!(told(&refresher.refresh(site.now)), ["not kept"]);
+    (sources, refresher, blocked)
+}
+
 #[test]
 fn what_is_held_of_a_list_is_tried_ever_more_rarely_and_said_to_be_kept_at_last() {
     let site = Site::new();
-    let (sources, mut refresher) = guarded_list(&site);
-    let folder = issuer_folder(&site);
-    let blocked = block(&folder, "held-removals.txt");
-    site.put_list("ca", &site.list(2, 50));
-    assert_eq!(told(&refresher.refresh(site.now)), ["not kept"]);
+    let (sources, mut refresher, blocked) = removals_not_kept(&site);
     assert_says(&refresher, &[(1, Revoked), (21, Good)]);
     // Without it the new list is not kept either: a restart would not know that something is held.
     let mut restarted = site.restart(sources.clone());
@@ -95,11 +101,7 @@ fn what_is_held_of_a_list_is_tried_ever_more_rarely_and_said_to_be_kept_at_last(
 #[test]
 fn removals_that_are_accepted_are_tried_at_once_and_a_second_failure_is_said() {
     let site = Site::new();
-    let (_, mut refresher) = guarded_list(&site);
-    let folder = issuer_folder(&site);
-    let blocked = block(&folder, "held-removals.txt");
-    site.put_list("ca", &site.list(2, 50));
-    assert_eq!(told(&refresher.refresh(site.now)), ["not kept"]);
+    let (_, mut refresher, blocked) = removals_not_kept(&site);
     std::fs::remove_dir(blocked).unwrap();
     assert_eq!(told(&refresher.accept_held(site.now)), ["kept"]);
     assert_says(&refresher, &[(1, Good)]);
@@ -110,6 +112,7 @@ fn removals_that_are_accepted_are_tried_at_once_and_a_second_failure_is_said() {
     });
     site.put_list("ca", &list);
     assert_eq!(told(&refresher.refresh(site.now)), [""; 0]);
+    let folder = issuer_folder(&site);
     let blocked = block(&folder, "held-removals.txt");
     site.put_list("ca", &site.list(4, 30));
     assert_eq!(told(&refresher.refresh(site.now)), ["not kept"]);
@@ -143,10 +146,7 @@ fn what_is_held_in_addition_is_tried_at_once() {
 #[test]
 fn a_clock_that_goes_back_does_not_keep_the_next_try_waiting() {
     let site = Site::new();
-    let (_, mut refresher) = guarded_list(&site);
-    let blocked = block(&issuer_folder(&site), "held-removals.txt");
-    site.put_list("ca", &site.list(2, 50));
-    assert_eq!(told(&refresher.refresh(site.now)), ["not kept"]);
+    let (_, mut refresher, blocked) = removals_not_kept(&site);
     std::fs::remove_dir(blocked).unwrap();
     let before = site.now.plus_seconds(-60);
     assert_eq!(told(&refresher.refresh(before)), ["kept"]);
@@ -171,10 +171,7 @@ fn a_reload_tries_to_keep_a_list_at_once() {
 #[test]
 fn a_reload_tries_what_is_held_of_a_list_at_once() {
     let site = Site::new();
-    let (sources, mut old) = guarded_list(&site);
-    let blocked = block(&issuer_folder(&site), "held-removals.txt");
-    site.put_list("ca", &site.list(2, 50));
-    assert_eq!(told(&old.refresh(site.now)), ["not kept"]);
+    let (sources, old, blocked) = removals_not_kept(&site);
     std::fs::remove_dir(blocked).unwrap();
     let mut refresher = site.restart(sources);
     refresher.carry_over(&old);
@@ -184,12 +181,8 @@ fn a_reload_tries_what_is_held_of_a_list_at_once() {
 #[test]
 fn what_is_held_is_tried_at_once_when_what_was_used_is_forgotten() {
     let site = Site::new();
-    let (_, mut refresher) = guarded_list(&site);
-    let folder = issuer_folder(&site);
-    block(&folder, "held-removals.txt");
-    site.put_list("ca", &site.list(2, 50));
-    assert_eq!(told(&refresher.refresh(site.now)), ["not kept"]);
-    std::fs::remove_dir_all(folder).unwrap();
+    let (_, mut refresher, _) = removals_not_kept(&site);
+    std::fs::remove_dir_all(issuer_folder(&site)).unwrap();
     refresher.forget_used(site.now);
     assert_eq!(told(&refresher.refresh(site.now)), ["kept"]);
 }

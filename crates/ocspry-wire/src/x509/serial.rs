@@ -49,10 +49,27 @@ impl SerialNumber {
         self.octets[0] >= 0x80
     }
 
+    /// The content octets without needless leading ones.
+    #[inline]
+    pub fn minimal(&self) -> &[u8] {
+        minimal(self.content())
+    }
+
     /// Without needless leading octets (X.690 §8.3.2)?
     pub fn is_minimal(&self) -> bool {
         is_minimal_integer(self.content())
     }
+}
+
+/// An INTEGER's content octets without needless leading ones: two encodings of one INTEGER are one serial (X.690 §8.3.2).
+#[inline]
+pub fn minimal(mut content: &[u8]) -> &[u8] {
+    while let [first, second, ..] = content
+        && ((*first == 0x00 && second & 0x80 == 0) || (*first == 0xff && second & 0x80 != 0))
+    {
+        content = &content[1..];
+    }
+    content
 }
 
 impl PartialEq for SerialNumber {

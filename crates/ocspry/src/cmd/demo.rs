@@ -190,7 +190,7 @@ impl DemoPki<'_> {
     fn root(&self, made: &mut Vec<&'static str>) -> Result<CertificateAuthority> {
         if let Some((certificate, key)) = self.kept(ROOT) {
             let view = certificate.view();
-            if is_signed_by(&certificate, &certificate) && view.is_ca {
+            if crypto::is_signed_by(&view, &view) && view.is_ca {
                 return Ok(CertificateAuthority::new(certificate, key)?);
             }
         }
@@ -214,7 +214,7 @@ impl DemoPki<'_> {
         made: &mut Vec<&'static str>,
     ) -> Result<(OwnedCertificate, CaKey)> {
         if let Some((certificate, key)) = self.kept(names)
-            && is_signed_by(&certificate, ca.certificate())
+            && crypto::is_signed_by(&certificate.view(), &ca.certificate().view())
         {
             return Ok((certificate, key));
         }
@@ -329,18 +329,6 @@ impl DemoPki<'_> {
 
 fn subject(names: Names) -> Result<Subject, CaError> {
     Subject::new(names.common_name, Some("ocspry demo"))
-}
-
-fn is_signed_by(certificate: &OwnedCertificate, ca: &OwnedCertificate) -> bool {
-    let (view, ca) = (certificate.view(), ca.view());
-    view.issuer == ca.subject
-        && crypto::verify(
-            view.signature_algorithm,
-            &ca.public_key,
-            view.tbs,
-            view.signature,
-        )
-        .is_ok()
 }
 
 /// Our own numbers are counters; of a longer one the end goes on counting.

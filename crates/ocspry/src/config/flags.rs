@@ -342,14 +342,7 @@ impl Matching {
                     // The CA's own certificate, given as a responder certificate, belongs to that CA.
                     (view.subject == ca.subject
                         && view.public_key.key_bits == ca.public_key.key_bits)
-                        || (view.issuer == ca.subject
-                            && crypto::verify(
-                                view.signature_algorithm,
-                                &ca.public_key,
-                                view.tbs,
-                                view.signature,
-                            )
-                            .is_ok())
+                        || crypto::is_signed_by(&view, &ca)
                 });
                 issuing.ok_or_else(|| why_no_ca(&cas, view.issuer))
             },

@@ -73,7 +73,7 @@ impl Checker<'_> {
         };
         let published = match raw.into_inner().published {
             Some(published) => self.path("published", published)?,
-            None => path.parent().unwrap_or(Path::new(".")).join(PUBLISHED),
+            None => published_beside(&path),
         };
         Some(LedgerConfig {
             place: LedgerPlace::Sqlite(path),
@@ -82,5 +82,7 @@ impl Checker<'_> {
     }
 }
 
-/// Beside the ledger's own file.
-const PUBLISHED: &str = "published";
+/// Where the CAs of a ledger put their CRLs, unless told otherwise.
+pub(crate) fn published_beside(ledger: &Path) -> PathBuf {
+    ledger.with_file_name("published")
+}

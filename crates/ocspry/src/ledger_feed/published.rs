@@ -5,14 +5,15 @@
 //! has changed, never by a request.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::{self, Metadata};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use ocspry_core::{Issuer, PublishedCrl};
 use ocspry_ledger::{LedgerError, LedgerReader, Position};
+use ocspry_signer::read_regular_file;
+use ocspry_source::Fingerprint;
 use tracing::{info, warn};
 
 use crate::config::LedgerConfig;
@@ -28,11 +29,8 @@ pub(super) struct PublishedCrls {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Seen {
     position: Position,
-    file: Option<Stamp>,
+    file: Option<Fingerprint>,
 }
-
-/// Device, inode, octets, and when it was written to.
-type Stamp = (u64, u64, u64, i64, i64);
 
 impl PublishedCrls {
     pub(super) fn new(config: LedgerConfig) -> PublishedCrls {
@@ -45,11 +43,10 @@ impl PublishedCrls {
     /// Hands an issuer its newest one.
     pub(super) fn look(&mut self, position: Position, name: &str, issuer: &Issuer) {
         let file = fs::metadata(self.path(name)).ok();
-        // To open a pipe would wait for whoever writes to it.
         let file = file.filter(Metadata::is_file);
         let seen = Seen {
             position,
-            file: file.as_ref().map(stamp),
+            file: file.as_ref().map(Fingerprint::from),
         };
         let is_news = self.seen.get(name) != Some(&seen);
         // An issuer of a new configuration has none.
@@ -104,25 +101,13 @@ impl PublishedCrls {
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        let mut der = Vec::new();
-        let file = File::open(self.path(name))?;
-        file.take(CRL_BYTES_MAX + 1).read_to_end(&mut der)?;
-        if der.len() as u64 > CRL_BYTES_MAX {
+        let mut file = read_regular_file(&self.path(name), CRL_BYTES_MAX + 1)?;
+        if file.content.len() as u64 > CRL_BYTES_MAX {
             let limit = format!("it has more than {CRL_BYTES_MAX} octets");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, limit));
         }
-        Ok(der)
+        Ok(std::mem::take(&mut file.content))
     }
-}
-
-fn stamp(file: &Metadata) -> Stamp {
-    (
-        file.dev(),
-        file.ino(),
-        file.len(),
-        file.mtime(),
-        file.mtime_nsec(),
-    )
 }
 
 /// Two million entries and more; each issuer's is in memory.

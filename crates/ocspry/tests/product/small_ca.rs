@@ -111,7 +111,15 @@ fn a_certificate_never_takes_the_place_of_a_key() {
     let key = fs::read_to_string(office.file("www.key")).unwrap();
     office.done("cert sign root --csr www.csr --take-subject --out www.pem");
     office.refused(
+        "cert renew ./www.pem --new-key --key again.pem --out again.pem",
+        "--key and --out name one file",
+    );
+    office.refused(
         "cert show www.pem --out www.key",
+        "www.key holds a private key, which is never overwritten",
+    );
+    office.refused(
+        "ca show root --out www.key",
         "www.key holds a private key, which is never overwritten",
     );
     assert_eq!(

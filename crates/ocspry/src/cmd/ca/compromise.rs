@@ -7,14 +7,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use ocspry_core::Revocation;
 use ocspry_ledger::{IssuerFacts, LedgerReader, Setting};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use serde_json::json;
 
 use crate::ca_choice;
-use crate::cmd::cert::{Alike, Selection, revocation_lines, revoke_all};
+use crate::cmd::cert::{Alike, Selection, is_news, revocation_lines, revoke_all};
 use crate::consent::{ConsentFlags, Question};
 use crate::ledger_flags::{ActFlags, LedgerFlags};
 use crate::output::{print, print_json, say};
@@ -141,12 +140,8 @@ fn own_certificates(
         let is_known = reader
             .certificate(parent.number, &view.serial_number)?
             .is_some();
-        let standing = reader.standing(parent.number, &view.serial_number)?;
-        let is_revoked = standing.is_some_and(|standing| {
-            matches!(standing.revocation, Revocation::Revoked(before)
-                if !ocspry_ledger::may_become(before.reason, reason))
-        });
-        if is_known && !is_revoked {
+        let before = reader.revocation(parent.number, &view.serial_number)?;
+        if is_known && is_news(before.as_ref(), reason) {
             serials.push(view.serial_number);
         }
     }

@@ -14,7 +14,6 @@ use crate::ca_choice::{self, algorithm_from_text, algorithm_name};
 use crate::ca_keys::{KeyPlace, certificate_of};
 use crate::config::parse_duration;
 use crate::ledger_flags::{ActFlags, LedgerFlags};
-use crate::output::{print, print_json};
 
 /// How it is used.
 pub(super) const AFTER_HELP: &str = "\
@@ -105,12 +104,7 @@ pub(super) fn run(flags: &EditFlags, now: Time) -> Result<ExitCode> {
         super::import::check_key_is_there(key, certificate_of(&ca)?)?;
     }
     ledger.set(&flags.act.act(now), ca.number, &changes)?;
-    let ca = ledger.reader().issuer(ca.name.as_str())?;
-    let shown = show::Shown::of(ledger.reader(), &ca, now)?;
-    match flags.json {
-        true => print_json(&shown.json()),
-        false => print(&shown.text()),
-    }
+    show::print_ca(ledger.reader(), &ca.name, flags.json, now)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -17,7 +17,7 @@ use super::{http_url, show, urls_setting};
 use crate::ca_choice::{self, read_certificate};
 use crate::ca_keys::KeyPlace;
 use crate::ledger_flags::{ActFlags, LedgerFlags};
-use crate::output::{print, print_json, say};
+use crate::output::say;
 use crate::passphrases::PassphraseFlags;
 
 /// How it is used.
@@ -138,12 +138,7 @@ pub(super) fn run(flags: &ImportFlags, now: Time) -> Result<ExitCode> {
             "note: CA {name} signs nothing here, since its key was not named"
         ));
     }
-    let ca = ledger.reader().issuer(name.as_str())?;
-    let shown = show::Shown::of(ledger.reader(), &ca, now)?;
-    match flags.json {
-        true => print_json(&shown.json()),
-        false => print(&shown.text()),
-    }
+    show::print_ca(ledger.reader(), &name, flags.json, now)?;
     Ok(ExitCode::SUCCESS)
 }
 

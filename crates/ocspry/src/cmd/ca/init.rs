@@ -22,7 +22,7 @@ use super::{DAYS_MAX, days, http_url, show, urls_setting};
 use crate::ca_choice::{self, algorithm_from_text};
 use crate::ca_keys::{self, KeyPlace};
 use crate::ledger_flags::{ActFlags, LedgerFlags};
-use crate::output::{print, print_json, refuse_one_file, say, write_certificate};
+use crate::output::{refuse_one_file, write_certificate};
 use crate::passphrases::{ParentPassphraseFlags, PassphraseFlags};
 
 /// How it is used, and what it leaves.
@@ -160,21 +160,13 @@ pub(super) fn run(flags: &InitFlags, now: Time) -> Result<ExitCode> {
         }
     };
     if passphrase.is_none() {
-        say(&format!(
-            "warning: the key {} is not encrypted: whoever reads it can issue as this CA",
-            place.path.display()
-        ));
+        place.warn_not_encrypted();
     }
     if let Some(out) = &flags.out {
         let pem = certificate_to_pem(certificate.der())?;
-        write_certificate(out, &pem)?;
+        write_certificate(out, pem.as_bytes())?;
     }
-    let ca = ledger.reader().issuer(name.as_str())?;
-    let shown = show::Shown::of(ledger.reader(), &ca, now)?;
-    match flags.json {
-        true => print_json(&shown.json()),
-        false => print(&shown.text()),
-    }
+    show::print_ca(ledger.reader(), &name, flags.json, now)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -23,7 +23,7 @@ use crate::ca_choice::{self, algorithm_from_text};
 use crate::ca_keys::{self, KeyPlace, certificate_of};
 use crate::cmd::cert::as_long_as;
 use crate::ledger_flags::{ActFlags, LedgerFlags};
-use crate::output::{print, print_json, refuse_one_file, say, write_certificate};
+use crate::output::{refuse_one_file, write_certificate};
 use crate::passphrases::{ParentPassphraseFlags, PassphraseFlags};
 
 /// How it is used.
@@ -114,14 +114,9 @@ pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
     };
     if let Some(out) = &flags.out {
         let pem = certificate_to_pem(certificate.der())?;
-        write_certificate(out, &pem)?;
+        write_certificate(out, pem.as_bytes())?;
     }
-    let ca = ledger.reader().issuer(name.as_str())?;
-    let shown = show::Shown::of(ledger.reader(), &ca, now)?;
-    match flags.json {
-        true => print_json(&shown.json()),
-        false => print(&shown.text()),
-    }
+    show::print_ca(ledger.reader(), &name, flags.json, now)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -218,10 +213,7 @@ impl RenewFlags {
         let old = certificate_of(old)?;
         place.write(&key, passphrase.as_ref())?;
         if passphrase.is_none() {
-            say(&format!(
-                "warning: the key {} is not encrypted: whoever reads it can issue as this CA",
-                place.path.display()
-            ));
+            place.warn_not_encrypted();
         }
         match parent {
             Parent::Itself => {

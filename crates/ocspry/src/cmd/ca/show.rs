@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, ValueHint};
-use ocspry_ca::{FileAccess, PublicKey, certificate_to_pem, write_file};
+use ocspry_ca::{PublicKey, certificate_to_pem};
 use ocspry_core::OwnedCertificate;
 use ocspry_core::crypto::sha256;
-use ocspry_ledger::{IssuerFacts, LedgerReader, Setting};
+use ocspry_ledger::{IssuerFacts, IssuerName, LedgerReader, Setting};
 use ocspry_wire::Time;
 use ocspry_wire::hex::to_hex;
 use ocspry_wire::x509::display_name;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::ca_choice;
 use crate::ca_keys::{self, certificate_of};
 use crate::ledger_flags::LedgerFlags;
-use crate::output::{print, print_json};
+use crate::output::{print, print_json, write_certificate};
 use crate::summary::Paint;
 use crate::text_table::Rows;
 use crate::time_text::utc_and_distance;
@@ -63,12 +63,31 @@ pub(super) fn run(flags: &ShowFlags, now: Time) -> Result<ExitCode> {
     let shown = Shown::of(&reader, &ca, now)?;
     let pem = || certificate_to_pem(shown.certificate.der());
     match (&flags.out, flags.pem, flags.json) {
-        (Some(out), _, _) => write_file(out, pem()?.as_bytes(), FileAccess::Public)?,
+        (Some(out), _, _) => write_certificate(out, pem()?.as_bytes())?,
         (None, true, _) => print(&pem()?),
         (None, false, true) => print_json(&shown.json()),
         (None, false, false) => print(&shown.text()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what the ledger knows of a CA, after it was made or changed.
+///
+/// # Errors
+/// There is none of that name; the ledger cannot be read.
+pub(super) fn print_ca(
+    reader: &LedgerReader,
+    name: &IssuerName,
+    is_json: bool,
+    now: Time,
+) -> Result<()> {
+    let ca = reader.issuer(name.as_str())?;
+    let shown = Shown::of(reader, &ca, now)?;
+    match is_json {
+        true => print_json(&shown.json()),
+        false => print(&shown.text()),
+    }
+    Ok(())
 }
 
 /// A CA, and what is said of it.

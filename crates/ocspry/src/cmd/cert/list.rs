@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use ocspry_ledger::{CertificateFacts, CertificatePage, IssuerNumber, LedgerReader};
+use ocspry_ledger::{CertificateFacts, IssuerNumber};
 use ocspry_wire::Time;
 
 use super::told::{self, State};
@@ -75,45 +75,21 @@ pub(super) fn run(flags: &ListFlags, now: Time) -> Result<ExitCode> {
         false => Printer::Table { is_first: true },
     };
     printer.begin();
-    each_page(&reader, issuer, |page| {
+    for page in reader.pages(issuer) {
         let mut chosen = Vec::new();
-        for certificate in page {
+        for certificate in page? {
             let state = State::of(&reader, &certificate, now)?;
             if flags.wants(&certificate, &state, now) {
                 chosen.push((certificate, state));
             }
         }
-        Ok(printer.print(&chosen, &names))
-    })?;
-    printer.end();
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Gives the certificates of one CA or of all, page by page, until a page is the last or nobody wants more.
-///
-/// # Errors
-/// The ledger cannot be read; those of `each`.
-pub(super) fn each_page(
-    reader: &LedgerReader,
-    issuer: Option<IssuerNumber>,
-    mut each: impl FnMut(Vec<CertificateFacts>) -> Result<io::Result<()>>,
-) -> Result<()> {
-    let mut after = 0;
-    loop {
-        let page = reader.certificates(&CertificatePage {
-            issuer,
-            after,
-            count_max: PAGE,
-        })?;
-        match page.last() {
-            Some(last) => after = last.sequence,
-            None => return Ok(()),
-        }
         // Whoever was reading has gone.
-        if each(page)?.is_err() {
-            return Ok(());
+        if printer.print(&chosen, &names).is_err() {
+            break;
         }
     }
+    printer.end();
+    Ok(ExitCode::SUCCESS)
 }
 
 impl ListFlags {
@@ -193,6 +169,3 @@ impl Printer {
         }
     }
 }
-
-/// Certificates that are in memory at once: a megabyte or two.
-const PAGE: u32 = 1024;

@@ -18,7 +18,7 @@ use ocspry_core::{Clock, SystemClock};
 
 pub(crate) use renew::as_long_as;
 pub(crate) use revoke::{lines as revocation_lines, revoke_all};
-pub(crate) use selection::{Alike, Selection};
+pub(crate) use selection::{Alike, Selection, is_news};
 
 /// Verbs on certificates.
 #[derive(Debug, Subcommand)]

@@ -92,7 +92,7 @@ pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
     if is_ca {
         bail!("serial {serial} is a CA of this ledger; renew it with: ocspry ca renew");
     }
-    let certified = flags.key.certified(&chosen.ca)?;
+    let certified = flags.key.certified(&chosen.ca, flags.out.as_deref())?;
     let public_key = match &certified {
         None => PublicKey::from_der(old.view().public_key.der)?,
         Some(CertifiedKey::Request(request)) => request.public_key().clone(),

@@ -17,6 +17,7 @@ use ocspry_wire::hex::from_hex;
 
 use crate::ca_choice::algorithm_from_text;
 use crate::config::parse_duration;
+use crate::output::refuse_one_file;
 use crate::passphrases::NewKeyPassphraseFlags;
 use crate::time_text::time_from_text;
 
@@ -174,16 +175,16 @@ pub(super) struct NewKey {
 }
 
 impl KeyFlags {
-    /// Where a new key is to be written.
-    pub(super) fn path(&self) -> Option<&Path> {
-        self.key.as_deref()
-    }
-
     /// Reads the request, or makes a key; None: neither is asked for.
     ///
     /// # Errors
-    /// The request is none, or its signature is wrong; there is a key file already.
-    pub(super) fn certified(&self, ca: &IssuerFacts) -> Result<Option<CertifiedKey>> {
+    /// The request is none, or its signature is wrong; there is a key file already, or it is where the certificate goes.
+    pub(super) fn certified(
+        &self,
+        ca: &IssuerFacts,
+        out: Option<&Path>,
+    ) -> Result<Option<CertifiedKey>> {
+        refuse_one_file(self.key.as_deref(), out)?;
         if let Some(path) = &self.csr {
             let request = read_request(path)?;
             return Ok(Some(CertifiedKey::Request(Box::new(request))));

@@ -14,10 +14,9 @@ use ocspry_core::Revocation;
 use ocspry_ledger::{CertificateFacts, IssuerFacts, IssuerNumber, LedgerReader, may_become};
 use ocspry_source::serial_from_text;
 use ocspry_wire::Time;
-use ocspry_wire::ocsp::CrlReason;
+use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use ocspry_wire::x509::SerialNumber;
 
-use super::list::each_page;
 use super::told::is_expired;
 use crate::ca_choice::Chooser;
 
@@ -37,6 +36,23 @@ pub(crate) struct Part {
     pub(crate) already: u64,
 }
 
+impl Part {
+    /// None yet.
+    fn of(ca: IssuerFacts) -> Part {
+        Part {
+            ca,
+            serials: Vec::new(),
+            subjects: Vec::new(),
+            already: 0,
+        }
+    }
+}
+
+/// Would it be news that a certificate is revoked for this reason, after what was said before?
+pub(crate) fn is_news(before: Option<&RevokedInfo>, reason: Option<CrlReason>) -> bool {
+    before.is_none_or(|before| may_become(before.reason, reason))
+}
+
 impl Selection {
     pub(crate) fn count(&self) -> u64 {
         self.parts
@@ -53,10 +69,8 @@ impl Selection {
     pub(crate) fn of(ca: IssuerFacts, serials: Vec<SerialNumber>) -> Selection {
         Selection {
             parts: vec![Part {
-                ca,
                 serials,
-                subjects: Vec::new(),
-                already: 0,
+                ..Part::of(ca)
             }],
         }
     }
@@ -127,27 +141,21 @@ impl Selection {
         let mut revoked = HashMap::new();
         reader.each_standing(ca.number, position.sequence, |standing| {
             if let Revocation::Revoked(info) = standing.revocation {
-                revoked.insert(standing.serial_number, info.reason);
+                revoked.insert(standing.serial_number, info);
             }
         })?;
-        let mut part = Part {
-            serials: Vec::new(),
-            subjects: Vec::new(),
-            already: 0,
-            ca,
-        };
-        each_page(reader, Some(part.ca.number), |page| {
-            for certificate in page {
+        let mut part = Part::of(ca);
+        for page in reader.pages(Some(part.ca.number)) {
+            for certificate in page? {
                 if is_expired(&certificate, now) || !alike.matches(&certificate) {
                     continue;
                 }
-                match revoked.get(&certificate.serial_number) {
-                    Some(before) if !may_become(*before, reason) => part.already += 1,
-                    Some(_) | None => part.serials.push(certificate.serial_number),
+                match is_news(revoked.get(&certificate.serial_number), reason) {
+                    true => part.serials.push(certificate.serial_number),
+                    false => part.already += 1,
                 }
             }
-            Ok(Ok(()))
-        })?;
+        }
         Ok(Selection { parts: vec![part] })
     }
 }
@@ -192,24 +200,16 @@ impl Gathered {
         if !self.seen.insert((ca.number, certificate.serial_number)) {
             return Ok(());
         }
-        let part = self.parts.entry(ca.number).or_insert_with(|| Part {
-            serials: Vec::new(),
-            subjects: Vec::new(),
-            already: 0,
-            ca,
-        });
-        let standing = reader.standing(certificate.issuer, &certificate.serial_number)?;
-        match standing.map(|standing| standing.revocation) {
-            Some(Revocation::Revoked(before)) if !may_become(before.reason, reason) => {
-                part.already += 1;
-            }
-            Some(_) | None => {
-                if part.subjects.len() < SUBJECTS_SHOWN {
-                    part.subjects.push(certificate.subject.clone());
-                }
-                part.serials.push(certificate.serial_number);
-            }
+        let part = self.parts.entry(ca.number).or_insert_with(|| Part::of(ca));
+        let before = reader.revocation(certificate.issuer, &certificate.serial_number)?;
+        if !is_news(before.as_ref(), reason) {
+            part.already += 1;
+            return Ok(());
         }
+        if part.subjects.len() < SUBJECTS_SHOWN {
+            part.subjects.push(certificate.subject.clone());
+        }
+        part.serials.push(certificate.serial_number);
         Ok(())
     }
 }

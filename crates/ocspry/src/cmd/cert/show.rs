@@ -70,7 +70,7 @@ pub(super) fn run(flags: &ShowFlags, now: Time) -> Result<ExitCode> {
         })?;
         let pem = certificate_to_pem(der)?;
         match &flags.out {
-            Some(out) => write_certificate(out, &pem)?,
+            Some(out) => write_certificate(out, pem.as_bytes())?,
             None => print(&pem),
         }
         return Ok(ExitCode::SUCCESS);

@@ -21,7 +21,7 @@ use crate::ca_choice;
 use crate::ca_keys;
 use crate::cmd::ca::sign_reserved;
 use crate::ledger_flags::{ActFlags, LedgerFlags};
-use crate::output::{print, print_json, refuse_one_file, say, write_certificate};
+use crate::output::{print, print_json, say, write_certificate};
 use crate::passphrases::PassphraseFlags;
 use crate::time_text::utc_and_distance;
 
@@ -96,12 +96,11 @@ pub(crate) struct SignFlags {
 /// # Errors
 /// What kept it from being signed.
 pub(super) fn run(flags: &SignFlags, now: Time) -> Result<ExitCode> {
-    refuse_one_file(flags.key.path(), flags.out.as_deref())?;
     let mut ledger = flags.ledger.to_write()?;
     let path = ledger.reader().path().to_owned();
     let ca = ca_choice::ca(ledger.reader(), &flags.ca)?;
     let profile = flags.profile.profile(&ca)?;
-    let Some(certified) = flags.key.certified(&ca)? else {
+    let Some(certified) = flags.key.certified(&ca, flags.out.as_deref())? else {
         bail!("whose key? give --csr FILE, or --new-key with --key FILE");
     };
     if let CertifiedKey::Request(request) = &certified {
@@ -144,7 +143,7 @@ pub(super) fn hand_out(
     let serial = view.serial_number;
     let pem = certificate_to_pem(certificate.der())?;
     if let Some(out) = out {
-        write_certificate(out, &pem).with_context(|| {
+        write_certificate(out, pem.as_bytes()).with_context(|| {
             format!("serial {serial} is signed and in the ledger; print it with: ocspry cert show {serial} --pem")
         })?;
     }

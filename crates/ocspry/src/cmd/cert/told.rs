@@ -1,7 +1,6 @@
 //! What is said of one certificate, for people and as JSON.  From: the ledger.  To: `list`, `show`, `sign`.
 
 use anyhow::Result;
-use ocspry_core::Revocation;
 use ocspry_ledger::{CertificateFacts, LedgerReader, Origin};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
@@ -25,11 +24,11 @@ impl State {
         certificate: &CertificateFacts,
         now: Time,
     ) -> Result<State> {
-        let standing = reader.standing(certificate.issuer, &certificate.serial_number)?;
-        Ok(match standing.map(|standing| standing.revocation) {
-            Some(Revocation::Revoked(info)) => State::Revoked(info),
-            Some(Revocation::Removed) | None if is_expired(certificate, now) => State::Expired,
-            Some(Revocation::Removed) | None => State::Valid,
+        let revoked = reader.revocation(certificate.issuer, &certificate.serial_number)?;
+        Ok(match revoked {
+            Some(info) => State::Revoked(info),
+            None if is_expired(certificate, now) => State::Expired,
+            None => State::Valid,
         })
     }
 

@@ -1,7 +1,6 @@
 //! `ocspry crl dump CA`: signs the next CRL of a built-in CA.  From: the command line, the ledger.  To: a file, written
 //! whole or not at all, or standard output; and the ledger, as published.
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use crate::ca_keys;
 use crate::config::parse_duration;
 use crate::crl_publishing::{self, ListKind, ListLock, ListOrder};
 use crate::ledger_flags::{ActFlags, LedgerFlags};
+use crate::output::{print_json, say};
 use crate::passphrases::PassphraseFlags;
 use crate::time_text::utc_and_distance;
 
@@ -126,23 +126,16 @@ pub(super) fn run(flags: &DumpFlags) -> Result<ExitCode> {
             }
         })?;
     match flags.json {
-        true => {
-            let _ = writeln!(
-                io::stdout(),
-                "{:#}",
-                published_json(ca.name.as_str(), &published)
-            );
-        }
+        true => print_json(&published_json(ca.name.as_str(), &published)),
         false => {
             let kind = if flags.delta { "delta CRL" } else { "CRL" };
-            let _ = writeln!(
-                anstream::stderr(),
+            say(&format!(
                 "{kind} {} of CA {}: {} entries, next update {}",
                 published.number,
                 ca.name,
                 published.entry_count,
                 utc_and_distance(published.next_update, now)
-            );
+            ));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -5,7 +5,7 @@
 //! are drawn at random here, so that `serial` is only looked at.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,6 +24,7 @@ use crate::ca_choice::read_certificate;
 use crate::ca_keys::KeyPlace;
 use crate::cmd::index::{CountedImport, IndexFile};
 use crate::ledger_flags::{ActFlags, LedgerFlags};
+use crate::output::{print, print_json};
 use crate::passphrases::PassphraseFlags;
 
 /// How it is used.
@@ -223,28 +224,27 @@ impl Counts {
             value["key"] = json!(found.key.as_ref().map(|key| key.path.display().to_string()));
             value["beside_index"] = json!(self.beside);
             value["crl_number"] = json!(number);
-            let _ = writeln!(io::stdout(), "{value:#}");
+            print_json(&value);
             return;
         }
         let subject = display_name(found.certificate.view().subject);
-        let _ = writeln!(io::stdout(), "CA {} ({subject})", found.name);
-        let _ = writeln!(io::stdout(), "{}", self.index.text(path, flags.dry_run));
+        print(&format!("CA {} ({subject})\n", found.name));
+        print(&format!("{}\n", self.index.text(path, flags.dry_run)));
         if self.beside > 0 {
-            let _ = writeln!(
-                io::stdout(),
-                "{} certificates stood in newcerts only, and were added",
+            print(&format!(
+                "{} certificates stood in newcerts only, and were added\n",
                 self.beside
-            );
+            ));
         }
         if let Some(number) = number {
-            let _ = writeln!(io::stdout(), "CRL numbers go on after {number}");
+            print(&format!("CRL numbers go on after {number}\n"));
         }
         let key = match &found.key {
             Some(key) => format!("its key stays at {}", key.path.display()),
             None => "its key was not found: it signs nothing here until ocspry ca edit names it"
                 .to_owned(),
         };
-        let _ = writeln!(io::stdout(), "{key}");
+        print(&format!("{key}\n"));
     }
 }
 
@@ -304,24 +304,12 @@ impl Newcerts {
                 continue;
             }
             let certificate = read_certificate(&path)?;
-            if issued_by(ca, &certificate) {
+            if crypto::is_signed_by(&certificate.view(), &ca.view()) {
                 take(ImportEntry::of(&certificate, None))?;
             }
         }
         Ok(())
     }
-}
-
-fn issued_by(ca: &OwnedCertificate, certificate: &OwnedCertificate) -> bool {
-    let (ca, view) = (ca.view(), certificate.view());
-    ca.subject == view.issuer
-        && crypto::verify(
-            view.signature_algorithm,
-            &ca.public_key,
-            view.tbs,
-            view.signature,
-        )
-        .is_ok()
 }
 
 #[cfg(test)]

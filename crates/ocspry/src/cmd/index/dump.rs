@@ -1,20 +1,21 @@
 //! `ocspry index dump`: from the ledger, page by page, to an index that is written whole or not at all.
 
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use ocspry_ca::{CaError, FileAccess, IndexRow, IndexSubject, write_file_with};
-use ocspry_core::{Clock as _, OwnedCertificate, Revocation, SystemClock};
-use ocspry_ledger::{CertificateFacts, CertificatePage, IssuerFacts, LedgerReader, Origin};
+use ocspry_core::{Clock as _, OwnedCertificate, SystemClock};
+use ocspry_ledger::{CertificateFacts, IssuerFacts, LedgerReader, Origin};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::RevokedInfo;
 use serde_json::json;
 
 use crate::ca_choice;
 use crate::ledger_flags::LedgerFlags;
+use crate::output::{print_json, say};
 
 /// How it is used.
 pub(super) const AFTER_HELP: &str = "\
@@ -59,18 +60,17 @@ pub(super) fn run(flags: &DumpFlags) -> Result<ExitCode> {
     let counts = write(&reader, &cas, Path::new(file), SystemClock.now())?;
     if flags.json {
         let names: Vec<&str> = cas.iter().map(|ca| ca.name.as_str()).collect();
-        let _ = writeln!(
-            io::stdout(),
-            "{:#}",
-            json!({ "file": file, "cas": names, "certificates": counts.certificates, "revoked": counts.revoked })
-        );
+        print_json(&json!({
+            "file": file,
+            "cas": names,
+            "certificates": counts.certificates,
+            "revoked": counts.revoked,
+        }));
     } else {
-        let _ = writeln!(
-            anstream::stderr(),
+        say(&format!(
             "{file}: {} certificates, {} of them revoked",
-            counts.certificates,
-            counts.revoked
-        );
+            counts.certificates, counts.revoked
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -89,7 +89,7 @@ fn write(reader: &LedgerReader, cas: &[IssuerFacts], path: &Path, now: Time) -> 
         for (at, ca) in cas.iter().enumerate() {
             each_certificate(reader, ca, |facts| {
                 check_alone(reader, &cas[..at], ca, facts)?;
-                let revoked = revocation(reader, facts)?;
+                let revoked = reader.revocation(facts.issuer, &facts.serial_number)?;
                 line.clear();
                 push_row(&mut line, facts, revoked, now)?;
                 counts.certificates += 1;
@@ -116,14 +116,8 @@ fn each_certificate(
     ca: &IssuerFacts,
     mut each: impl FnMut(&CertificateFacts) -> Result<()>,
 ) -> Result<()> {
-    let mut page = CertificatePage {
-        issuer: Some(ca.number),
-        after: 0,
-        count_max: PAGE,
-    };
-    loop {
-        let certificates = reader.certificates(&page)?;
-        for facts in &certificates {
+    for page in reader.pages(Some(ca.number)) {
+        for facts in &page? {
             // A serial that a list named may have become known since, and stands there again.
             let is_known_better = facts.origin == Origin::Named
                 && reader
@@ -133,15 +127,9 @@ fn each_certificate(
                 each(facts)?;
             }
         }
-        match certificates.last() {
-            Some(last) => page.after = last.sequence,
-            None => return Ok(()),
-        }
     }
+    Ok(())
 }
-
-/// Some megabytes of certificates.
-const PAGE: u32 = 4096;
 
 /// OpenSSL finds a certificate by its serial alone, and refuses an index with one twice.
 fn check_alone(
@@ -165,14 +153,6 @@ fn check_alone(
         }
     }
     Ok(())
-}
-
-fn revocation(reader: &LedgerReader, facts: &CertificateFacts) -> Result<Option<RevokedInfo>> {
-    let standing = reader.standing(facts.issuer, &facts.serial_number)?;
-    Ok(standing.and_then(|standing| match standing.revocation {
-        Revocation::Revoked(info) => Some(info),
-        Revocation::Removed => None,
-    }))
 }
 
 fn push_row(

@@ -4,7 +4,7 @@
 //! is there already is passed over, so that it can be run again.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Write as _};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::ca_choice;
 use crate::ledger_flags::{ActFlags, LedgerFlags};
+use crate::output::{print_json, say};
 
 /// How it is used.
 pub(super) const AFTER_HELP: &str = "\
@@ -74,18 +75,10 @@ pub(super) fn run(flags: &ImportFlags) -> Result<ExitCode> {
         let act = flags.act.act(SystemClock.now());
         index.import(&mut ledger, ca.number, &act)?
     };
-    let _ = match flags.json {
-        true => writeln!(
-            io::stdout(),
-            "{:#}",
-            counted.json(&flags.file, flags.dry_run)
-        ),
-        false => writeln!(
-            anstream::stderr(),
-            "{}",
-            counted.text(&flags.file, flags.dry_run)
-        ),
-    };
+    match flags.json {
+        true => print_json(&counted.json(&flags.file, flags.dry_run)),
+        false => say(&counted.text(&flags.file, flags.dry_run)),
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,7 +6,6 @@
 mod evidence;
 mod reconcile;
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -17,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::consent::{ConsentFlags, Question};
 use crate::ledger_flags::LedgerFlags;
+use crate::output::{print, print_json, say};
 
 /// Verbs on the ledger.
 #[derive(Debug, Subcommand)]
@@ -117,7 +117,7 @@ pub(crate) fn run(command: LedgerCommand) -> Result<ExitCode> {
 fn backup(flags: &BackupFlags) -> Result<ExitCode> {
     let report = ocspry_ledger::backup(&flags.ledger.place()?, &flags.file)?;
     let file = flags.file.display();
-    say(
+    tell(
         flags.json,
         &json!({ "file": file.to_string(), "sequence": report.sequence, "facts": report.facts }),
         &format!(
@@ -131,12 +131,11 @@ fn backup(flags: &BackupFlags) -> Result<ExitCode> {
 fn restore(flags: &RestoreFlags) -> Result<ExitCode> {
     let place = flags.ledger.place()?;
     let LedgerPlace::Sqlite(path) = &place;
-    let _ = writeln!(
-        anstream::stderr(),
+    say(&format!(
         "{} becomes what {} is; what was recorded after that is missing then",
         path.display(),
         flags.file.display()
-    );
+    ));
     if !flags.consent.obtained(&Question::Type("restore"))? {
         return Ok(ExitCode::FAILURE);
     }
@@ -145,7 +144,7 @@ fn restore(flags: &RestoreFlags) -> Result<ExitCode> {
         Some(kept) => format!("; what was there is {}", kept.display()),
         None => String::new(),
     };
-    say(
+    tell(
         flags.json,
         &json!({
             "ledger": path.display().to_string(),
@@ -163,7 +162,7 @@ fn restore(flags: &RestoreFlags) -> Result<ExitCode> {
 
 fn check(flags: &CheckFlags) -> Result<ExitCode> {
     let report = ocspry_ledger::check(&flags.ledger.place()?)?;
-    say(flags.json, &check_json(&report), &check_text(&report));
+    tell(flags.json, &check_json(&report), &check_text(&report));
     Ok(match report.defects.is_empty() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
@@ -222,7 +221,7 @@ fn migrate(flags: &MigrateFlags) -> Result<ExitCode> {
             backup.display()
         ),
     };
-    say(
+    tell(
         flags.json,
         &json!({
             "ledger": path.display().to_string(),
@@ -235,10 +234,10 @@ fn migrate(flags: &MigrateFlags) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was done or found; nobody may be reading.
-fn say(is_json: bool, value: &Value, text: &str) {
-    let _ = match is_json {
-        true => writeln!(io::stdout(), "{value:#}"),
-        false => writeln!(io::stdout(), "{text}"),
-    };
+/// What was done or found.
+fn tell(is_json: bool, value: &Value, text: &str) {
+    match is_json {
+        true => print_json(value),
+        false => print(&format!("{text}\n")),
+    }
 }

@@ -12,7 +12,7 @@ use ocspry_ledger::{IssuerFacts, Position, Reconciled};
 use serde_json::{Value, json};
 
 use super::evidence::Evidence;
-use super::say;
+use super::tell;
 use crate::ledger_flags::{ActFlags, LedgerFlags};
 
 /// How it is used.
@@ -73,7 +73,7 @@ pub(super) fn run(flags: &ReconcileFlags) -> Result<ExitCode> {
     let found = evidence.found();
     let act = flags.act.act(SystemClock.now());
     let reconciled = ledger.reconcile(&act, evidence.issuers(), flags.seen)?;
-    say(
+    tell(
         flags.json,
         &as_json(&cas, found, &reconciled),
         &text(&cas, found, &reconciled),

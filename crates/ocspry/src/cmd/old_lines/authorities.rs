@@ -1,6 +1,5 @@
 //! The old lines about CAs: `init_ca`, `list_cas`, `edit_ca`, `view_ca`, `dump_ca`.
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,6 +10,7 @@ use super::resolve::{self, Format};
 use super::{Turn, Words};
 use crate::ca_keys::{certificate_of, is_enabled};
 use crate::ledger_flags::LedgerFlags;
+use crate::output::print;
 
 /// Where clients of what a CA issues find status and issuer.
 #[derive(Debug, Args)]
@@ -165,7 +165,7 @@ impl ListCas {
         for ca in self.ledger.to_read()?.issuers()? {
             let serial = resolve::colons(&certificate_of(&ca)?.view().serial_number);
             let state = if is_enabled(&ca) { "" } else { " (disabled)" };
-            let _ = writeln!(io::stdout(), "{serial} - {}{state}", ca.name);
+            print(&format!("{serial} - {}{state}\n", ca.name));
         }
         Ok(Turn::Done(ExitCode::SUCCESS))
     }

@@ -1,20 +1,20 @@
 //! The old lines about certificates: `sign_cert`, `revoke_cert`, `list_certs`, `view_cert`, `dump_cert`.
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueHint};
 use ocspry_ca::Subject;
-use ocspry_core::{Clock as _, Revocation, SystemClock};
-use ocspry_ledger::{CertificateFacts, IssuerFacts, LedgerReader};
+use ocspry_core::{Clock as _, SystemClock};
+use ocspry_ledger::{CertificateFacts, IssuerFacts};
 use ocspry_wire::Time;
 
 use super::resolve::{self, Format};
 use super::{Turn, Words};
 use crate::ca_keys::certificate_of;
 use crate::ledger_flags::LedgerFlags;
+use crate::output::{print, say};
 
 /// `sign_cert --csr FILE --subject /CN=…`.
 #[derive(Debug, Args)]
@@ -142,10 +142,7 @@ impl SignCert {
     pub(super) fn turn(&self) -> Result<Turn> {
         resolve::check_digest(self.algorithm.as_deref())?;
         if !self.watch.is_empty() {
-            let _ = writeln!(
-                anstream::stderr(),
-                "note: --watch sends no mail here: `ocspry ca tick` lists what ends soon"
-            );
+            say("note: --watch sends no mail here: `ocspry ca tick` lists what ends soon");
         }
         let ca = resolve::ca(&self.ledger.to_read()?, self.ca.as_deref())?;
         let mut words = Words::new(["cert", "sign"], &self.ledger)?;
@@ -281,18 +278,21 @@ impl ListCerts {
             Some(text) => Some(resolve::ca(&reader, Some(text))?),
             None => None,
         };
-        resolve::each(&reader, ca.as_ref(), |facts| {
-            let is_expired = facts.not_after.is_some_and(|end| end < now);
-            let is_revoked = is_revoked(&reader, facts)?;
-            if (is_revoked && !self.revoked) || (is_expired && !self.expired) {
-                return Ok(());
+        for page in reader.pages(ca.map(|ca| ca.number)) {
+            for facts in &page? {
+                let is_expired = facts.not_after.is_some_and(|end| end < now);
+                let is_revoked = reader
+                    .revocation(facts.issuer, &facts.serial_number)?
+                    .is_some();
+                if (is_revoked && !self.revoked) || (is_expired && !self.expired) {
+                    continue;
+                }
+                let name = resolve::name_of(facts).unwrap_or_else(|| facts.subject.clone());
+                let serial = resolve::colons(&facts.serial_number);
+                let info = info(facts, is_revoked, is_expired);
+                print(&format!("{serial} - {name} ({info})\n"));
             }
-            let name = resolve::name_of(facts).unwrap_or_else(|| facts.subject.clone());
-            let serial = resolve::colons(&facts.serial_number);
-            let info = info(facts, is_revoked, is_expired);
-            let _ = writeln!(io::stdout(), "{serial} - {name} ({info})");
-            Ok(())
-        })?;
+        }
         Ok(Turn::Done(ExitCode::SUCCESS))
     }
 }
@@ -308,14 +308,6 @@ fn info(facts: &CertificateFacts, is_revoked: bool, is_expired: bool) -> String 
         (false, true) => format!("expired: {}", facts.not_after.map(date).unwrap_or_default()),
         (false, false) => format!("expires: {}", facts.not_after.map(date).unwrap_or_default()),
     }
-}
-
-fn is_revoked(reader: &LedgerReader, facts: &CertificateFacts) -> Result<bool> {
-    let standing = reader.standing(facts.issuer, &facts.serial_number)?;
-    Ok(standing.is_some_and(|standing| match standing.revocation {
-        Revocation::Revoked(_) => true,
-        Revocation::Removed => false,
-    }))
 }
 
 /// `view_cert SERIAL`.

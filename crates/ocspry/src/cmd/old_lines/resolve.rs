@@ -7,13 +7,14 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
-use ocspry_ca::{FileAccess, Subject, certificate_to_pem, write_file};
-use ocspry_ledger::{CertificateFacts, CertificatePage, IssuerFacts, LedgerReader};
+use ocspry_ca::{Subject, certificate_to_pem};
+use ocspry_ledger::{CertificateFacts, IssuerFacts, LedgerReader};
 use ocspry_wire::Time;
 use ocspry_wire::x509::SerialNumber;
 
 use crate::ca_choice;
 use crate::ca_keys::{certificate_of, is_enabled};
+use crate::output;
 
 /// The CA that is meant; None: the first that is enabled.
 pub(super) fn ca(reader: &LedgerReader, text: Option<&str>) -> Result<IssuerFacts> {
@@ -57,14 +58,13 @@ pub(super) fn certificate(
     }
     let mut meant = Vec::new();
     let cas = reader.issuers()?;
-    each(reader, None, |facts| {
-        let is_valid = facts.not_after.is_none_or(|end| end >= now);
-        let has_name = is_valid && name_of(facts).is_some_and(|name| name == text);
-        if has_name || begins(&facts.serial_number, text) {
-            meant.push(facts.clone());
-        }
-        Ok(())
-    })?;
+    for page in reader.pages(None) {
+        meant.extend(page?.into_iter().filter(|facts| {
+            let is_valid = facts.not_after.is_none_or(|end| end >= now);
+            let has_name = is_valid && name_of(facts).is_some_and(|name| name == text);
+            has_name || begins(&facts.serial_number, text)
+        }));
+    }
     if meant.len() > 1 {
         bail!(
             "{text} could be {} certificates: give the whole serial",
@@ -78,29 +78,6 @@ pub(super) fn certificate(
     let ca = ca.context("the CA of a certificate is not in its ledger")?;
     Ok((ca, facts))
 }
-
-/// Every certificate, of one CA or of all.
-pub(super) fn each(
-    reader: &LedgerReader,
-    ca: Option<&IssuerFacts>,
-    mut each: impl FnMut(&CertificateFacts) -> Result<()>,
-) -> Result<()> {
-    let mut page = CertificatePage {
-        issuer: ca.map(|ca| ca.number),
-        after: 0,
-        count_max: PAGE,
-    };
-    loop {
-        let certificates = reader.certificates(&page)?;
-        certificates.iter().try_for_each(&mut each)?;
-        match certificates.last() {
-            Some(last) => page.after = last.sequence,
-            None => return Ok(()),
-        }
-    }
-}
-
-const PAGE: u32 = 4096;
 
 /// The commonName of a certificate that is at hand.
 pub(super) fn name_of(facts: &CertificateFacts) -> Option<String> {
@@ -169,7 +146,7 @@ pub(super) fn write_certificate(der: &[u8], format: Format, path: &str) -> Resul
             .write_all(&octets)
             .context("the certificate cannot be written to standard output");
     }
-    Ok(write_file(Path::new(path), &octets, FileAccess::Public)?)
+    output::write_certificate(Path::new(path), &octets)
 }
 
 /// The digest is that of the CA's key; a line that asks for a weak one is not changed silently.

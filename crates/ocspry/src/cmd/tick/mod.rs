@@ -8,7 +8,6 @@ mod due;
 mod responder;
 
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,8 +15,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueHint};
 use ocspry_ca::{CRL_LIFETIME, FileAccess, write_file};
-use ocspry_core::{Clock as _, Revocation, SystemClock};
-use ocspry_ledger::{Act, CertificateFacts, IssuerFacts, Ledger, LedgerReader, PublishedCrl};
+use ocspry_core::{Clock as _, SystemClock};
+use ocspry_ledger::{Act, IssuerFacts, Ledger, LedgerReader, PublishedCrl};
 use ocspry_wire::Time;
 use ocspry_wire::x509::display_name;
 use serde_json::{Value, json};
@@ -27,8 +26,10 @@ use self::responder::Renewal;
 use crate::ca_choice;
 use crate::ca_keys;
 use crate::cmd::crl::dump::{lifetime, published_json};
+use crate::config::published_beside;
 use crate::crl_publishing::{self, ListKind, ListLock, ListOrder};
 use crate::ledger_flags::{ActFlags, LedgerFlags};
+use crate::output::{print, print_json, say};
 use crate::passphrases::PassphraseFlags;
 use crate::time_text::utc_and_distance;
 
@@ -133,16 +134,12 @@ pub(crate) fn run(flags: &TickFlags) -> Result<ExitCode> {
         now,
     };
     match flags.json {
-        true => {
-            let _ = writeln!(io::stdout(), "{:#}", report.json());
-        }
-        false => {
-            let _ = write!(io::stdout(), "{}", report.text());
-        }
+        true => print_json(&report.json()),
+        false => print(&report.text()),
     }
     // A timer's log and mail have the reason also where the report goes elsewhere.
     for problem in report.problems() {
-        let _ = writeln!(io::stderr(), "error: {problem}");
+        say(&format!("error: {problem}"));
     }
     Ok(match report.problems().is_empty() {
         true => ExitCode::SUCCESS,
@@ -154,7 +151,7 @@ pub(crate) fn run(flags: &TickFlags) -> Result<ExitCode> {
 fn out_dir(flags: &TickFlags, ledger: &Path) -> Result<PathBuf> {
     let directory = match &flags.out_dir {
         Some(directory) => directory.clone(),
-        None => ledger.with_file_name("published"),
+        None => published_beside(ledger),
     };
     fs::create_dir_all(&directory)
         .with_context(|| format!("the directory {} cannot be made", directory.display()))?;
@@ -298,7 +295,9 @@ fn expiring(
             continue;
         };
         if let Some(not_after) = facts.not_after
-            && !is_revoked(reader, &facts)?
+            && reader
+                .revocation(facts.issuer, &facts.serial_number)?
+                .is_none()
         {
             ends.push(Expiring {
                 ca: ca.name.as_str().to_owned(),
@@ -308,14 +307,6 @@ fn expiring(
         }
     }
     Ok(ends)
-}
-
-fn is_revoked(reader: &LedgerReader, facts: &CertificateFacts) -> Result<bool> {
-    let standing = reader.standing(facts.issuer, &facts.serial_number)?;
-    Ok(standing.is_some_and(|standing| match standing.revocation {
-        Revocation::Revoked(_) => true,
-        Revocation::Removed => false,
-    }))
 }
 
 /// All that is told.

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use ocspry_ca::{CertificateRequest, Expiry, Pointers, PublicKey, certificate_to_pem};
-use ocspry_core::Revocation;
 use ocspry_ledger::{Act, IssuerFacts, Ledger};
 use ocspry_wire::Time;
 use ocspry_wire::der::oid;
@@ -80,7 +79,7 @@ fn outcome(
     let certificate = sign_reserved(ledger, act, ca.number, &prepared)?;
     ledger.issue(act, ca.number, &certificate, RESPONDER)?;
     let pem = certificate_to_pem(certificate.der())?;
-    write_certificate(file, &pem)?;
+    write_certificate(file, pem.as_bytes())?;
     Ok(Outcome::Renewed {
         not_after: certificate.view().not_after,
     })
@@ -95,11 +94,10 @@ fn check_renewable(ledger: &Ledger, ca: &IssuerFacts, view: &Certificate<'_>) ->
     if ledger.reader().certificate(ca.number, serial)?.is_none() {
         bail!("the ledger does not know its serial {serial}: ocspry cert import brings it along");
     }
-    let standing = ledger.reader().standing(ca.number, serial)?;
-    match standing.map(|standing| standing.revocation) {
-        Some(Revocation::Revoked(_)) => bail!("it is revoked; make another one, with another key"),
-        Some(Revocation::Removed) | None => Ok(()),
+    if ledger.reader().revocation(ca.number, serial)?.is_some() {
+        bail!("it is revoked; make another one, with another key");
     }
+    Ok(())
 }
 
 /// The profile that it is recorded under.
