@@ -84,7 +84,7 @@ pub(crate) fn ci(steps: &mut Steps) -> Result<()> {
     conformance::check(steps, Some(&conformance::kept_output()))?;
     steps.run("interop: matrix", || interop::check(&recording))?;
     docs::check(steps)?;
-    fuzz::run_each(steps, FUZZ_SECONDS_CI)
+    fuzz::run_each(steps, FUZZ_SECONDS_CI, fuzz::Seed::Same)
 }
 
 /// What is run before a milestone is closed.
@@ -109,7 +109,7 @@ pub(crate) fn nightly(steps: &mut Steps) -> Result<()> {
         )
     })?;
     conformance::try_mutants(steps, &[])?;
-    fuzz::run_each(steps, FUZZ_SECONDS_NIGHTLY)?;
+    fuzz::run_each(steps, FUZZ_SECONDS_NIGHTLY, fuzz::Seed::Chance)?;
     coverage::measure(steps)?;
     dist::build(steps)
 }

@@ -13,6 +13,15 @@ use anyhow::{Context, Result, bail};
 
 use crate::step::{Steps, output_of, root, status_of};
 
+/// Where the inputs that libFuzzer makes begin.
+#[derive(Clone, Copy)]
+pub(crate) enum Seed {
+    /// The same each time: a change is not refused for what it has nothing to do with.
+    Same,
+    /// Another one each time: what hunts for new inputs.
+    Chance,
+}
+
 /// How long a target runs when nothing is said.
 pub(crate) const SECONDS_DEFAULT: u64 = 60;
 
@@ -29,7 +38,7 @@ pub(crate) fn run(steps: &mut Steps, target: &str, seconds: u64) -> Result<()> {
         );
     }
     let programs = build(steps)?;
-    let statistics = run_one(steps, &programs, target, seconds)?;
+    let statistics = run_one(steps, &programs, target, seconds, Seed::Chance)?;
     print_table(&[(target, statistics)]);
     Ok(())
 }
@@ -38,13 +47,13 @@ pub(crate) fn run(steps: &mut Steps, target: &str, seconds: u64) -> Result<()> {
 ///
 /// # Errors
 /// As [`run`], and when the decoders disagree.
-pub(crate) fn run_each(steps: &mut Steps, seconds: u64) -> Result<()> {
+pub(crate) fn run_each(steps: &mut Steps, seconds: u64, seed: Seed) -> Result<()> {
     let known = targets()?;
     let programs = build(steps)?;
     agree(steps, &programs)?;
     let mut table = Vec::new();
     for target in &known {
-        let statistics = run_one(steps, &programs, target, seconds)?;
+        let statistics = run_one(steps, &programs, target, seconds, seed)?;
         table.push((target.as_str(), statistics));
     }
     print_table(&table);
@@ -160,7 +169,13 @@ impl Statistics {
     }
 }
 
-fn run_one(steps: &mut Steps, programs: &Path, target: &str, seconds: u64) -> Result<Statistics> {
+fn run_one(
+    steps: &mut Steps,
+    programs: &Path,
+    target: &str,
+    seconds: u64,
+    seed: Seed,
+) -> Result<Statistics> {
     let mut statistics = Statistics::default();
     steps.run(format!("fuzz: {target}, {seconds} s"), || {
         let artifacts = root().join("fuzz/artifacts").join(target);
@@ -179,6 +194,10 @@ fn run_one(steps: &mut Steps, programs: &Path, target: &str, seconds: u64) -> Re
             }
         }
         program
+            .arg(match seed {
+                Seed::Same => "-seed=1",
+                Seed::Chance => "-seed=0",
+            })
             .arg(format!("-max_total_time={seconds}"))
             .arg(format!("-artifact_prefix={}/", artifacts.display()))
             .args([

@@ -59,7 +59,7 @@ pub enum IndexReason<'a> {
     CaKeyTime(Time),
     /// `removeFromCRL`.
     RemoveFromCrl,
-    /// A word that nobody defines.
+    /// A word that nobody defines, with all that follows it.
     Unknown(&'a [u8]),
 }
 
@@ -180,14 +180,11 @@ impl<'a> IndexRevocation<'a> {
         if field.is_empty() {
             return Err(IndexError::NoRevocationTime);
         }
-        let mut parts = field.splitn(3, |octet| *octet == b',');
+        let mut parts = field.splitn(2, |octet| *octet == b',');
         let revocation_time = time(parts.next().unwrap_or_default())?;
-        let word = parts.next();
-        // For keyTime and CAkeyTime since when the key is unsafe, for holdInstruction an OID.
-        let extra = parts.next().unwrap_or_default();
         Ok(IndexRevocation {
             revocation_time,
-            reason: word.map(|word| IndexReason::of(word, extra)).transpose()?,
+            reason: parts.next().map(IndexReason::parse).transpose()?,
         })
     }
 
@@ -215,7 +212,7 @@ impl<'a> IndexRevocation<'a> {
                 out.extend_from_slice(&since.to_generalized());
             }
             IndexReason::RemoveFromCrl => out.extend_from_slice(REMOVE_FROM_CRL),
-            IndexReason::Unknown(word) => out.extend_from_slice(word),
+            IndexReason::Unknown(text) => out.extend_from_slice(text),
         }
     }
 }
@@ -241,7 +238,12 @@ impl From<RevokedInfo> for IndexRevocation<'static> {
 }
 
 impl<'a> IndexReason<'a> {
-    fn of(word: &'a [u8], extra: &'a [u8]) -> Result<IndexReason<'a>, IndexError<'a>> {
+    /// `reason[,extra]`; extra is since when the key is unsafe for keyTime and CAkeyTime, an OID or a name for
+    /// holdInstruction.
+    fn parse(text: &'a [u8]) -> Result<IndexReason<'a>, IndexError<'a>> {
+        let mut parts = text.splitn(2, |octet| *octet == b',');
+        let word = parts.next().unwrap_or_default();
+        let extra = parts.next().unwrap_or_default();
         let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
         Ok(if let Some(reason) = reason_named(word) {
             IndexReason::Reason(reason)
@@ -256,7 +258,7 @@ impl<'a> IndexReason<'a> {
         } else if is(REMOVE_FROM_CRL) {
             IndexReason::RemoveFromCrl
         } else {
-            IndexReason::Unknown(word)
+            IndexReason::Unknown(text)
         })
     }
 }
@@ -426,6 +428,7 @@ mod tests {
             "R\t270131120000Z\t261127075458Z,CAkeyTime,20251231235959Z\t02\tunknown\t/CN=a",
             "R\t270131120000Z\t261127075458Z,removeFromCRL\t02\tunknown\t/CN=a",
             "R\t270131120000Z\t261127075458Z,lostInTheSea\t02\tunknown\t/CN=a",
+            "R\t270131120000Z\t261127075458Z,lost\\,in the sea\t02\tunknown\t/CN=a",
         ] {
             let read = IndexLine::parse(line.as_bytes()).unwrap();
             assert_eq!(written(&read), format!("{line}\n"));
