@@ -166,3 +166,10 @@ pub fn commit() -> String {
         |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
     )
 }
+
+/// What else the machine had to do: one, five and fifteen minutes.
+pub fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let numbers: Vec<&str> = text.split_ascii_whitespace().take(3).collect();
+    numbers.join(" ")
+}

@@ -34,7 +34,10 @@ fn main() -> Result<()> {
     let mut report = Map::new();
     report.insert("machine".to_owned(), json!(server::machine()));
     report.insert("commit".to_owned(), json!(server::commit()));
-    report.insert("load_average_before".to_owned(), json!(load_average()));
+    report.insert(
+        "load_average_before".to_owned(),
+        json!(server::load_average()),
+    );
     for part in &options.parts {
         let (name, found) = match part {
             Part::Loading => ("loading", loading::measure(&options)?),
@@ -49,13 +52,6 @@ fn main() -> Result<()> {
         std::fs::write(out, text + "\n")?;
     }
     Ok(())
-}
-
-/// What else the machine had to do: one, five and fifteen minutes.
-fn load_average() -> String {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let numbers: Vec<&str> = text.split_ascii_whitespace().take(3).collect();
-    numbers.join(" ")
 }
 
 /// A list on the disk, number 1 of its CA.
