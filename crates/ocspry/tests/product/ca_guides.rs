@@ -10,7 +10,7 @@ use ocspry_testkit::{Namespace, Peer, Run, run_bounded, wait_for_some};
 
 /// The blocks of a guide that are marked as lines of a shell.
 fn blocks(guide: &str) -> Vec<&str> {
-    let openings = guide.split("\n```sh\n").skip(1);
+    let openings = guide.split("```sh\n").skip(1);
     openings
         .map(|rest| rest.split_once("```").unwrap().0)
         .collect()
@@ -65,6 +65,91 @@ fn a_ca_in_five_minutes_is_as_the_guide_says() {
     let said = said.expect("the answer does not become revoked");
     assert!(said.stdout.contains("Reason: keyCompromise"), "{said:?}");
     done(&site, exports, backup);
+}
+
+#[test]
+fn the_runbooks_do_what_they_say() {
+    if Peer::Openssl.find().is_none() {
+        return;
+    }
+    let guide = include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/guide/incidents.md"
+    ));
+    let [
+        exports,
+        overdue,
+        new_responder,
+        old_responder,
+        compromise,
+        new_ca,
+        old_ca,
+        restore,
+        reconcile,
+    ] = blocks(guide)[..]
+    else {
+        panic!("the guide has other blocks now");
+    };
+    let site = site_of_runbooks();
+    let crl = |name: &str| site.json(&format!("crl show published/{name}.crl --json"));
+    done(&site, exports, overdue);
+    assert_eq!(crl("issuing")["entries"], 0);
+
+    done(&site, exports, new_responder);
+    site.openssl_done("verify -CAfile root.pem -untrusted issuing.pem ocsp.pem");
+    done(&site, exports, old_responder);
+    let stolen = site.json("cert show stolen.pem --json");
+    assert_eq!(stolen["reason"], "keyCompromise");
+    assert_eq!(crl("issuing")["entries"], 1);
+    site.done("ledger backup ledger-backup.db");
+
+    // The leaf, and the new responder; the CA itself by its parent.
+    done(&site, exports, compromise);
+    assert_eq!(crl("issuing")["entries"], 3);
+    assert_eq!(crl("root")["entries"], 1);
+    let leaf = site.json("cert show www.pem --json");
+    assert_eq!(leaf["reason"], "cACompromise");
+    let number_before = crl("issuing")["number"].as_str().unwrap().to_owned();
+
+    done(&site, exports, restore);
+    let refused = site.refused("cert revoke www.pem --yes");
+    assert!(refused.contains("ledger reconcile"), "{refused}");
+    done(&site, exports, reconcile);
+    for (file, reason) in [
+        ("www.pem", "cACompromise"),
+        ("stolen.pem", "keyCompromise"),
+        ("issuing.pem", "cACompromise"),
+    ] {
+        let shown = site.json(&format!("cert show {file} --json"));
+        assert_eq!(shown["reason"], reason, "{file}");
+    }
+    let number = crl("issuing")["number"].as_str().unwrap().to_owned();
+    assert_ne!(number, number_before);
+
+    // A key that is lost: on a ledger in which nothing has happened yet.
+    let site = site_of_runbooks();
+    std::fs::remove_file(site.file("issuing.key")).unwrap();
+    done(&site, exports, new_ca);
+    site.openssl_done("verify -CAfile root.pem issuing-2.pem");
+    let late = run(&site, None, exports, old_ca);
+    assert_eq!(late.code, Some(1), "a CA without its key is late: {late:?}");
+    let root = site.json("crl show published/root.crl --json");
+    assert_eq!(root["entries"], 1);
+    let old = site.json("cert show issuing.pem --json");
+    assert_eq!(old["reason"], "cessationOfOperation");
+    site.done("ca edit issuing --unset key");
+    site.done("ca tick");
+}
+
+/// A root, an intermediate, and what that has issued: a responder and a server.
+fn site_of_runbooks() -> LedgerSite {
+    let site = LedgerSite::with_root();
+    site.done("ca init issuing --parent root --no-passphrase --key issuing.key --out issuing.pem");
+    site.done("cert sign issuing --new-key --key ocsp.key --ocsp --subject /CN=old --out ocsp.pem");
+    site.done(
+        "cert sign issuing --new-key --key www.key --subject /CN=www --alt www.example.com --out www.pem",
+    );
+    site
 }
 
 #[test]
