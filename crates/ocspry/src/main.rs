@@ -42,7 +42,7 @@ use std::io::{self, Write};
 use std::panic;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use cmd::ca::CaCommand;
 use cmd::cert::CertCommand;
@@ -54,6 +54,7 @@ use cmd::index::IndexCommand;
 use cmd::ledger::LedgerCommand;
 use cmd::ocsp::OcspArguments;
 use cmd::old_lines::{OldLine, Turn};
+use cmd::papers::{CompletionsFlags, ManFlags};
 use cmd::state::StateCommand;
 use config::ServeFlags;
 use control_client::ControlFlags;
@@ -78,7 +79,7 @@ enum Command {
     #[command(after_help = SERVE_AFTER_HELP)]
     Serve(Box<ServeFlags>),
     /// Serve an OpenSSL index with the flags of `openssl ocsp`, server side
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, after_help = cmd::ocsp::HELP)]
     Ocsp(OcspArguments),
     /// Make a throw-away PKI, serve it, and print the client commands to try
     Demo(DemoFlags),
@@ -109,6 +110,12 @@ enum Command {
     /// Work with what is remembered across restarts
     #[command(subcommand)]
     State(StateCommand),
+    /// Write the man pages, one for each verb
+    #[command(after_help = "Example:\n  ocspry man /usr/local/share/man/man1")]
+    Man(ManFlags),
+    /// Print the script that completes verbs and flags in a shell
+    #[command(after_help = "Example:\n  ocspry completions bash >/etc/bash_completion.d/ocspry")]
+    Completions(CompletionsFlags),
     #[command(flatten)]
     Old(OldLine),
 }
@@ -160,6 +167,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Index(command) => cmd::index::run(command),
         Command::Ledger(command) => cmd::ledger::run(command),
         Command::State(command) => cmd::state::run(command),
+        Command::Man(flags) => {
+            cmd::papers::man(Cli::command(), &flags.directory).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Completions(flags) => {
+            cmd::papers::completions(&flags, Cli::command()).map(|()| ExitCode::SUCCESS)
+        }
         Command::Old(line) => match cmd::old_lines::run(&line)? {
             Turn::Done(code) => Ok(code),
             Turn::Instead(words, then) => {
@@ -204,13 +217,43 @@ fn log_panics() {
 #[cfg(test)]
 mod tests {
     use anyhow::Context;
-    use clap::CommandFactory;
 
     use super::*;
 
     #[test]
     fn the_command_line_holds_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_has_a_man_page_with_every_flag_and_the_lines_of_others_have_none() {
+        let directory = tempfile::tempdir().unwrap();
+        cmd::papers::man(Cli::command(), directory.path()).unwrap();
+        let mut table = Cli::command().disable_help_subcommand(true);
+        table.build();
+        let mut verbs = vec![table];
+        let mut pages = 0;
+        while let Some(verb) = verbs.pop() {
+            let name = verb
+                .get_display_name()
+                .unwrap_or(verb.get_name())
+                .to_owned();
+            let page = std::fs::read_to_string(directory.path().join(format!("{name}.1"))).unwrap();
+            let page = page.replace('\\', "");
+            let flags = verb.get_arguments().filter(|flag| !flag.is_hide_set());
+            for flag in flags.filter_map(|flag| flag.get_long()) {
+                assert!(page.contains(&format!("--{flag}")), "{name} --{flag}");
+            }
+            if let Some(notes) = verb.get_after_help() {
+                let notes = notes.to_string().replace('\\', "");
+                assert!(page.contains(notes.lines().next().unwrap()), "{name}");
+            }
+            pages += 1;
+            let shown = verb.get_subcommands().filter(|verb| !verb.is_hide_set());
+            verbs.extend(shown.cloned());
+        }
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), pages);
+        assert!(!directory.path().join("ocspry-sign_cert.1").exists());
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(crate) mod index;
 pub(crate) mod ledger;
 pub(crate) mod ocsp;
 pub(crate) mod old_lines;
+pub(crate) mod papers;
 pub(crate) mod reload;
 pub(crate) mod serve;
 pub(crate) mod state;

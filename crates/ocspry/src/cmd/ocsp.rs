@@ -87,7 +87,7 @@ fn printer(flags: &OpensslFlags) -> Result<Option<ExchangePrinter>> {
     }))
 }
 
-const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 Serves what an OpenSSL index says, with the flags that `openssl ocsp` has for its responder
 
 Usage: ocspry ocsp -index FILE -port PORT -rsigner FILE -rkey FILE -CA FILE [flags]
