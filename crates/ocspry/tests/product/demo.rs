@@ -1,10 +1,7 @@
 //! `ocspry demo`: a throw-away PKI, served, with lines to paste that do what is printed beside them.
 
-use crate::site::OCSPRY;
-use ocspry_testkit::{
-    Authority, CrlSpec, Namespace, Ocspry, OcspryProcess, Peer, TestKey, now, pem, pem_to_der,
-    run_bounded,
-};
+use crate::site::{NOTICE_WAIT_MAX, OCSPRY};
+use ocspry_testkit::{Namespace, Ocspry, OcspryProcess, Peer, run_bounded, wait_for_some};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -122,7 +119,7 @@ fn a_second_run_uses_the_same_files() {
 }
 
 #[test]
-fn what_has_expired_or_is_gone_is_renewed_and_the_rest_stays() {
+fn what_is_gone_is_renewed_and_the_rest_stays() {
     if Peer::Openssl.find().is_none() {
         return;
     }
@@ -130,15 +127,7 @@ fn what_has_expired_or_is_gone_is_renewed_and_the_rest_stays() {
     let pki = directory.path().join("pki");
     start(directory.path()).stop();
     let before = files(&pki);
-    let read = |name: &str| std::fs::read_to_string(pki.join(name)).unwrap();
-    let ca = Authority::existing(
-        pem_to_der(&read("intermediate_ca.pem")),
-        TestKey::p256_from_pem(&read("intermediate_ca.key")),
-    );
-    let expired = CrlSpec::new(1)
-        .made_at(now().plus_seconds(-50))
-        .until(now().plus_seconds(-10));
-    std::fs::write(pki.join("crl.pem"), pem("X509 CRL", &ca.crl(&expired))).unwrap();
+    std::fs::remove_file(pki.join("published/intermediate.crl")).unwrap();
     std::fs::remove_file(pki.join("server.pem")).unwrap();
     let process = start(directory.path());
     let after = files(&pki);
@@ -151,7 +140,48 @@ fn what_has_expired_or_is_gone_is_renewed_and_the_rest_stays() {
         let path = pki.join(name).display().to_string();
         assert!(after[&path] == before[&path], "{name} changed");
     }
+    let path = pki.join("published/intermediate.crl").display().to_string();
+    assert!(after[&path] != before[&path], "the same CRL");
+    let published = wait_for_some(NOTICE_WAIT_MAX, || {
+        let crl = process.connect().get("/crl/intermediate.crl").unwrap();
+        (crl.body == after[&path]).then_some(())
+    });
+    assert!(published.is_some(), "the new CRL is not handed out");
     paste(&printed_lines(&process), directory.path(), None);
+}
+
+#[test]
+fn the_line_that_revokes_does_so_and_the_next_run_has_a_good_one_again() {
+    if Peer::Openssl.find().is_none() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let process = start(directory.path());
+    let text = process.stdout();
+    let mut lines = text.lines().map(str::trim);
+    let revoke = lines
+        .find(|line| line.contains("ocspry cert revoke "))
+        .unwrap();
+    let run = |script: &str| {
+        let mut command = Command::new("/bin/sh");
+        run_bounded(command.args(["-c", script]).current_dir(directory.path()))
+    };
+    let asked = printed_lines(&process).remove(0).line;
+    let revoked = run(revoke);
+    assert_eq!(revoked.code, Some(0), "{revoke}: {revoked:?}");
+    let seen = wait_for_some(NOTICE_WAIT_MAX, || {
+        let seen = run(&asked);
+        seen.stdout
+            .contains("pki/server.pem: revoked")
+            .then_some(seen)
+    });
+    assert!(seen.unwrap().stdout.contains("Reason: superseded"));
+    process.stop();
+    paste(
+        &printed_lines(&start(directory.path())),
+        directory.path(),
+        None,
+    );
 }
 
 #[test]
