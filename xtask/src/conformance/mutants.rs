@@ -310,6 +310,9 @@ fn run_tests(copy: &Path, mutant: &Mutant, tests: &BTreeSet<&str>) -> Result<Ver
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
+        if let Some(vectors) = vectors()? {
+            cargo.env("OCSPRY_TEST_VECTORS", vectors);
+        }
         Ok(cargo)
     };
     let built = cargo()?
@@ -366,6 +369,26 @@ fn end_group(run: &mut std::process::Child) -> Result<()> {
     }
     run.wait().context("cannot wait for cargo")?;
     Ok(())
+}
+
+/// Where a test finds pyca's vectors: they lie beside the tree, not in it.
+fn vectors() -> Result<Option<PathBuf>> {
+    if let Some(named) = std::env::var_os("OCSPRY_TEST_VECTORS") {
+        return Ok(Some(named.into()));
+    }
+    let versions = setup::python_environment().join("lib");
+    if !versions.is_dir() {
+        return Ok(None);
+    }
+    let failed = || format!("cannot list {}", versions.display());
+    for version in fs::read_dir(&versions).with_context(failed)? {
+        let version = version.with_context(failed)?.path();
+        let folder = version.join("site-packages/cryptography_vectors");
+        if folder.is_dir() {
+            return Ok(Some(folder));
+        }
+    }
+    Ok(None)
 }
 
 /// Makes the copy what the tree is; files that are the same keep their times, so that they are not built again.
