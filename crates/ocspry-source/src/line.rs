@@ -32,6 +32,8 @@ pub(crate) struct Line {
     in_use: Option<Offer>,
     /// The newest list ever used, by what the state directory and the list in use say; None before the first.
     high_water: Option<Marks>,
+    /// The newest that was used before the list in use.
+    before: Option<Marks>,
     /// The marks in the state directory; None before they are read, and when there are none.
     kept_marks: Option<Marks>,
     /// They were read, and are in `high_water`.
@@ -116,6 +118,7 @@ impl Line {
             series,
             in_use: None,
             high_water: None,
+            before: None,
             kept_marks: None,
             marks_are_read: false,
             is_unkept: false,
@@ -229,6 +232,24 @@ impl Line {
     pub(crate) fn retire(&mut self) {
         self.in_use = None;
         self.is_unkept = false;
+    }
+
+    /// The list in use is from the future, and goes.  What was used before it is remembered; if that is from the future too,
+    /// no more is known of what came before than that it is no later than now.
+    pub(crate) fn take_back(&mut self, now: Time) {
+        self.in_use = None;
+        self.high_water = self
+            .before
+            .take()
+            .map(|marks| match marks.this_update > now {
+                true => Marks {
+                    this_update: now,
+                    crl_number: None,
+                    ..marks
+                },
+                false => marks,
+            });
+        self.is_unkept = self.series.is_some() && self.high_water.is_some();
     }
 
     /// A list is held for its number.
@@ -478,6 +499,9 @@ impl Line {
     }
 
     fn swap(&mut self, offer: Offer, served: Served) -> Swap {
+        let in_use = self.in_use.as_ref();
+        let before = in_use.map(|in_use| self.marks_in_use(in_use));
+        let before = before.or_else(|| self.high_water.clone());
         self.raise(marks_of(&offer));
         let marks = self.marks_in_use(&offer);
         let is_kept = self.kept_marks.as_ref() == Some(&marks)
@@ -488,6 +512,7 @@ impl Line {
         self.is_unkept = self.series.is_some() && !is_kept;
         self.keeping.begin();
         self.accepted = None;
+        self.before = before;
         let list = Arc::clone(&offer.list);
         let before = self.in_use.replace(offer);
         Swap {
@@ -503,16 +528,33 @@ impl Line {
         if !self.is_unkept || self.keeps_when_told || !self.keeping.is_time(now) {
             return None;
         }
-        let (series, offer) = (self.series.clone()?, self.in_use.clone()?);
-        let marks = self.marks_in_use(&offer);
+        let series = self.series.clone()?;
+        let kept = match self.in_use.clone() {
+            Some(offer) => self.keep_list(&series, &offer),
+            None => self.keep_what_was(&series),
+        };
+        self.is_unkept = kept.is_err();
+        self.keeping.tried(kept, now)
+    }
+
+    fn keep_list(&mut self, series: &KeptSeries, offer: &Offer) -> Result<(), SourceError> {
+        let marks = self.marks_in_use(offer);
         let kept = series.keep(offer.original(), &marks);
         if kept.is_ok() {
-            self.is_unkept = false;
             self.kept_marks = Some(marks);
         } else {
-            self.keep_marks_at_least(&series, marks);
+            self.keep_marks_at_least(series, marks);
         }
-        self.keeping.tried(kept, now)
+        kept
+    }
+
+    /// Nothing is in use: the marks alone.
+    fn keep_what_was(&mut self, series: &KeptSeries) -> Result<(), SourceError> {
+        if let Some(marks) = &self.high_water {
+            series.keep_marks(marks)?;
+            self.kept_marks = Some(marks.clone());
+        }
+        Ok(())
     }
 
     /// The state directory knows all that it is to know.

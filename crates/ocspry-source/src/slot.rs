@@ -372,13 +372,14 @@ impl Slot {
 
     /// Forgets which lists were used, so that older ones are taken again.  A delta stays in use until another one comes, or a
     /// complete list that it does not fit: what it revoked is not good before.  Once it is found in its place again it is
-    /// remembered as any.  One from the future goes, since it was used by a wrong clock.
+    /// remembered as any.  One from the future goes, since it was used by a wrong clock; one that was used before it is not
+    /// there any more, and lost.
     pub(crate) fn forget_used(&mut self, now: Time) {
         for line in self.lines() {
             line.forget_used(now);
         }
         if self.delta.in_use().is_some_and(|delta| !delta.is_due(now)) {
-            self.delta.retire();
+            self.delta.take_back(now);
         }
         self.is_delta_forgotten = self.delta.in_use().is_some();
         self.is_held_unkept = self.held_removals.is_some() && self.series.is_some();
@@ -461,14 +462,14 @@ impl Slot {
             let swap = self
                 .delta
                 .start(best_delta, around.signers, around.limits, around.now);
-            let fits = self.delta.in_use().is_some_and(|delta| {
-                self.complete()
-                    .is_some_and(|base| delta.applies_to(base).is_ok())
-            });
-            if fits {
-                in_use.extend(swap?.map(|swap| delta_in_use(&swap)));
-            } else {
-                self.delta.retire();
+            let fits = self
+                .complete()
+                .zip(self.delta.in_use())
+                .map(|(base, delta)| delta.applies_to(base).is_ok());
+            match fits {
+                Some(true) => in_use.extend(swap?.map(|swap| delta_in_use(&swap))),
+                Some(false) => self.delta.retire(),
+                None => {}
             }
         }
         Ok(in_use)

@@ -119,7 +119,10 @@ impl Slot {
     /// The delta does not fit the complete list that came into use, and goes.  What that is known by does not go back: no
     /// list from before the delta follows, and none of its revocations is missed after a restart.
     pub(super) fn overtake_delta(&mut self) {
-        if let Some(delta) = self.delta.in_use().filter(|_| !self.is_delta_forgotten) {
+        let Some(delta) = self.delta.in_use() else {
+            return;
+        };
+        if !self.is_delta_forgotten {
             self.complete.raise_to(delta.this_update());
         }
         self.delta.retire();

@@ -3,9 +3,10 @@
 
 use std::path::PathBuf;
 
+use ocspry_source::{Refresher, Sources, Unproven};
 use ocspry_wire::Time;
 
-use crate::site::Says::{Good, Revoked};
+use crate::site::Says::{Good, Revoked, TryLater};
 use crate::site::{Site, assert_says, known_since};
 
 /// The folder of the issuer in the state directory.
@@ -144,4 +145,76 @@ fn a_complete_list_that_a_wrong_clock_has_used_keeps_out_none_before_it() {
     let mut restarted = site.restart(sources);
     restarted.refresh(site.now);
     assert_says(&restarted, &[(3, Revoked), (2, Good)]);
+}
+
+/// A delta that revokes 2 gave way to one that a wrong clock took, and that was forgotten; what is configured, and the issuer.
+fn delta_before_a_wrong_clock(site: &Site) -> (Sources, Refresher) {
+    let later = wrong_time(site);
+    let sources = site.files(&["base", "delta"]);
+    site.put_list(
+        "base",
+        &site.list(100, 60).until(later.plus_seconds(86_400)),
+    );
+    site.put_list("delta", &site.list(105, 10).over(100).revoke(&[2], None));
+    let mut running = site.restart(sources.clone());
+    running.refresh(site.now);
+    // The certificate has expired by then.
+    let delta = site.list(110, 0).over(100).revoke(&[3], None);
+    let delta = delta.made_at(later.plus_seconds(-60));
+    site.put_list("delta", &delta.until(later.plus_seconds(86_400)));
+    running.refresh(later);
+    assert_says(&running, &[(2, Good), (3, Revoked)]);
+    std::fs::remove_dir_all(issuer_folder(site)).unwrap();
+    running.forget_used(site.now);
+    (sources, running)
+}
+
+#[test]
+fn what_a_delta_revoked_before_one_that_a_wrong_clock_has_used_is_not_known_until_a_list_comes() {
+    for comes in ["delta", "base"] {
+        let site = Site::new();
+        let (sources, mut running) = delta_before_a_wrong_clock(&site);
+        running.refresh(site.now);
+        let mut restarted = site.restart(sources.clone());
+        restarted.refresh(site.now);
+        let mut reloaded = site.restart(sources);
+        reloaded.carry_over(&running);
+        reloaded.refresh(site.now);
+        let list = match comes {
+            "delta" => site.list(105, 10).over(100),
+            _ => site.list(106, 9),
+        };
+        for refresher in [&mut running, &mut restarted, &mut reloaded] {
+            assert_says(refresher, &[(2, TryLater), (3, TryLater)]);
+            assert_eq!(refresher.unproven(), Some(Unproven::DeltaLost));
+        }
+        // The very delta that was there, or a complete list made after it.
+        site.put_list(comes, &list.revoke(&[2], None));
+        for refresher in [&mut running, &mut restarted, &mut reloaded] {
+            refresher.refresh(site.now);
+            assert_says(refresher, &[(2, Revoked), (3, Good)]);
+        }
+    }
+}
+
+#[test]
+fn of_two_deltas_that_a_wrong_clock_has_used_none_before_them_is_thought_to_be_known() {
+    let site = Site::new();
+    let later = wrong_time(&site);
+    let (_, mut running) = delta_before_a_wrong_clock(&site);
+    running.refresh(later);
+    let delta = site.list(111, 0).over(100).made_at(later);
+    site.put_list("delta", &delta.until(later.plus_seconds(86_400)));
+    running.refresh(later);
+    std::fs::remove_dir_all(issuer_folder(&site)).unwrap();
+    running.forget_used(site.now);
+    running.refresh(site.now);
+    assert_says(&running, &[(2, TryLater)]);
+    // Made before, it may be older than what was used.
+    site.put_list("base", &site.list(106, 1).revoke(&[2], None));
+    running.refresh(site.now);
+    assert_says(&running, &[(2, Revoked), (3, TryLater)]);
+    site.put_list("base", &site.list(107, 0).revoke(&[2], None));
+    running.refresh(site.now);
+    assert_says(&running, &[(2, Revoked), (3, Good)]);
 }
