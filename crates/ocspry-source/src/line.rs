@@ -34,6 +34,8 @@ pub(crate) struct Line {
     high_water: Option<Marks>,
     /// The newest that was used before the list in use.
     before: Option<Marks>,
+    /// The list in use was from the future when what was used was forgotten: it is not remembered before its time.
+    is_ahead: bool,
     /// The marks in the state directory; None before they are read, and when there are none.
     kept_marks: Option<Marks>,
     /// They were read, and are in `high_water`.
@@ -119,6 +121,7 @@ impl Line {
             in_use: None,
             high_water: None,
             before: None,
+            is_ahead: false,
             kept_marks: None,
             marks_are_read: false,
             is_unkept: false,
@@ -223,14 +226,27 @@ impl Line {
     pub(crate) fn forget_used(&mut self, now: Time) {
         self.high_water = None;
         self.kept_marks = None;
-        self.is_unkept =
-            self.series.is_some() && self.in_use().is_some_and(|list| list.is_due(now));
+        self.is_ahead = self.in_use().is_some_and(|list| !list.is_due(now));
+        self.is_unkept = self.series.is_some() && self.in_use.is_some() && !self.is_ahead;
         self.keeping.begin();
+    }
+
+    /// A list that was from the future when what was used was forgotten is remembered once its time has come.
+    pub(crate) fn remember_due(&mut self, now: Time) {
+        if let Some(offer) = self.in_use.clone()
+            && self.is_ahead
+            && offer.list.is_due(now)
+        {
+            self.is_ahead = false;
+            self.is_unkept = self.series.is_some();
+            self.mark(&offer);
+        }
     }
 
     /// The list in use is of no use any more; what was used is remembered.
     pub(crate) fn retire(&mut self) {
         self.in_use = None;
+        self.is_ahead = false;
         self.is_unkept = false;
     }
 
@@ -297,7 +313,7 @@ impl Line {
         if let Some(marks) = self.kept_marks.clone() {
             self.raise(marks);
         }
-        if let Some(offer) = self.in_use.clone() {
+        if let Some(offer) = self.in_use.clone().filter(|_| !self.is_ahead) {
             self.is_unkept |= self.series.as_ref().is_some_and(|series| {
                 !series.holds(offer.original())
                     || self.kept_marks.as_ref().map(|marks| marks.digest)
@@ -317,16 +333,16 @@ impl Line {
             && in_use.digest() == offer.list.digest()
             && in_use.next_update() == offer.list.next_update()
         {
-            self.drop_waiting(&offer.place);
-            // What was used may have been forgotten since.
-            if offer.list.is_due(now) {
-                self.mark(&offer);
-            }
             if self.place() == Some(&offer.place) {
                 // Downloads come in a file of their own each time.
-                self.in_use = Some(offer);
+                self.in_use = Some(offer.clone());
             }
-            return Ok(Taken::InUse);
+            if !self.is_ahead {
+                self.drop_waiting(&offer.place);
+                // What was used may have been forgotten since.
+                self.mark(&offer);
+                return Ok(Taken::InUse);
+            }
         }
         if !offer.list.is_due(now) {
             // Of several, the one that begins first; the others are read again when it has begun.
@@ -513,6 +529,7 @@ impl Line {
         self.keeping.begin();
         self.accepted = None;
         self.before = before;
+        self.is_ahead = false;
         let list = Arc::clone(&offer.list);
         let before = self.in_use.replace(offer);
         Swap {

@@ -400,6 +400,8 @@ impl Refresher {
         self.find_kept_scopes();
         self.slot_problems.retain(|place, _| !is_about_marks(place));
         self.read_marks();
+        let lines = self.slots.values_mut().flat_map(Slot::lines);
+        lines.for_each(|line| line.remember_due(now));
         if self.state.is_none() || self.kept_scopes_are_known {
             let mut found = self.look(now);
             if self.drop_scopes(&found) {

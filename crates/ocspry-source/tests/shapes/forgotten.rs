@@ -125,26 +125,84 @@ fn a_delta_that_a_wrong_clock_has_used_goes_and_waits_for_its_time() {
     }
 }
 
-#[test]
-fn a_complete_list_that_a_wrong_clock_has_used_keeps_out_none_before_it() {
-    let site = Site::new();
-    let later = wrong_time(&site);
-    let sources = site.files(&["base"]);
+/// A complete list that revokes 2, and that a wrong clock took from the place of that name, and that was forgotten; what is
+/// configured, and the issuer.
+fn complete_from_a_wrong_clock(site: &Site, name: &str) -> (Sources, Refresher) {
+    let later = wrong_time(site);
+    let sources = site.files(&[name, "other"]);
     let list = site.list(105, 0).made_at(later.plus_seconds(-60));
-    site.put_list("base", &list.until(later.plus_seconds(86_400)));
+    let list = list.until(later.plus_seconds(86_400));
+    site.put_list(name, &list.revoke(&[2], None));
     let mut running = site.restart(sources.clone());
     running.refresh(later);
-    std::fs::remove_dir_all(issuer_folder(&site)).unwrap();
+    std::fs::remove_dir_all(issuer_folder(site)).unwrap();
     running.forget_used(site.now);
     running.refresh(site.now);
-    // Where it still lies it is none that is remembered.
-    site.put_list("base", &site.list(101, 1).revoke(&[3], None));
+    (sources, running)
+}
+
+#[test]
+fn a_complete_list_that_a_wrong_clock_has_used_keeps_out_none_before_it() {
+    for is_reloaded in [false, true] {
+        let site = Site::new();
+        let (sources, mut running) = complete_from_a_wrong_clock(&site, "base");
+        if is_reloaded {
+            let mut reloaded = site.restart(sources.clone());
+            reloaded.carry_over(&running);
+            running = reloaded;
+        }
+        running.refresh(site.now);
+        assert_says(&running, &[(2, Revoked)]);
+        // Where it still lies it is none that is remembered.
+        site.put_list("base", &site.list(101, 1).revoke(&[3], None));
+        running.refresh(site.now);
+        assert_says(&running, &[(3, Revoked)]);
+        site.remove("base");
+        let mut restarted = site.restart(sources);
+        restarted.refresh(site.now);
+        assert_says(&restarted, &[(3, Revoked), (2, Good)]);
+    }
+}
+
+#[test]
+fn a_complete_list_that_a_wrong_clock_has_used_is_remembered_from_its_time_on() {
+    let old = |site: &Site| {
+        let list = site.list(101, 1).until(wrong_time(site).plus_seconds(3600));
+        list.revoke(&[3], None)
+    };
+    for is_in_its_place in [true, false] {
+        let site = Site::new();
+        let (sources, mut running) = complete_from_a_wrong_clock(&site, "base");
+        if !is_in_its_place {
+            site.remove("base");
+            running.refresh(site.now);
+        }
+        let later = wrong_time(&site);
+        site.put_list("other", &old(&site));
+        running.refresh(later);
+        let mut restarted = site.restart(sources);
+        restarted.refresh(later);
+        assert_says(&running, &[(2, Revoked), (3, Good)]);
+        // Where no file of it is left, its marks keep out what is older.
+        let (two, three) = match is_in_its_place {
+            true => (Revoked, Good),
+            false => (TryLater, TryLater),
+        };
+        assert_says(&restarted, &[(2, two), (3, three)]);
+    }
+}
+
+#[test]
+fn a_complete_list_that_a_wrong_clock_has_used_takes_over_again_in_its_time() {
+    let site = Site::new();
+    let (_, mut running) = complete_from_a_wrong_clock(&site, "base");
+    site.put_list("other", &site.list(101, 1).revoke(&[3], None));
     running.refresh(site.now);
-    assert_says(&running, &[(3, Revoked)]);
-    site.remove("base");
-    let mut restarted = site.restart(sources);
-    restarted.refresh(site.now);
-    assert_says(&restarted, &[(3, Revoked), (2, Good)]);
+    assert_says(&running, &[(2, Good), (3, Revoked)]);
+    let begins = running.waiting_until().unwrap();
+    assert_eq!(begins, wrong_time(&site).plus_seconds(-60));
+    running.refresh(begins);
+    assert_says(&running, &[(2, Revoked), (3, Good)]);
 }
 
 /// A delta that revokes 2 gave way to one that a wrong clock took, and that was forgotten; what is configured, and the issuer.
