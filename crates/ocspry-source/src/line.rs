@@ -203,8 +203,11 @@ impl Line {
 
     /// The list that came into use says all that was known then, and one from before that is older than it.
     pub(crate) fn raise_to(&mut self, this_update: Time) {
-        if let Some(marks) = &mut self.high_water {
-            marks.this_update = marks.this_update.max(this_update);
+        if let Some(marks) = &mut self.high_water
+            && marks.this_update < this_update
+        {
+            marks.this_update = this_update;
+            self.is_unkept = self.series.is_some();
         }
     }
 

@@ -468,7 +468,7 @@ impl Slot {
                 .map(|(base, delta)| delta.applies_to(base).is_ok());
             match fits {
                 Some(true) => in_use.extend(swap?.map(|swap| delta_in_use(&swap))),
-                Some(false) => self.delta.retire(),
+                Some(false) => self.retire_copy(),
                 None => {}
             }
         }

@@ -128,6 +128,19 @@ impl Slot {
         self.delta.retire();
     }
 
+    /// The last good copy of the delta does not fit, and goes.  If the complete list has overtaken it and revokes all that it
+    /// does, nothing is lost: what that is known by does not go back, though its marks may be gone.
+    pub(super) fn retire_copy(&mut self) {
+        if let (Some(base), Some(delta)) = (self.complete.in_use(), self.delta.in_use())
+            && delta.applies_to(base) == Err(None)
+            && base.revokes_all_of(delta)
+        {
+            let this_update = delta.this_update();
+            self.complete.raise_to(this_update);
+        }
+        self.delta.retire();
+    }
+
     /// A delta was used that is later than what the complete list in use is known by, and it is not there: what it revoked
     /// is not known.
     pub(crate) fn is_delta_lost(&self) -> bool {

@@ -1,8 +1,6 @@
 //! A delta and its base (RFC 5280 §5.2.4): laid over it in every order, and never without it.
 
-use std::os::unix::fs::MetadataExt as _;
-
-use ocspry_source::{DeltaGap, Refresher, Unproven};
+use ocspry_source::{DeltaGap, Unproven};
 use ocspry_testkit::ScopeSpec;
 use ocspry_wire::ocsp::CrlReason;
 
@@ -424,96 +422,6 @@ fn a_complete_list_made_before_the_delta_of_its_number_is_refused_if_it_lacks_wh
         refresher.refresh(site.now);
         assert_says(&refresher, &[(2, Revoked), (3, Good)]);
         assert_eq!(problems(&refresher).len(), usize::from(number == 105));
-    }
-}
-
-/// A delta revokes 2, and a complete list of its number, made before it, revokes it as well or not.
-fn overtaken(site: &Site, refresher: &mut Refresher, is_all_in: bool) {
-    site.put_list("base", &site.list(100, 60));
-    site.put_list("delta", &site.list(105, 10).over(100).revoke(&[2], None));
-    refresher.refresh(site.now);
-    let base = site.list(105, 12);
-    let base = if is_all_in {
-        base.revoke(&[2], None)
-    } else {
-        base
-    };
-    site.put_list("base", &base);
-    refresher.refresh(site.now);
-    assert_says(refresher, &[(2, Revoked), (3, Good)]);
-    assert_eq!(problems(refresher).len(), usize::from(!is_all_in));
-}
-
-#[test]
-fn a_delta_that_was_not_overtaken_is_missed_when_it_is_lost_whatever_the_number_of_the_complete_list()
- {
-    for is_in_its_place in [false, true] {
-        let site = Site::new();
-        let sources = site.files(&["base", "delta"]);
-        overtaken(&site, &mut site.restart(sources.clone()), false);
-        let issuer = std::fs::read_dir(site.path("state/issuers")).unwrap();
-        let issuer = issuer.last().unwrap().unwrap().path();
-        std::fs::remove_file(issuer.join("last-good-delta.crl")).unwrap();
-        if !is_in_its_place {
-            site.remove("delta");
-        }
-        let mut restarted = site.restart(sources);
-        restarted.refresh(site.now);
-        assert_says(&restarted, &[(2, TryLater), (3, TryLater)]);
-        assert_eq!(restarted.unproven(), Some(Unproven::DeltaLost));
-    }
-}
-
-#[test]
-fn no_complete_list_from_before_a_delta_follows_one_that_took_over_from_it() {
-    let site = Site::new();
-    let sources = site.files(&["base", "delta"]);
-    let mut running = site.restart(sources.clone());
-    overtaken(&site, &mut running, true);
-    let since = known_since(&running, 3);
-    // One lacks what the delta revoked, the other has another number, and is accepted.
-    for base in [site.list(106, 11), site.list(5, 11).revoke(&[2], None)] {
-        site.put_list("base", &base);
-        let mut restarted = site.restart(sources.clone());
-        for refresher in [&mut running, &mut restarted] {
-            refresher.refresh(site.now);
-            refresher.accept_held(site.now);
-            assert_says(refresher, &[(2, Revoked), (3, Good)]);
-            assert_eq!(known_since(refresher, 3), since);
-        }
-    }
-    site.put_list("base", &site.list(106, 5));
-    running.refresh(site.now);
-    assert_says(&running, &[(2, Good)]);
-}
-
-#[test]
-fn a_delta_that_was_overtaken_before_it_could_be_kept_leaves_its_time() {
-    let site = Site::new();
-    let sources = site.files(&["base", "delta"]);
-    site.put_list("base", &site.list(100, 60));
-    let mut running = site.restart(sources.clone());
-    running.refresh(site.now);
-    let issuer = std::fs::read_dir(site.path("state/issuers")).unwrap();
-    let issuer = issuer.last().unwrap().unwrap().path();
-    for name in [".last-good-delta.crl.tmp", ".delta-marks.json.tmp"] {
-        std::fs::create_dir(issuer.join(name)).unwrap();
-    }
-    overtaken(&site, &mut running, true);
-    assert!(!issuer.join("delta-marks.json").exists());
-    site.remove("delta");
-    let inode = || {
-        std::fs::metadata(issuer.join("last-good.crl"))
-            .unwrap()
-            .ino()
-    };
-    let kept = inode();
-    let mut restarted = site.restart(sources);
-    restarted.refresh(site.now);
-    assert_eq!(inode(), kept, "nothing is written again");
-    for refresher in [&running, &restarted] {
-        assert_says(refresher, &[(2, Revoked), (3, Good)]);
-        assert_eq!(known_since(refresher, 3), site.now.plus_seconds(-600));
     }
 }
 

@@ -15,6 +15,7 @@ mod issued;
 mod keeping;
 mod merging;
 mod overlay;
+mod overtaken;
 mod partitions;
 mod scope_change;
 #[path = "../shared_site/mod.rs"]
