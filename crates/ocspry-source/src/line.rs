@@ -253,6 +253,14 @@ impl Line {
         self.is_unkept = false;
     }
 
+    /// The list in use goes as one that never was used, from the state directory as well.
+    pub(crate) fn forget(&mut self) {
+        self.retire();
+        self.high_water = None;
+        self.is_unkept = self.series.is_some();
+        self.keeping.begin();
+    }
+
     /// The list in use is from the future, and goes.  What was used before it is remembered; if that is from the future too,
     /// no more is known of what came before than that it is no later than now.
     pub(crate) fn take_back(&mut self, now: Time) {
@@ -568,12 +576,17 @@ impl Line {
         kept
     }
 
-    /// Nothing is in use: the marks alone.
+    /// Nothing is in use: the marks alone, or that there are none.
     fn keep_what_was(&mut self, series: &KeptSeries) -> Result<(), SourceError> {
-        if let Some(marks) = &self.high_water {
-            series.keep_marks(marks)?;
-            self.kept_marks = Some(marks.clone());
+        match (&self.high_water, &self.kept_marks) {
+            (Some(marks), _) => series.keep_marks(marks)?,
+            (None, Some(kept)) => {
+                series.forget(kept)?;
+                FetchedVersion::remove(series)?;
+            }
+            (None, None) => {}
         }
+        self.kept_marks.clone_from(&self.high_water);
         Ok(())
     }
 

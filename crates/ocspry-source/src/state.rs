@@ -313,6 +313,19 @@ impl KeptSeries {
         self.write(marks, |_, _| Ok(()))
     }
 
+    /// Removes the list and its marks, if the marks there are these, and not those of another instance.
+    ///
+    /// # Errors
+    /// `StateWrite` with the step that failed, or the marks there cannot be read.
+    pub(crate) fn forget(&self, marks: &Marks) -> Result<(), SourceError> {
+        let _locked = lock(&self.folder)?;
+        if self.marks()?.as_ref() == Some(marks) {
+            remove(&self.folder.join(self.marks_name()))?;
+            remove(&self.list_path())?;
+        }
+        Ok(())
+    }
+
     fn write(
         &self,
         marks: &Marks,

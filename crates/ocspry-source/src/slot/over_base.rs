@@ -117,15 +117,18 @@ impl Slot {
     }
 
     /// The delta does not fit the complete list that came into use, and goes.  What that is known by does not go back: no
-    /// list from before the delta follows, and none of its revocations is missed after a restart.
+    /// list from before the delta follows, and none of its revocations is missed after a restart.  Of one that was forgotten
+    /// nothing is left.
     pub(super) fn overtake_delta(&mut self) {
         let Some(delta) = self.delta.in_use() else {
             return;
         };
-        if !self.is_delta_forgotten {
+        if self.is_delta_forgotten {
+            self.delta.forget();
+        } else {
             self.complete.raise_to(delta.this_update());
+            self.delta.retire();
         }
-        self.delta.retire();
     }
 
     /// The last good copy of the delta does not fit, and goes.  If the complete list has overtaken it and revokes all that it

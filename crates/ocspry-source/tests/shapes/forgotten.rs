@@ -79,6 +79,35 @@ fn a_delta_whose_place_is_gone_holds_back_complete_lists_before_it_once_one_came
 }
 
 #[test]
+fn a_forgotten_delta_that_a_complete_list_has_overtaken_is_missed_no_more() {
+    let site = Site::new();
+    let sources = site.files(&["base", "delta"]);
+    site.put_list("base", &site.list(100, 30));
+    site.put_list("delta", &site.list(105, 10).over(100).revoke(&[2], None));
+    let mut running = site.restart(sources.clone());
+    running.refresh(site.now);
+    site.remove("delta");
+    std::fs::remove_dir_all(issuer_folder(&site)).unwrap();
+    running.forget_used(site.now);
+    running.refresh(site.now);
+    // A restart knows until then that it was there.
+    let mut restarted = site.restart(sources.clone());
+    restarted.refresh(site.now);
+    assert_says(&restarted, &[(2, TryLater)]);
+
+    site.put_list("base", &site.list(105, 11).revoke(&[1], None));
+    running.refresh(site.now);
+    let mut reloaded = site.restart(sources.clone());
+    reloaded.carry_over(&running);
+    let mut restarted = site.restart(sources);
+    for refresher in [&mut running, &mut reloaded, &mut restarted] {
+        refresher.refresh(site.now);
+        assert_says(refresher, &[(1, Revoked), (2, Good), (3, Good)]);
+    }
+    assert!(!issuer_folder(&site).join("delta-marks.json").exists());
+}
+
+#[test]
 fn what_is_in_use_is_kept_at_once_though_it_could_not_be_written_before() {
     let site = Site::new();
     site.put_list("base", &site.list(100, 60));
