@@ -336,6 +336,16 @@ pub enum SourceError {
         /// The issuer's folder in the state directory, if there is one.
         state_folder: Option<PathBuf>,
     },
+    /// As that, of a list that the server has by its own word.
+    #[error(
+        "CRL {url}: is still that of {this_update}, and a newer one was used already; put the newest list there"
+    )]
+    StillOlder {
+        /// The URL.
+        url: String,
+        /// Its thisUpdate.
+        this_update: Time,
+    },
     /// cRLNumber goes backwards.
     #[error(
         "CRL {path}: its number {number} is below {in_use}, that of a list already used (thisUpdate {this_update}); {hint}",

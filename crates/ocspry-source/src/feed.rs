@@ -97,8 +97,8 @@ struct Download {
     file: Option<Arc<SpoolFile>>,
     /// The server said last that it still has what it was asked by.
     is_unmodified: bool,
-    /// The key of the scope of that, if it is a complete list.
-    asked_scope_key: Option<String>,
+    /// That, if it is a complete list.
+    asked: Option<KnownList>,
     /// What the server sent with the file.
     validators: Validators,
     /// The version in use.
@@ -111,6 +111,13 @@ struct Download {
     is_first_outcome_there: bool,
     /// When the server last had a list for us, or said that it is still the same.
     last_success: Option<Time>,
+}
+
+/// A complete list that a server is asked by: only another one is sent.
+#[derive(Clone)]
+struct KnownList {
+    scope_key: String,
+    this_update: Time,
 }
 
 /// A list that was read just now.
@@ -144,7 +151,7 @@ impl Feed {
                 feed: None,
                 file: None,
                 is_unmodified: false,
-                asked_scope_key: None,
+                asked: None,
                 validators: Validators::default(),
                 version: None,
                 is_version_kept: true,
@@ -226,10 +233,10 @@ impl Feed {
                 .any(|(path, place)| is_of_no_use(place) && !is_made_up_for(path));
         // Which list the server has still is known, if another place has a newer one as well.
         let is_unmodified = self.places.is_empty()
-            && self.url.as_ref().is_some_and(|url| {
-                let scope_key = url.asked_scope_key.as_deref();
-                url.is_unmodified && scope_key.is_none_or(is_in_use)
-            });
+            && self.is_unmodified()
+            && self
+                .still_has()
+                .is_none_or(|list| is_in_use(&list.scope_key));
         // Another place may have taken over from what it still holds.
         (has_a_list || is_unmodified || !used.is_empty()) && !lacks_a_part
     }
@@ -268,13 +275,19 @@ impl Feed {
     /// The places whose lists are older than what was used of a scope of which nothing is in use: they count as none.
     pub(crate) fn left_behind(
         &self,
-        is_in_use: impl Fn(&str) -> bool,
-    ) -> impl Iterator<Item = (String, &SourceError)> {
-        self.places
+        is_in_use: &impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = (String, SourceError)> {
+        let still_there = self.still_has().filter(|list| !is_in_use(&list.scope_key));
+        let still_there = still_there.map(|list| SourceError::StillOlder {
+            url: self.own_name(),
+            this_update: list.this_update,
+        });
+        let of_places = self
+            .places
             .iter()
-            .filter_map(move |(path, place)| match &place.verdict {
+            .filter_map(|(path, place)| match &place.verdict {
                 Verdict::Behind { scope_key, refusal } if !is_in_use(scope_key) => {
-                    Some((self.name(path), refusal))
+                    Some((self.name(path), refusal.clone()))
                 }
                 Verdict::Behind { .. }
                 | Verdict::InUse
@@ -282,7 +295,15 @@ impl Feed {
                 | Verdict::Unlaid
                 | Verdict::PassedOver
                 | Verdict::Refused(_) => None,
-            })
+            });
+        let own = still_there.map(|error| (self.own_name(), error));
+        own.into_iter().chain(of_places)
+    }
+
+    /// The list that the server has by its own word, and that was not fetched since the start.
+    fn still_has(&self) -> Option<&KnownList> {
+        let url = self.url.as_ref().filter(|url| url.is_unmodified)?;
+        url.asked.as_ref().filter(|_| self.places.is_empty())
     }
 
     /// What the operator calls the source itself.
@@ -300,7 +321,7 @@ impl Feed {
         if let (Some(new), Some(old)) = (&mut self.url, &old.url) {
             new.file.clone_from(&old.file);
             new.is_unmodified = old.is_unmodified;
-            new.asked_scope_key.clone_from(&old.asked_scope_key);
+            new.asked.clone_from(&old.asked);
             new.validators.clone_from(&old.validators);
             new.version.clone_from(&old.version);
             new.is_version_kept = old.is_version_kept;
@@ -349,7 +370,10 @@ impl Feed {
         });
         if let (Some(list), Some(_)) = (list, &version) {
             url.worth = Some(worth(true, Some(list), now));
-            url.asked_scope_key = (!list.is_delta()).then(|| list.scope.key().to_owned());
+            url.asked = (!list.is_delta()).then(|| KnownList {
+                scope_key: list.scope.key().to_owned(),
+                this_update: list.this_update(),
+            });
         }
         url.version.clone_from(&version);
         let validators = version.map(|version| version.validators);

@@ -314,8 +314,8 @@ impl Refresher {
         for (index, feed) in configured(&self.feeds) {
             feed.problems().for_each(|problem| add(*index, problem));
             if is_source_missing {
-                let left_behind = feed.left_behind(is_in_use);
-                left_behind.for_each(|problem| add(*index, problem));
+                let left_behind = feed.left_behind(&is_in_use);
+                left_behind.for_each(|(place, error)| add(*index, (place, &error)));
             }
         }
         for (index, feed) in &self.issued {

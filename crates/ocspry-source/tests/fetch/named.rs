@@ -3,7 +3,7 @@
 use ocspry_source::{FreshestCrl, ListSource};
 use ocspry_testkit::{Authority, KeyKind, ScopeSpec};
 
-use crate::publisher::Publisher;
+use crate::publisher::{Follower, Publisher};
 
 const LIST: &str = "/ca.crl";
 
@@ -93,5 +93,36 @@ fn an_older_list_of_a_scope_that_was_left_is_called_by_its_url() {
     follower.until_after_fetch(publisher.now, |follower| follower.is_revoked(2));
     follower.look(soon);
     let url = format!("CRL {}: its thisUpdate", publisher.web.url(MIRROR));
+    assert!(follower.has_problem(&url), "{:?}", follower.problems());
+}
+
+#[test]
+fn a_place_that_still_has_an_older_list_of_a_scope_that_was_left_is_named_though_nothing_was_fetched_there()
+ {
+    const MIRROR: &str = "/mirror.crl";
+    let publisher = Publisher::new();
+    let part = |name: &str| ScopeSpec::part(&format!("http://crl.example/{name}.crl"));
+    publisher.publish(MIRROR, &publisher.list(10, 30).about(part("1")));
+    let sources = [LIST, MIRROR].map(|path| ListSource::Url(publisher.crl_url(path)));
+    let follow = || publisher.follow_sources(sources.to_vec(), FreshestCrl::Ignored);
+    let in_use = |follower: &Follower| follower.refresher.lists().count() == 1;
+    let mut follower = follow();
+    follower.until(publisher.now, in_use);
+    follower.look(publisher.now);
+    drop(follower);
+
+    let mut follower = follow();
+    follower.until(publisher.now, |follower| !follower.refresher.is_pending());
+    assert_eq!(publisher.web.asked(MIRROR), [false, true]);
+    let soon = publisher.now.plus_seconds(3600);
+    publisher.publish(LIST, &publisher.list(11, 20).about(part("1")).until(soon));
+    follower.until_after_fetch(publisher.now, |follower| follower.end() == soon);
+    let other = publisher.list(1, 10).about(part("2")).revoke(&[2], None);
+    publisher.publish(LIST, &other);
+    follower.until_after_fetch(publisher.now, |follower| follower.is_revoked(2));
+    assert_eq!(follower.problems(), [""; 0]);
+    follower.look(soon);
+    assert!(follower.refresher.unproven().is_some());
+    let url = format!("CRL {}: ", publisher.web.url(MIRROR));
     assert!(follower.has_problem(&url), "{:?}", follower.problems());
 }
