@@ -61,10 +61,19 @@ impl NamedDeltas {
         named
     }
 
-    /// Takes away what there is no room for, of so many URLs.
-    pub(crate) fn keep_at_most(&mut self, count: usize) {
-        self.beyond_count += self.urls.len().saturating_sub(count);
-        self.urls.truncate(count);
+    /// Adds its URLs to those of all lists of an issuer, one of each with the number of its first source, which may lead as
+    /// far as from any list that names it.  What there is no room for is taken away.
+    pub(crate) fn join(&mut self, all: &mut Vec<(usize, CrlUrl)>, source: usize) {
+        let count_before = self.urls.len();
+        self.urls.retain(|url| {
+            match all.iter().position(|(_, other)| other.is_same_url(url)) {
+                Some(position) => all[position].1.lead_as_far_as(url),
+                None if all.len() == ISSUER_URLS_MAX => return false,
+                None => all.push((source, url.clone())),
+            }
+            true
+        });
+        self.beyond_count += count_before - self.urls.len();
     }
 
     /// Nothing is named.
@@ -74,7 +83,7 @@ impl NamedDeltas {
 }
 
 /// Most URLs of one list that are asked for its deltas.
-pub(crate) const LIST_URLS_MAX: usize = 4;
+const LIST_URLS_MAX: usize = 4;
 
 /// Most such URLs of all lists of an issuer.
-pub(crate) const ISSUER_URLS_MAX: usize = 64;
+const ISSUER_URLS_MAX: usize = 64;

@@ -17,9 +17,8 @@ use super::problem::{FetchProblem, shown};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CrlUrl {
     url: Url,
-    /// Where the operator's own URL leads, whose place may be private: this one, or that of the list that names this one;
-    /// None where the operator named none.
-    own: Option<Url>,
+    /// The operator's own URLs, whose places may be private: this one, or those of the lists that name this one.
+    own: Vec<Url>,
     private: PrivateAddresses,
 }
 
@@ -38,7 +37,7 @@ impl CrlUrl {
     pub fn parse(text: &str) -> Result<CrlUrl, CrlUrlError> {
         let url = checked(text)?;
         Ok(CrlUrl {
-            own: Some(url.clone()),
+            own: vec![url.clone()],
             url,
             private: PrivateAddresses::Refused,
         })
@@ -52,7 +51,7 @@ impl CrlUrl {
     pub fn found_in_list(text: &str, fetched_from: Option<&CrlUrl>) -> Result<CrlUrl, CrlUrlError> {
         Ok(CrlUrl {
             url: checked(text)?,
-            own: fetched_from.and_then(|from| from.own.clone()),
+            own: fetched_from.map_or_else(Vec::new, |from| from.own.clone()),
             private: fetched_from.map_or(PrivateAddresses::Refused, |from| from.private),
         })
     }
@@ -70,13 +69,14 @@ impl CrlUrl {
         self.url == other.url
     }
 
-    /// It may lead where that one, which asks for the same, may not.
-    pub(crate) fn leads_further_than(&self, other: &CrlUrl) -> bool {
-        let leads = |url: &CrlUrl| {
-            let is_allowed = url.private == PrivateAddresses::Allowed;
-            (is_allowed, matches!(url.reach(&url.url), Reach::Inside))
-        };
-        leads(self) > leads(other)
+    /// May lead as well wherever that one may, which asks for the same and stands in another list.
+    pub(crate) fn lead_as_far_as(&mut self, other: &CrlUrl) {
+        let more = other.own.iter().filter(|own| !self.own.contains(own));
+        let more: Vec<Url> = more.cloned().collect();
+        self.own.extend(more);
+        if other.private == PrivateAddresses::Allowed {
+            self.private = PrivateAddresses::Allowed;
+        }
     }
 
     pub(super) fn first_hop(&self) -> &Url {
@@ -85,7 +85,7 @@ impl CrlUrl {
 
     /// How far a download of this URL may reach at this hop of its way.
     pub(super) fn reach(&self, hop: &Url) -> Reach {
-        let is_own = self.own.as_ref().is_some_and(|own| is_same_place(own, hop));
+        let is_own = self.own.iter().any(|own| is_same_place(own, hop));
         if is_own || self.private == PrivateAddresses::Allowed {
             Reach::Inside
         } else {
@@ -335,6 +335,30 @@ mod tests {
         let url = found("http://other.internal/delta.crl", &allowing);
         for url in [allowing, url] {
             assert_eq!(reach(&url, "http://third.internal/"), Reach::Inside);
+        }
+    }
+
+    #[test]
+    fn crl_28_a_url_in_several_lists_may_lead_at_each_hop_where_it_may_from_any_of_them() {
+        let own = ["http://a.internal/1.crl", "http://b.internal/2.crl"];
+        let own = own.map(|own| CrlUrl::parse(own).unwrap());
+        let delta = "http://public.example/delta.crl";
+        let found = |from| CrlUrl::found_in_list(delta, from).unwrap();
+        for order in [[0, 1], [1, 0]] {
+            let [mut url, other] = order.map(|index: usize| found(Some(&own[index])));
+            url.lead_as_far_as(&found(None));
+            url.lead_as_far_as(&other);
+            for (hop, expected) in [
+                ("http://a.internal/delta.crl", Reach::Inside),
+                ("http://b.internal/delta.crl", Reach::Inside),
+                ("http://c.internal/delta.crl", Reach::Public),
+            ] {
+                assert_eq!(url.reach(&Url::parse(hop).unwrap()), expected, "{hop}");
+            }
+            let allowing = own[0].clone().allowing_private();
+            url.lead_as_far_as(&CrlUrl::found_in_list(delta, Some(&allowing)).unwrap());
+            let anywhere = Url::parse("http://c.internal/delta.crl").unwrap();
+            assert_eq!(url.reach(&anywhere), Reach::Inside);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::SourceError;
 use crate::feed::{AskedBy, Feed, Found, ListSource};
 use crate::fetch::CrlUrl;
 use crate::fetched::FetchedVersion;
-use crate::freshest::{FreshestCrl, ISSUER_URLS_MAX, NamedDeltas};
+use crate::freshest::{FreshestCrl, NamedDeltas};
 use crate::list::LoadedList;
 use crate::slot::Slot;
 use crate::state::SeriesKind;
@@ -49,61 +49,66 @@ impl Refresher {
         let Some(downloads) = self.downloads.clone() else {
             return false;
         };
-        let named = self.find_named();
+        let (named, wanted) = self.find_named();
         let before = std::mem::replace(&mut self.named, named);
-        let (mut all, mut more) = (Vec::new(), Vec::new());
-        for (place, (index, named)) in &self.named {
-            for url in &named.urls {
-                all.push((*index, url.clone()));
-                let before = before.get(place);
-                if !before.is_some_and(|(_, before)| before.urls.contains(url)) {
-                    more.push(url.clone());
-                }
-            }
-        }
-        let wanted = once_each(all);
+        let is_more = |place: &String, url: &CrlUrl| {
+            let before = before.get(place);
+            !before.is_some_and(|(_, before)| before.urls.contains(url))
+        };
+        let of_lists = self.named.iter();
+        let urls =
+            of_lists.flat_map(|(place, (_, named))| named.urls.iter().map(move |url| (place, url)));
+        let more: Vec<&CrlUrl> = urls
+            .filter(|(place, url)| is_more(place, url))
+            .map(|(_, url)| url)
+            .collect();
         let is_wanted = |source: &ListSource| match source {
             ListSource::Url(url) => wanted.iter().any(|(_, wanted)| wanted == url),
             ListSource::File(_) | ListSource::Directory(_) => false,
         };
-        let mut ended = BTreeSet::new();
-        self.feeds.retain(|(_, feed)| {
-            let stays = feed.is_configured() || is_wanted(feed.source());
-            if !stays {
-                ended.insert(feed.own_name());
-            }
-            stays
-        });
+        let has_ended =
+            |(_, feed): &mut (usize, Feed)| !(feed.is_configured() || is_wanted(feed.source()));
+        let ended: Vec<(usize, Feed)> = self.feeds.extract_if(.., has_ended).collect();
+        let is_over = |place: &str| {
+            ended.iter().any(|(_, feed)| feed.has_place(place))
+                && !wanted.iter().any(|(_, url)| url.to_string() == place)
+        };
         for slot in self.slots.values_mut() {
-            slot.drop_waiting_if(&|place| ended.contains(place));
+            slot.drop_waiting_if(&is_over);
         }
         let mut is_any_again = false;
         for (index, url) in wanted {
             let is_again = more.iter().any(|more| more.is_same_url(&url));
+            let place = url.to_string();
             let source = ListSource::Url(url);
-            let same = |(_, feed): &&mut (usize, Feed)| *feed.source() == source;
-            match self.feeds.iter_mut().find(same) {
-                Some((source_index, feed)) => {
-                    *source_index = index;
-                    if is_again {
-                        feed.forget_seen();
-                        is_any_again = true;
-                    }
+            let same = self
+                .feeds
+                .iter()
+                .position(|(_, feed)| *feed.source() == source);
+            let old = ended.iter().find(|(_, feed)| feed.has_place(&place));
+            let position = same.unwrap_or(self.feeds.len());
+            if same.is_none() {
+                let mut feed = Feed::new(source, AskedBy::List, Some(&downloads));
+                if let Some((_, old)) = old {
+                    // It may lead elsewhere from now on, and holds what it held.
+                    feed.carry_over(old);
                 }
-                None => {
-                    let feed = Feed::new(source, AskedBy::List, Some(&downloads));
-                    self.feeds.push((index, feed));
-                }
+                self.feeds.push((index, feed));
+            }
+            let (source_index, feed) = &mut self.feeds[position];
+            *source_index = index;
+            if is_again && (same.is_some() || old.is_some()) {
+                feed.forget_seen();
+                is_any_again = true;
             }
         }
         is_any_again
     }
 
     /// What each complete list in use names, by the place of that list; and the number of its source.  What the operator
-    /// has named already is left out.
-    fn find_named(&self) -> BTreeMap<String, (usize, NamedDeltas)> {
-        let mut all = BTreeMap::new();
-        let mut room = ISSUER_URLS_MAX;
+    /// has named already is left out.  And each URL of all of them once, with the number of a source.
+    fn find_named(&self) -> (BTreeMap<String, (usize, NamedDeltas)>, Vec<(usize, CrlUrl)>) {
+        let (mut by_place, mut all) = (BTreeMap::new(), Vec::new());
         for (place, list) in self.slots.values().filter_map(Slot::complete_and_place) {
             let mut feeds = configured(&self.feeds);
             let Some((index, feed)) = feeds.find(|(_, feed)| feed.has_place(place)) else {
@@ -122,11 +127,10 @@ impl Refresher {
                 let url = url.to_string();
                 !configured(&self.feeds).any(|(_, feed)| feed.has_place(&url))
             });
-            named.keep_at_most(room);
-            room -= named.urls.len();
-            all.insert(place.to_owned(), (*index, named));
+            named.join(&mut all, *index);
+            by_place.insert(place.to_owned(), (*index, named));
         }
-        all
+        (by_place, all)
     }
 
     /// Starts to ask at every URL, now that it is known which lists are in use: who has one asks for another only.
@@ -262,19 +266,6 @@ impl Refresher {
         }
         self.told.named = named;
     }
-}
-
-/// One of each URL that several lists name: the one that may lead furthest.
-fn once_each(urls: Vec<(usize, CrlUrl)>) -> Vec<(usize, CrlUrl)> {
-    let mut once: Vec<(usize, CrlUrl)> = Vec::new();
-    for (index, url) in urls {
-        match once.iter_mut().find(|(_, other)| other.is_same_url(&url)) {
-            None => once.push((index, url)),
-            Some(other) if url.leads_further_than(&other.1) => *other = (index, url),
-            Some(_) => {}
-        }
-    }
-    once
 }
 
 /// The list in use that came from that URL, and the key of its scope.

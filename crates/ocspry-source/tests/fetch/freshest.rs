@@ -391,6 +391,53 @@ fn crl_25_a_delta_fetched_for_one_list_is_looked_at_again_when_another_list_name
 }
 
 #[test]
+fn crl_25_a_delta_from_the_future_waits_on_when_another_list_that_named_its_place_does_no_more() {
+    let publisher = Publisher::new();
+    let begins = publisher.now.plus_seconds(600);
+    let list = |number, name| publisher.list(number, 60).about(part(name));
+    let url = publisher.web.url(DELTA);
+    publisher.publish(BASE, &list(100, "1").with_deltas_at(&[&url]));
+    let of_file = delta(&publisher, 105, 100, 0).about(part("2"));
+    publisher.publish(DELTA, &of_file.made_at(begins));
+    let path = publisher.directory.path().join("2.crl");
+    let in_file = list(100, "2").with_deltas_at(&[&url]);
+    std::fs::write(&path, publisher.ca.crl(&in_file)).unwrap();
+    let fetched = ListSource::Url(publisher.crl_url(BASE));
+    let sources = vec![fetched, ListSource::File(path)];
+    let mut follower = publisher.follow_sources(sources, FreshestCrl::AllLists);
+    let waits = |follower: &Follower| follower.refresher.waiting_until() == Some(begins);
+    follower.until(publisher.now, waits);
+    // From the file alone it leads no more to where it is.
+    let next = publisher.list(101, 50).about(part("1"));
+    publisher.publish(BASE, &next.revoke(&[1], None));
+    follower.until_after_fetch(publisher.now, |follower| follower.is_revoked(1));
+    assert!(waits(&follower));
+    follower.look(begins);
+    assert!(follower.is_revoked(2) && follower.is_good(3));
+}
+
+#[test]
+fn crl_25_places_that_many_lists_name_count_once_against_the_bound() {
+    let publisher = Publisher::new();
+    let lists = publisher.directory.path().join("lists");
+    std::fs::create_dir(&lists).unwrap();
+    let shared = ["/a", "/b", "/c"].map(|path| publisher.web.url(path));
+    for number in 10..40 {
+        let name = number.to_string();
+        let own = publisher.web.url(&format!("/{name}"));
+        let [a, b, c] = &shared;
+        let list = publisher.list(1, 60).about(part(&name));
+        let list = list.with_deltas_at(&[a, b, c, &own]);
+        std::fs::write(lists.join(name), publisher.ca.crl(&list)).unwrap();
+    }
+    let source = ListSource::Directory(lists);
+    let mut follower = publisher.follow_source(source, FreshestCrl::AllLists);
+    follower.look(publisher.now);
+    assert_eq!(follower.refresher.fetches().count(), 33);
+    assert!(named(&follower).iter().all(|named| named.beyond_count == 0));
+}
+
+#[test]
 fn crl_25_each_part_of_a_partitioned_list_has_the_delta_that_it_names() {
     let publisher = Publisher::new();
     let names = ["1", "2"];
