@@ -1,6 +1,7 @@
 //! A place whose list is about other certificates than the one before: the CA has changed how it divides them.
 
 use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ocspry_source::{Event, Guard, ListSource, Report, Sources, StatusSource, Unproven, Vanished};
@@ -462,6 +463,73 @@ fn a_list_whose_scope_was_left_stays_in_memory_no_longer() {
         );
         assert!(list.upgrade().is_none());
     }
+}
+
+/// The folder of the issuer in the state directory; nothing can be written to that of its scopes until the link in its place
+/// is removed.
+fn blocked_scopes(site: &Site) -> (PathBuf, PathBuf) {
+    let mut issuers = std::fs::read_dir(site.path("state/issuers")).unwrap();
+    let issuer = issuers.next().unwrap().unwrap().path();
+    let link = issuer.join("scopes");
+    symlink("nowhere", &link).unwrap();
+    (issuer, link)
+}
+
+#[test]
+fn a_list_whose_scope_was_left_stays_in_the_state_directory_until_what_is_held_of_it_is_there() {
+    for names in [&["0"][..], &["0", "1"]] {
+        let site = Site::new();
+        let sources = refusing(&site, &["ca.crl"]);
+        site.put_list("ca.crl", &full(&site, 1, 30));
+        let mut running = site.restart(sources.clone());
+        running.refresh(site.now);
+        let (issuer, link) = blocked_scopes(&site);
+        for (name, number) in names.iter().zip(2..) {
+            let list = site.list(number, 30 - 5 * i64::try_from(number).unwrap());
+            put_part(&site, name, list.revoke(&[1], None));
+            running.refresh(site.now);
+            assert_says(&running, &OF_THE_FULL_LIST);
+        }
+        let mut restarted = site.restart(sources.clone());
+        restarted.refresh(site.now);
+        assert_says(&restarted, &OF_THE_FULL_LIST);
+        assert!(restarted.is_holding());
+
+        std::fs::remove_file(link).unwrap();
+        running.refresh(site.now.plus_seconds(300));
+        assert!(!issuer.join("last-good.crl").exists());
+        let mut restarted = site.restart(sources);
+        restarted.refresh(site.now);
+        assert_says(&restarted, &OF_THE_FULL_LIST);
+    }
+}
+
+#[test]
+fn a_list_whose_scope_was_left_leaves_the_state_directory_though_an_older_one_came_meanwhile() {
+    let site = Site::new();
+    let soon = site.now.plus_seconds(3600);
+    let older = site.list(10, 30);
+    site.put_list("a", &full(&site, 11, 20).until(soon));
+    site.put_list("b", &older);
+    let mut refresher = site.restart(site.files(&["a", "b"]));
+    refresher.refresh(site.now);
+    let (issuer, link) = blocked_scopes(&site);
+    site.put_list("a", &site.list(1, 10).about(part("0")));
+    refresher.refresh(site.now);
+    refresher.refresh(soon);
+    // What is remembered of the scope cannot be read just then, and the copy is not looked at.
+    let (marks, aside) = (issuer.join("marks.json"), issuer.join("aside"));
+    std::fs::rename(&marks, &aside).unwrap();
+    std::fs::create_dir(&marks).unwrap();
+    site.put_list("b", &older);
+    refresher.refresh(soon);
+    std::fs::remove_dir(&marks).unwrap();
+    std::fs::rename(&aside, &marks).unwrap();
+    assert!(issuer.join("last-good.crl").exists());
+    std::fs::remove_file(link).unwrap();
+    site.remove("b");
+    refresher.refresh(soon.plus_seconds(300));
+    assert!(!issuer.join("last-good.crl").exists());
 }
 
 #[test]
