@@ -212,8 +212,8 @@ impl Line {
         }
     }
 
-    /// Forgets which lists were used; what is in use stays until another list comes, and is kept unless it is from the
-    /// future: its marks would keep out all that come before its time.
+    /// Forgets which lists were used; what is in use stays until another list comes, and is written to the state directory
+    /// again.  One from the future only once its time has come: its marks would keep out all that come before.
     pub(crate) fn forget_used(&mut self, now: Time) {
         self.high_water = None;
         self.kept_marks = None;

@@ -355,7 +355,7 @@ impl Refresher {
     }
 
     /// Forgets which lists were used, so that older ones are taken again; whoever calls it has emptied the issuer's folder
-    /// in the state directory.  What is in use stays until another list comes, but for a delta from the future.
+    /// in the state directory.  What is in use stays until another list comes, but for a delta from the future, which waits.
     pub fn forget_used(&mut self, now: Time) {
         for slot in self.slots.values_mut() {
             slot.forget_used(now);

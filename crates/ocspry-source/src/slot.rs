@@ -371,9 +371,9 @@ impl Slot {
     }
 
     /// Forgets which lists were used, so that older ones are taken again.  A delta stays in use until another one comes, or a
-    /// complete list that it does not fit: what it revoked is not good before.  Once it is found in its place again it is
-    /// remembered as any.  One from the future goes, since it was used by a wrong clock; one that was used before it is not
-    /// there any more, and lost.
+    /// complete list that it does not fit, which need not say what it did.  Once it is found in its place again it is
+    /// remembered as any.  One from the future goes, since it was used by a wrong clock; if one was used before it, that is
+    /// lost.
     pub(crate) fn forget_used(&mut self, now: Time) {
         for line in self.lines() {
             line.forget_used(now);
