@@ -3,7 +3,7 @@
 //! From: the configuration, and whoever writes there.  To: `refresh`, as lists judged by `load`.  A file that did not
 //! change is not read again, and what was found wrong with it is known without it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -421,8 +421,12 @@ impl Feed {
         }
     }
 
-    /// Reads what changed since the last look.
-    pub(crate) fn look(&mut self, looking: &Looking<'_>) -> Vec<Found> {
+    /// Reads what changed since the last look, but for what was just read.
+    pub(crate) fn look(
+        &mut self,
+        looking: &Looking<'_>,
+        just_read: &BTreeSet<PathBuf>,
+    ) -> Vec<Found> {
         let paths = match &self.source {
             ListSource::File(path) => vec![path.clone()],
             ListSource::Directory(path) => match files_of(path) {
@@ -435,6 +439,8 @@ impl Feed {
                     return Vec::new();
                 }
             },
+            // A newer download comes with a look of its own.
+            ListSource::Url(_) if !just_read.is_empty() => return Vec::new(),
             ListSource::Url(_) => self.fetched().into_iter().collect(),
         };
         if !matches!(self.source, ListSource::File(_)) {
@@ -442,6 +448,7 @@ impl Feed {
         }
         let found = paths
             .into_iter()
+            .filter(|path| !just_read.contains(path))
             .filter_map(|path| self.look_at(path, looking));
         found.collect()
     }
@@ -675,11 +682,12 @@ mod tests {
             now,
         };
         let mut feed = Feed::new(ListSource::File(path.clone()), AskedBy::Operator, None);
-        let found = feed.look(&looking);
+        let none = BTreeSet::new();
+        let found = feed.look(&looking, &none);
         assert_eq!(found.len(), 1);
         feed.judged(&path, Verdict::InUse, None, now);
-        assert!(feed.look(&looking).is_empty());
+        assert!(feed.look(&looking, &none).is_empty());
         feed.forget_seen();
-        assert_eq!(feed.look(&looking).len(), 1);
+        assert_eq!(feed.look(&looking, &none).len(), 1);
     }
 }

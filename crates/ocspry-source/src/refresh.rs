@@ -17,7 +17,7 @@ use crate::beside::{IssuedFeed, IssuedSource, OverlayFeed};
 use crate::compose::{Beside, Listed, Unproven};
 use crate::feed::{AskedBy, Feed, Found, ListSource, Looking};
 use crate::fetch::Fetcher;
-use crate::freshest::{FreshestCrl, NamedDeltas};
+use crate::freshest::FreshestCrl;
 use crate::guard::Guard;
 use crate::joint::Joint;
 use crate::load::{CrlSigners, Progress, SourceLimits};
@@ -25,7 +25,7 @@ use crate::pace::Pace;
 use crate::slot::{Slot, UsedList};
 use crate::{SourceError, StateDirectory};
 
-use self::follow::configured;
+use self::follow::{NamedByPlace, configured};
 use self::scopes::Left;
 use self::told::Told;
 pub use self::told::{Ended, Event, Fetch, Problem, Report};
@@ -90,8 +90,7 @@ pub struct Refresher {
     /// By the key of their scope.
     slots: BTreeMap<String, Slot>,
     kept_scopes_are_known: bool,
-    /// What each complete list in use names, by its place, with the number of its source.
-    named: BTreeMap<String, (usize, NamedDeltas)>,
+    named: NamedByPlace,
     /// By the key of the scope.
     left: BTreeMap<String, Left>,
     keeps_when_told: bool,
@@ -148,7 +147,7 @@ impl Refresher {
             overlays,
             slots: BTreeMap::new(),
             kept_scopes_are_known: false,
-            named: BTreeMap::new(),
+            named: NamedByPlace::new(),
             left: BTreeMap::new(),
             keeps_when_told: false,
             slot_problems: BTreeMap::new(),
@@ -406,7 +405,7 @@ impl Refresher {
             let mut found = self.look(now);
             if self.drop_scopes(&found) {
                 self.forget_seen();
-                found = self.look(now);
+                found = self.look_beside(found, now);
             }
             self.take_lists(found, now, &mut reports);
         }
@@ -496,6 +495,11 @@ impl Refresher {
     }
 
     fn look(&mut self, now: Time) -> Vec<(usize, Found)> {
+        self.look_beside(Vec::new(), now)
+    }
+
+    /// The same where it was not just done; with what was found there.
+    fn look_beside(&mut self, mut found: Vec<(usize, Found)>, now: Time) -> Vec<(usize, Found)> {
         let pace = match self.issuer.table() {
             None => Pace::AtOnce,
             Some(table) => Pace::Beside {
@@ -509,13 +513,11 @@ impl Refresher {
             show: self.show_load.as_deref(),
             now,
         };
-        let mut found = Vec::new();
         for (position, (_, feed)) in self.feeds.iter_mut().enumerate() {
-            found.extend(
-                feed.look(&looking)
-                    .into_iter()
-                    .map(|found| (position, found)),
-            );
+            let just_read = found.iter().filter(|(of, _)| *of == position);
+            let just_read = just_read.map(|(_, found)| found.path.clone()).collect();
+            let more = feed.look(&looking, &just_read).into_iter();
+            found.extend(more.map(|found| (position, found)));
         }
         self.refuse_what_is_no_named_delta(&mut found);
         found

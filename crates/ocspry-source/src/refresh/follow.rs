@@ -25,6 +25,9 @@ pub(super) fn configured(feeds: &[(usize, Feed)]) -> impl Iterator<Item = &(usiz
     feeds.iter().filter(|(_, feed)| feed.is_configured())
 }
 
+/// What each complete list in use names, by its place, with the number of its source.
+pub(super) type NamedByPlace = BTreeMap<String, (usize, NamedDeltas)>;
+
 impl Refresher {
     /// When each URL was last fetched from, or said that nothing had changed; since the start.
     pub fn fetches(&self) -> impl Iterator<Item = Fetch> {
@@ -105,10 +108,10 @@ impl Refresher {
         is_any_again
     }
 
-    /// What each complete list in use names, by the place of that list; and the number of its source.  What the operator
-    /// has named already is left out.  And each URL of all of them once, with the number of a source.
-    fn find_named(&self) -> (BTreeMap<String, (usize, NamedDeltas)>, Vec<(usize, CrlUrl)>) {
-        let (mut by_place, mut all) = (BTreeMap::new(), Vec::new());
+    /// What each complete list in use names, without what the operator has named already; and each URL of all of them once,
+    /// with the number of a source.
+    fn find_named(&self) -> (NamedByPlace, Vec<(usize, CrlUrl)>) {
+        let (mut by_place, mut all) = (NamedByPlace::new(), Vec::new());
         for (place, list) in self.slots.values().filter_map(Slot::complete_and_place) {
             let mut feeds = configured(&self.feeds);
             let Some((index, feed)) = feeds.find(|(_, feed)| feed.has_place(place)) else {

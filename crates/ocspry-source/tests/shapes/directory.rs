@@ -1,8 +1,9 @@
 //! A directory of lists: every one in it that fits the issuer, whatever else lies there.
 
 use std::os::unix::fs::symlink;
+use std::sync::mpsc::channel;
 
-use ocspry_source::{ListSource, Sources, StatusSource};
+use ocspry_source::{ListSource, Progress, Sources, StatusSource};
 use ocspry_testkit::{Authority, KeyKind, ScopeSpec, forge};
 
 use crate::site::Says::{Good, Revoked};
@@ -223,4 +224,26 @@ fn a_list_from_the_future_that_is_renamed_or_whose_directory_cannot_be_read_wait
     assert_eq!(refresher.waiting_until(), Some(at(10)));
     refresher.refresh(at(10));
     assert_says(&refresher, &[(1, Good), (2, Revoked)]);
+}
+
+#[test]
+fn a_file_is_read_once_though_another_that_waited_has_gone() {
+    let site = Site::new();
+    let mut refresher = site.start(directory(&site));
+    let (told, heard) = channel();
+    refresher.show_loads(Some(Box::new(move |path, progress| {
+        if progress == Progress::Done {
+            told.send(path.to_owned()).unwrap();
+        }
+    })));
+    site.put_list("crls/waits", &site.list(1, -10));
+    refresher.refresh(site.now);
+    assert!(refresher.waiting_until().is_some());
+    assert_eq!(heard.try_iter().count(), 1);
+    site.remove("crls/waits");
+    site.put_list("crls/another", &site.list(1, 10).revoke(&[1], None));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (2, Good)]);
+    let read: Vec<_> = heard.try_iter().collect();
+    assert_eq!(read, [site.path("crls/another")]);
 }
