@@ -414,6 +414,11 @@ impl Feed {
         self.url.as_ref()?.last_success
     }
 
+    /// The last fetch failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.problem.is_some()
+    }
+
     /// Fetches at once: a delta needs a newer base than there is.
     pub(crate) fn fetch_now(&mut self) {
         if let Some(feed) = self.url.as_mut().and_then(|url| url.feed.as_mut()) {

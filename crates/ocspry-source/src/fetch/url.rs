@@ -4,6 +4,7 @@
 //! in it; the host that the operator named may be private, whatever else is reached from there may not (RFC 5280 §8:
 //! fetching must not follow a loop, nor reach where its author could not).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -17,8 +18,8 @@ use super::problem::{FetchProblem, shown};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CrlUrl {
     url: Url,
-    /// The operator's own URLs, whose places may be private: this one, or those of the lists that name this one.
-    own: Vec<Url>,
+    /// The places of the operator's own URLs, which may be private: of this one, or of the lists that name this one.
+    own: BTreeSet<Url>,
     private: PrivateAddresses,
 }
 
@@ -37,7 +38,7 @@ impl CrlUrl {
     pub fn parse(text: &str) -> Result<CrlUrl, CrlUrlError> {
         let url = checked(text)?;
         Ok(CrlUrl {
-            own: vec![url.clone()],
+            own: BTreeSet::from([place_of(&url)]),
             url,
             private: PrivateAddresses::Refused,
         })
@@ -51,7 +52,7 @@ impl CrlUrl {
     pub fn found_in_list(text: &str, fetched_from: Option<&CrlUrl>) -> Result<CrlUrl, CrlUrlError> {
         Ok(CrlUrl {
             url: checked(text)?,
-            own: fetched_from.map_or_else(Vec::new, |from| from.own.clone()),
+            own: fetched_from.map_or_else(BTreeSet::new, |from| from.own.clone()),
             private: fetched_from.map_or(PrivateAddresses::Refused, |from| from.private),
         })
     }
@@ -71,12 +72,16 @@ impl CrlUrl {
 
     /// May lead as well wherever that one may, which asks for the same and stands in another list.
     pub(crate) fn lead_as_far_as(&mut self, other: &CrlUrl) {
-        let more = other.own.iter().filter(|own| !self.own.contains(own));
-        let more: Vec<Url> = more.cloned().collect();
-        self.own.extend(more);
+        self.own.extend(other.own.iter().cloned());
         if other.private == PrivateAddresses::Allowed {
             self.private = PrivateAddresses::Allowed;
         }
+    }
+
+    /// It may lead wherever that one may.
+    pub(crate) fn leads_as_far_as(&self, other: &CrlUrl) -> bool {
+        self.private == PrivateAddresses::Allowed
+            || (other.private == PrivateAddresses::Refused && other.own.is_subset(&self.own))
     }
 
     pub(super) fn first_hop(&self) -> &Url {
@@ -225,6 +230,14 @@ pub(super) fn literal_address(url: &Url) -> Option<IpAddr> {
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(host);
     bare.parse().ok()
+}
+
+/// Scheme, host and port.
+fn place_of(url: &Url) -> Url {
+    let mut place = url.clone();
+    place.set_path("/");
+    place.set_query(None);
+    place
 }
 
 /// The same host and port; or the host's https where it was http, both at their usual ports.

@@ -65,12 +65,16 @@ impl Refresher {
             .filter(|(place, url)| is_more(place, url))
             .map(|(_, url)| url)
             .collect();
-        let is_wanted = |source: &ListSource| match source {
-            ListSource::Url(url) => wanted.iter().any(|(_, wanted)| wanted == url),
+        // One that works is followed on, if it may lead further from now on.
+        let is_wanted = |feed: &Feed| match feed.source() {
+            ListSource::Url(url) => wanted.iter().any(|(_, wanted)| {
+                wanted.is_same_url(url)
+                    && wanted.leads_as_far_as(url)
+                    && (url.leads_as_far_as(wanted) || !feed.has_failed())
+            }),
             ListSource::File(_) | ListSource::Directory(_) => false,
         };
-        let has_ended =
-            |(_, feed): &mut (usize, Feed)| !(feed.is_configured() || is_wanted(feed.source()));
+        let has_ended = |(_, feed): &mut (usize, Feed)| !(feed.is_configured() || is_wanted(feed));
         let ended: Vec<(usize, Feed)> = self.feeds.extract_if(.., has_ended).collect();
         let is_over = |place: &str| {
             ended.iter().any(|(_, feed)| feed.has_place(place))
@@ -83,14 +87,14 @@ impl Refresher {
         for (index, url) in wanted {
             let is_again = more.iter().any(|more| more.is_same_url(&url));
             let place = url.to_string();
-            let source = ListSource::Url(url);
             let same = self
                 .feeds
                 .iter()
-                .position(|(_, feed)| *feed.source() == source);
+                .position(|(_, feed)| feed.own_name() == place);
             let old = ended.iter().find(|(_, feed)| feed.has_place(&place));
             let position = same.unwrap_or(self.feeds.len());
             if same.is_none() {
+                let source = ListSource::Url(url);
                 let mut feed = Feed::new(source, AskedBy::List, Some(&downloads));
                 if let Some((_, old)) = old {
                     // It may lead elsewhere from now on, and holds what it held.

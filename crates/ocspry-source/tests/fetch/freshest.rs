@@ -403,7 +403,7 @@ fn crl_25_a_delta_from_the_future_waits_on_when_another_list_that_named_its_plac
     let in_file = list(100, "2").with_deltas_at(&[&url]);
     std::fs::write(&path, publisher.ca.crl(&in_file)).unwrap();
     let fetched = ListSource::Url(publisher.crl_url(BASE));
-    let sources = vec![fetched, ListSource::File(path)];
+    let sources = vec![fetched, ListSource::File(path.clone())];
     let mut follower = publisher.follow_sources(sources, FreshestCrl::AllLists);
     let waits = |follower: &Follower| follower.refresher.waiting_until() == Some(begins);
     follower.until(publisher.now, waits);
@@ -411,9 +411,17 @@ fn crl_25_a_delta_from_the_future_waits_on_when_another_list_that_named_its_plac
     let next = publisher.list(101, 50).about(part("1"));
     publisher.publish(BASE, &next.revoke(&[1], None));
     follower.until_after_fetch(publisher.now, |follower| follower.is_revoked(1));
+    follower.until(publisher.now, |follower| follower.has_problem("127.0.0.1"));
     assert!(waits(&follower));
     follower.look(begins);
     assert!(follower.is_revoked(2) && follower.is_good(3));
+    // Its file was still there to be kept.
+    drop(follower);
+    let fetched = ListSource::Url(publisher.crl_url(BASE));
+    let sources = vec![fetched, ListSource::File(path)];
+    let mut restarted = publisher.follow_sources(sources, FreshestCrl::AllLists);
+    restarted.look(begins);
+    assert!(restarted.is_revoked(2));
 }
 
 #[test]
