@@ -12,7 +12,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use ocspry_ca::{CertificateAuthority, DeltaEntry, DeltaList, RevocationList, RevokedCertificate};
 use ocspry_core::crypto::sha256;
 use ocspry_core::{Clock as _, Revocation, SystemClock};
@@ -23,6 +23,7 @@ use ocspry_wire::Time;
 use ocspry_wire::x509::CertificateList;
 use rustix::fs::{FlockOperation, flock};
 
+use crate::crl_at_hand;
 use crate::output::say;
 
 /// What kind of list.
@@ -41,6 +42,8 @@ pub(crate) struct ListOrder<'a> {
     pub(crate) kind: ListKind,
     /// From now until nextUpdate; it ends with the CA's certificate in any case.
     pub(crate) lifetime: Duration,
+    /// Where lists may lie that were published before.
+    pub(crate) at_hand: &'a [PathBuf],
 }
 
 /// Held by whoever signs lists of a ledger; given up when it is dropped, or its process ends in any way.
@@ -83,7 +86,8 @@ impl ListLock {
 /// Signs a list, has it put where it belongs, and records that.
 ///
 /// # Errors
-/// The CA may not sign lists or its key does not; a delta has no base; `put` fails; the ledger cannot be written.
+/// The CA may not sign lists or its key does not; a delta has no base; a list at hand has a number that the ledger does not
+/// know; `put` fails; the ledger cannot be written.
 pub(crate) fn publish(
     ledger: &mut Ledger,
     _lock: &ListLock,
@@ -92,6 +96,7 @@ pub(crate) fn publish(
     put: impl FnOnce(&[u8]) -> Result<()>,
 ) -> Result<PublishedCrl> {
     let issuer = order.ca.number;
+    refuse_forgotten_numbers(ledger.reader(), order)?;
     let before = Before::read(ledger.reader(), order.ca)?;
     let base = match order.kind {
         ListKind::Full => None,
@@ -139,6 +144,30 @@ pub(crate) fn publish(
     };
     ledger.publish_crl(act, issuer, &published)?;
     Ok(published)
+}
+
+/// A list of a number above all that the ledger gave out: the ledger is an older copy of itself, and would give that one out
+/// once more (RFC 5280 §5.2.3).
+fn refuse_forgotten_numbers(reader: &LedgerReader, order: &ListOrder<'_>) -> Result<()> {
+    let highest = reader.highest_crl_number(order.ca.number)?;
+    for path in order.at_hand {
+        let Some(seen) = crl_at_hand::number_at(path, order.ca) else {
+            continue;
+        };
+        if highest.is_none_or(|highest| seen > highest) {
+            let known = highest.map_or_else(
+                || "none".to_owned(),
+                |highest| format!("none after {highest}"),
+            );
+            let path = path.display();
+            bail!(
+                "{path} is CRL {seen} of CA {}, and the ledger knows of {known}: it is an older copy, or that list was made \
+                 without it, and revocations may be missing; run: ocspry ledger reconcile {path}",
+                order.ca.name
+            );
+        }
+    }
+    Ok(())
 }
 
 /// What was published before.

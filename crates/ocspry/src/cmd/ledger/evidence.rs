@@ -6,12 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use ocspry_core::{OwnedCertificate, crypto};
+use ocspry_core::OwnedCertificate;
 use ocspry_ledger::{CrlNumber, ImportEntry, IssuerEvidence, IssuerFacts, SeenRevocation};
 use ocspry_signer::read_regular_file;
 use ocspry_wire::x509::{CertificateList, SerialNumber, pem};
 
 use crate::ca_choice::issued;
+use crate::crl_at_hand::{OCTETS_MAX, signed};
 
 /// What was found so far.
 pub(super) struct Evidence<'a> {
@@ -162,28 +163,6 @@ impl<'a> Evidence<'a> {
     }
 }
 
-/// Did this CA sign the list?
-fn signed(ca: &IssuerFacts, der: &[u8], list: &CertificateList) -> bool {
-    let tbs = &list.header.tbs;
-    let (Ok(start), Ok(end)) = (usize::try_from(tbs.start), usize::try_from(tbs.end)) else {
-        return false;
-    };
-    let Some(tbs) = der.get(start..end) else {
-        return false;
-    };
-    ca.certificates.iter().any(|certificate| {
-        let view = certificate.view();
-        view.subject == list.header.issuer
-            && crypto::verify(
-                list.header.signature_algorithm,
-                &view.public_key,
-                tbs,
-                &list.signature,
-            )
-            .is_ok()
-    })
-}
-
 /// Not those of directories below it.
 fn files_of(directory: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = || format!("the directory {} cannot be read", directory.display());
@@ -197,6 +176,3 @@ fn files_of(directory: &Path) -> Result<Vec<PathBuf>> {
     files.sort();
     Ok(files)
 }
-
-/// Most octets of a file: a CRL of some millions of entries.
-const OCTETS_MAX: u64 = 512 << 20;

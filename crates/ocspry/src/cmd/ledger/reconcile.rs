@@ -23,8 +23,8 @@ Examples:
 
 Give the last CRLs, full and delta, and the certificates that were issued since the backup, as far as they
 are at hand: files, or directories of them.  What they revoke and the ledger does not know is revoked again,
-and what the ledger knows stays.  The next CRL number is a thousand above all that were seen, since more may
-have been used.  It can be run again with more.";
+and what the ledger knows stays.  The next CRL number is a thousand above all that were seen, or above 0,
+since more may have been used.  It can be run again with more.";
 
 /// What `ledger reconcile` can be told.
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod responder;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::slice;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -246,6 +247,7 @@ impl Tick<'_> {
             authority: &authority,
             kind: ListKind::Full,
             lifetime: self.flags.lifetime.unwrap_or(CRL_LIFETIME),
+            at_hand: slice::from_ref(&file),
         };
         let crl = crl_publishing::publish(ledger, self.lock, &order, self.act, |der| {
             Ok(write_file(&file, der, FileAccess::Public)?)
