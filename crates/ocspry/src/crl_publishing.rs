@@ -1,7 +1,7 @@
 //! A CRL of a built-in CA, from the facts of the ledger to where everyone finds it (RFC 5280 §5).
 //!
-//! Its number is durable before anything is signed and is never used twice; then the facts up to some sequence are read,
-//! signed, and put where they belong; and only what is there is recorded as published.  What is cut off in between costs
+//! Its number is durable before anything is signed and is never used twice; then the facts up to some sequence are read, all
+//! of one moment, signed, and put where they belong; and only what is there is recorded as published.  What is cut off in between costs
 //! a number.  One process at a time does this for a ledger, so that a list never gives way to one that knows less.
 //! From: `cmd::crl::dump`, `cmd::tick`.  To: a file or standard output, and the ledger.
 
@@ -110,18 +110,16 @@ pub(crate) fn publish(
         ListKind::Delta => CrlUse::Delta,
     };
     let number = ledger.reserve_crl_number(act, issuer, used)?;
-    let covers = ledger.reader().position()?.sequence;
+    let reader = ledger.reader();
+    let moment = reader.one_moment()?;
+    if reader.highest_crl_number(issuer)? != Some(number) {
+        bail!("the ledger was restored while CRL {number} was made: nothing was signed");
+    }
+    let covers = reader.position()?.sequence;
     let der = match &base {
-        None => sign_full(
-            ledger.reader(),
-            order,
-            &before,
-            &number,
-            covers,
-            act.recorded,
-        )?,
+        None => sign_full(reader, order, &before, &number, covers, act.recorded)?,
         Some(base) => sign_delta(
-            ledger.reader(),
+            reader,
             order,
             &before,
             (&number, base),
@@ -129,6 +127,7 @@ pub(crate) fn publish(
             act.recorded,
         )?,
     };
+    drop(moment);
     let list = CertificateList::from_der(&der, |_| {})
         .map_err(|error| anyhow!("the CRL that was just signed cannot be read: {error}"))?;
     put(&der)?;
