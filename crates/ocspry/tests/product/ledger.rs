@@ -339,6 +339,44 @@ fn an_older_ledger_is_refused_also_after_a_restart_until_it_is_reconciled() {
 }
 
 #[test]
+fn what_serve_knew_to_be_revoked_is_put_back_from_its_state_directory() {
+    let mut scene = Scene::new();
+    let place = LedgerPlace::Sqlite(scene.file());
+    backup(&place, &scene.site.file("older.db")).unwrap();
+    let process = scene.serve().start();
+    scene.issue("later.example", LATER);
+    scene.revoke(GOOD, CrlReason::KeyCompromise);
+    scene.wait_for(&process, GOOD, says_revoked);
+    // Once the next fact is kept, so is this one.
+    scene.wait_until_all_is_seen();
+
+    let reconcile = |more: &[&str]| {
+        let run = scene.site.ocspry().args(["ledger"]).args(more);
+        run.args(["--ledger", FILE]).run()
+    };
+    let run = reconcile(&["restore", "older.db", "--yes"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    process.wait_for_log("was restored from a backup", NOTICE_WAIT_MAX);
+    scene.assert_openssl_sees(&process, "server.pem", "revoked");
+
+    let run = reconcile(&["reconcile", "--state-dir", "stat"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.contains("stat does not exist"), "{run:?}");
+    let run = reconcile(&["reconcile", "--state-dir", "state", "--json"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stdout.contains("\"revocations\": 1"), "{run:?}");
+    process.wait_for_log("can be read again", NOTICE_WAIT_MAX);
+    scene.assert_openssl_sees(&process, "server.pem", "revoked");
+    scene.assert_openssl_sees(&process, "revoked.pem", "revoked");
+    assert_eq!(process.log_count("was reconciled without"), 0);
+
+    // The next restart finds nothing missing, either.
+    process.stop();
+    let process = scene.serve().start();
+    scene.assert_openssl_sees(&process, "server.pem", "revoked");
+}
+
+#[test]
 fn the_operator_can_let_go_what_was_seen_of_a_ledger() {
     let mut scene = Scene::new();
     let place = LedgerPlace::Sqlite(scene.file());
