@@ -29,7 +29,7 @@ pub(super) struct Following {
     looked: Option<Time>,
     targets: Vec<Target>,
     failing: Option<Failing>,
-    /// The CAs whose issuers the operator let go.
+    /// The CAs whose issuers the operator let go since the last look that succeeded.
     forgotten: BTreeSet<String>,
 }
 
@@ -173,6 +173,11 @@ impl Following {
                 "what was seen of {} is forgotten: it is taken as it is now",
                 self.place
             );
+        } else if self.failing.is_some() {
+            info!(
+                "what was seen of {} is forgotten for {name}; for the other issuers that are fed from it it still holds",
+                self.place
+            );
         }
     }
 
@@ -213,6 +218,8 @@ impl Following {
                     info!("{} can be read again", self.place);
                 }
                 self.looked = Some(now);
+                // Nothing holds the ledger back: what was let go until then is kept from here on.
+                self.forgotten.clear();
                 // From here on it is in the follower.
                 self.kept.values_mut().for_each(Remembered::forget);
                 let names = tables.iter().map(|table| table.name.clone()).collect();

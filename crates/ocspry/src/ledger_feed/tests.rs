@@ -3,8 +3,10 @@
 use std::fs;
 
 use ocspry_core::{Lookup, OwnedCertificate};
-use ocspry_ledger::{Act, ImportEntry, IssuerName, IssuerNumber, Ledger};
-use ocspry_testkit::{Authority, CertificateSpec, KeyKind};
+use ocspry_ledger::{
+    Act, CrlUse, ImportEntry, IssuerName, IssuerNumber, Ledger, PublishedCrl, backup,
+};
+use ocspry_testkit::{Authority, CertificateSpec, KeyKind, TestKey};
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use ocspry_wire::x509::SerialNumber;
 
@@ -23,10 +25,11 @@ impl Clock for AlwaysNow {
 
 const NOW: Time = Time::from_unix(1_900_000_000);
 
-/// A directory with a ledger of one CA, and a configuration of an issuer that is fed from it.
+/// A directory with a ledger of two CAs, and a configuration of an issuer for each that is fed from it.
 struct Scene {
     directory: tempfile::TempDir,
     ledger: Ledger,
+    /// The first one.
     ca: IssuerNumber,
     config: Config,
 }
@@ -35,30 +38,33 @@ impl Scene {
     fn new() -> Scene {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
-        let spec = CertificateSpec {
-            not_before: NOW.plus_seconds(-86_400),
-            not_after: NOW.plus_seconds(86_400),
-            ..CertificateSpec::authority("Ledger CA")
-        };
-        let ca = Authority::root_from(&spec, ocspry_testkit::TestKey::generate(KeyKind::P256));
-        fs::write(path("ca.pem"), ca.certificate_pem()).unwrap();
-        fs::write(path("ca.key"), ca.credential().key.pkcs8_pem()).unwrap();
         let place = LedgerPlace::Sqlite(path("ledger.db"));
         let mut ledger = Ledger::create(&place).unwrap();
-        let certificate = OwnedCertificate::from_der(ca.certificate.clone()).unwrap();
-        let name = IssuerName::new("ca").unwrap();
-        let number = ledger.add_issuer(&act(), &name, &certificate, &[]).unwrap();
+        let numbers = ["ca", "other"].map(|name| {
+            let spec = CertificateSpec {
+                not_before: NOW.plus_seconds(-86_400),
+                not_after: NOW.plus_seconds(86_400),
+                ..CertificateSpec::authority(name)
+            };
+            let ca = Authority::root_from(&spec, TestKey::generate(KeyKind::P256));
+            fs::write(path(&format!("{name}.pem")), ca.certificate_pem()).unwrap();
+            let key = ca.credential().key.pkcs8_pem();
+            fs::write(path(&format!("{name}.key")), key).unwrap();
+            let certificate = OwnedCertificate::from_der(ca.certificate).unwrap();
+            let name = IssuerName::new(name).unwrap();
+            ledger.add_issuer(&act(), &name, &certificate, &[]).unwrap()
+        });
         let config = path("ocspry.toml");
         fs::write(&config, CONFIGURATION).unwrap();
         let origin = ConfigOrigin::File {
             path: config,
             flags: Box::new(ServeFlags::default()),
         };
-        let config = origin.load(&Environment::of_process(), NOW).unwrap();
+        let config = origin.load(&Environment::default(), NOW).unwrap();
         let mut scene = Scene {
             directory,
             ledger,
-            ca: number,
+            ca: numbers[0],
             config,
         };
         scene.issue(1);
@@ -97,7 +103,11 @@ impl Scene {
     }
 
     fn running(&self, feed: &LedgerFeed) -> RunningIssuer {
-        let config = &self.config.issuers[0];
+        self.running_at(0, feed)
+    }
+
+    fn running_at(&self, position: usize, feed: &LedgerFeed) -> RunningIssuer {
+        let config = &self.config.issuers[position];
         let (running, look) = assemble::build(config, None, None, Some(feed), &[], NOW);
         assert!(running.can_answer(), "{look:?}");
         running
@@ -116,6 +126,35 @@ impl Scene {
         new.take_over(Some(old), kept, &clock, &Bell::new().0)
     }
 
+    /// Another file takes the ledger's place, as when a backup is copied back by hand.
+    fn put_in_place(&self, copy: &str) {
+        for name in ["ledger.db-wal", "ledger.db-shm"] {
+            fs::remove_file(self.file(name)).unwrap();
+        }
+        fs::rename(self.file(copy), self.file("ledger.db")).unwrap();
+    }
+
+    /// Publishes what is no CRL, but has its digest in the ledger.
+    fn publish(&mut self, content: &[u8]) {
+        let number = self
+            .ledger
+            .reserve_crl_number(&act(), self.ca, CrlUse::Full)
+            .unwrap();
+        let crl = PublishedCrl {
+            number,
+            base_number: None,
+            this_update: NOW,
+            next_update: NOW.plus_seconds(3600),
+            published: NOW,
+            covers: 0,
+            entry_count: 0,
+            sha256: ocspry_core::crypto::sha256(content),
+        };
+        fs::create_dir_all(self.file("published")).unwrap();
+        fs::write(self.file("published/ca.crl"), content).unwrap();
+        self.ledger.publish_crl(&act(), self.ca, &crl).unwrap();
+    }
+
     fn file(&self, name: &str) -> std::path::PathBuf {
         self.directory.path().join(name)
     }
@@ -128,6 +167,10 @@ ocsp = [\"127.0.0.1:0\"]
 certificate = \"ca.pem\"
 status = [{ ledger = \"ca\" }]
 responder = { ca-key = \"ca.key\" }
+[issuer.other]
+certificate = \"other.pem\"
+status = [{ ledger = \"other\" }]
+responder = { ca-key = \"other.key\" }
 [ledger]
 url = \"sqlite:ledger.db\"
 ";
@@ -201,15 +244,12 @@ fn a_feed_that_cannot_read_what_is_in_use_takes_nothing_over() {
 fn an_older_copy_is_no_news_for_a_feed_that_takes_over_without_a_state_directory() {
     let mut scene = Scene::new();
     let place = LedgerPlace::Sqlite(scene.file("ledger.db"));
-    ocspry_ledger::backup(&place, &scene.file("older.db")).unwrap();
+    backup(&place, &scene.file("older.db")).unwrap();
     let old = scene.feed();
     let running = scene.running(&old);
     scene.revoke(1);
     old.following().look(NOW);
-    for name in ["ledger.db-wal", "ledger.db-shm"] {
-        fs::remove_file(scene.file(name)).unwrap();
-    }
-    fs::rename(scene.file("older.db"), scene.file("ledger.db")).unwrap();
+    scene.put_in_place("older.db");
     let new = scene.feed();
     let refused = scene.take_over(&new, &old, &running).unwrap_err();
     assert!(
@@ -217,4 +257,67 @@ fn an_older_copy_is_no_news_for_a_feed_that_takes_over_without_a_state_directory
         "{refused}"
     );
     assert!(is_revoked(&running, 1));
+}
+
+#[test]
+fn what_is_let_go_for_one_of_several_issuers_is_kept_again_with_the_next_look() {
+    let mut scene = Scene::new();
+    let state = Arc::new(StateDirectory::open(&scene.file("state")).unwrap());
+    let feed = LedgerFeed::open(&scene.config, Some(&state), NOW).unwrap();
+    let running = [0, 1].map(|position| scene.running_at(position, &feed));
+    let kept = || {
+        running.each_ref().map(|running| {
+            let seen = state.ledger(running.issuer.identity()).read().unwrap();
+            seen.map_or(0, |seen| seen.revoked.len())
+        })
+    };
+    let work = || {
+        feed.following().look(NOW);
+        feed.work_beside();
+    };
+    scene.revoke(1);
+    work();
+    assert_eq!(kept(), [1, 0]);
+    feed.forget(&scene.config.issuers[0]);
+    assert_eq!(kept(), [0, 0]);
+    scene.revoke(2);
+    work();
+    assert_eq!(kept(), [2, 0]);
+}
+
+#[test]
+fn an_older_copy_is_taken_when_all_issuers_that_are_fed_from_it_were_let_go() {
+    let mut scene = Scene::new();
+    let place = LedgerPlace::Sqlite(scene.file("ledger.db"));
+    backup(&place, &scene.file("older.db")).unwrap();
+    let feed = scene.feed();
+    let running = [0, 1].map(|position| scene.running_at(position, &feed));
+    scene.revoke(1);
+    feed.following().look(NOW);
+    scene.put_in_place("older.db");
+    for (position, is_still_known) in [(0, true), (1, false)] {
+        feed.forget(&scene.config.issuers[position]);
+        feed.following().look(NOW);
+        assert_eq!(is_revoked(&running[0], 1), is_still_known, "{position}");
+    }
+}
+
+#[test]
+fn a_published_crl_is_handed_out_when_the_ledger_could_not_be_read_at_first() {
+    let mut scene = Scene::new();
+    scene.publish(b"one");
+    let feed = scene.feed();
+    let running = scene.running(&feed);
+    let handed_out = || Some(running.issuer.published_crl()?.der.to_vec());
+    feed.work_beside();
+    assert_eq!(handed_out().unwrap(), b"one");
+
+    scene.publish(b"two");
+    feed.following().look(NOW);
+    fs::rename(scene.file("ledger.db"), scene.file("away.db")).unwrap();
+    feed.work_beside();
+    assert_eq!(handed_out().unwrap(), b"one");
+    fs::rename(scene.file("away.db"), scene.file("ledger.db")).unwrap();
+    feed.work_beside();
+    assert_eq!(handed_out().unwrap(), b"two");
 }
