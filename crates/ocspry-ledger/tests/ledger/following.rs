@@ -119,7 +119,7 @@ fn a_clock_that_is_set_back_a_little_takes_no_table_back() {
 }
 
 #[test]
-fn what_expired_leaves_after_its_retention_and_not_before() {
+fn dbs_09_what_expired_leaves_after_its_retention_and_not_before() {
     let mut scene = Scene::new();
     let serial = scene.issue_revoked(1);
     let mut follower = follower(&scene);
