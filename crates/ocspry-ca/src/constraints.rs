@@ -3,7 +3,9 @@
 
 use crate::alt_name::{ia5, is_dns_name};
 use crate::{AltName, AltNameProblem, CaError, Subject};
+use der::Encode as _;
 use der::asn1::OctetString;
+use ocspry_wire::x509::name::{self, NameAttribute};
 use std::fmt;
 use std::net::IpAddr;
 use x509_cert::ext::pkix;
@@ -36,17 +38,36 @@ impl NameConstraints {
 
     /// The first of these names that may not stand below: clients would refuse the certificate (RFC 5280 §6.1.3 (b), (c)).
     ///
-    /// DNS names, email addresses, hosts of URIs and IP addresses are looked at.  Directory names are left to clients,
-    /// which compare them by rules of their own.
-    pub fn refused<'a>(&self, names: &'a [AltName]) -> Option<&'a AltName> {
-        names.iter().find(|name| {
+    /// DNS names, email addresses, hosts of URIs, IP addresses and directory names are looked at; the subject is one of the
+    /// last, unless it is empty, and its emailAddresses are email addresses (RFC 5280 §4.2.1.10).
+    ///
+    /// # Errors
+    /// When the subject cannot be encoded.
+    pub fn refused(
+        &self,
+        subject: &Subject,
+        alt_names: &[AltName],
+    ) -> Result<Option<AltName>, CaError> {
+        let mut names = alt_names.to_vec();
+        if !subject.is_empty() {
+            names.push(AltName::directory(subject)?);
+        }
+        for address in subject.email_addresses() {
+            names.push(ia5(
+                &address,
+                AltNameProblem::Email,
+                GeneralName::Rfc822Name,
+            )?);
+        }
+        let refused = names.into_iter().find(|name| {
             let mut permitted = self.permitted.iter().filter_map(|tree| tree.holds(name));
             let mut excluded = self.excluded.iter().filter_map(|tree| tree.holds(name));
             let is_outside = permitted
                 .next()
                 .is_some_and(|first| !first && !permitted.any(|is_inside| is_inside));
             is_outside || excluded.any(|is_inside| is_inside)
-        })
+        });
+        Ok(refused)
     }
 
     pub(crate) fn to_extension(&self) -> pkix::NameConstraints {
@@ -160,6 +181,10 @@ impl NameSubtree {
                 // IPv4 and IPv6 are of one kind: a permitted network of the one permits no address of the other.
                 Some(address.len() == name.len() && is_inside)
             }
+            (GeneralName::DirectoryName(tree), GeneralName::DirectoryName(name)) => {
+                let (tree, name) = (tree.to_der().ok()?, name.to_der().ok()?);
+                Some(is_directory_name_in(&name, &tree))
+            }
             _ => None,
         }
     }
@@ -180,6 +205,35 @@ fn is_host_in(host: &str, tree: &str) -> bool {
         true => host.ends_with(&tree),
         false => host == tree,
     }
+}
+
+/// Its first RelativeDistinguishedNames are those of the tree, each with the same attributes (RFC 5280 §7.1).
+fn is_directory_name_in(name: &[u8], tree: &[u8]) -> bool {
+    let (Ok(name), Ok(tree)) = (name::attributes(name), name::attributes(tree)) else {
+        return false;
+    };
+    let mut rdns = name.chunk_by(|a, b| a.rdn == b.rdn);
+    tree.chunk_by(|a, b| a.rdn == b.rdn).all(|wanted| {
+        rdns.next().is_some_and(|rdn| {
+            let is_there =
+                |wanted: &NameAttribute<'_>| rdn.iter().any(|found| is_same(found, wanted));
+            rdn.len() == wanted.len() && wanted.iter().all(is_there)
+        })
+    })
+}
+
+/// Strings without regard to case and to how much space there is, whatever their type; others octet for octet.
+fn is_same(one: &NameAttribute<'_>, other: &NameAttribute<'_>) -> bool {
+    let prepared = |text: String| {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        words.join(" ").to_lowercase()
+    };
+    one.attribute_type.value == other.attribute_type.value
+        && match (one.text().map(prepared), other.text().map(prepared)) {
+            (Some(one), Some(other)) => one == other,
+            (None, None) => one.value.der == other.value.der,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
 }
 
 /// The host of a URI with an authority (RFC 3986 §3.2).

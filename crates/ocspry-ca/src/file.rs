@@ -8,9 +8,9 @@ use aws_lc_rs::rand;
 use der::pem::{self, LineEnding};
 use ocspry_wire::hex::to_hex;
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Who may read a file.
@@ -20,6 +20,8 @@ pub enum FileAccess {
     Private,
     /// Everybody (mode 0644, less the umask).
     Public,
+    /// Everybody (mode 0644, whatever the umask): it is made to be read by others.
+    Published,
 }
 
 /// Writes a file whole or not at all; replaces what is there.
@@ -38,7 +40,8 @@ pub fn write_file(path: &Path, content: &[u8], access: FileAccess) -> Result<(),
     })
 }
 
-/// As [`write_file`], with a content that is written piece by piece.
+/// As [`write_file`], with a content that is made when the file is open, piece by piece: where none can be written, none is
+/// made.
 ///
 /// # Errors
 /// As [`write_file`], and what the content cannot be made for.
@@ -93,13 +96,17 @@ fn temporary_path(directory: &Path, path: &Path) -> Result<PathBuf, CaError> {
 fn create(path: &Path, access: FileAccess) -> io::Result<File> {
     let mode = match access {
         FileAccess::Private => 0o600,
-        FileAccess::Public => 0o644,
+        FileAccess::Public | FileAccess::Published => 0o644,
     };
-    OpenOptions::new()
+    let file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(mode)
-        .open(path)
+        .open(path)?;
+    if access == FileAccess::Published {
+        file.set_permissions(Permissions::from_mode(mode))?;
+    }
+    Ok(file)
 }
 
 /// PEM around a DER certificate (RFC 7468 §5).
@@ -129,7 +136,6 @@ pub(crate) fn to_pem(label: &'static str, der: &[u8]) -> Result<String, CaError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -151,7 +157,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ca.key");
         fs::write(&path, b"old").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         write_file(&path, b"new", FileAccess::Private).unwrap();
         assert_eq!(mode(&path), 0o600);
     }

@@ -118,7 +118,7 @@ pub(crate) fn prepare<'a>(
     request
         .profile
         .check_names(&request.subject, &request.alt_names)?;
-    if let Some(name) = ca.names().refused(&request.alt_names) {
+    if let Some(name) = ca.names().refused(&request.subject, &request.alt_names)? {
         return Err(CaError::NameNotPermitted {
             name: name.to_string(),
             issuer: ca.name(),

@@ -103,6 +103,17 @@ impl Subject {
         common_name.text()
     }
 
+    /// Every emailAddress in it.
+    pub(crate) fn email_addresses(&self) -> Vec<String> {
+        const CONTENT: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x01];
+        let attributes = name::attributes(&self.der).unwrap_or_default();
+        attributes
+            .iter()
+            .filter(|attribute| attribute.attribute_type.value == CONTENT)
+            .filter_map(|attribute| attribute.text())
+            .collect()
+    }
+
     fn from_rdns(rdns: Vec<Vec<AttributeTypeAndValue>>) -> Result<Subject, CaError> {
         let encode = |source| CaError::Encode {
             what: "the subject",

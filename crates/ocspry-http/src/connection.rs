@@ -46,6 +46,11 @@ pub(crate) async fn serve(stream: TcpStream, worker: Rc<Worker>, permit: Permit,
         if let Verdict::Expired(phase) = deadline.verdict() {
             return Poll::Ready(End::Expired(phase));
         }
+        // Before an answer that is ready by now is written: it says `connection: close`.
+        if !is_draining && deadline.verdict() == Verdict::Drain && deadline.phase() != Phase::Idle {
+            is_draining = true;
+            Pin::new(&mut http).graceful_shutdown();
+        }
         loop {
             match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut http).poll(context))) {
                 Err(_) => return Poll::Ready(End::Panicked),

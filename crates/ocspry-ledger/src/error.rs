@@ -196,7 +196,7 @@ pub enum LedgerError {
     /// A reconciliation that did not know everything.
     #[error(
         "ledger {path}: was reconciled without {count} revocations that are known here, serial {serial} of {issuer} among \
-         them; run ocspry ledger reconcile again, with the state of this server"
+         them; run once more: ocspry ledger reconcile --state-dir DIR, with the state directory of this server"
     )]
     ReconciliationIncomplete {
         /// The ledger.

@@ -95,8 +95,12 @@ struct Opened {
     reader: LedgerReader,
     /// Device and inode.
     file: (u64, u64),
+    /// When the file was written to last; a checkpoint is enough.  Seconds and nanoseconds.
+    modified: (i64, i64),
     /// SQLite's own counter of the changes that others made; None before the first look.
     data_version: Option<i64>,
+    /// What is there at that version may not be used.
+    refused: Option<LedgerError>,
 }
 
 impl LedgerFollower {
@@ -157,6 +161,7 @@ impl LedgerFollower {
     pub fn forget_seen(&mut self) {
         self.position = None;
         self.loaded = None;
+        self.open = None;
     }
 
     /// The tables that are new since the last look: none, mostly.  Each minute all of them, with a new window.
@@ -164,12 +169,7 @@ impl LedgerFollower {
     /// # Errors
     /// The ledger cannot be read, is not a continuation of what was seen, or was not reconciled.  Nothing has changed then.
     pub fn look(&mut self, now: Time) -> Result<Vec<FollowedTable>, LedgerError> {
-        let looked = self.take_news(now);
-        if looked.is_err() {
-            // Whatever is in its place next time is opened anew.
-            self.open = None;
-        }
-        looked?;
+        self.take_news(now)?;
         let mut tables = Vec::new();
         for issuer in &mut self.issuers {
             if let Some(known) = issuer.known
@@ -188,20 +188,47 @@ impl LedgerFollower {
         Ok(tables)
     }
 
-    /// Brings the parts of the tables up to date.
+    /// Brings the parts of the tables up to date, if anything has changed.
     fn take_news(&mut self, now: Time) -> Result<(), LedgerError> {
-        let opened = self.opened()?;
-        let data_version = opened.data_version()?;
+        let version = match self.opened().and_then(Opened::data_version) {
+            Ok(version) => version,
+            Err(error) => {
+                self.open = None;
+                return Err(error);
+            }
+        };
         let is_old = self
             .loaded
             .is_none_or(|loaded| now.seconds_since(loaded) >= LOAD_SECONDS);
-        let Some(opened) = &self.open else {
+        if let Some(opened) = &self.open
+            && opened.data_version == Some(version)
+        {
+            match &opened.refused {
+                // Whoever looks at the same again finds the same.
+                Some(refused) => return Err(refused.clone()),
+                None if !is_old => return Ok(()),
+                None => {}
+            }
+        }
+        let taken = self.take_what_is_there(is_old, now);
+        let error = taken.as_ref().err();
+        match &mut self.open {
+            Some(opened) if error.is_none_or(is_about_the_facts) => {
+                opened.data_version = Some(version);
+                opened.refused = error.cloned();
+            }
+            // Whatever is in its place next time is opened anew.
+            Some(_) | None => self.open = None,
+        }
+        taken
+    }
+
+    /// All of one moment: a restore that comes in between is seen by the next look.
+    fn take_what_is_there(&mut self, is_old: bool, now: Time) -> Result<(), LedgerError> {
+        let Some(Opened { reader, .. }) = &self.open else {
             return Ok(());
         };
-        if opened.data_version == Some(data_version) && !is_old {
-            return Ok(());
-        }
-        let reader = &opened.reader;
+        let _moment = reader.one_moment()?;
         reader.check_version()?;
         let head = reader.read(rows::head)?;
         if head.is_restored {
@@ -222,10 +249,10 @@ impl LedgerFollower {
                 load_new(reader, &mut self.issuers, &self.policy, end, now)?;
             }
             (Continuation::Unbroken | Continuation::Reconciled, _) => {
-                let loaded = load(reader, &self.issuers, &self.policy, end, now)?;
                 if continuation == Continuation::Reconciled {
-                    check_complete(reader, &self.issuers, &loaded)?;
+                    check_complete(reader, &self.issuers)?;
                 }
+                let loaded = load(reader, &self.issuers, &self.policy, end, now)?;
                 for (issuer, (known, parts)) in self.issuers.iter_mut().zip(loaded) {
                     issuer.known = known;
                     issuer.parts = parts;
@@ -235,9 +262,6 @@ impl LedgerFollower {
             }
         }
         self.position = Some(head.position);
-        if let Some(opened) = &mut self.open {
-            opened.data_version = Some(data_version);
-        }
         Ok(())
     }
 
@@ -252,16 +276,25 @@ impl LedgerFollower {
             },
         })?;
         let file = (metadata.dev(), metadata.ino());
-        let kept = self.open.take().filter(|opened| opened.file == file);
+        let modified = (metadata.mtime(), metadata.mtime_nsec());
+        let is_it = |opened: &Opened| {
+            // What was refused may have been written over without SQLite.
+            opened.file == file && (opened.refused.is_none() || opened.modified == modified)
+        };
+        let kept = self.open.take().filter(is_it);
         let opened = match kept {
             Some(opened) => opened,
             None => Opened {
                 reader: LedgerReader::open(&self.place)?,
                 file,
+                modified,
                 data_version: None,
+                refused: None,
             },
         };
-        Ok(self.open.insert(opened))
+        let opened = self.open.insert(opened);
+        opened.modified = modified;
+        Ok(opened)
     }
 }
 
@@ -417,20 +450,30 @@ fn load(
     Ok(parts.collect())
 }
 
+/// It could be read, and what it says is refused: that changes with what it says, and not before.
+fn is_about_the_facts(error: &LedgerError) -> bool {
+    matches!(
+        error,
+        LedgerError::NotReconciled { .. }
+            | LedgerError::OtherLedger { .. }
+            | LedgerError::SequenceWentBack { .. }
+            | LedgerError::HistoryDiffers { .. }
+            | LedgerError::ReconciliationIncomplete { .. }
+    )
+}
+
 /// Nothing that is known here to be revoked was lost in a reconciliation; what was released, or has expired, is no loss.
-fn check_complete(
-    reader: &LedgerReader,
-    issuers: &[FollowedIssuer],
-    loaded: &[(Option<KnownIssuer>, TableParts)],
-) -> Result<(), LedgerError> {
+/// Before anything is loaded: what is refused costs little.
+fn check_complete(reader: &LedgerReader, issuers: &[FollowedIssuer]) -> Result<(), LedgerError> {
+    let there = reader.issuers()?;
     let mut missing = Vec::new();
-    for (issuer, (known, parts)) in issuers.iter().zip(loaded) {
+    for issuer in issuers {
+        let known = there
+            .iter()
+            .find(|facts| facts.name.as_str() == issuer.name);
         for (serial, _) in issuer.parts.revoked() {
-            if parts.is_revoked(&serial) {
-                continue;
-            }
             let standing = match known {
-                Some(known) => reader.standing(known.number, &serial)?,
+                Some(facts) => reader.standing(facts.number, &serial)?,
                 None => None,
             };
             if standing.is_none() {

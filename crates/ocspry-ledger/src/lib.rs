@@ -32,6 +32,6 @@ pub use import::Imported;
 pub use ledger::{Ledger, Recorded, RevokedMany, may_become};
 pub use place::LedgerPlace;
 pub use position::{NotAPosition, Position};
-pub use reader::{CertificatePage, Continuation, LedgerReader};
+pub use reader::{CertificatePage, Continuation, LedgerReader, Moment};
 pub use reconcile::{IssuerEvidence, Reconciled, SeenRevocation};
 pub use schema::{Migrated, migrate};

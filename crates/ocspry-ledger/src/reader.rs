@@ -2,7 +2,8 @@
 //!
 //! From: SQLite, in pages and short looks, so that a reader never holds anything back for long.  To: the commands of the
 //! CA, `follow`, `check` and auditors.  Facts are never changed, so what was read up to some sequence stays true: a page
-//! that is bounded by one belongs to the same moment as the page before it.
+//! that is bounded by one belongs to the same moment as the page before it.  But for a restore, which puts another past in
+//! its place: who may not mix the two reads within [one moment](LedgerReader::one_moment).
 
 mod news;
 pub(crate) mod rows;
@@ -14,7 +15,7 @@ use ocspry_core::{OwnedCertificate, Revocation};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::RevokedInfo;
 use ocspry_wire::x509::SerialNumber;
-use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, Transaction, params};
 
 use crate::place::LedgerPlace;
 use crate::sqlite::{self, sqlite_error};
@@ -28,6 +29,13 @@ use crate::{
 pub struct LedgerReader {
     connection: Connection,
     path: PathBuf,
+}
+
+/// Holds what is read to one moment.
+#[derive(Debug)]
+pub struct Moment<'a> {
+    /// Deferred: it begins with the first thing that is read.
+    _transaction: Transaction<'a>,
 }
 
 /// Which certificates of a ledger.
@@ -55,6 +63,21 @@ impl LedgerReader {
         let connection = sqlite::open_to_read(path)?;
         schema::check_readable(&connection, path, known)?;
         Ok(LedgerReader::over(connection, path))
+    }
+
+    /// Until it is dropped, all that is read is of one moment, also when a backup is restored meanwhile.  Writers are not in
+    /// its way, nor it in theirs; but their log grows until it ends.
+    ///
+    /// # Errors
+    /// The database cannot be read, or it is read within a moment already.
+    pub fn one_moment(&self) -> Result<Moment<'_>, LedgerError> {
+        let transaction = self
+            .connection
+            .unchecked_transaction()
+            .map_err(sqlite_error(&self.path))?;
+        Ok(Moment {
+            _transaction: transaction,
+        })
     }
 
     /// Another process may have migrated it since it was opened.

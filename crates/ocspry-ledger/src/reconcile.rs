@@ -52,7 +52,7 @@ pub struct Reconciled {
     pub revocations: u64,
     /// Serials that a list revokes, and of which nothing else is known.
     pub named: u64,
-    /// For each CA that had CRLs, the number after which the next one comes.
+    /// For each CA, the number after which that of its next CRL comes.
     pub crl_numbers: BTreeMap<IssuerNumber, CrlNumber>,
     /// The first fact after those that were lost.
     pub sequence: u64,
@@ -95,9 +95,8 @@ impl Ledger {
                 .filter(|of_issuer| of_issuer.issuer == issuer)
                 .flat_map(|of_issuer| of_issuer.crl_numbers.iter().copied())
                 .max();
-            if let Some(number) = pass_over(&mut writing, issuer, of_evidence)? {
-                crl_numbers.insert(issuer, number);
-            }
+            let number = pass_over(&mut writing, issuer, of_evidence)?;
+            crl_numbers.insert(issuer, number);
         }
         writing.commit(act)?;
         Ok(Reconciled {
@@ -158,21 +157,19 @@ fn add_seen(
     })
 }
 
-/// Passes over all numbers that may have been used; None where the CA has no CRL.
+/// Passes over all numbers that may have been used, also where none is known: the first CRL may be what was lost.
 fn pass_over(
     writing: &mut Writing<'_>,
     issuer: IssuerNumber,
     of_evidence: Option<CrlNumber>,
-) -> Result<Option<CrlNumber>, LedgerError> {
+) -> Result<CrlNumber, LedgerError> {
     let known = writing.read(|db| rows::highest_crl_number(db, issuer))?;
-    let Some(highest) = known.max(of_evidence) else {
-        return Ok(None);
-    };
+    let highest = known.max(of_evidence).unwrap_or(CrlNumber::from(0));
     let number = highest
         .plus(CRL_NUMBERS_UNSEEN)
         .ok_or_else(|| writing.refused(crate::Refusal::CrlNumbersEnd { number: highest }))?;
     writing.add_crl_number(issuer, &number, CrlUse::PassedOver)?;
-    Ok(Some(number))
+    Ok(number)
 }
 
 /// Handed out or published after the last one that is at hand: a CRL each hour for forty days.

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 const OCTETS_MAX: usize = 4096;
 
 /// What opens an encrypted key.
+#[derive(Clone)]
 pub struct Passphrase(Zeroizing<Vec<u8>>);
 
 impl Passphrase {

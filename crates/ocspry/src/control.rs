@@ -6,7 +6,6 @@
 
 mod commands;
 
-use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -30,7 +29,7 @@ use crate::config::{Config, ConfigOrigin, Environment, IssuerConfig, SourceConfi
 use crate::control_command::{QueuedCommand, Verdict};
 use crate::credential_files::CredentialReport;
 use crate::file_stamp::FileStamps;
-use crate::ledger_feed::LedgerFeed;
+use crate::ledger_feed::{LedgerFeed, NotTakenOver};
 use crate::log_output::LogOutput;
 use crate::time_text::utc_and_distance;
 use crate::{issuer_report, report, stage};
@@ -416,18 +415,17 @@ impl Control {
         ledger: Option<LedgerFeed>,
         config: &Config,
         parts: &[Part],
-    ) -> io::Result<()> {
+    ) -> Result<(), NotTakenOver> {
         if LedgerFeed::is_for(self.ledger.as_ref(), config) {
             return Ok(());
         }
         if let Some(new) = &ledger {
-            new.start(Arc::clone(&self.clock), self.bell.clone())?;
-            for part in parts {
-                if let Part::Kept { position } = part {
-                    let running = &self.issuers[*position];
-                    new.attach(&running.config, &running.refresher);
-                }
-            }
+            let kept = parts.iter().filter_map(|part| match part {
+                Part::Kept { position } => Some(&self.issuers[*position]),
+                Part::Built(_) => None,
+            });
+            let kept = kept.map(|running| (&running.config, &running.refresher));
+            new.take_over(self.ledger.as_ref(), kept, &self.clock, &self.bell)?;
         }
         if let Some(old) = mem::replace(&mut self.ledger, ledger) {
             old.end();

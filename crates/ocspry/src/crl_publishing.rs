@@ -1,7 +1,7 @@
 //! A CRL of a built-in CA, from the facts of the ledger to where everyone finds it (RFC 5280 §5).
 //!
-//! Its number is durable before anything is signed and is never used twice; then the facts up to some sequence are read,
-//! signed, and put where they belong; and only what is there is recorded as published.  What is cut off in between costs
+//! Its number is durable before anything is signed and is never used twice; then the facts up to some sequence are read, all
+//! of one moment, signed, and put where they belong; and only what is there is recorded as published.  What is cut off in between costs
 //! a number.  One process at a time does this for a ledger, so that a list never gives way to one that knows less.
 //! From: `cmd::crl::dump`, `cmd::tick`.  To: a file or standard output, and the ledger.
 
@@ -12,7 +12,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use ocspry_ca::{CertificateAuthority, DeltaEntry, DeltaList, RevocationList, RevokedCertificate};
 use ocspry_core::crypto::sha256;
 use ocspry_core::{Clock as _, Revocation, SystemClock};
@@ -23,6 +23,7 @@ use ocspry_wire::Time;
 use ocspry_wire::x509::CertificateList;
 use rustix::fs::{FlockOperation, flock};
 
+use crate::crl_at_hand;
 use crate::output::say;
 
 /// What kind of list.
@@ -41,6 +42,8 @@ pub(crate) struct ListOrder<'a> {
     pub(crate) kind: ListKind,
     /// From now until nextUpdate; it ends with the CA's certificate in any case.
     pub(crate) lifetime: Duration,
+    /// Where lists may lie that were published before.
+    pub(crate) at_hand: &'a [PathBuf],
 }
 
 /// Held by whoever signs lists of a ledger; given up when it is dropped, or its process ends in any way.
@@ -83,7 +86,8 @@ impl ListLock {
 /// Signs a list, has it put where it belongs, and records that.
 ///
 /// # Errors
-/// The CA may not sign lists or its key does not; a delta has no base; `put` fails; the ledger cannot be written.
+/// The CA may not sign lists or its key does not; a delta has no base; a list at hand has a number that the ledger does not
+/// know; `put` fails; the ledger cannot be written.
 pub(crate) fn publish(
     ledger: &mut Ledger,
     _lock: &ListLock,
@@ -92,6 +96,7 @@ pub(crate) fn publish(
     put: impl FnOnce(&[u8]) -> Result<()>,
 ) -> Result<PublishedCrl> {
     let issuer = order.ca.number;
+    refuse_forgotten_numbers(ledger.reader(), order)?;
     let before = Before::read(ledger.reader(), order.ca)?;
     let base = match order.kind {
         ListKind::Full => None,
@@ -105,18 +110,16 @@ pub(crate) fn publish(
         ListKind::Delta => CrlUse::Delta,
     };
     let number = ledger.reserve_crl_number(act, issuer, used)?;
-    let covers = ledger.reader().position()?.sequence;
+    let reader = ledger.reader();
+    let moment = reader.one_moment()?;
+    if reader.highest_crl_number(issuer)? != Some(number) {
+        bail!("the ledger was restored while CRL {number} was made: nothing was signed");
+    }
+    let covers = reader.position()?.sequence;
     let der = match &base {
-        None => sign_full(
-            ledger.reader(),
-            order,
-            &before,
-            &number,
-            covers,
-            act.recorded,
-        )?,
+        None => sign_full(reader, order, &before, &number, covers, act.recorded)?,
         Some(base) => sign_delta(
-            ledger.reader(),
+            reader,
             order,
             &before,
             (&number, base),
@@ -124,6 +127,7 @@ pub(crate) fn publish(
             act.recorded,
         )?,
     };
+    drop(moment);
     let list = CertificateList::from_der(&der, |_| {})
         .map_err(|error| anyhow!("the CRL that was just signed cannot be read: {error}"))?;
     put(&der)?;
@@ -139,6 +143,30 @@ pub(crate) fn publish(
     };
     ledger.publish_crl(act, issuer, &published)?;
     Ok(published)
+}
+
+/// A list of a number above all that the ledger gave out: the ledger is an older copy of itself, and would give that one out
+/// once more (RFC 5280 §5.2.3).
+fn refuse_forgotten_numbers(reader: &LedgerReader, order: &ListOrder<'_>) -> Result<()> {
+    let highest = reader.highest_crl_number(order.ca.number)?;
+    for path in order.at_hand {
+        let Some(seen) = crl_at_hand::number_at(path, order.ca) else {
+            continue;
+        };
+        if highest.is_none_or(|highest| seen > highest) {
+            let known = highest.map_or_else(
+                || "none".to_owned(),
+                |highest| format!("none after {highest}"),
+            );
+            let path = path.display();
+            bail!(
+                "{path} is CRL {seen} of CA {}, and the ledger knows of {known}: it is an older copy, or that list was made \
+                 without it, and revocations may be missing; run: ocspry ledger reconcile {path}",
+                order.ca.name
+            );
+        }
+    }
+    Ok(())
 }
 
 /// What was published before.

@@ -18,6 +18,7 @@ mod control_client;
 mod control_command;
 mod control_socket;
 mod credential_files;
+mod crl_at_hand;
 mod crl_publishing;
 mod exchange_printer;
 mod file_stamp;

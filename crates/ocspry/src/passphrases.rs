@@ -1,10 +1,12 @@
 //! Passphrases of CA keys: from a file, an open descriptor, a credential of systemd, or a person at a terminal; never from
 //! an argument, which everybody on the machine can read.  From: the command line.  To: `ocspry_ca::CaKey`.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueHint};
@@ -156,7 +158,7 @@ impl PassphraseSource {
     pub(crate) fn by_flags(&self) -> Result<Option<Passphrase>> {
         match (&self.file, self.descriptor) {
             (Some(path), _) => Ok(Some(Passphrase::from_file(path)?)),
-            (None, Some(descriptor)) => from_descriptor(descriptor)
+            (None, Some(descriptor)) => from_descriptor(descriptor, self.flags)
                 .map(Some)
                 .with_context(|| format!("no passphrase from file descriptor {descriptor}")),
             (None, None) => Ok(None),
@@ -190,12 +192,23 @@ fn asked(question: &str) -> Result<Zeroizing<Vec<u8>>> {
         .map_err(|error| anyhow!("the passphrase cannot be read from the terminal: {error}"))
 }
 
-/// The first line of what comes from there.
-fn from_descriptor(descriptor: u32) -> Result<Passphrase> {
+/// The first line of what comes from there: read once and kept, since a pipe gives it once, and several CAs may need it.
+/// Where other flags name the same pipe, they get the line after it.
+fn from_descriptor(descriptor: u32, flags: &'static str) -> Result<Passphrase> {
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(passphrase) = read.get(&(descriptor, flags)) {
+        return Ok(passphrase.clone());
+    }
     // Another opening of what is open: a pipe, a file or a terminal.
     let file = File::open(format!("/proc/self/fd/{descriptor}"))?;
-    Passphrase::from_line(file)?.ok_or_else(|| anyhow!("its first line is empty"))
+    let passphrase = Passphrase::from_line(file)?;
+    let passphrase = passphrase.ok_or_else(|| anyhow!("its first line is empty"))?;
+    read.insert((descriptor, flags), passphrase.clone());
+    Ok(passphrase)
 }
+
+/// What came from descriptors, and for which flags, until the process ends.
+static READ: Mutex<BTreeMap<(u32, &str), Passphrase>> = Mutex::new(BTreeMap::new());
 
 /// How often a person may mistype it.
 const TRIES: usize = 3;

@@ -325,6 +325,101 @@ fn name_constraints_bind_what_is_issued_below() {
 }
 
 #[test]
+fn directory_names_bind_the_subject_of_what_is_issued_below() {
+    let Some(openssl) = Openssl::find() else {
+        return;
+    };
+    let subtree = |text: &str| NameSubtree::parse(text).unwrap();
+    let ca_request = RootRequest {
+        constraints: CaConstraints {
+            path_len: None,
+            names: NameConstraints {
+                permitted: vec![
+                    subtree("dirName:/C=AT/O=Big Example"),
+                    subtree("email:example.com"),
+                ],
+                excluded: vec![subtree("dirName:/C=AT/O=Big Example/OU=Secret")],
+            },
+        },
+        ..RootRequest::usual(subject("Bound"))
+    };
+    let new_key = || CaKey::generate(KeyAlgorithm::P256).unwrap();
+    let key = new_key();
+    key.write_pem(&openssl.path("ca.key"), None).unwrap();
+    let ca = CertificateAuthority::self_signed(key, &ca_request, new_serial(), NOW).unwrap();
+    // The same CA without constraints, for certificates that it must not issue.
+    let key = CaKey::load(&openssl.path("ca.key"), None).unwrap();
+    let request = RootRequest::usual(subject("Bound"));
+    let unbound = CertificateAuthority::self_signed(key, &request, new_serial(), NOW).unwrap();
+    openssl.write_certificate("root.pem", ca.certificate());
+    let at = NOW.unix_seconds();
+    let key = new_key();
+    let dns = "www.example.com";
+    for (name, names, is_permitted) in [
+        ("/C=AT/O=Big Example/CN=x", &[dns][..], true),
+        ("/C=AT/O=big  EXAMPLE/CN=x", &[dns], true),
+        ("/C=AT/O=Big Example", &[dns], true),
+        ("/C=AT/O=Big Example Ltd/CN=x", &[dns], false),
+        ("/C=AT/CN=x", &[dns], false),
+        ("/C=DE/O=Big Example/CN=x", &[dns], false),
+        ("/O=Big Example/C=AT/CN=x", &[dns], false),
+        ("CN=x,O=Big Example+L=Wien,C=AT", &[dns], false),
+        ("/C=AT/O=Big Example/OU=Secret/CN=x", &[dns], false),
+        ("/C=AT/O=Big Example/OU=secret", &[dns], false),
+        ("/C=AT/O=Big Example/OU=Secretary/CN=x", &[dns], true),
+        (
+            "/C=AT/O=Big Example/CN=x",
+            &[dns, "dirName:/O=Other"],
+            false,
+        ),
+        (
+            "/C=AT/O=Big Example/CN=x",
+            &[dns, "dirName:/C=AT/O=Big Example/CN=y"],
+            true,
+        ),
+        (
+            "/C=AT/O=Big Example/emailAddress=a@example.com",
+            &[dns],
+            true,
+        ),
+        (
+            "/C=AT/O=Big Example/emailAddress=a@example.org",
+            &[dns],
+            false,
+        ),
+    ] {
+        let request = CertificateRequest {
+            alt_names: alt_names(names),
+            ..CertificateRequest::usual(
+                Subject::parse(name).unwrap(),
+                key.public_key().clone(),
+                Profile::Server,
+            )
+        };
+        match ca.issue(&request, new_serial(), NOW) {
+            Ok(_) => assert!(is_permitted, "{name} {names:?}"),
+            Err(error) => {
+                assert!(!is_permitted, "{error}");
+                assert!(matches!(error, CaError::NameNotPermitted { .. }), "{error}");
+            }
+        }
+        let leaf = unbound.issue(&request, new_serial(), NOW).unwrap();
+        openssl.write_certificate("leaf.pem", &leaf);
+        let run = openssl.try_run(&format!(
+            "verify -x509_strict -attime {at} -CAfile root.pem leaf.pem"
+        ));
+        let is_taken = run.code == Some(0);
+        assert_eq!(is_taken, is_permitted, "{name} {names:?}: {run:?}");
+    }
+    // Where the alternative names say everything, no subject has to lie in it.
+    let request = CertificateRequest {
+        alt_names: alt_names(&[dns]),
+        ..CertificateRequest::usual(Subject::empty(), key.public_key().clone(), Profile::Server)
+    };
+    ca.issue(&request, new_serial(), NOW).unwrap();
+}
+
+#[test]
 fn an_intermediate_points_to_its_parent_and_a_responder_to_nothing() {
     let ca = root(KeyAlgorithm::P256);
     let key = CaKey::generate(KeyAlgorithm::P256).unwrap();

@@ -1,6 +1,9 @@
 //! A server that follows a ledger: what it knows, how soon, and what it does not take.
 
 use std::fs;
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ocspry_core::{Absence, Lookup, OwnedCertificate, StatusTable};
@@ -12,6 +15,7 @@ use ocspry_wire::Time;
 use ocspry_wire::ocsp::CrlReason;
 use ocspry_wire::x509::SerialNumber;
 use rusqlite::Connection;
+use rusqlite::backup::Backup;
 
 use crate::fixture::{NOW, ROOT, Scene, act, certificate, entry, revoked, serial};
 
@@ -115,7 +119,7 @@ fn a_clock_that_is_set_back_a_little_takes_no_table_back() {
 }
 
 #[test]
-fn what_expired_leaves_after_its_retention_and_not_before() {
+fn dbs_09_what_expired_leaves_after_its_retention_and_not_before() {
     let mut scene = Scene::new();
     let serial = scene.issue_revoked(1);
     let mut follower = follower(&scene);
@@ -349,6 +353,107 @@ fn a_restored_ledger_is_taken_when_it_was_reconciled_with_all_that_was_known_to_
     );
     // And one that was restarted meanwhile takes it too.
     look(&mut follower_of(&scene.place, Some(known)));
+}
+
+/// Everything but the headers, with the time of before.
+fn scribble_over(path: &Path) {
+    let mut file = fs::File::options().write(true).open(path).unwrap();
+    let metadata = file.metadata().unwrap();
+    let length = usize::try_from(metadata.len()).unwrap();
+    if length > 100 {
+        file.seek(SeekFrom::Start(100)).unwrap();
+        file.write_all(&vec![0xa5; length - 100]).unwrap();
+    }
+    file.set_modified(metadata.modified().unwrap()).unwrap();
+}
+
+#[test]
+fn what_is_refused_is_not_read_again_before_it_changes() {
+    let mut scene = Scene::new();
+    scene.issue(1);
+    let copy = scene.directory.path().join("copy.db");
+    backup(&scene.place, &copy).unwrap();
+    scene.issue_revoked(2);
+    let mut running = follower(&scene);
+    look(&mut running);
+    let known = running.position().unwrap();
+    restore(&copy, &scene.place).unwrap();
+    running.look(NOW).unwrap_err();
+    let seen = Some(known.sequence);
+    scene.ledger.reconcile(&act(), &[], seen).unwrap();
+    running.look(NOW).unwrap_err();
+    // Nothing can be read from it any more, and SQLite is not told.
+    scribble_over(&scene.path());
+    scribble_over(&scene.directory.path().join("ledger.db-wal"));
+    let refused = running.look(NOW).unwrap_err();
+    assert!(
+        matches!(refused, LedgerError::ReconciliationIncomplete { .. }),
+        "{refused}"
+    );
+    // Whoever opens it sees that.
+    follower_of(&scene.place, Some(known))
+        .look(NOW)
+        .unwrap_err();
+}
+
+/// Makes the file be what another one is, in one transaction.
+fn make_it_be(file: &Path, what: &Path) {
+    let source = Connection::open(what).unwrap();
+    let mut target = Connection::open(file).unwrap();
+    let backup = Backup::new(&source, &mut target).unwrap();
+    backup.step(-1).unwrap();
+}
+
+#[test]
+fn a_table_is_of_one_moment_though_other_states_take_the_ledgers_place_while_it_is_read() {
+    let mut scene = Scene::new();
+    let file = |name: &str| scene.directory.path().join(name);
+    let (early, late) = (file("early.db"), file("late.db"));
+    // Long enough that something can come in between.
+    let many = (100..9_000).map(|number| entry(number, None));
+    scene
+        .ledger
+        .import(&act(), scene.issuer, many, |_| {})
+        .unwrap();
+    let common = file("common.db");
+    backup(&scene.place, &common).unwrap();
+    let (one, two) = (serial(1), serial(2));
+    // Early: two is revoked, one is not.  Late, as if the other had been lost: one is revoked, two was never issued.
+    let revoked = || Some(revoked(CrlReason::KeyCompromise));
+    for (entries, copy) in [
+        (vec![entry(1, None), entry(2, revoked())], &early),
+        (vec![entry(1, revoked())], &late),
+    ] {
+        make_it_be(&scene.path(), &common);
+        scene
+            .ledger
+            .import(&act(), scene.issuer, entries, |_| {})
+            .unwrap();
+        backup(&scene.place, copy).unwrap();
+    }
+    let is_over = AtomicBool::new(false);
+    let path = scene.path();
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                make_it_be(&path, &early);
+                make_it_be(&path, &late);
+            }
+        });
+        for _ in 0..30 {
+            let table = look(&mut follower(&scene));
+            let said = (table.lookup(&one), table.lookup(&two));
+            let is_whole = matches!(
+                said,
+                (Lookup::Issued, Lookup::Revoked(_)) | (Lookup::Revoked(_), Lookup::Absent)
+            );
+            if !is_whole {
+                is_over.store(true, Ordering::Relaxed);
+                panic!("{said:?}");
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use ocspry_ledger::{FollowedTable, LedgerFollower, LedgerPlace, Position};
+use ocspry_ledger::{FollowedTable, LedgerError, LedgerFollower, LedgerPlace, Position};
 use ocspry_source::{Joint, KeptLedger, SourceError};
 use ocspry_wire::Time;
 use ocspry_wire::hex::to_hex;
@@ -29,7 +29,7 @@ pub(super) struct Following {
     looked: Option<Time>,
     targets: Vec<Target>,
     failing: Option<Failing>,
-    /// The CAs whose issuers the operator let go.
+    /// The CAs whose issuers the operator let go since the last look that succeeded.
     forgotten: BTreeSet<String>,
 }
 
@@ -89,6 +89,47 @@ impl Following {
         self.tell_problems();
     }
 
+    /// Looks, so that nobody is handed less than `before` knows, which hands out nothing meanwhile.
+    ///
+    /// # Errors
+    /// What `before` has read cannot be read now, or is not there any more.
+    pub(super) fn go_on_from(
+        &mut self,
+        before: Option<&Following>,
+        now: Time,
+    ) -> Result<(), SourceError> {
+        let before = before.filter(|before| before.place == self.place);
+        if let Some(before) = before
+            && self.looked.is_none()
+        {
+            // Nothing was read yet: what is known is what it knows.
+            self.follower = self.subject.follower(before.follower.position());
+            for name in &self.subject.names {
+                let revoked = before.follower.revocations(name);
+                self.follower.remember(name, &revoked);
+            }
+            self.is_remembered = true;
+        }
+        self.look(now);
+        let positions = before.map(|before| (self.follower.position(), before.follower.position()));
+        let Some((Some(own), Some(before))) = positions else {
+            return Ok(());
+        };
+        if own.identity != before.identity || own.sequence >= before.sequence {
+            return Ok(());
+        }
+        let LedgerPlace::Sqlite(path) = &self.place;
+        let went_back = || {
+            LedgerProblem::Ledger(LedgerError::SequenceWentBack {
+                path: path.clone(),
+                seen: before.sequence,
+                found: own.sequence,
+            })
+        };
+        let failing = self.failing.as_ref();
+        Err(failing.map_or_else(|| went_back().as_source(), |failing| failing.error.clone()))
+    }
+
     /// Looks once.
     pub(super) fn look(&mut self, now: Time) -> Looked {
         self.targets
@@ -132,6 +173,11 @@ impl Following {
                 "what was seen of {} is forgotten: it is taken as it is now",
                 self.place
             );
+        } else if self.failing.is_some() {
+            info!(
+                "what was seen of {} is forgotten for {name}; for the other issuers that are fed from it it still holds",
+                self.place
+            );
         }
     }
 
@@ -172,6 +218,8 @@ impl Following {
                     info!("{} can be read again", self.place);
                 }
                 self.looked = Some(now);
+                // Nothing holds the ledger back: what was let go until then is kept from here on.
+                self.forgotten.clear();
                 // From here on it is in the follower.
                 self.kept.values_mut().for_each(Remembered::forget);
                 let names = tables.iter().map(|table| table.name.clone()).collect();

@@ -10,6 +10,8 @@ mod beside;
 mod following;
 mod kept;
 mod published;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -69,6 +71,17 @@ pub(crate) enum LedgerProblem {
     AnotherCa { place: LedgerPlace, name: String },
 }
 
+/// Why the ledger is not followed by another configuration.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotTakenOver {
+    /// It would know less than what is in use.
+    #[error("{0}")]
+    Behind(SourceError),
+    /// The kernel gave no thread.
+    #[error("its thread cannot be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
 impl LedgerProblem {
     /// For whoever knows sources only.
     fn as_source(&self) -> SourceError {
@@ -118,6 +131,33 @@ impl LedgerFeed {
         }
     }
 
+    /// Starts its threads in the place of `old`, and feeds those that stay, too.  What it hands out is no older than what
+    /// `old` did, which waits meanwhile, and then hands out nothing any more.
+    ///
+    /// # Errors
+    /// What `old` has read cannot be read now; the kernel gave no thread.  Then `old` goes on.
+    pub(crate) fn take_over<'a>(
+        &self,
+        old: Option<&LedgerFeed>,
+        kept: impl Iterator<Item = (&'a IssuerConfig, &'a Refresher)>,
+        clock: &Arc<dyn Clock>,
+        bell: &Bell,
+    ) -> Result<(), NotTakenOver> {
+        let mut before = old.map(LedgerFeed::following);
+        self.following()
+            .go_on_from(before.as_deref(), clock.now())
+            .map_err(NotTakenOver::Behind)?;
+        self.start(Arc::clone(clock), bell.clone())
+            .inspect_err(|_| self.stop())?;
+        for (config, refresher) in kept {
+            self.attach(config, refresher);
+        }
+        if let Some(before) = &mut before {
+            before.end();
+        }
+        Ok(())
+    }
+
     /// Starts the threads.
     ///
     /// # Errors
@@ -160,9 +200,13 @@ impl LedgerFeed {
 
     /// Writes down how far it was followed, and follows no more.
     pub(crate) fn end(&self) {
-        self.shared.is_stopped.store(true, Ordering::Relaxed);
+        self.stop();
         self.work_beside();
         self.following().end();
+    }
+
+    fn stop(&self) {
+        self.shared.is_stopped.store(true, Ordering::Relaxed);
     }
 
     fn is_stopped(&self) -> bool {

@@ -23,6 +23,8 @@ pub(super) struct PublishedCrls {
     config: LedgerConfig,
     /// By the name of the CA: what was found at the last look.
     seen: BTreeMap<String, Seen>,
+    /// By the name of the CA: why its file could not be read, as it was told.
+    told: BTreeMap<String, String>,
 }
 
 /// The state of ledger and file at a look that led to something.
@@ -32,11 +34,27 @@ struct Seen {
     file: Option<Fingerprint>,
 }
 
+/// What became of a look at ledger and file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// Both were read; they are looked at again when one has changed.
+    Read,
+    /// One was not, and is tried again.
+    Unreadable,
+}
+
+impl Taken {
+    fn is_read(self) -> bool {
+        self == Taken::Read
+    }
+}
+
 impl PublishedCrls {
     pub(super) fn new(config: LedgerConfig) -> PublishedCrls {
         PublishedCrls {
             config,
             seen: BTreeMap::new(),
+            told: BTreeMap::new(),
         }
     }
 
@@ -50,20 +68,24 @@ impl PublishedCrls {
         };
         let is_news = self.seen.get(name) != Some(&seen);
         // An issuer of a new configuration has none.
-        if seen.file.is_some() && (is_news || issuer.published_crl().is_none()) {
-            self.take(name, issuer);
+        if seen.file.is_some()
+            && (is_news || issuer.published_crl().is_none())
+            && self.take(name, issuer).is_read()
+        {
             self.seen.insert(name.to_owned(), seen);
         }
     }
 
-    fn take(&self, name: &str, issuer: &Issuer) {
-        // A ledger that cannot be read is told of elsewhere.
-        let Ok(Some(wanted)) = self.last_of(name) else {
-            return;
+    fn take(&mut self, name: &str, issuer: &Issuer) -> Taken {
+        let wanted = match self.last_of(name) {
+            Ok(Some(wanted)) => wanted,
+            Ok(None) => return Taken::Read,
+            // Told of elsewhere.
+            Err(_) => return Taken::Unreadable,
         };
         let in_use = issuer.published_crl();
         if in_use.is_some_and(|crl| crl.digest == wanted.sha256) {
-            return;
+            return Taken::Read;
         }
         let path = self.path(name);
         let (this_update, next_update) = (wanted.this_update, wanted.next_update);
@@ -81,13 +103,22 @@ impl PublishedCrls {
             }
             // It is on its way, or the ledger hears of it in a moment: both are looked at again then.
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => warn!(
-                issuer = issuer.name(),
-                path = %path.display(),
-                "the published CRL cannot be read: {error}; what is handed out stays as it is"
-            ),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Taken::Unreadable,
+            Err(error) => {
+                let error = error.to_string();
+                if self.told.get(name) != Some(&error) {
+                    warn!(
+                        issuer = issuer.name(),
+                        path = %path.display(),
+                        "the published CRL cannot be read: {error}; what is handed out stays as it is"
+                    );
+                }
+                self.told.insert(name.to_owned(), error);
+                return Taken::Unreadable;
+            }
         }
+        self.told.remove(name);
+        Taken::Read
     }
 
     fn last_of(&self, name: &str) -> Result<Option<ocspry_ledger::PublishedCrl>, LedgerError> {

@@ -4,6 +4,7 @@ use crate::ledger_site::LedgerSite;
 use crate::published_lists::site_with_index;
 use ocspry_testkit::now;
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt as _;
 
 /// What became of the CRL of the first CA, and why.
 fn outcome(told: &Value) -> (&Value, &Value) {
@@ -172,4 +173,74 @@ fn a_revoked_responder_certificate_is_not_renewed() {
         "{said}"
     );
     assert_eq!(site.read("ocsp.pem"), before);
+}
+
+/// A responder certificate whose half life is over at once: it is dated back by ten minutes.
+fn make_old_responder(site: &LedgerSite) {
+    let end = now().plus_seconds(540);
+    site.done(&format!(
+        "cert sign root --new-key --key ocsp.key --ocsp --subject /CN=ocsp --expires {end} --out ocsp.pem"
+    ));
+}
+
+#[test]
+fn a_responder_certificate_that_cannot_be_put_in_its_place_is_not_signed() {
+    let site = LedgerSite::with_root();
+    make_old_responder(&site);
+    // No file can be made beside it: its name, with something more, is longer than names get.
+    let name = format!("{}.pem", "o".repeat(246));
+    std::fs::rename(site.file("ocsp.pem"), site.file(&name)).unwrap();
+    let before = site.read(&name);
+    let signed = || site.json("cert list --json").as_array().unwrap().len();
+    let signed_before = signed();
+    for _ in 0..2 {
+        let said = site.refused(&format!("ca tick --responder {name}"));
+        assert!(said.contains("was not renewed: "), "{said}");
+        assert!(said.contains("cannot write the file"), "{said}");
+    }
+    assert_eq!(signed(), signed_before);
+    assert_eq!(site.read(&name), before);
+}
+
+#[test]
+fn what_is_published_can_be_read_by_everybody_whatever_the_umask() {
+    let site = LedgerSite::with_root();
+    make_old_responder(&site);
+    let run = site.shell("umask 077; $OCSPRY ca tick --responder ocsp.pem");
+    assert_eq!(run.code, Some(0), "{run:?}");
+    for (name, mode) in [
+        ("published", 0o755),
+        ("published/root.crl", 0o644),
+        ("published/root.cer", 0o644),
+        ("ocsp.pem", 0o644),
+    ] {
+        let metadata = std::fs::metadata(site.file(name)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, mode, "{name}");
+    }
+}
+
+#[test]
+fn a_directory_that_is_there_keeps_its_mode() {
+    let site = LedgerSite::with_root();
+    let run = site.shell("umask 077; mkdir mine; $OCSPRY ca tick --out-dir mine");
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let metadata = std::fs::metadata(site.file("mine")).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_passphrase_from_a_pipe_opens_the_keys_of_several_cas() {
+    let site = LedgerSite::empty();
+    site.write("pass", "secret\n");
+    for ca in ["root", "other"] {
+        site.done(&format!(
+            "ca init {ca} --subject /CN={ca} --passphrase-file pass"
+        ));
+    }
+    let run = site.shell("cat pass | $OCSPRY ca tick --passphrase-fd 0");
+    assert_eq!(run.code, Some(0), "{run:?}");
+    for ca in ["root", "other"] {
+        let published = format!("CA {ca}: CRL 1 published");
+        assert!(run.stdout.contains(&published), "{run:?}");
+    }
 }

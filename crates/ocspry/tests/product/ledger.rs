@@ -23,17 +23,17 @@ use std::fs;
 use std::path::PathBuf;
 
 /// A site whose CA has a ledger: server.pem and revoked.pem are in it, later.pem is not.
-struct Scene {
-    site: Site,
-    ledger: Ledger,
-    ca: IssuerNumber,
+pub(crate) struct Scene {
+    pub(crate) site: Site,
+    pub(crate) ledger: Ledger,
+    pub(crate) ca: IssuerNumber,
 }
 
 /// Where the ledger is, in the directory of the site.
 pub(crate) const FILE: &str = "ledger.db";
 
 impl Scene {
-    fn new() -> Scene {
+    pub(crate) fn new() -> Scene {
         let site = Site::new();
         let (ledger, ca) = empty_ledger(&site);
         let mut scene = Scene { site, ledger, ca };
@@ -43,7 +43,7 @@ impl Scene {
         scene
     }
 
-    fn issue(&mut self, name: &str, serial: &[u8]) {
+    pub(crate) fn issue(&mut self, name: &str, serial: &[u8]) {
         let certificate = self.site.ca.server(name, serial);
         let certificate = OwnedCertificate::from_der(certificate).unwrap();
         self.ledger
@@ -54,14 +54,14 @@ impl Scene {
             .unwrap();
     }
 
-    fn revoke(&mut self, serial: &[u8], reason: CrlReason) {
+    pub(crate) fn revoke(&mut self, serial: &[u8], reason: CrlReason) {
         self.ledger
             .revoke(&act(), self.ca, &number(serial), info(reason))
             .unwrap();
     }
 
     /// `serve` with these sources, and more keys of the issuer.
-    fn serve_from(&self, status: &str, more: &str) -> Ocspry<'static> {
+    pub(crate) fn serve_from(&self, status: &str, more: &str) -> Ocspry<'static> {
         self.configure(status, more);
         self.site.ocspry().args(["serve", "-c", "ocspry.toml"])
     }
@@ -76,11 +76,11 @@ impl Scene {
         self.site.write("ocspry.toml", text);
     }
 
-    fn serve(&self) -> Ocspry<'static> {
+    pub(crate) fn serve(&self) -> Ocspry<'static> {
         self.serve_from(STATUS, "")
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.site.file(FILE)
     }
 
@@ -93,7 +93,7 @@ impl Scene {
     }
 
     /// Asks until the answer is as wanted, with a deadline that is no measure.
-    fn wait_for(
+    pub(crate) fn wait_for(
         &self,
         process: &OcspryProcess,
         serial: &[u8],
@@ -135,13 +135,13 @@ pub(crate) fn empty_ledger(site: &Site) -> (Ledger, IssuerNumber) {
     (ledger, ca)
 }
 
-const STATUS: &str = "[{ ledger = \"corporate\" }]";
+pub(crate) const STATUS: &str = "[{ ledger = \"corporate\" }]";
 
-fn act() -> Act {
+pub(crate) fn act() -> Act {
     Act::by("tests", now())
 }
 
-fn number(serial: &[u8]) -> SerialNumber {
+pub(crate) fn number(serial: &[u8]) -> SerialNumber {
     SerialNumber::from_content(serial).unwrap()
 }
 
@@ -153,16 +153,16 @@ fn info(reason: CrlReason) -> RevokedInfo {
     }
 }
 
-fn is_try_later(reply: &Reply) -> bool {
+pub(crate) fn is_try_later(reply: &Reply) -> bool {
     *reply == Reply::Error(ErrorStatus::TryLater)
 }
 
-fn this_update(reply: &Reply) -> Time {
+pub(crate) fn this_update(reply: &Reply) -> Time {
     reply.clone().single().this_update
 }
 
 #[test]
-fn a_revocation_is_in_the_next_answers_though_the_answer_before_was_cached() {
+fn dbs_04_a_revocation_is_in_the_next_answers_though_the_answer_before_was_cached() {
     let mut scene = Scene::new();
     let process = scene.serve().start();
     scene.assert_openssl_sees(&process, "server.pem", "good");
@@ -336,6 +336,44 @@ fn an_older_ledger_is_refused_also_after_a_restart_until_it_is_reconciled() {
     process.wait_for_log("can be read again", NOTICE_WAIT_MAX);
     scene.assert_openssl_sees(&process, "server.pem", "revoked");
     scene.assert_openssl_sees(&process, "later.pem", "unknown");
+}
+
+#[test]
+fn what_serve_knew_to_be_revoked_is_put_back_from_its_state_directory() {
+    let mut scene = Scene::new();
+    let place = LedgerPlace::Sqlite(scene.file());
+    backup(&place, &scene.site.file("older.db")).unwrap();
+    let process = scene.serve().start();
+    scene.issue("later.example", LATER);
+    scene.revoke(GOOD, CrlReason::KeyCompromise);
+    scene.wait_for(&process, GOOD, says_revoked);
+    // Once the next fact is kept, so is this one.
+    scene.wait_until_all_is_seen();
+
+    let reconcile = |more: &[&str]| {
+        let run = scene.site.ocspry().args(["ledger"]).args(more);
+        run.args(["--ledger", FILE]).run()
+    };
+    let run = reconcile(&["restore", "older.db", "--yes"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    process.wait_for_log("was restored from a backup", NOTICE_WAIT_MAX);
+    scene.assert_openssl_sees(&process, "server.pem", "revoked");
+
+    let run = reconcile(&["reconcile", "--state-dir", "stat"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.contains("stat does not exist"), "{run:?}");
+    let run = reconcile(&["reconcile", "--state-dir", "state", "--json"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stdout.contains("\"revocations\": 1"), "{run:?}");
+    process.wait_for_log("can be read again", NOTICE_WAIT_MAX);
+    scene.assert_openssl_sees(&process, "server.pem", "revoked");
+    scene.assert_openssl_sees(&process, "revoked.pem", "revoked");
+    assert_eq!(process.log_count("was reconciled without"), 0);
+
+    // The next restart finds nothing missing, either.
+    process.stop();
+    let process = scene.serve().start();
+    scene.assert_openssl_sees(&process, "server.pem", "revoked");
 }
 
 #[test]
@@ -570,15 +608,20 @@ fn the_published_crl_and_the_ca_certificate_are_handed_out_from_memory() {
 }
 
 impl Scene {
-    /// Waits until `serve` has dealt with all that the ledger holds now.
-    fn wait_until_all_is_seen(&mut self) {
+    /// Where `serve` keeps how far it has read the ledger.
+    pub(crate) fn position_file(&self) -> PathBuf {
         let identity = ocspry_ledger::issuer_identity(
             &OwnedCertificate::from_der(self.site.ca.certificate.clone())
                 .unwrap()
                 .view(),
         );
         let folder = format!("state/issuers/{}/ledger", to_hex(&identity));
-        let kept = self.site.file(&folder).join("position.txt");
+        self.site.file(&folder).join("position.txt")
+    }
+
+    /// Waits until `serve` has dealt with all that the ledger holds now.
+    pub(crate) fn wait_until_all_is_seen(&mut self) {
+        let kept = self.position_file();
         // The position is written before the files of CRLs are looked at: the second one tells of the first look.
         for serial in [&[0x11, 0x01][..], &[0x11, 0x02]] {
             self.issue("seen.example", serial);

@@ -115,3 +115,62 @@ fn a_migration_of_a_ledger_that_is_up_to_date_does_nothing() {
         (&migrated["to"], &json!(null))
     );
 }
+
+#[test]
+fn a_number_that_was_used_is_passed_over_though_no_list_is_at_hand_any_more() {
+    let site = site_with_index();
+    site.done("ledger backup backup.db");
+    let lost = site.json("crl dump root --out lost.crl --json");
+    site.done("ledger restore backup.db --yes");
+    let put_back = site.json("ledger reconcile --json");
+    assert_eq!(put_back["crl_numbers"]["root"], "1000", "{put_back}");
+    let dumped = site.json("crl dump root --out after.crl --json");
+    assert_eq!(
+        (&lost["number"], &dumped["number"]),
+        (&json!("1"), &json!("1001"))
+    );
+}
+
+/// The file itself is put back, as `ledger restore` would not do it.
+fn put_back_by_hand(site: &LedgerSite, copy: &str) {
+    for file in ["ledger.db-wal", "ledger.db-shm"] {
+        let _ = std::fs::remove_file(site.file(file));
+    }
+    std::fs::copy(site.file(copy), site.file("ledger.db")).unwrap();
+}
+
+#[test]
+fn a_ledger_that_was_rolled_back_signs_no_crl_number_a_second_time() {
+    let site = site_with_index();
+    site.done("crl dump root --out first.crl");
+    site.done("ledger backup backup.db");
+    site.done("ca tick --out-dir lists");
+    let published = site.read("lists/root.crl");
+    put_back_by_hand(&site, "backup.db");
+
+    let said = site.refused("ca tick --out-dir lists");
+    assert!(
+        said.contains("root.crl is CRL 2 of CA root, and the ledger knows of none after 1")
+            && said.contains("run: ocspry ledger reconcile lists/root.crl"),
+        "{said}"
+    );
+    assert_eq!(site.read("lists/root.crl"), published);
+    let said = site.refused("crl dump root --out lists/root.crl");
+    assert!(said.contains("is CRL 2 of CA root"), "{said}");
+
+    site.done("ledger reconcile lists/root.crl");
+    let told = site.json("ca tick --out-dir lists --json");
+    assert_eq!(told["crls"][0]["crl"]["number"], "1003", "{told}");
+}
+
+#[test]
+fn a_dump_to_elsewhere_sees_what_tick_has_published() {
+    let site = site_with_index();
+    site.done("ledger backup backup.db");
+    site.done("ca tick");
+    put_back_by_hand(&site, "backup.db");
+    for line in ["crl dump root --out other.crl", "crl dump root"] {
+        let said = site.refused(line);
+        assert!(said.contains("the ledger knows of none: it is"), "{said}");
+    }
+}

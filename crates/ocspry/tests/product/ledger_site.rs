@@ -57,6 +57,16 @@ impl LedgerSite {
         self.ocspry().args(line.split_whitespace()).run()
     }
 
+    /// Runs a line of the shell, in which `$OCSPRY` is the program.
+    pub(crate) fn shell(&self, line: &str) -> Finished {
+        Ocspry::new("/bin/sh")
+            .args(["-c", line])
+            .directory(self.directory.path())
+            .env("OCSPRY_LEDGER", self.file("ledger.db"))
+            .env("OCSPRY", OCSPRY)
+            .run()
+    }
+
     /// Runs a line that must do what it says.
     pub(crate) fn done(&self, line: &str) -> Finished {
         let finished = self.run(line);

@@ -35,6 +35,7 @@ mod proxy;
 mod published_lists;
 mod requests;
 mod rules_http;
+mod rules_ledger;
 mod rules_requests;
 mod site;
 mod small_ca;

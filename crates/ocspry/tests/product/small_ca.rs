@@ -488,3 +488,39 @@ fn a_renewed_ca_is_the_same_with_its_key_and_another_with_a_new_one() {
     office.openssl("verify -CAfile root-new.pem -untrusted sub-2.pem b.pem");
     assert_eq!(office.json("ca list").as_array().unwrap().len(), 3);
 }
+
+#[test]
+fn a_ca_whose_certificate_cannot_be_written_is_made_all_the_same_and_that_is_said() {
+    let Some(office) = Office::open() else { return };
+    for line in [
+        "ca init root --no-passphrase --out nowhere/root.pem",
+        "ca renew root --out nowhere/root.pem",
+        "ca renew root --new-key p-384 --as root-2 --no-passphrase --out nowhere/root.pem",
+    ] {
+        let run = office.command(line).run();
+        assert_eq!(run.code, Some(1), "{line}: {run:?}");
+        let name = if line.contains("root-2") {
+            "root-2"
+        } else {
+            "root"
+        };
+        assert!(
+            run.stderr
+                .contains(&format!("CA {name} and its certificate are in the ledger")),
+            "{line}: {run:?}"
+        );
+        // As it says.
+        office.done(&format!("ca show {name} --out {name}.pem"));
+    }
+}
+
+#[test]
+fn the_help_of_cert_renew_says_how_long_the_new_one_is_valid() {
+    let Some(office) = Office::open() else { return };
+    let help = office.done("cert renew --help").stdout;
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        help.contains("valid [default: as long as the old one was, and no longer than its CA]"),
+        "{help}"
+    );
+}

@@ -12,17 +12,17 @@ use clap::{Args, ValueHint};
 use ocspry_ca::{
     CaConstraints, CaKey, CertificateAuthority, CertificateRequest, Expiry, HttpUrl, KeyAlgorithm,
     NameConstraints, NameSubtree, PreparedCertificate, Profile, RootRequest, Subject,
-    certificate_to_pem, new_serial_number,
+    new_serial_number,
 };
 use ocspry_core::OwnedCertificate;
 use ocspry_ledger::{Act, IssuerFacts, IssuerName, IssuerNumber, Ledger, Setting};
 use ocspry_wire::Time;
 
-use super::{DAYS_MAX, days, http_url, show, urls_setting};
+use super::{DAYS_MAX, days, http_url, show, urls_setting, write_recorded};
 use crate::ca_choice::{self, algorithm_from_text};
 use crate::ca_keys::{self, KeyPlace};
 use crate::ledger_flags::{ActFlags, LedgerFlags};
-use crate::output::{refuse_one_file, write_certificate};
+use crate::output::refuse_one_file;
 use crate::passphrases::{ParentPassphraseFlags, PassphraseFlags};
 
 /// How it is used, and what it leaves.
@@ -163,8 +163,7 @@ pub(super) fn run(flags: &InitFlags, now: Time) -> Result<ExitCode> {
         place.warn_not_encrypted();
     }
     if let Some(out) = &flags.out {
-        let pem = certificate_to_pem(certificate.der())?;
-        write_certificate(out, pem.as_bytes())?;
+        write_recorded(out, &certificate, &name)?;
     }
     show::print_ca(ledger.reader(), &name, flags.json, now)?;
     Ok(ExitCode::SUCCESS)

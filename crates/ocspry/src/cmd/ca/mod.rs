@@ -8,16 +8,19 @@ mod list;
 mod renew;
 mod show;
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Subcommand;
-use ocspry_ca::{CaError, HttpUrl};
-use ocspry_core::{Clock, SystemClock};
+use ocspry_ca::{CaError, HttpUrl, certificate_to_pem};
+use ocspry_core::{Clock, OwnedCertificate, SystemClock};
+use ocspry_ledger::IssuerName;
 
 pub(crate) use init::sign_reserved;
 
 use crate::cmd::tick;
+use crate::output::write_certificate;
 
 /// Verbs on CAs.
 #[derive(Debug, Subcommand)]
@@ -63,6 +66,20 @@ pub(crate) fn run(command: CaCommand) -> Result<ExitCode> {
         CaCommand::Compromise(flags) => compromise::run(&flags, now),
         CaCommand::Tick(flags) => tick::run(&flags),
     }
+}
+
+/// Writes the certificate of a CA that is in the ledger by now.
+///
+/// # Errors
+/// It cannot be written; what is recorded, and how to have it all the same.
+fn write_recorded(out: &Path, certificate: &OwnedCertificate, ca: &IssuerName) -> Result<()> {
+    let pem = certificate_to_pem(certificate.der())?;
+    write_certificate(out, pem.as_bytes()).with_context(|| {
+        format!(
+            "CA {ca} and its certificate are in the ledger, and its key is on the disk: do not run this again; only the \
+             file was not written, which is done by: ocspry ca show {ca} --out FILE"
+        )
+    })
 }
 
 /// A longest time in days: a hundred years.

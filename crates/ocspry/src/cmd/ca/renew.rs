@@ -11,19 +11,19 @@ use anyhow::{Result, anyhow};
 use clap::{Args, ValueHint};
 use ocspry_ca::{
     CaKey, CertificateAuthority, CertificateRequest, Expiry, KeyAlgorithm, PublicKey, RootRequest,
-    certificate_to_pem, new_serial_number,
+    new_serial_number,
 };
 use ocspry_core::OwnedCertificate;
 use ocspry_ledger::{Act, IssuerFacts, IssuerName, Ledger, Setting};
 use ocspry_wire::Time;
 
 use super::init::{refuse_taken, sign_reserved};
-use super::{DAYS_MAX, days, show};
+use super::{DAYS_MAX, days, show, write_recorded};
 use crate::ca_choice::{self, algorithm_from_text};
 use crate::ca_keys::{self, KeyPlace, certificate_of};
 use crate::cmd::cert::as_long_as;
 use crate::ledger_flags::{ActFlags, LedgerFlags};
-use crate::output::{refuse_one_file, write_certificate};
+use crate::output::refuse_one_file;
 use crate::passphrases::{ParentPassphraseFlags, PassphraseFlags};
 
 /// How it is used.
@@ -113,8 +113,7 @@ pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
         }
     };
     if let Some(out) = &flags.out {
-        let pem = certificate_to_pem(certificate.der())?;
-        write_certificate(out, pem.as_bytes())?;
+        write_recorded(out, &certificate, &name)?;
     }
     show::print_ca(ledger.reader(), &name, flags.json, now)?;
     Ok(ExitCode::SUCCESS)

@@ -36,7 +36,7 @@ pub(crate) enum CertCommand {
     #[command(after_help = show::AFTER_HELP)]
     Show(show::ShowFlags),
     /// Sign once more what a certificate says, with a new validity
-    #[command(after_help = renew::AFTER_HELP)]
+    #[command(after_help = renew::AFTER_HELP, mut_arg("days", renew::days_help))]
     Renew(Box<renew::RenewFlags>),
     /// Bring certificates along that a CA signed elsewhere
     #[command(after_help = import::AFTER_HELP)]

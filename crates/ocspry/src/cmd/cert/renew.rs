@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
-use clap::{Args, ValueHint};
+use clap::{Arg, Args, ValueHint};
 use ocspry_ca::{CertificateRequest, Expiry, PublicKey};
 use ocspry_core::OwnedCertificate;
 use ocspry_wire::Time;
@@ -64,6 +64,13 @@ pub(crate) struct RenewFlags {
 
     #[command(flatten)]
     passphrase: PassphraseFlags,
+}
+
+/// Unlike a new one, which is valid as long as its CA is set to.
+pub(super) fn days_help(days: Arg) -> Arg {
+    days.help(
+        "Days that it is valid [default: as long as the old one was, and no longer than its CA]",
+    )
 }
 
 /// Renews one.

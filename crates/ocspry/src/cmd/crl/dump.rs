@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::ca_choice;
 use crate::ca_keys;
-use crate::config::parse_duration;
+use crate::config::{parse_duration, published_beside};
 use crate::crl_publishing::{self, ListKind, ListLock, ListOrder};
 use crate::ledger_flags::{ActFlags, LedgerFlags};
 use crate::output::{print_json, say};
@@ -101,6 +101,9 @@ pub(super) fn run(flags: &DumpFlags) -> Result<ExitCode> {
     let authority = ca_keys::open(&path, &ca, &flags.passphrase.source())?;
     let lock = ListLock::wait(&path)?;
     let now = SystemClock.now();
+    // What it takes the place of, and what `ca tick` put where it does unless told otherwise.
+    let mut at_hand = vec![published_beside(&path).join(format!("{}.crl", ca.name))];
+    at_hand.extend(flags.out.clone());
     let order = ListOrder {
         ca: &ca,
         authority: &authority,
@@ -109,6 +112,7 @@ pub(super) fn run(flags: &DumpFlags) -> Result<ExitCode> {
             false => ListKind::Full,
         },
         lifetime: flags.lifetime.unwrap_or(CRL_LIFETIME),
+        at_hand: &at_hand,
     };
     let published =
         crl_publishing::publish(&mut ledger, &lock, &order, &flags.act.act(now), |der| {

@@ -355,6 +355,7 @@ impl DemoPki<'_> {
             authority: &office.authority,
             kind: ListKind::Full,
             lifetime: CRL_LIFETIME,
+            at_hand: std::slice::from_ref(&published),
         };
         crl_publishing::publish(&mut office.ledger, &lock, &order, &self.act(), |der| {
             write_file(&published, der, FileAccess::Public)?;

@@ -1,17 +1,27 @@
-//! What left a CA, as far as it is at hand: CRLs and certificates in files.  From: paths.  To: `reconcile`.
+//! What left a CA, as far as it is at hand: CRLs and certificates in files, and what a server has seen of the ledger.
+//! From: paths.  To: `reconcile`.
 //!
-//! A file counts for the CA that signed it; whoever can write it but has no CA key can put nothing into the ledger.
+//! A file counts for the CA that signed it; whoever can write it but has no CA key can put nothing into the ledger.  A state
+//! directory is signed by nobody: whoever can write it can have certificates revoked.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
-use ocspry_core::{OwnedCertificate, crypto};
-use ocspry_ledger::{CrlNumber, ImportEntry, IssuerEvidence, IssuerFacts, SeenRevocation};
+use ocspry_core::OwnedCertificate;
+use ocspry_ledger::{
+    CrlNumber, ImportEntry, IssuerEvidence, IssuerFacts, Position, SeenRevocation,
+};
 use ocspry_signer::read_regular_file;
+use ocspry_source::StateDirectory;
+use ocspry_wire::Time;
+use ocspry_wire::hex::to_hex;
 use ocspry_wire::x509::{CertificateList, SerialNumber, pem};
 
 use crate::ca_choice::issued;
+use crate::crl_at_hand::{OCTETS_MAX, signed};
 
 /// What was found so far.
 pub(super) struct Evidence<'a> {
@@ -29,6 +39,8 @@ pub(super) struct Found {
     pub(super) certificates: u64,
     /// Files of a directory that are neither.
     pub(super) others: u64,
+    /// CAs of which a server had kept what it saw.
+    pub(super) states: u64,
 }
 
 impl<'a> Evidence<'a> {
@@ -77,6 +89,54 @@ impl<'a> Evidence<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Takes what a server keeps in its state directory; gives the last fact that it had seen.
+    ///
+    /// # Errors
+    /// It cannot be read; it is about another ledger than `own`, or about none.
+    pub(super) fn add_state(&mut self, path: &Path, own: &Position) -> Result<u64> {
+        // A path with a mistake in it is no state that is empty.
+        if !path.is_dir() {
+            bail!("the state directory {} does not exist", path.display());
+        }
+        let state = Arc::new(StateDirectory::open(path)?);
+        let mut last = None;
+        for (ca, evidence) in self.cas.iter().zip(&mut self.issuers) {
+            let kept = state.ledger(&to_hex(&ca.identity));
+            let Some(seen) = kept.read()? else {
+                continue;
+            };
+            let file = kept.position_path();
+            let position: Position = seen
+                .position
+                .parse()
+                .with_context(|| format!("{} cannot be used", file.display()))?;
+            if position.identity != own.identity {
+                bail!("{} is about another ledger", file.display());
+            }
+            // What is there was known when it was written, which may be long after thisUpdate of the answers.
+            let written = fs::metadata(&file).and_then(|metadata| metadata.modified());
+            let written = written.with_context(|| format!("{} cannot be read", file.display()))?;
+            let known = whole_seconds(written).max(seen.this_update);
+            let revoked = seen
+                .revoked
+                .iter()
+                .map(|(serial_number, info)| SeenRevocation {
+                    serial_number: *serial_number,
+                    info: *info,
+                    seen: known.max(info.revocation_time),
+                });
+            evidence.revoked.extend(revoked);
+            self.found.states += 1;
+            last = last.max(Some(position.sequence));
+        }
+        last.with_context(|| {
+            format!(
+                "{} holds nothing about a CA of this ledger; name the state directory of a server that is fed from it",
+                path.display()
+            )
+        })
     }
 
     /// False when it is no evidence.
@@ -162,26 +222,9 @@ impl<'a> Evidence<'a> {
     }
 }
 
-/// Did this CA sign the list?
-fn signed(ca: &IssuerFacts, der: &[u8], list: &CertificateList) -> bool {
-    let tbs = &list.header.tbs;
-    let (Ok(start), Ok(end)) = (usize::try_from(tbs.start), usize::try_from(tbs.end)) else {
-        return false;
-    };
-    let Some(tbs) = der.get(start..end) else {
-        return false;
-    };
-    ca.certificates.iter().any(|certificate| {
-        let view = certificate.view();
-        view.subject == list.header.issuer
-            && crypto::verify(
-                list.header.signature_algorithm,
-                &view.public_key,
-                tbs,
-                &list.signature,
-            )
-            .is_ok()
-    })
+fn whole_seconds(time: SystemTime) -> Time {
+    let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time::from_unix(i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// Not those of directories below it.
@@ -197,6 +240,3 @@ fn files_of(directory: &Path) -> Result<Vec<PathBuf>> {
     files.sort();
     Ok(files)
 }
-
-/// Most octets of a file: a CRL of some millions of entries.
-const OCTETS_MAX: u64 = 512 << 20;

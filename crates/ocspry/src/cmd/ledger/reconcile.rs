@@ -1,6 +1,6 @@
 //! `ocspry ledger reconcile`: after an older copy was restored, what left the CA since is put back.
 //!
-//! From: CRLs and certificates in files and directories.  To: the ledger, in one act; and to people, what was found.
+//! From: CRLs and certificates in files and directories, and the state of servers.  To: the ledger, in one act; and to people, what was found.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,13 +18,14 @@ use crate::ledger_flags::{ActFlags, LedgerFlags};
 /// How it is used.
 pub(super) const AFTER_HELP: &str = "\
 Examples:
-  ocspry ledger reconcile /var/lib/ocspry/published /srv/issued
+  ocspry ledger reconcile /var/lib/ocspry/published /srv/issued --state-dir /var/lib/ocspry-serve
   ocspry ledger reconcile root.crl root-delta.crl web.pem --seen 4711
 
 Give the last CRLs, full and delta, and the certificates that were issued since the backup, as far as they
-are at hand: files, or directories of them.  What they revoke and the ledger does not know is revoked again,
-and what the ledger knows stays.  The next CRL number is a thousand above all that were seen, since more may
-have been used.  It can be run again with more.";
+are at hand: files, or directories of them; and the state directory of each `ocspry serve` that is fed from
+this ledger, which knows revocations that no CRL names yet.  What they revoke and the ledger does not know is revoked again,
+and what the ledger knows stays.  The next CRL number is a thousand above all that were seen, or above 0,
+since more may have been used.  It can be run again with more.";
 
 /// What `ledger reconcile` can be told.
 #[derive(Debug, Args)]
@@ -32,6 +33,10 @@ pub(crate) struct ReconcileFlags {
     /// CRLs and certificates, PEM or DER, or directories of them
     #[arg(value_name = "FILE|DIR", value_hint = ValueHint::AnyPath)]
     evidence: Vec<PathBuf>,
+
+    /// The state directory of a server that is fed from this ledger (repeatable)
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    state_dir: Vec<PathBuf>,
 
     /// The last fact that anybody saw of the ledger: its number, or the position that `serve` names
     #[arg(long, value_name = "SEQUENCE", value_parser = seen)]
@@ -62,7 +67,7 @@ fn seen(text: &str) -> Result<u64, String> {
 /// Reconciles.
 ///
 /// # Errors
-/// A file that was named is no evidence; evidence contradicts the ledger; the ledger cannot be written.
+/// A file or a state directory that was named is no evidence; evidence contradicts the ledger; the ledger cannot be written.
 pub(super) fn run(flags: &ReconcileFlags) -> Result<ExitCode> {
     let mut ledger = flags.ledger.to_write()?;
     let cas = ledger.reader().issuers()?;
@@ -70,9 +75,14 @@ pub(super) fn run(flags: &ReconcileFlags) -> Result<ExitCode> {
     for path in &flags.evidence {
         evidence.add_path(path)?;
     }
+    let mut seen = flags.seen;
+    let own = ledger.reader().position()?;
+    for path in &flags.state_dir {
+        seen = seen.max(Some(evidence.add_state(path, &own)?));
+    }
     let found = evidence.found();
     let act = flags.act.act(SystemClock.now());
-    let reconciled = ledger.reconcile(&act, evidence.issuers(), flags.seen)?;
+    let reconciled = ledger.reconcile(&act, evidence.issuers(), seen)?;
     tell(
         flags.json,
         &as_json(&cas, found, &reconciled),
@@ -83,11 +93,12 @@ pub(super) fn run(flags: &ReconcileFlags) -> Result<ExitCode> {
 
 fn text(cas: &[IssuerFacts], found: super::evidence::Found, reconciled: &Reconciled) -> String {
     let mut text = format!(
-        "looked at {} CRLs and {} certificates ({} other files passed over)\n\
+        "looked at {} CRLs, {} certificates ({} other files passed over) and what servers saw of {} CAs\n\
          put back: {} certificates, {} revocations, {} of them of serials of which nothing else is known",
         found.crls,
         found.certificates,
         found.others,
+        found.states,
         reconciled.certificates,
         reconciled.revocations,
         reconciled.named
@@ -110,6 +121,7 @@ fn as_json(cas: &[IssuerFacts], found: super::evidence::Found, reconciled: &Reco
         "crls": found.crls,
         "certificates_seen": found.certificates,
         "others": found.others,
+        "states": found.states,
         "certificates": reconciled.certificates,
         "revocations": reconciled.revocations,
         "named": reconciled.named,

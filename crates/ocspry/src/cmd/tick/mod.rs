@@ -7,9 +7,11 @@
 mod due;
 mod responder;
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::slice;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -147,14 +149,18 @@ pub(crate) fn run(flags: &TickFlags) -> Result<ExitCode> {
     })
 }
 
-/// Made if it is not there.
+/// Made if it is not there, for everybody to read, whatever the umask: `serve` is another user.
 fn out_dir(flags: &TickFlags, ledger: &Path) -> Result<PathBuf> {
     let directory = match &flags.out_dir {
         Some(directory) => directory.clone(),
         None => published_beside(ledger),
     };
-    fs::create_dir_all(&directory)
-        .with_context(|| format!("the directory {} cannot be made", directory.display()))?;
+    let made = match directory.is_dir() {
+        true => Ok(()),
+        false => fs::create_dir_all(&directory)
+            .and_then(|()| fs::set_permissions(&directory, Permissions::from_mode(0o755))),
+    };
+    made.with_context(|| format!("the directory {} cannot be made", directory.display()))?;
     Ok(directory)
 }
 
@@ -246,9 +252,10 @@ impl Tick<'_> {
             authority: &authority,
             kind: ListKind::Full,
             lifetime: self.flags.lifetime.unwrap_or(CRL_LIFETIME),
+            at_hand: slice::from_ref(&file),
         };
         let crl = crl_publishing::publish(ledger, self.lock, &order, self.act, |der| {
-            Ok(write_file(&file, der, FileAccess::Public)?)
+            Ok(write_file(&file, der, FileAccess::Published)?)
         })?;
         Ok(Outcome::Published { crl, due })
     }
@@ -259,7 +266,7 @@ impl Tick<'_> {
         if fs::read(&path).is_ok_and(|there| there == content) {
             return Ok(());
         }
-        Ok(write_file(&path, content, FileAccess::Public)?)
+        Ok(write_file(&path, content, FileAccess::Published)?)
     }
 }
 

@@ -4,10 +4,14 @@
 //! takes without a restart.  The private key is not needed for it, and not seen.  The old certificate is valid for the
 //! other half of its life, so that what it signed stays so.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use ocspry_ca::{CertificateRequest, Expiry, Pointers, PublicKey, certificate_to_pem};
+use ocspry_ca::{
+    CertificateRequest, Expiry, FileAccess, Pointers, PublicKey, certificate_to_pem,
+    write_file_with,
+};
 use ocspry_ledger::{Act, IssuerFacts, Ledger};
 use ocspry_wire::Time;
 use ocspry_wire::der::oid;
@@ -18,7 +22,7 @@ use std::time::Duration;
 use crate::ca_choice::{issued, read_certificate};
 use crate::ca_keys;
 use crate::cmd::ca::sign_reserved;
-use crate::output::{refuse_key_file, write_certificate};
+use crate::output::refuse_key_file;
 use crate::passphrases::PassphraseSource;
 use crate::time_text::utc_and_distance;
 
@@ -76,13 +80,15 @@ fn outcome(
     let request =
         CertificateRequest::renewing(&old, key, Expiry::AtMost(life), Pointers::default())?;
     let prepared = authority.prepare(&request, act.recorded)?;
-    let certificate = sign_reserved(ledger, act, ca.number, &prepared)?;
-    ledger.issue(act, ca.number, &certificate, RESPONDER)?;
-    let pem = certificate_to_pem(certificate.der())?;
-    write_certificate(file, pem.as_bytes())?;
-    Ok(Outcome::Renewed {
-        not_after: certificate.view().not_after,
-    })
+    let mut not_after = view.not_after;
+    // Nothing is signed, each minute once more, that cannot be put in its place.
+    write_file_with(file, FileAccess::Published, |file| -> Result<()> {
+        let certificate = sign_reserved(ledger, act, ca.number, &prepared)?;
+        ledger.issue(act, ca.number, &certificate, RESPONDER)?;
+        not_after = certificate.view().not_after;
+        Ok(file.write_all(certificate_to_pem(certificate.der())?.as_bytes())?)
+    })?;
+    Ok(Outcome::Renewed { not_after })
 }
 
 /// Only what this CA made to answer for it, and only while it is trusted.
