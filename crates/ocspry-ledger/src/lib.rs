@@ -28,7 +28,7 @@ pub use fact::{
     IssuerNumber, Origin, PublishedCrl, Setting, Standing, issuer_identity,
 };
 pub use follow::{FollowPolicy, FollowedTable, LedgerFollower};
-pub use import::Imported;
+pub use import::{Imported, WholeImport};
 pub use ledger::{Ledger, Recorded, RevokedMany, may_become};
 pub use place::LedgerPlace;
 pub use position::{NotAPosition, Position};

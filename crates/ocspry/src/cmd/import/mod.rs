@@ -1,5 +1,6 @@
 //! `ocspry import`: a whole CA that another program kept.  From: `main`.  To: the ledger.
 
+mod brought_ca;
 mod openssl_ca;
 
 use std::process::ExitCode;
