@@ -8,7 +8,7 @@ use ocspry_ca::{HttpUrl, KeyAlgorithm, Pointers};
 use ocspry_core::{OwnedCertificate, crypto};
 use ocspry_ledger::{CertificateFacts, IssuerFacts, LedgerReader, Setting};
 use ocspry_source::serial_from_text;
-use ocspry_wire::x509::{Certificate, SerialNumber};
+use ocspry_wire::x509::{Certificate, CertificateList, SerialNumber};
 
 use crate::certificate_file::CertificateFile;
 
@@ -152,6 +152,21 @@ pub(crate) fn issued(ca: &IssuerFacts, certificate: &Certificate<'_>) -> bool {
         .any(|issuer| crypto::is_signed_by(certificate, &issuer.view()))
 }
 
+/// Did the CA of this certificate sign the list, whose octets these are?
+pub(crate) fn signed_list(issuer: &OwnedCertificate, der: &[u8], list: &CertificateList) -> bool {
+    let tbs = &list.header.tbs;
+    let (Ok(start), Ok(end)) = (usize::try_from(tbs.start), usize::try_from(tbs.end)) else {
+        return false;
+    };
+    let Some(tbs) = der.get(start..end) else {
+        return false;
+    };
+    let view = issuer.view();
+    let algorithm = list.header.signature_algorithm;
+    view.subject == list.header.issuer
+        && crypto::verify(algorithm, &view.public_key, tbs, &list.signature).is_ok()
+}
+
 /// The first certificate of a file.
 ///
 /// # Errors
@@ -208,6 +223,16 @@ pub(crate) fn algorithm_from_text(text: &str) -> Result<KeyAlgorithm> {
             let known = KeyAlgorithm::ALL.map(algorithm_name).join(", ");
             anyhow!("choose one of {known}")
         })
+}
+
+/// A name that can stand in a URL: `Example Root` becomes `Example-Root`.
+pub(crate) fn plain_name(name: &str) -> String {
+    name.chars()
+        .map(|letter| match letter {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => letter,
+            _ => '-',
+        })
+        .collect()
 }
 
 fn names(cas: &[IssuerFacts]) -> String {

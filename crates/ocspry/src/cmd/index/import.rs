@@ -192,7 +192,7 @@ impl IndexFile {
         issuer: IssuerNumber,
     ) -> Result<CountedImport> {
         let mut lines = self.lines()?;
-        let added = (&mut lines).try_for_each(|entry| whole.add(issuer, &entry));
+        let added = lines.try_for_each(|entry| whole.add(issuer, &entry));
         lines.counted(added.map(|()| whole.imported()))
     }
 

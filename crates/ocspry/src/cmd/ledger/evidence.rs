@@ -6,12 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use ocspry_core::{OwnedCertificate, crypto};
+use ocspry_core::OwnedCertificate;
 use ocspry_ledger::{CrlNumber, ImportEntry, IssuerEvidence, IssuerFacts, SeenRevocation};
 use ocspry_signer::read_regular_file;
 use ocspry_wire::x509::{CertificateList, SerialNumber, pem};
 
-use crate::ca_choice::issued;
+use crate::ca_choice::{issued, signed_list};
 
 /// What was found so far.
 pub(super) struct Evidence<'a> {
@@ -136,7 +136,11 @@ impl<'a> Evidence<'a> {
             }
         });
         let Ok(list) = list else { return false };
-        let Some(at) = self.cas.iter().position(|ca| signed(ca, der, &list)) else {
+        let signed = |ca: &IssuerFacts| {
+            let mut certificates = ca.certificates.iter();
+            certificates.any(|certificate| signed_list(certificate, der, &list))
+        };
+        let Some(at) = self.cas.iter().position(signed) else {
             return false;
         };
         // The CAs here sign no indirect lists.
@@ -160,28 +164,6 @@ impl<'a> Evidence<'a> {
         self.found.crls += 1;
         true
     }
-}
-
-/// Did this CA sign the list?
-fn signed(ca: &IssuerFacts, der: &[u8], list: &CertificateList) -> bool {
-    let tbs = &list.header.tbs;
-    let (Ok(start), Ok(end)) = (usize::try_from(tbs.start), usize::try_from(tbs.end)) else {
-        return false;
-    };
-    let Some(tbs) = der.get(start..end) else {
-        return false;
-    };
-    ca.certificates.iter().any(|certificate| {
-        let view = certificate.view();
-        view.subject == list.header.issuer
-            && crypto::verify(
-                list.header.signature_algorithm,
-                &view.public_key,
-                tbs,
-                &list.signature,
-            )
-            .is_ok()
-    })
 }
 
 /// Not those of directories below it.
