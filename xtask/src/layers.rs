@@ -145,6 +145,8 @@ const CRATES: &[CrateRule] = &[
             "anyhow",
             "arc-swap",
             "clap",
+            "clap_complete",
+            "clap_mangen",
             "indicatif",
             "rpassword",
             "rustix",

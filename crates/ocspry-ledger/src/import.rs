@@ -1,16 +1,20 @@
 //! Certificates and revocations that a CA brings along: from the index of `openssl ca`, another CA's database, or files.
 //!
-//! Some thousand at a time, each batch in one transaction.  What is there already is passed over and counted, so that an
-//! import that was cut off is run again and goes on.  From: the commands that read those formats.  To: the ledger.
+//! What belongs to a CA that is there: some thousand at a time, each batch in one transaction.  CAs with all that is theirs:
+//! in one transaction, all or nothing.  What is there already is passed over and counted, so that an import is run again and
+//! goes on.  From: the commands that read those formats.  To: the ledger.
 
 use ocspry_core::{OwnedCertificate, Revocation};
 use ocspry_wire::ocsp::RevokedInfo;
 use ocspry_wire::x509::SerialNumber;
 use rusqlite::Connection;
 
-use crate::ledger::{CertificateRow, Writing, may_become};
+use crate::ledger::{self, CertificateRow, Restored, Writing, may_become};
 use crate::reader::{LedgerReader, rows};
-use crate::{Act, ImportEntry, IssuerNumber, Ledger, LedgerError, Origin, Refusal};
+use crate::{
+    Act, CrlNumber, ImportEntry, IssuerName, IssuerNumber, Ledger, LedgerError, Origin, Refusal,
+    Setting,
+};
 
 /// What an import did so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +56,98 @@ impl Ledger {
             imported = after;
             progress(&imported);
         }
+    }
+}
+
+impl Ledger {
+    /// Records what `record` adds in one transaction: all of it, or nothing where it fails.  Others wait until it ends.
+    ///
+    /// # Errors
+    /// What `record` says; the database cannot be written.
+    pub fn import_whole<T, E: From<LedgerError>>(
+        &mut self,
+        act: &Act,
+        record: impl FnOnce(&mut WholeImport<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let writing = self.begin(Restored::Refuse)?;
+        let mut whole = WholeImport {
+            writing,
+            imported: Imported::default(),
+        };
+        let value = record(&mut whole)?;
+        whole.writing.commit(act)?;
+        Ok(value)
+    }
+}
+
+/// CAs, certificates and revocations on their way into the ledger, together.
+pub struct WholeImport<'c> {
+    writing: Writing<'c>,
+    imported: Imported,
+}
+
+impl WholeImport<'_> {
+    /// Adds a CA.
+    ///
+    /// # Errors
+    /// As for [`Ledger::add_issuer`].
+    pub fn add_issuer(
+        &mut self,
+        name: &IssuerName,
+        certificate: &OwnedCertificate,
+    ) -> Result<IssuerNumber, LedgerError> {
+        ledger::add_issuer(&mut self.writing, name, certificate, &[])
+    }
+
+    /// Adds another certificate of a CA.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn add_issuer_certificate(
+        &mut self,
+        issuer: IssuerNumber,
+        certificate: &OwnedCertificate,
+    ) -> Result<(), LedgerError> {
+        self.writing
+            .add_issuer_certificate(issuer, certificate.der())
+    }
+
+    /// Sets something of a CA.
+    ///
+    /// # Errors
+    /// As for [`Ledger::set`].
+    pub fn set(
+        &mut self,
+        issuer: IssuerNumber,
+        setting: Setting,
+        value: &str,
+    ) -> Result<(), LedgerError> {
+        ledger::add_setting(&mut self.writing, issuer, setting, Some(value))
+    }
+
+    /// Adds what is not there yet of one certificate.
+    ///
+    /// # Errors
+    /// As for [`Ledger::import`].
+    pub fn add(&mut self, issuer: IssuerNumber, entry: &ImportEntry) -> Result<(), LedgerError> {
+        add_entry(&mut self.writing, issuer, entry, &mut self.imported)
+    }
+
+    /// Passes over CRL numbers that others used.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn pass_over_crl_numbers(
+        &mut self,
+        issuer: IssuerNumber,
+        up_to: &CrlNumber,
+    ) -> Result<(), LedgerError> {
+        ledger::pass_over(&mut self.writing, issuer, up_to)
+    }
+
+    /// What was added so far.
+    pub fn imported(&self) -> Imported {
+        self.imported
     }
 }
 

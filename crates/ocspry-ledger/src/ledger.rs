@@ -339,14 +339,8 @@ impl Ledger {
         issuer: IssuerNumber,
         up_to: CrlNumber,
     ) -> Result<Recorded, LedgerError> {
-        self.write(act, |writing| {
-            let highest = writing.read(|db| rows::highest_crl_number(db, issuer))?;
-            match highest.is_none_or(|highest| highest < up_to) {
-                true => writing.add_crl_number(issuer, &up_to, CrlUse::PassedOver),
-                false => Ok(()),
-            }
-        })
-        .map(|(_, recorded)| recorded)
+        self.write(act, |writing| pass_over(writing, issuer, &up_to))
+            .map(|(_, recorded)| recorded)
     }
 
     /// Records a CRL that is published; its number was reserved before.
@@ -406,7 +400,7 @@ impl Ledger {
 }
 
 /// Adds a CA with its certificate, unless its name or itself is there.
-fn add_issuer(
+pub(crate) fn add_issuer(
     writing: &mut Writing<'_>,
     name: &IssuerName,
     certificate: &OwnedCertificate,
@@ -467,7 +461,7 @@ fn add_issued(
 /// The profile of the certificate of a CA.
 const INTERMEDIATE: &str = "intermediate";
 
-fn add_setting(
+pub(crate) fn add_setting(
     writing: &mut Writing<'_>,
     issuer: IssuerNumber,
     setting: Setting,
@@ -478,6 +472,19 @@ fn add_setting(
             .map_err(|refusal| writing.refused(refusal))?;
     }
     writing.add_setting(issuer, setting.name(), value)
+}
+
+/// Passes over CRL numbers where they are not used up already.
+pub(crate) fn pass_over(
+    writing: &mut Writing<'_>,
+    issuer: IssuerNumber,
+    up_to: &CrlNumber,
+) -> Result<(), LedgerError> {
+    let highest = writing.read(|db| rows::highest_crl_number(db, issuer))?;
+    match highest.is_none_or(|highest| highest < *up_to) {
+        true => writing.add_crl_number(issuer, up_to, CrlUse::PassedOver),
+        false => Ok(()),
+    }
 }
 
 /// Long enough for a URL.

@@ -44,7 +44,7 @@ pub enum Peer {
     Ocspclnt,
     /// strongSwan's PKI tool.
     StrongswanPki,
-    /// Python with the packages of requirements.txt beside the tests: pyca/cryptography and pkilint.
+    /// Python with the packages of requirements.txt beside the tests: pyca/cryptography, pkilint and django-ca.
     Python,
     /// Apache httpd.
     Apache,

@@ -210,6 +210,16 @@ pub(crate) fn algorithm_from_text(text: &str) -> Result<KeyAlgorithm> {
         })
 }
 
+/// A name that can stand in a URL: `Example Root` becomes `Example-Root`.
+pub(crate) fn plain_name(name: &str) -> String {
+    name.chars()
+        .map(|letter| match letter {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => letter,
+            _ => '-',
+        })
+        .collect()
+}
+
 fn names(cas: &[IssuerFacts]) -> String {
     let names: Vec<&str> = cas.iter().map(|ca| ca.name.as_str()).collect();
     names.join(", ")

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use ocspry_ca::{CaKey, CertificateAuthority, Passphrase};
 use ocspry_core::OwnedCertificate;
 use ocspry_core::crypto::sha256;
-use ocspry_ledger::{IssuerFacts, Setting};
+use ocspry_ledger::{IssuerFacts, IssuerName, Setting};
 use ocspry_wire::hex::to_hex;
 
 use crate::output::say;
@@ -74,6 +74,22 @@ impl KeyPlace {
             .ok_or_else(|| anyhow!("{}: a path of a key must be UTF-8", path.display()))?
             .to_owned();
         Ok(KeyPlace { path, setting })
+    }
+
+    /// A key that lies where the operator wants it, opened once to see that it is the CA's.
+    ///
+    /// # Errors
+    /// As [`KeyPlace::existing`]; it cannot be opened, or is another one's.
+    pub(crate) fn checked(
+        path: &Path,
+        certificate: &OwnedCertificate,
+        passphrase: &PassphraseSource,
+        ca: &IssuerName,
+    ) -> Result<KeyPlace> {
+        let key = passphrase.open_key(path, ca.as_str())?;
+        CertificateAuthority::new(certificate.clone(), key)
+            .with_context(|| format!("{}", path.display()))?;
+        KeyPlace::existing(path)
     }
 
     /// Writes a new key there, for its owner only.

@@ -1,9 +1,9 @@
 //! CRLs in files, as far as a CA of the ledger signed them: what left the CA before.  From: paths and octets.  To:
-//! `crl_publishing`, which uses no number twice, and `ledger reconcile`.
+//! `crl_publishing`, which uses no number twice, `ledger reconcile`, and `import`.
 
 use std::path::Path;
 
-use ocspry_core::crypto;
+use ocspry_core::{OwnedCertificate, crypto};
 use ocspry_ledger::{CrlNumber, IssuerFacts};
 use ocspry_signer::read_regular_file;
 use ocspry_wire::x509::{CertificateList, pem};
@@ -27,8 +27,14 @@ fn number_of(der: &[u8], ca: &IssuerFacts) -> Option<CrlNumber> {
     signed(ca, der, &list).then(|| CrlNumber::from_content(number))?
 }
 
-/// Did this CA sign the list?
+/// Did this CA sign the list, whose octets these are?
 pub(crate) fn signed(ca: &IssuerFacts, der: &[u8], list: &CertificateList) -> bool {
+    let certificates = &mut ca.certificates.iter();
+    certificates.any(|certificate| signed_by(certificate, der, list))
+}
+
+/// Did the CA with this certificate?
+pub(crate) fn signed_by(issuer: &OwnedCertificate, der: &[u8], list: &CertificateList) -> bool {
     let tbs = &list.header.tbs;
     let (Ok(start), Ok(end)) = (usize::try_from(tbs.start), usize::try_from(tbs.end)) else {
         return false;
@@ -36,17 +42,10 @@ pub(crate) fn signed(ca: &IssuerFacts, der: &[u8], list: &CertificateList) -> bo
     let Some(tbs) = der.get(start..end) else {
         return false;
     };
-    ca.certificates.iter().any(|certificate| {
-        let view = certificate.view();
-        view.subject == list.header.issuer
-            && crypto::verify(
-                list.header.signature_algorithm,
-                &view.public_key,
-                tbs,
-                &list.signature,
-            )
-            .is_ok()
-    })
+    let view = issuer.view();
+    let algorithm = list.header.signature_algorithm;
+    view.subject == list.header.issuer
+        && crypto::verify(algorithm, &view.public_key, tbs, &list.signature).is_ok()
 }
 
 /// Most octets of a file: a CRL of some millions of entries.

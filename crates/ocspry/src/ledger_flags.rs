@@ -68,6 +68,18 @@ impl LedgerFlags {
         Ok(LedgerReader::open(&self.place()?)?)
     }
 
+    /// The ledger, to read; None where there is none yet.
+    ///
+    /// # Errors
+    /// As [`LedgerFlags::place`]; it cannot be opened.
+    pub(crate) fn to_read_if_there(&self) -> Result<Option<LedgerReader>> {
+        match LedgerReader::open(&self.place()?) {
+            Ok(reader) => Ok(Some(reader)),
+            Err(LedgerError::Missing { .. } | LedgerError::Unfinished { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The ledger, to write.
     ///
     /// # Errors

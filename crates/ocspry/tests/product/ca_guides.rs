@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::django_ca::site_with_django_ca;
 use crate::ledger_site::LedgerSite;
 use crate::openssl_ca::site_with_demo_ca;
 use crate::site::{NOTICE_WAIT_MAX, OCSPRY};
@@ -174,11 +175,32 @@ fn coming_from_django_ca_is_as_the_guide_says() {
 }
 
 #[test]
+fn the_cas_of_django_ca_come_along_as_the_guide_says() {
+    let Some(site) = site_with_django_ca() else {
+        return;
+    };
+    let [exports, _, _, _, import, responder, ..] = blocks(coming_from())[..] else {
+        panic!("the guide has other blocks now");
+    };
+    let said = done(&site, exports, import);
+    for part in [
+        "6 certificates and 1 revocations would be added",
+        "6 certificates and 1 revocations were added",
+        "  Sub-CA  CN=Sub   root ",
+    ] {
+        assert!(said.stdout.contains(part), "{part}: {said:?}");
+    }
+    let (_, rest) = coming_from().split_once("```toml\n").unwrap();
+    site.write("ocspry.toml", rest.split_once("```").unwrap().0);
+    done(&site, exports, responder);
+}
+
+#[test]
 fn coming_from_openssl_ca_is_as_the_guide_says() {
     let Some(site) = site_with_demo_ca() else {
         return;
     };
-    let [exports, _, _, _, import, back] = blocks(coming_from())[..] else {
+    let [exports, _, _, _, _, _, import, back] = blocks(coming_from())[..] else {
         panic!("the guide has other blocks now");
     };
     let said = done(&site, exports, import);

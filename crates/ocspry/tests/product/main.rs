@@ -16,6 +16,7 @@ mod control;
 mod crl_command;
 mod crl_file;
 mod demo;
+mod django_ca;
 mod documented_lines;
 mod faults;
 mod issuers;

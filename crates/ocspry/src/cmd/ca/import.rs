@@ -91,10 +91,8 @@ pub(super) fn run(flags: &ImportFlags, now: Time) -> Result<ExitCode> {
     }
     let mut settings = Vec::new();
     if let Some(path) = &flags.key {
-        let key = flags.passphrase.source().open_key(path, name.as_str())?;
-        CertificateAuthority::new(certificate.clone(), key)
-            .with_context(|| format!("{}", path.display()))?;
-        settings.push((Setting::Key, KeyPlace::existing(path)?.setting));
+        let place = KeyPlace::checked(path, &certificate, &flags.passphrase.source(), &name)?;
+        settings.push((Setting::Key, place.setting));
     }
     let mut ledger = flags.ledger.to_write_or_make()?;
     let cas = ledger.reader().issuers()?;

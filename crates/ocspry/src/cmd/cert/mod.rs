@@ -17,7 +17,7 @@ use clap::Subcommand;
 use ocspry_core::{Clock, SystemClock};
 
 pub(crate) use renew::as_long_as;
-pub(crate) use revoke::{lines as revocation_lines, revoke_all};
+pub(crate) use revoke::{Reason, lines as revocation_lines, reason_from_text, revoke_all};
 pub(crate) use selection::{Alike, Selection, is_news};
 
 /// Verbs on certificates.

@@ -1,8 +1,7 @@
 //! `ocspry import openssl-ca DIR`: a CA that `openssl ca` kept, with all that it issued and revoked.
 //!
-//! All of it is read and judged before anything is recorded.  Each step passes over what is there already, so that an import
-//! that was cut off is run again.  The key stays where it is.  CRL numbers go on above those that openssl used; serials
-//! are drawn at random here, so that `serial` is only looked at.
+//! All of it is recorded together, or nothing.  What is there already is passed over, so that an import is run again.  CRL
+//! numbers go on above those that openssl used; serials are drawn at random here, so that `serial` is only looked at.
 
 use std::fs;
 use std::io;
@@ -11,15 +10,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueHint};
-use ocspry_ca::CertificateAuthority;
 use ocspry_core::{Clock as _, OwnedCertificate, SystemClock, crypto};
 use ocspry_ledger::{
-    Act, CrlNumber, ImportEntry, IssuerFacts, IssuerName, IssuerNumber, Ledger, LedgerError,
-    LedgerReader, Setting, issuer_identity,
+    Act, CrlNumber, ImportEntry, IssuerName, IssuerNumber, Ledger, LedgerReader, WholeImport,
 };
-use ocspry_wire::x509::{SerialNumber, display_name};
+use ocspry_wire::x509::SerialNumber;
 use serde_json::json;
 
+use super::brought_ca::BroughtCa;
 use crate::ca_choice::read_certificate;
 use crate::ca_keys::KeyPlace;
 use crate::cmd::index::{CountedImport, IndexFile};
@@ -80,10 +78,9 @@ pub(crate) struct OpensslCaFlags {
 pub(super) fn run(flags: &OpensslCaFlags) -> Result<ExitCode> {
     let found = Found::read(flags)?;
     let counts = if flags.dry_run {
-        found.preview(flags)?
+        found.preview(flags.ledger.to_read_if_there()?.as_ref())?
     } else {
         let mut ledger = flags.ledger.to_write_or_make()?;
-        found.check(ledger.reader())?;
         found.record(&mut ledger, &flags.act.act(SystemClock.now()))?
     };
     counts.say(flags, &found);
@@ -92,12 +89,8 @@ pub(super) fn run(flags: &OpensslCaFlags) -> Result<ExitCode> {
 
 /// What is in the directory.
 struct Found {
-    name: IssuerName,
-    certificate: OwnedCertificate,
-    key: Option<KeyPlace>,
+    ca: BroughtCa,
     index: IndexFile,
-    /// The last CRL number that may have been used.
-    crl_number: Option<CrlNumber>,
     newcerts: Newcerts,
 }
 
@@ -123,20 +116,18 @@ impl Found {
         });
         let key = match key_path {
             None => None,
-            Some(path) => {
-                let key = flags.passphrase.source().open_key(&path, name.as_str())?;
-                CertificateAuthority::new(certificate.clone(), key)
-                    .with_context(|| format!("{}", path.display()))?;
-                Some(KeyPlace::existing(&path)?)
-            }
+            Some(path) => Some(KeyPlace::checked(
+                &path,
+                &certificate,
+                &flags.passphrase.source(),
+                &name,
+            )?),
         };
         let newcerts = Newcerts {
             directory: directory.join("newcerts"),
         };
         newcerts.each(&certificate, |_| Ok(()))?;
         Ok(Found {
-            name,
-            key,
             index: IndexFile {
                 path: directory.join("index.txt"),
                 certificates: newcerts
@@ -144,91 +135,63 @@ impl Found {
                     .is_dir()
                     .then(|| newcerts.directory.clone()),
             },
-            crl_number: crl_number(&directory.join("crlnumber"))?,
             newcerts,
-            certificate,
+            ca: BroughtCa {
+                name,
+                certificate,
+                older: Vec::new(),
+                settings: Vec::new(),
+                key,
+                crl_number: crl_number(&directory.join("crlnumber"))?,
+            },
         })
     }
 
-    /// The CA, where the ledger has it.
-    fn known(&self, reader: &LedgerReader) -> Result<Option<IssuerFacts>> {
-        let identity = issuer_identity(&self.certificate.view());
-        let cas = reader.issuers()?;
-        Ok(cas
-            .into_iter()
-            .find(|ca| ca.name == self.name && ca.identity == identity))
-    }
-
-    /// Whether all of it can be recorded.
-    fn check(&self, reader: &LedgerReader) -> Result<Counts> {
-        let index = match self.known(reader)? {
-            Some(ca) => self.index.preview(reader, ca.number)?,
+    fn preview(&self, reader: Option<&LedgerReader>) -> Result<Counts> {
+        let known = match reader {
+            Some(reader) => self.ca.known(reader)?.map(|ca| (reader, ca)),
+            None => None,
+        };
+        let index = match known {
+            Some((reader, ca)) => self.index.preview(reader, ca.number)?,
             None => self.index.count()?,
         };
         Ok(Counts { index, beside: 0 })
     }
 
-    fn preview(&self, flags: &OpensslCaFlags) -> Result<Counts> {
-        match LedgerReader::open(&flags.ledger.place()?) {
-            Ok(reader) => self.check(&reader),
-            // It would be made.
-            Err(LedgerError::Missing { .. } | LedgerError::Unfinished { .. }) => Ok(Counts {
-                index: self.index.count()?,
-                beside: 0,
-            }),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     fn record(&self, ledger: &mut Ledger, act: &Act) -> Result<Counts> {
-        let issuer = match self.known(ledger.reader())? {
-            Some(ca) => ca.number,
-            None => {
-                let key = self.key.as_ref();
-                let settings: Vec<(Setting, &str)> = key
-                    .map(|place| (Setting::Key, place.setting.as_str()))
-                    .into_iter()
-                    .collect();
-                ledger.add_issuer(act, &self.name, &self.certificate, &settings)?
-            }
-        };
-        let index = self.index.import(ledger, issuer, act)?;
-        let beside = self.record_beside(ledger, issuer, act)?;
-        if let Some(number) = self.crl_number {
-            ledger.pass_over_crl_numbers(act, issuer, number)?;
-        }
-        Ok(Counts { index, beside })
+        let known = self.ca.known(ledger.reader())?;
+        ledger.import_whole(act, |whole| {
+            let issuer = self.ca.record(whole, known.as_ref())?;
+            let index = self.index.record(whole, issuer)?;
+            let beside = self.record_beside(whole, issuer)?;
+            self.ca.record_crl_number(whole, issuer)?;
+            Ok(Counts { index, beside })
+        })
     }
 
     /// `openssl ca` writes the certificate first and lists it then: one that was cut off there was issued all the same.
-    fn record_beside(&self, ledger: &mut Ledger, issuer: IssuerNumber, act: &Act) -> Result<u64> {
-        let mut beside = 0;
-        self.newcerts.each(&self.certificate, |entry| {
-            let known = ledger.reader().certificate(issuer, &entry.serial_number)?;
-            if known.is_none() {
-                beside += ledger.import(act, issuer, [entry], |_| {})?.certificates;
-            }
-            Ok(())
-        })?;
-        Ok(beside)
+    fn record_beside(&self, whole: &mut WholeImport<'_>, issuer: IssuerNumber) -> Result<u64> {
+        let before = whole.imported().certificates;
+        self.newcerts
+            .each(&self.ca.certificate, |entry| Ok(whole.add(issuer, &entry)?))?;
+        Ok(whole.imported().certificates - before)
     }
 }
 
 impl Counts {
     fn say(&self, flags: &OpensslCaFlags, found: &Found) {
-        let path = &found.index.path;
-        let number = found.crl_number.map(|number| number.to_string());
+        let (path, ca) = (&found.index.path, &found.ca);
         if flags.json {
             let mut value = self.index.json(path, flags.dry_run);
-            value["ca"] = json!(found.name.as_str());
-            value["key"] = json!(found.key.as_ref().map(|key| key.path.display().to_string()));
+            value["ca"] = json!(ca.name.as_str());
+            value["key"] = json!(ca.key_path());
             value["beside_index"] = json!(self.beside);
-            value["crl_number"] = json!(number);
+            value["crl_number"] = json!(ca.crl_number.map(|number| number.to_string()));
             print_json(&value);
             return;
         }
-        let subject = display_name(found.certificate.view().subject);
-        print(&format!("CA {} ({subject})\n", found.name));
+        print(&format!("{}\n", ca.title()));
         print(&format!("{}\n", self.index.text(path, flags.dry_run)));
         if self.beside > 0 {
             print(&format!(
@@ -236,15 +199,7 @@ impl Counts {
                 self.beside
             ));
         }
-        if let Some(number) = number {
-            print(&format!("CRL numbers go on after {number}\n"));
-        }
-        let key = match &found.key {
-            Some(key) => format!("its key stays at {}", key.path.display()),
-            None => "its key was not found: it signs nothing here until ocspry ca edit names it"
-                .to_owned(),
-        };
-        print(&format!("{key}\n"));
+        print(&ca.rest());
     }
 }
 

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueHint};
 use ocspry_ca::{IndexEntry, IndexReader};
 use ocspry_core::{Clock as _, OwnedCertificate, SystemClock};
-use ocspry_ledger::{Act, ImportEntry, Imported, IssuerNumber, Ledger, LedgerReader};
+use ocspry_ledger::{Act, ImportEntry, Imported, IssuerNumber, Ledger, LedgerReader, WholeImport};
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use ocspry_wire::openssl_index::{IndexReason, IndexRevocation, IndexStatus};
 use serde_json::{Value, json};
@@ -180,6 +180,20 @@ impl IndexFile {
         let mut lines = self.lines()?;
         let imported = ledger.import(act, issuer, &mut lines, |_| {});
         lines.counted(imported)
+    }
+
+    /// Records it with the CA that is brought along: together, or not at all.
+    ///
+    /// # Errors
+    /// As [`IndexFile::preview`]; the ledger cannot be written.
+    pub(crate) fn record(
+        &self,
+        whole: &mut WholeImport<'_>,
+        issuer: IssuerNumber,
+    ) -> Result<CountedImport> {
+        let mut lines = self.lines()?;
+        let added = lines.try_for_each(|entry| whole.add(issuer, &entry));
+        lines.counted(added.map(|()| whole.imported()))
     }
 
     fn lines(&self) -> Result<Lines<'_>> {

@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, ValueHint};
 
 use super::resolve::{self, Format};
 use super::{Turn, Words};
+use crate::ca_choice::plain_name;
 use crate::ca_keys::{certificate_of, is_enabled};
 use crate::ledger_flags::LedgerFlags;
 use crate::output::print;
@@ -141,16 +142,6 @@ fn subject(given: Option<&str>, name: &str) -> String {
         // A slash would begin the next attribute.
         false => format!("{given}/CN={}", name.replace('/', "\\/")),
     }
-}
-
-/// A name that can stand in a URL: `Example Root` becomes `Example-Root`.
-fn plain_name(name: &str) -> String {
-    name.chars()
-        .map(|letter| match letter {
-            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => letter,
-            _ => '-',
-        })
-        .collect()
 }
 
 /// `list_cas`.
