@@ -13,7 +13,9 @@ use std::sync::Arc;
 use ocspry_wire::Time;
 use serde::{Deserialize, Serialize};
 
-use super::{StateDirectory, StateStep, generalized, lock, remove, step, write_text};
+use super::{
+    DELTA_MARKS, Marks, StateDirectory, StateStep, generalized, lock, remove, step, write_text,
+};
 use crate::SourceError;
 
 const PRODUCED: &str = "produced.json";
@@ -97,6 +99,30 @@ impl StateDirectory {
         Ok(files)
     }
 
+    /// Does this file say that a delta from the future was used?  What one before it revoked is in no complete list yet, and
+    /// a responder that knows nothing of it would call that good.
+    pub fn is_of_delta_ahead(path: &Path, now: Time) -> bool {
+        delta_marks(path).is_some_and(|marks| marks.this_update > now)
+    }
+
+    /// Of such a file: of the deltas that were used nothing is known but that they were made before now, and so one of that
+    /// time or a complete list has to come before what is in none is good.
+    ///
+    /// # Errors
+    /// `StateWrite` with the step that failed.
+    pub fn take_back_delta(path: &Path, now: Time) -> Result<(), SourceError> {
+        let (Some(marks), Some(folder)) = (delta_marks(path), path.parent()) else {
+            return Ok(());
+        };
+        let marks = Marks {
+            this_update: now,
+            crl_number: None,
+            ..marks
+        };
+        let locked = lock(folder)?;
+        write_text(folder, &locked, DELTA_MARKS, &marks.to_json())
+    }
+
     /// Removes these files of an issuer, all of them or up to the first that cannot be.
     ///
     /// # Errors
@@ -167,6 +193,14 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// None where the file is of another kind, or cannot be read.
+fn delta_marks(path: &Path) -> Option<Marks> {
+    if path.file_name()? != DELTA_MARKS {
+        return None;
+    }
+    Marks::from_json(&std::fs::read_to_string(path).ok()?).ok()
 }
 
 #[cfg(test)]

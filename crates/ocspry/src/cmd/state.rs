@@ -95,7 +95,7 @@ fn reset(flags: ResetFlags, now: Time) -> Result<ExitCode> {
     };
     let plan = Plan::of(&state, name, certificate, lists, now)?;
     let _ = write!(anstream::stderr(), "{}", plan.text(now));
-    if plan.removes.is_empty() {
+    if plan.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
     if !flags.yes && !asked_and_allowed()? {
@@ -214,6 +214,8 @@ pub(crate) struct Plan {
     folder: PathBuf,
     produced_at: Option<Time>,
     removes: Vec<PathBuf>,
+    /// Marks of deltas from the future.
+    takes_back: Vec<PathBuf>,
     keeps: Vec<PathBuf>,
 }
 
@@ -233,22 +235,31 @@ impl Plan {
         let stays =
             |path: &PathBuf| lists == Lists::KeepIfGood && is_good_list(path, &certificate, now);
         let files = state.files_of(issuer.identity())?;
-        let (keeps, removes) = files.into_iter().partition(stays);
+        let (keeps, others): (Vec<_>, Vec<_>) = files.into_iter().partition(stays);
+        let is_taken_back = |path: &PathBuf| {
+            lists == Lists::KeepIfGood && StateDirectory::is_of_delta_ahead(path, now)
+        };
+        let (takes_back, removes) = others.into_iter().partition(is_taken_back);
         Ok(Plan {
             identity: issuer.identity().to_owned(),
             folder: state.folder(issuer.identity()),
             // Damaged: it goes as well.
             produced_at: state.produced_at(issuer.identity()).ok().flatten(),
             removes,
+            takes_back,
             keeps,
             name,
         })
     }
 
+    fn is_empty(&self) -> bool {
+        self.removes.is_empty() && self.takes_back.is_empty()
+    }
+
     /// For whoever is to decide.
     fn text(&self, now: Time) -> String {
         let folder = self.folder.display();
-        if self.removes.is_empty() {
+        if self.is_empty() {
             return format!("issuer {}: nothing holds it back in {folder}\n", self.name);
         }
         let produced_at = self.produced_at.map_or_else(String::new, |time| {
@@ -258,10 +269,20 @@ impl Plan {
             )
         });
         let mut text = format!("issuer {}: in {folder}{produced_at}\n", self.name);
-        for (word, paths) in [("removes", &self.removes), ("keeps", &self.keeps)] {
+        for (word, paths) in [
+            ("removes", &self.removes),
+            ("takes back", &self.takes_back),
+            ("keeps", &self.keeps),
+        ] {
             for path in self.within(paths) {
                 text.push_str(&format!("  {word} {path}\n"));
             }
+        }
+        if !self.takes_back.is_empty() {
+            text.push_str(
+                "a delta from the future was used, and what one before it revoked is not known: answers are tryLater \
+                 for what is in no list, until a delta or complete CRL made from now on comes\n",
+            );
         }
         text
     }
@@ -279,6 +300,7 @@ impl Plan {
             "identity": self.identity,
             "produced_at": self.produced_at.map(|time| time.to_string()),
             "removed": self.within(&self.removes),
+            "taken_back": self.within(&self.takes_back),
             "kept": self.within(&self.keeps),
         })
         .to_string();
@@ -286,6 +308,10 @@ impl Plan {
         state
             .append_audit(&line)
             .map_err(|error| anyhow!("nothing was removed: {}", error.what_failed()))?;
+        for path in &self.takes_back {
+            StateDirectory::take_back_delta(path, now)
+                .map_err(|error| anyhow!("nothing was removed: {}", error.what_failed()))?;
+        }
         state
             .forget(&self.identity, &self.removes)
             .map_err(|error| anyhow!("not all was removed: {}", error.what_failed()))?;

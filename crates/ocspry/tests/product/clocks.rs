@@ -99,6 +99,43 @@ fn a_clock_behind_the_answers_of_the_last_run_stops_them_until_the_operator_rese
 }
 
 #[test]
+fn a_reset_of_a_delta_from_the_future_makes_nothing_good_that_one_before_it_may_have_revoked() {
+    let site = Site::new();
+    let (folder, _) = after_a_first_run(&site);
+    let marks = std::fs::read_to_string(folder.join("marks.json")).unwrap();
+    let mut marks: Value = serde_json::from_str(&marks).unwrap();
+    marks["this-update"] = generalized(now().plus_seconds(86_400)).into();
+    let path = folder.join("delta-marks.json");
+    std::fs::write(&path, marks.to_string()).unwrap();
+    let line = ["state", "reset", "--ca", "intermediate_ca.pem", "--yes"];
+    let done = site.ocspry().args(line).run();
+    assert_eq!(done.code, Some(0), "{done:?}");
+    for part in ["takes back delta-marks.json", "what one before it revoked"] {
+        assert!(done.stderr.contains(part), "no {part:?} in {done:?}");
+    }
+
+    let process = site.serve().start();
+    let reply = site.ask(&mut process.connect(), &site.request(GOOD));
+    assert!(
+        matches!(reply, Reply::Error(ErrorStatus::TryLater)),
+        "{reply:?}"
+    );
+    site.write_crl(&CrlSpec::new(11).made_at(now()));
+    let is_good = wait_for_some(NOTICE_WAIT_MAX, || {
+        let reply = site.ask(&mut process.connect(), &site.request(GOOD));
+        matches!(reply, Reply::Signed(_)).then_some(())
+    });
+    assert!(is_good.is_some(), "{}", process.log());
+    process.stop();
+
+    // Who wants none of it says so.
+    std::fs::write(&path, marks.to_string()).unwrap();
+    let done = site.ocspry().args(line).arg("--forget-list").run();
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(names_in(&folder).is_empty(), "{:?}", names_in(&folder));
+}
+
+#[test]
 fn the_time_of_the_last_answers_is_kept_while_it_runs_and_again_when_it_stops() {
     let site = Site::new();
     let process = site.serve().start();
