@@ -17,6 +17,7 @@ mod openssl_flags;
 mod passphrase;
 mod policy;
 mod raw;
+mod responder;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -32,7 +33,7 @@ use ocspry_wire::Time;
 
 use crate::file_stamp::FileStamps;
 
-pub(crate) use checked::{Config, IssuerConfig, ResponderConfig, StateChoice, default_state};
+pub(crate) use checked::{Config, IssuerConfig, StateChoice, default_state};
 pub(crate) use control_socket::{SocketChoice, sockets_of, usual_sockets};
 pub(crate) use diagnostics::{ConfigText, Place, Problems};
 pub(crate) use duration::parse_duration;
@@ -43,6 +44,7 @@ pub(crate) use openssl_flag_error::OpensslFlagError;
 pub(crate) use openssl_flags::OpensslFlags;
 pub(crate) use passphrase::PassphraseSource;
 pub(crate) use policy::parse_time;
+pub(crate) use responder::ResponderConfig;
 pub(crate) use status::SourceConfig;
 
 /// Most octets of a configuration file: room for tens of thousands of issuers.
