@@ -7,7 +7,6 @@ use crate::{
 };
 use der::Decode;
 use ocspry_core::{OwnedCertificate, crypto};
-use ocspry_signer::KeyKind;
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::HashAlgorithm;
 use ocspry_wire::x509::{SerialNumber, display_name};
@@ -153,16 +152,9 @@ impl CertificateAuthority {
         crl::sign_delta(self, list, changes, now)
     }
 
-    /// What key a delegated responder of this CA has: of the CA's own kind, so that whoever can check the one can check
-    /// the other; RSA with 2048 bits, since a responder signs often.
+    /// What key a delegated responder of this CA has: see [`KeyAlgorithm::of_responder`].
     pub fn responder_algorithm(&self) -> KeyAlgorithm {
-        match self.key.public_key().kind() {
-            KeyKind::Rsa { .. } => KeyAlgorithm::Rsa2048,
-            KeyKind::P256 => KeyAlgorithm::P256,
-            KeyKind::P384 => KeyAlgorithm::P384,
-            KeyKind::P521 => KeyAlgorithm::P521,
-            KeyKind::Ed25519 => KeyAlgorithm::Ed25519,
-        }
+        KeyAlgorithm::of_responder(self.key.public_key())
     }
 
     /// Its certificate.

@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{
     EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair,
 };
 use ocspry_core::Signer as _;
-use ocspry_signer::{FileSigner, Passphrase};
+use ocspry_signer::{FileSigner, KeyKind, Passphrase};
 use std::fmt;
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -46,6 +46,18 @@ impl KeyAlgorithm {
         KeyAlgorithm::Rsa3072,
         KeyAlgorithm::Rsa4096,
     ];
+
+    /// What key a delegated responder of a CA has: of the CA's own kind, so that whoever can check the one can check the
+    /// other; RSA with 2048 bits, since a responder signs often.
+    pub fn of_responder(ca: &PublicKey) -> KeyAlgorithm {
+        match ca.kind() {
+            KeyKind::Rsa { .. } => KeyAlgorithm::Rsa2048,
+            KeyKind::P256 => KeyAlgorithm::P256,
+            KeyKind::P384 => KeyAlgorithm::P384,
+            KeyKind::P521 => KeyAlgorithm::P521,
+            KeyKind::Ed25519 => KeyAlgorithm::Ed25519,
+        }
+    }
 
     /// By its name as it prints, in any case, with or without blanks and dashes: `P-256`, `p256`, `rsa3072`.
     ///

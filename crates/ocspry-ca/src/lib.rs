@@ -3,7 +3,7 @@
 //! START HERE: `issue.rs`, the story of one certificate (RFC 5280 §4), and `crl.rs`, that of one CRL (RFC 5280 §5), both on
 //! top of `authority.rs`, a certificate with its key.  What a certificate says comes from `profile.rs` (what it is for),
 //! `subject.rs`, `alt_name.rs` and `constraints.rs` (names), `usage.rs`, `pointers.rs`, and `extension.rs` writes it;
-//! `csr.rs` reads what strangers ask for, `public_key.rs` says which keys are strong enough, `renewal.rs` asks for an old
+//! `csr.rs` reads what strangers ask for, `own_request.rs` asks another CA for a certificate, `public_key.rs` says which keys are strong enough, `renewal.rs` asks for an old
 //! certificate once more.  `key.rs` makes and keeps keys; `signed.rs` puts the signature around what was written;
 //! `file.rs` writes files whole or not at all, and `index.rs` the index of `openssl ca`.
 //!
@@ -21,6 +21,7 @@ mod file;
 mod index;
 mod issue;
 mod key;
+mod own_request;
 mod pointers;
 mod profile;
 mod public_key;

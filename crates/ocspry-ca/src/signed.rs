@@ -1,6 +1,6 @@
-//! Puts the signature around a TBSCertificate or TBSCertList.  From: `issue.rs`, `crl.rs`.  To: their callers.
+//! Puts the signature around a TBSCertificate, TBSCertList or certificationRequestInfo.  From: `issue.rs`, `crl.rs`, `own_request.rs`.  To: their callers.
 //!
-//! Both are `SEQUENCE { toBeSigned, signatureAlgorithm, signature BIT STRING }` (RFC 5280 §4.1.1, §5.1.1).
+//! All are `SEQUENCE { toBeSigned, signatureAlgorithm, signature BIT STRING }` (RFC 5280 §4.1.1, §5.1.1, RFC 2986 §4.2).
 
 use crate::{CaError, CaKey};
 use ocspry_core::{Signer as _, crypto};

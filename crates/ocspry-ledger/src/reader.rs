@@ -216,6 +216,24 @@ impl LedgerReader {
         )
     }
 
+    /// The certificates of one CA that were issued for one profile, and are at hand, after some fact; a look at all that come
+    /// after it.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn certificates_for(
+        &self,
+        issuer: IssuerNumber,
+        profile: &str,
+        after: u64,
+    ) -> Result<Vec<CertificateFacts>, LedgerError> {
+        self.all(
+            include_str!("sql/certificates_for.sql"),
+            params![after.cast_signed(), issuer.0.cast_signed(), profile],
+            rows::certificate,
+        )
+    }
+
     /// All certificates of one CA, or with None of all, in the order in which they were recorded: page by page, a megabyte
     /// or two each.  After an error nothing more comes.
     pub fn pages(

@@ -17,4 +17,4 @@ pub use error::{KeyError, KeyWarning, NotAKey};
 pub use file::FileSigner;
 pub use key_pair::KeyKind;
 pub use passphrase::Passphrase;
-pub use regular_file::{RegularFile, read_regular_file};
+pub use regular_file::{RegularFile, read_regular_file, read_regular_file_of_others};

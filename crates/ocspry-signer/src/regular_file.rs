@@ -5,6 +5,7 @@
 //! Links are followed, since renewal tools and Kubernetes put links in the place of files.
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use std::fs::{FileType, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
@@ -25,8 +26,25 @@ pub struct RegularFile {
 /// # Errors
 /// The file cannot be opened or read; the path leads to a directory, a pipe, a socket or a device.
 pub fn read_regular_file(path: &Path, octets_max: u64) -> io::Result<RegularFile> {
+    read(path, octets_max, OFlags::empty())
+}
+
+/// The same, for a file that somebody else put into a directory of theirs: a link could lead to what only we may read.
+///
+/// # Errors
+/// As [`read_regular_file`]; the path is a link.
+pub fn read_regular_file_of_others(path: &Path, octets_max: u64) -> io::Result<RegularFile> {
+    read(path, octets_max, OFlags::NOFOLLOW).map_err(|error| {
+        match error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) {
+            true => io::Error::other("it is a link, not a file"),
+            false => error,
+        }
+    })
+}
+
+fn read(path: &Path, octets_max: u64, more: OFlags) -> io::Result<RegularFile> {
     // O_NONBLOCK: opening a pipe returns at once, so that we can see that it is one.  It changes nothing for files.
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY | more;
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(flags.bits().cast_signed())
@@ -84,6 +102,19 @@ mod tests {
             let error = read_regular_file(path, 10).err().unwrap();
             assert_eq!(error.to_string(), expected, "{}", path.display());
         }
+    }
+
+    #[test]
+    fn a_link_in_a_directory_of_others_is_refused_and_a_file_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, b"0123456789").unwrap();
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let read = |path| read_regular_file_of_others(path, 4);
+        assert_eq!(*read(&file).unwrap().content, b"0123");
+        let error = read(&link).err().unwrap();
+        assert_eq!(error.to_string(), "it is a link, not a file");
     }
 
     #[test]

@@ -81,6 +81,12 @@ impl StateDirectory {
         self.path.join("issuers").join(identity)
     }
 
+    /// Where the keys of a managed responder lie.  They are no memory of what was seen: [`StateDirectory::files_of`] passes
+    /// them over, and nothing here reads or writes them.
+    pub fn responder_folder(&self, identity: &str) -> PathBuf {
+        self.folder(identity).join(RESPONDER)
+    }
+
     /// The keys of the scopes of which something is kept, in no order.
     ///
     /// # Errors
@@ -355,6 +361,8 @@ const LAST_GOOD: &str = "last-good.crl";
 const MARKS: &str = "marks.json";
 const LAST_GOOD_DELTA: &str = "last-good-delta.crl";
 const DELTA_MARKS: &str = "delta-marks.json";
+/// Folder of the keys of a managed responder.
+const RESPONDER: &str = "responder";
 const SCOPES: &str = "scopes";
 const LAST_GOOD_ISSUED: &str = "last-good.txt";
 const ISSUED: &str = "issued";

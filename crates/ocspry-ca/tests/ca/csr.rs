@@ -1,7 +1,9 @@
 //! Certification requests that OpenSSL made.
 
 use crate::pki::*;
-use ocspry_ca::{CaError, CertificateRequest, KeyAlgorithm, NotGranted, Profile, SigningRequest};
+use ocspry_ca::{
+    CaError, CaKey, CertificateRequest, KeyAlgorithm, NotGranted, Profile, SigningRequest, Subject,
+};
 use ocspry_testkit::Openssl;
 use std::fs;
 
@@ -87,6 +89,26 @@ fn a_request_for_each_kind_of_key_becomes_a_certificate_that_openssl_accepts() {
         assert_eq!(said.trim(), "issued.pem: OK");
         // The subject's octets are those of the request.
         assert_eq!(issued.view().subject, asked.subject().unwrap().der());
+    }
+}
+
+#[test]
+fn a_request_of_our_own_is_one_that_openssl_and_we_take() {
+    let subject = Subject::new("asker", None).unwrap();
+    for algorithm in KeyAlgorithm::ALL {
+        let key = CaKey::generate(algorithm).unwrap();
+        let pem = key.request_pem(&subject).unwrap();
+        let asked = SigningRequest::read(pem.as_bytes()).unwrap();
+        assert_eq!(asked.public_key(), key.public_key());
+        assert_eq!(asked.subject().unwrap(), subject);
+        assert_eq!(asked.not_granted(), []);
+        assert_eq!(asked.alt_names().unwrap(), []);
+        let Some(openssl) = Openssl::find() else {
+            continue;
+        };
+        fs::write(openssl.path("own.csr"), &pem).unwrap();
+        let said = openssl.run("req -in own.csr -noout -verify -subject");
+        assert!(said.contains("asker"), "{algorithm}: {said}");
     }
 }
 

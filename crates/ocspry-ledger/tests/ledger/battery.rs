@@ -32,6 +32,7 @@ battery!(
         the_last_setting_counts_and_one_without_a_value_is_gone,
         a_serial_is_reserved_before_it_is_issued_and_given_out_once,
         what_was_issued_is_read_back_whole_and_in_order,
+        certificates_are_found_by_what_they_were_issued_for_and_when,
         a_revocation_keeps_its_time_reason_and_invalidity_date,
         a_hold_is_released_or_made_final_and_nothing_else_is_taken_back,
         what_was_never_issued_cannot_be_revoked_and_neither_can_the_future,
@@ -242,6 +243,30 @@ fn what_was_issued_is_read_back_whole_and_in_order(mut scene: Scene) {
         .collect();
     assert_eq!(serials, [serial(3), serial(1), serial(2)]);
     assert_eq!(reader.certificate(scene.issuer, &serial(9)).unwrap(), None);
+}
+
+fn certificates_are_found_by_what_they_were_issued_for_and_when(mut scene: Scene) {
+    for (number, profile) in [(1, "ocsp"), (2, "server"), (3, "ocsp")] {
+        let (ledger, issuer) = (&mut scene.ledger, scene.issuer);
+        ledger
+            .reserve_serial(&act(), issuer, &serial(number))
+            .unwrap();
+        ledger
+            .issue(&act(), issuer, &certificate(number), profile)
+            .unwrap();
+    }
+    let reader = scene.ledger.reader();
+    let found = |profile, after| {
+        reader
+            .certificates_for(scene.issuer, profile, after)
+            .unwrap()
+    };
+    let both = found("ocsp", 0);
+    let serials: Vec<_> = both.iter().map(|facts| facts.serial_number).collect();
+    assert_eq!(serials, [serial(1), serial(3)]);
+    assert!(both[0].der.is_some());
+    assert_eq!(found("ocsp", both[0].sequence), both[1..]);
+    assert_eq!(found("client", 0), []);
 }
 
 fn a_revocation_keeps_its_time_reason_and_invalidity_date(mut scene: Scene) {

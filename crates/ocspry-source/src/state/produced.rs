@@ -88,13 +88,15 @@ impl StateDirectory {
         write_text(&folder, &locked, PRODUCED, &text)
     }
 
-    /// Every file that is kept of an issuer, in order of their names.
+    /// Every file that is kept of what was seen of an issuer, in order of their names.
     ///
     /// # Errors
     /// `StateRead` when a folder cannot be listed.
     pub fn files_of(&self, identity: &str) -> Result<Vec<PathBuf>, SourceError> {
         let mut files = Vec::new();
         collect(&self.folder(identity), DEPTH_MAX, &mut files)?;
+        let keys = self.responder_folder(identity);
+        files.retain(|path| !path.starts_with(&keys));
         files.sort();
         Ok(files)
     }
