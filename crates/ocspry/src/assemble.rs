@@ -17,10 +17,12 @@ use ocspry_wire::Time;
 use crate::clock_watch;
 use crate::config::{Config, ConfigError, IssuerConfig, Place, StateChoice};
 use crate::control::Bell;
-use crate::credential_files::{CredentialFiles, CredentialReport, PairError, PairWarning};
+use crate::credential_files::{CredentialReport, PairError, PairWarning};
+use crate::credentials::Credentials;
 use crate::issuer_report::Problems;
 use crate::ledger_feed::LedgerFeed;
 use crate::load_bar;
+use crate::managed_responder::Awaited;
 use crate::stage::Stages;
 
 /// What one configuration became.
@@ -44,7 +46,7 @@ pub(crate) struct RunningIssuer {
     /// Follows its sources.
     pub(crate) refresher: Refresher,
     /// Follows certificate and key.
-    pub(crate) credentials: CredentialFiles,
+    pub(crate) credentials: Credentials,
     /// How far list and signer are through their time, as last said.
     pub(crate) told: Stages,
     /// What was wrong at the last look, for the admin listener.
@@ -82,11 +84,13 @@ pub(crate) enum PairLook {
     InUse(Vec<PairWarning>),
     /// They are not.
     Refused(PairError),
+    /// They are to come.
+    Awaited(Awaited),
 }
 
 impl FirstLook {
     /// Why the issuer cannot answer, with the place of the cause; a list from the future is no cause, but a reason to
-    /// wait, and so is one that is being fetched.
+    /// wait, and so are one that is being fetched and a certificate that the CA is to sign.
     pub(crate) fn causes(&self, running: &RunningIssuer) -> Vec<(Place, String)> {
         let config = &running.config;
         let mut causes: Vec<(Place, String)> = running
@@ -100,7 +104,7 @@ impl FirstLook {
             })
             .collect();
         match &self.pair {
-            PairLook::InUse(_) => {}
+            PairLook::InUse(_) | PairLook::Awaited(_) => {}
             PairLook::Refused(error) => {
                 causes.push((config.responder_place.clone(), error.to_string()))
             }
@@ -190,11 +194,14 @@ pub(crate) fn build(
     }
     let reports = refresher.refresh(now);
     refresher.show_loads(None);
-    let mut credentials = CredentialFiles::new(config.responder.clone(), Arc::clone(&issuer));
+    let joint = refresher.joint();
+    let mut credentials =
+        Credentials::new(&config.responder, &issuer, joint, state.map(Arc::as_ref));
     let pair = match credentials.refresh(now) {
         CredentialReport::Swapped { warnings } => PairLook::InUse(warnings),
         CredentialReport::Unchanged | CredentialReport::Recovered => PairLook::InUse(Vec::new()),
         CredentialReport::Refused { error, attempts: _ } => PairLook::Refused(error),
+        CredentialReport::Awaits(awaited) => PairLook::Awaited(awaited),
     };
     let running = RunningIssuer {
         config: config.clone(),

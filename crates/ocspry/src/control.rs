@@ -81,6 +81,9 @@ impl Bell {
 /// How soon a replaced responder is looked at again: workers let it go within a second.
 const RETIREMENT_WAIT: Duration = Duration::from_secs(2);
 
+/// How soon a certificate that `ca tick` has signed is in use.
+const AWAITED_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Everything the control thread works with.
 pub(crate) struct Control {
     /// Where the configuration is read from again.
@@ -137,14 +140,15 @@ impl Control {
         self.keep(self.clock.now());
         loop {
             let wait = self.wait(self.clock.now());
-            let called = calls.recv_timeout(wait.min(CLOCK_INTERVAL));
+            let nap = wait.min(self.nap());
+            let called = calls.recv_timeout(nap);
             let was_set = self.look_at_clock();
             match called {
                 // Nobody can call any more: nothing is left to wait for.
                 Err(RecvTimeoutError::Disconnected) => break,
                 _ if self.bell.end.load(Ordering::SeqCst) => break,
-                // It was time for the clock alone.
-                Err(RecvTimeoutError::Timeout) if wait > CLOCK_INTERVAL && !was_set => {}
+                // It was time for the clock alone, and for certificates that may have come.
+                Err(RecvTimeoutError::Timeout) if wait > nap && !was_set => self.take_awaited(),
                 Ok(()) | Err(RecvTimeoutError::Timeout) => self.work(),
             }
             self.publish(self.clock.now());
@@ -199,7 +203,10 @@ impl Control {
             .iter()
             .flat_map(|running| {
                 let wake = running.refresher.next_wake(now);
-                wake.into_iter().chain(stage::next(running, now))
+                let renewal = running.credentials.next_wake(now);
+                wake.into_iter()
+                    .chain(stage::next(running, now))
+                    .chain(renewal)
             })
             .min();
         let seconds = soonest.map_or(u64::MAX, |time| {
@@ -212,6 +219,25 @@ impl Control {
         };
         let interval = interval.saturating_sub(self.looked.elapsed());
         interval.min(Duration::from_secs(seconds.max(1)))
+    }
+
+    /// How long the clock, and the ledger where a certificate is awaited, need not be looked at.
+    fn nap(&self) -> Duration {
+        let mut issuers = self.issuers.iter();
+        match issuers.any(|running| running.credentials.is_awaiting()) {
+            true => AWAITED_INTERVAL,
+            false => CLOCK_INTERVAL,
+        }
+    }
+
+    /// Takes the certificates that were awaited and may have come, without a look at anything else.
+    fn take_awaited(&mut self) {
+        let now = self.clock.now();
+        let has_news = |running: &&mut RunningIssuer| running.credentials.has_news();
+        for running in self.issuers.iter_mut().filter(has_news) {
+            look_at_pair(running, now);
+            stage::tell(running, now);
+        }
     }
 
     /// Looks at every followed file.
@@ -503,6 +529,10 @@ impl Control {
                         "issuer {name}: its list begins on {}",
                         utc_and_distance(until, now)
                     ));
+                } else if reasons.len() == before
+                    && let Some(awaited) = running.credentials.awaited()
+                {
+                    reasons.push(format!("issuer {name}: {awaited}"));
                 }
             }
         }
@@ -567,6 +597,7 @@ fn look_at_pair(running: &mut RunningIssuer, now: Time) {
         CredentialReport::Refused { error, attempts } => {
             report::pair_refused(running, &error, attempts, now)
         }
+        CredentialReport::Awaits(awaited) => report::pair_awaited(running, &awaited, now),
     }
 }
 
@@ -576,6 +607,7 @@ fn look_at_pair_afresh(running: &mut RunningIssuer, now: Time) {
     match running.credentials.refresh(now) {
         CredentialReport::Unchanged | CredentialReport::Recovered => {}
         CredentialReport::Swapped { warnings } => report::pair_in_use(running, &warnings, now),
+        CredentialReport::Awaits(awaited) => report::pair_awaited(running, &awaited, now),
         // Whoever asks for a reload wants to know, also when it was said before.
         CredentialReport::Refused { error, attempts: _ } => {
             let stays = if running.can_answer_at(now) {

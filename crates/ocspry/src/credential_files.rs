@@ -11,21 +11,35 @@ use ocspry_signer::{FileSigner, KeyError, KeyWarning};
 use ocspry_wire::Time;
 
 use crate::certificate_file::{CertificateFile, CertificateFileError};
-use crate::config::{FileRole, PassphraseSource, ResponderConfig};
+use crate::config::{FileRole, PassphraseSource, ResponderFiles};
 use crate::file_stamp::FileStamps;
+use crate::managed_responder::{Awaited, FolderError};
 
 /// Loads one issuer's credential, and loads it again when its files change.
 pub(crate) struct CredentialFiles {
-    config: ResponderConfig,
+    config: ResponderFiles,
     issuer: Arc<Issuer>,
     stamps: FileStamps,
     /// What the last attempt said, when it failed.
     refused: Option<Refused>,
 }
 
-struct Refused {
-    message: String,
+/// What the last attempt said.
+pub(crate) struct Refused {
+    pub(crate) message: String,
     attempts: u32,
+}
+
+impl Refused {
+    /// Another attempt; how many said the same, from 1.
+    pub(crate) fn note(refused: &mut Option<Refused>, message: String) -> u32 {
+        let attempts = match refused.take() {
+            Some(refused) if refused.message == message => refused.attempts.saturating_add(1),
+            Some(_) | None => 1,
+        };
+        *refused = Some(Refused { message, attempts });
+        attempts
+    }
 }
 
 /// What one look at the files led to.
@@ -39,6 +53,8 @@ pub(crate) enum CredentialReport {
     Swapped { warnings: Vec<PairWarning> },
     /// The files do not make a credential.  `attempts` counts looks with this same result, from 1.
     Refused { error: PairError, attempts: u32 },
+    /// A managed responder waits for something, which is news.
+    Awaits(Awaited),
 }
 
 /// Why files make no credential.
@@ -55,6 +71,12 @@ pub(crate) enum PairError {
     Credential {
         path: PathBuf,
         source: CredentialError,
+    },
+    /// The files of a managed responder are of no use.
+    #[error("managed responder: {source}")]
+    Managed {
+        #[from]
+        source: FolderError,
     },
 }
 
@@ -80,7 +102,7 @@ pub(crate) enum PairWarning {
 
 impl CredentialFiles {
     /// For one issuer; nothing is read yet.
-    pub(crate) fn new(config: ResponderConfig, issuer: Arc<Issuer>) -> CredentialFiles {
+    pub(crate) fn new(config: ResponderFiles, issuer: Arc<Issuer>) -> CredentialFiles {
         CredentialFiles {
             config,
             issuer,
@@ -135,14 +157,7 @@ impl CredentialFiles {
                 }
             }
             Err(error) => {
-                let message = error.to_string();
-                let attempts = match self.refused.take() {
-                    Some(refused) if refused.message == message => {
-                        refused.attempts.saturating_add(1)
-                    }
-                    Some(_) | None => 1,
-                };
-                self.refused = Some(Refused { message, attempts });
+                let attempts = Refused::note(&mut self.refused, error.to_string());
                 CredentialReport::Refused { error, attempts }
             }
         }
@@ -150,17 +165,17 @@ impl CredentialFiles {
 }
 
 fn load(
-    config: &ResponderConfig,
+    config: &ResponderFiles,
     issuer: &Issuer,
     now: Time,
 ) -> Result<(ResponderCredential, Vec<PairWarning>), PairError> {
     let (key, role, passphrase) = match config {
-        ResponderConfig::Delegated {
+        ResponderFiles::Delegated {
             certificate: _,
             key,
             passphrase,
         } => (key, FileRole::ResponderKey, passphrase),
-        ResponderConfig::Issuer { key, passphrase } => (key, FileRole::CaKey, passphrase),
+        ResponderFiles::Issuer { key, passphrase } => (key, FileRole::CaKey, passphrase),
     };
     let passphrase = passphrase
         .as_ref()
@@ -180,7 +195,7 @@ fn load(
         .collect();
     let signer: Arc<dyn Signer> = Arc::new(signer);
     let (path, credential) = match config {
-        ResponderConfig::Delegated {
+        ResponderFiles::Delegated {
             certificate: path,
             key: _,
             passphrase: _,
@@ -192,7 +207,7 @@ fn load(
                 ResponderCredential::delegated(file.certificate, signer, issuer, now),
             )
         }
-        ResponderConfig::Issuer { key, passphrase: _ } => {
+        ResponderFiles::Issuer { key, passphrase: _ } => {
             (key, ResponderCredential::issuer(signer, issuer, now))
         }
     };
@@ -328,7 +343,7 @@ mod tests {
         let serial = new_serial_number().unwrap();
         let ca = CertificateAuthority::self_signed(key, &root, serial, NOW).unwrap();
         let (certificate, key) = delegate(&ca);
-        let config = ResponderConfig::Delegated {
+        let config = ResponderFiles::Delegated {
             certificate: directory.join("ocsp.pem"),
             key: directory.join("ocsp.key"),
             passphrase: None,

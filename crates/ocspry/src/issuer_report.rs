@@ -75,7 +75,7 @@ pub(crate) fn take(issuers: &mut [RunningIssuer], now: Time) -> Vec<IssuerReport
             }
         });
         let sources = sources.collect();
-        let signer = running.credentials.problem().map(ToOwned::to_owned);
+        let signer = running.credentials.problem();
         note(&mut running.problems.signer, signer, now);
         IssuerReport {
             issuer: Arc::clone(&running.issuer),

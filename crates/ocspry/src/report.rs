@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 
 use crate::assemble::{FirstLook, PairLook, RunningIssuer};
 use crate::credential_files::{PairError, PairWarning};
+use crate::managed_responder::Awaited;
 use crate::time_text::{utc, utc_and_distance};
 
 /// The first look at an issuer's files.
@@ -18,6 +19,7 @@ pub(crate) fn first_look(running: &RunningIssuer, look: &FirstLook, now: Time) {
     match &look.pair {
         PairLook::InUse(warnings) => pair_in_use(running, warnings, now),
         PairLook::Refused(error) => pair_refused(running, error, 1, now),
+        PairLook::Awaited(awaited) => pair_awaited(running, awaited, now),
     }
 }
 
@@ -293,5 +295,14 @@ pub(crate) fn pair_refused(running: &RunningIssuer, error: &PairError, attempts:
         ),
         (None, 1) => error!(issuer, "{error}; answers are tryLater"),
         (Some(_) | None, _) => {}
+    }
+}
+
+/// A managed responder waits: for its first certificate in vain, for the next ones as it should.
+pub(crate) fn pair_awaited(running: &RunningIssuer, awaited: &Awaited, now: Time) {
+    let issuer = running.config.name.as_str();
+    match running.can_answer_at(now) {
+        true => info!(issuer, "{awaited}; the signer in use goes on"),
+        false => error!(issuer, "{awaited}; until then answers are tryLater"),
     }
 }

@@ -11,7 +11,7 @@ use ocspry_wire::x509::certificate::display_name;
 use serde_json::{Value, json};
 
 use crate::assemble::RunningIssuer;
-use crate::config::ResponderConfig;
+use crate::config::{ResponderConfig, ResponderFiles};
 use crate::report::goes_on;
 use crate::time_text::utc_and_distance;
 
@@ -120,7 +120,11 @@ fn list_lines(running: &RunningIssuer, now: Time, paint: &Paint) -> Vec<(&'stati
 
 fn signer_lines(running: &RunningIssuer, now: Time, paint: &Paint) -> Vec<(&'static str, String)> {
     let Some(credential) = running.issuer.credential() else {
-        return vec![("signer", paint.error("not in use, answers are tryLater"))];
+        let why = match running.credentials.awaited() {
+            Some(awaited) => format!("not in use, answers are tryLater: {awaited}"),
+            None => "not in use, answers are tryLater".to_owned(),
+        };
+        return vec![("signer", paint.error(&why))];
     };
     let certificate = credential.certificate().view();
     let who = match credential.kind() {
@@ -170,12 +174,13 @@ pub(crate) fn json(running: &RunningIssuer) -> Value {
         })
     });
     let (certificate, key) = match &running.config.responder {
-        ResponderConfig::Delegated {
+        ResponderConfig::Files(ResponderFiles::Delegated {
             certificate,
             key,
             passphrase: _,
-        } => (Some(certificate), key),
-        ResponderConfig::Issuer { key, passphrase: _ } => (None, key),
+        }) => (Some(certificate), Some(key)),
+        ResponderConfig::Files(ResponderFiles::Issuer { key, passphrase: _ }) => (None, Some(key)),
+        ResponderConfig::Managed(_) => (None, None),
     };
     json!({
         "name": running.config.name,
@@ -186,7 +191,7 @@ pub(crate) fn json(running: &RunningIssuer) -> Value {
         }).collect::<Vec<_>>(),
         "list": list,
         "responder_certificate": certificate.map(|path| path.display().to_string()),
-        "responder_key": key.display().to_string(),
+        "responder_key": key.map(|path| path.display().to_string()),
         "signer": signer,
     })
 }

@@ -214,6 +214,10 @@ impl Verdict {
                 self.warnings.extend(warnings);
             }
             PairLook::Refused(_) => {}
+            PairLook::Awaited(_) => self.warnings.push(format!(
+                "issuer {}: its responder is managed, and a check opens no state directory, so that its signer is not judged",
+                config.name
+            )),
         }
     }
 

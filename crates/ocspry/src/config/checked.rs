@@ -14,7 +14,7 @@ use std::time::Duration;
 use ocspry_core::{CertificatesPolicy, OwnedCertificate, Policy, UnknownIssuerPolicy};
 use ocspry_http::EndpointPaths;
 use ocspry_ledger::FollowPolicy;
-use ocspry_source::{FreshestCrl, Guard, SourceLimits, Sources, StatusSource};
+use ocspry_source::{FreshestCrl, Guard, SourceLimits, Sources};
 use ocspry_wire::Time;
 use ocspry_wire::x509::SignatureAlgorithm;
 use ocspry_wire::x509::certificate::display_name;
@@ -157,10 +157,7 @@ impl IssuerConfig {
 
     /// The name of its CA in the ledger, if it is fed from there.
     pub(crate) fn name_in_ledger(&self) -> Option<&str> {
-        self.sources.iter().find_map(|source| match &source.source {
-            StatusSource::Ledger(name) => Some(name.as_str()),
-            StatusSource::Lists(_) | StatusSource::Issued(_) | StatusSource::Overlay(_) => None,
-        })
+        self.sources.iter().find_map(SourceConfig::name_in_ledger)
     }
 
     /// The sources as the operator named them.
@@ -192,6 +189,7 @@ pub(super) fn check(
         warnings: Vec::new(),
         structure,
         has_ledger: raw.ledger.is_some(),
+        ledger: None,
     };
     if raw.version.is_none() {
         checker.problem(
@@ -203,7 +201,7 @@ pub(super) fn check(
             },
         );
     }
-    let ledger = raw.ledger.and_then(|ledger| checker.ledger(ledger));
+    checker.ledger = raw.ledger.and_then(|ledger| checker.ledger(ledger));
     let (listen, admin, endpoint_paths) = checker.listen(raw.listen);
     let state = match raw.state_dir {
         Some(path) => checker
@@ -244,7 +242,7 @@ pub(super) fn check(
         check_interval: check_interval.unwrap_or(DEFAULT_CHECK_INTERVAL),
         log_file,
         control_socket,
-        ledger,
+        ledger: checker.ledger,
         issuers: issuers.into_iter().map(|(_, issuer)| issuer).collect(),
         warnings: checker.warnings,
         structure: checker.structure,
@@ -289,17 +287,13 @@ pub(super) struct Checker<'a> {
     structure: FileStamps,
     /// `[ledger]` is there, though perhaps wrong.
     pub(super) has_ledger: bool,
+    /// The same, if it is right.
+    pub(super) ledger: Option<LedgerConfig>,
 }
 
 impl Checker<'_> {
     pub(super) fn problem(&mut self, place: Place, error: ConfigError) {
         self.problems.push(Problem::at(place, error));
-    }
-
-    pub(super) fn not_available<T>(&mut self, key: &'static str, value: Option<&Spanned<T>>) {
-        if let Some(value) = value {
-            self.problem(value.span(), ConfigError::NotAvailable { key });
-        }
     }
 
     pub(super) fn warning(&mut self, warning: ConfigWarning) {
@@ -393,7 +387,8 @@ impl Checker<'_> {
         let responder = match responder {
             Some(responder) => {
                 let place = responder.span();
-                self.responder(responder)
+                let sources = sources.as_deref().unwrap_or_default();
+                self.responder(responder, sources)
                     .map(|responder| (place, responder))
             }
             None => {

@@ -40,9 +40,6 @@ pub(crate) enum ConfigError {
     /// A value of another type.
     #[error("this key takes {expected}, not {found}")]
     WrongType { found: String, expected: String },
-    /// A key of a later version.
-    #[error("`{key}` is not available in this version")]
-    NotAvailable { key: &'static str },
     /// A key that must be there.
     #[error("{table} has no `{key}`")]
     MissingKey {
@@ -86,6 +83,9 @@ pub(crate) enum ConfigError {
     /// An issuer is one CA.
     #[error("an issuer is one CA of the ledger, and this is its second")]
     TwoLedgers,
+    /// A managed responder of a CA that is in no ledger.
+    #[error("`managed` needs a CA of the ledger, and `status` names none")]
+    ManagedWithoutLedger,
     /// No CA of a ledger is named so.
     #[error("`{name}` cannot be the name of a CA in a ledger")]
     LedgerName { name: String },
@@ -251,8 +251,10 @@ impl ConfigError {
             ConfigError::UnknownKey { key: _, known, suggestion } => suggestion
                 .clone()
                 .or_else(|| Some(format!("known here: {}", known.join(", ")))),
-            ConfigError::NotAvailable { key: _ } => Some("remove it".to_owned()),
             ConfigError::MissingKey { table: _, key: _, example } => Some(format!("add `{example}`")),
+            ConfigError::Conflict { one: "managed", other: _ } => Some(
+                "`serve` makes the key of a managed responder itself, and `ocspry ca tick` signs its certificate: keep one of them".to_owned(),
+            ),
             ConfigError::Conflict { one: _, other: _ } => Some(
                 "a delegate signs with `certificate` and `key`, the CA itself with `ca-key`".to_owned(),
             ),
@@ -277,6 +279,9 @@ impl ConfigError {
             ),
             ConfigError::NoLedger => {
                 Some("add `[ledger]` with `url = \"sqlite:/var/lib/ocspry/ledger.db\"`".to_owned())
+            }
+            ConfigError::ManagedWithoutLedger => {
+                Some("write `status = [{ ledger = \"NAME\" }]`, or give `certificate` and `key`".to_owned())
             }
             ConfigError::TwoLedgers => Some("give the other CA an `[issuer.NAME]` of its own".to_owned()),
             ConfigError::LedgerName { name: _ } => Some("it is 1 to 64 letters, digits, `-`, `_` or `.`".to_owned()),

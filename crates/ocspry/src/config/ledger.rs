@@ -18,6 +18,8 @@ pub(crate) struct LedgerConfig {
     pub(crate) place: LedgerPlace,
     /// Where its CAs put their CRLs, each as `NAME.crl`.
     pub(crate) published: PathBuf,
+    /// Where managed responders put their requests, each as `NAME.csr`.
+    pub(crate) responder_requests: Option<PathBuf>,
 }
 
 /// What a configuration file says about the ledger; None where it says nothing.
@@ -71,13 +73,23 @@ impl Checker<'_> {
                 return None;
             }
         };
-        let published = match raw.into_inner().published {
+        let RawLedger {
+            url: _,
+            published,
+            responder_requests,
+        } = raw.into_inner();
+        let published = match published {
             Some(published) => self.path("published", published)?,
             None => published_beside(&path),
+        };
+        let responder_requests = match responder_requests {
+            Some(requests) => Some(self.path("responder-requests", requests)?),
+            None => None,
         };
         Some(LedgerConfig {
             place: LedgerPlace::Sqlite(path),
             published,
+            responder_requests,
         })
     }
 }

@@ -44,7 +44,7 @@ pub(crate) use openssl_flag_error::OpensslFlagError;
 pub(crate) use openssl_flags::OpensslFlags;
 pub(crate) use passphrase::PassphraseSource;
 pub(crate) use policy::parse_time;
-pub(crate) use responder::ResponderConfig;
+pub(crate) use responder::{ManagedConfig, ResponderConfig, ResponderFiles};
 pub(crate) use status::SourceConfig;
 
 /// Most octets of a configuration file: room for tens of thousands of issuers.

@@ -1,7 +1,6 @@
 //! What was typed: the TOML file as serde sees it, each value with its place.
 //!
-//! From: the text of the file, or `flags`.  To: `checked`, which decides what may be.  Unknown keys are refused
-//! here; keys that are planned but not there yet are read, so that `checked` can say so by name.
+//! From: the text of the file, or `flags`.  To: `checked`, which decides what may be.  Unknown keys are refused here.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,7 +9,6 @@ use std::sync::Arc;
 use ocspry_core::OwnedCertificate;
 use ocspry_signer::Passphrase;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use toml::Spanned;
 
 use super::diagnostics::{Place, Problem};
@@ -50,6 +48,8 @@ pub(super) struct RawLedger {
     pub(super) url: Option<Spanned<String>>,
     /// Where the CA puts its CRLs.
     pub(super) published: Option<Spanned<PathBuf>>,
+    /// Where managed responders ask for their certificates.
+    pub(super) responder_requests: Option<Spanned<PathBuf>>,
 }
 
 /// `[listen]`.
@@ -156,8 +156,8 @@ pub(super) struct RawResponder {
     pub(super) ca_key: Option<Spanned<PathBuf>>,
     /// First line: the passphrase of the key.
     pub(super) passphrase_file: Option<Spanned<PathBuf>>,
-    /// Not available yet.
-    pub(super) managed: Option<Spanned<IgnoredAny>>,
+    /// `serve` makes the key, and `ca tick` signs its certificate.
+    pub(super) managed: Option<Spanned<bool>>,
     /// The passphrase of the key, where it is in no file; no key of the file.
     #[serde(skip)]
     pub(super) held_passphrase: Option<Arc<Passphrase>>,
@@ -265,7 +265,7 @@ fn misplaced(key: &str, known: &[String]) -> Option<&'static str> {
             Some("write `issued = \"…\"`: an OpenSSL index is one of the files that it takes")
         }
         "dir" | "directory" if in_source => Some("the key is `crl-dir`"),
-        "key" | "ca-key" | "passphrase-file" if in_issuer => {
+        "key" | "ca-key" | "passphrase-file" | "managed" if in_issuer => {
             Some("it belongs inside `responder = { … }`")
         }
         "host" | "port" | "address" | "ocsp" => {

@@ -68,6 +68,14 @@ impl SourceConfig {
         matches!(self.source, StatusSource::Ledger(_))
     }
 
+    /// The name of its CA in the ledger, if it is one of those.
+    pub(crate) fn name_in_ledger(&self) -> Option<&str> {
+        match &self.source {
+            StatusSource::Ledger(name) => Some(name),
+            StatusSource::Lists(_) | StatusSource::Issued(_) | StatusSource::Overlay(_) => None,
+        }
+    }
+
     /// The key that names it.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.source {

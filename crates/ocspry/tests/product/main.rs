@@ -27,6 +27,7 @@ mod ledger_site;
 mod life;
 mod list_server;
 mod log_lines;
+mod managed_responder;
 mod old_lines;
 mod openssl_ca;
 mod openssl_ocsp;

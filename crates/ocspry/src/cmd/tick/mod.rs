@@ -2,9 +2,10 @@
 //!
 //! START HERE: [`run`].  For each CA whose key is at hand: a CRL where one is due (`due`), into a directory that everyone
 //! may read, and the CA's certificate beside it; responder certificates that were named are renewed at half life
-//! (`responder`); what ends soon is told.  Two ticks at once: one waits, and then finds that nothing is due.
+//! (`responder`), those that managed responders ask for are signed (`requests`); what ends soon is told.  Two ticks at once: one waits, and then finds that nothing is due.
 
 mod due;
+mod requests;
 mod responder;
 
 use std::fs::{self, Permissions};
@@ -24,6 +25,7 @@ use ocspry_wire::x509::display_name;
 use serde_json::{Value, json};
 
 use self::due::{Due, Rhythm};
+use self::requests::Requested;
 use self::responder::Renewal;
 use crate::ca_choice;
 use crate::ca_keys;
@@ -66,6 +68,10 @@ pub(crate) struct TickFlags {
     /// A responder certificate to renew, with its key, when half of its life is over (repeatable)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     responder: Vec<PathBuf>,
+
+    /// Sign what managed responders ask for: NAME.csr of each CA, in a directory that the user of `serve` writes to (repeatable)
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    responder_requests: Vec<PathBuf>,
 
     /// Tell which certificates end within this time [default: 30d]
     #[arg(long, value_name = "TIME", value_parser = lifetime)]
@@ -128,9 +134,16 @@ pub(crate) fn run(flags: &TickFlags) -> Result<ExitCode> {
         .iter()
         .map(|file| responder::renew(&mut ledger, file, &act, &flags.passphrase.source()))
         .collect::<Vec<_>>();
+    let directories = &flags.responder_requests;
+    let passphrase = flags.passphrase.source();
+    let requested = cas
+        .iter()
+        .flat_map(|ca| requests::answer(&mut ledger, ca, directories, &act, &passphrase))
+        .collect::<Vec<_>>();
     let report = Report {
         lists,
         renewals,
+        requested,
         expiring: expiring(ledger.reader(), &cas, flags.warn.unwrap_or(WARN), now)?,
         directory: directory.clone(),
         now,
@@ -320,6 +333,7 @@ fn expiring(
 struct Report {
     lists: Vec<ListReport>,
     renewals: Vec<Renewal>,
+    requested: Vec<Requested>,
     expiring: Vec<Expiring>,
     directory: PathBuf,
     now: Time,
@@ -341,6 +355,7 @@ impl Report {
             }
         }
         problems.extend(self.renewals.iter().filter_map(Renewal::problem));
+        problems.extend(self.requested.iter().filter_map(Requested::problem));
         problems
     }
 
@@ -371,6 +386,9 @@ impl Report {
         for renewal in &self.renewals {
             text += &format!("{}\n", renewal.text(self.now));
         }
+        for requested in &self.requested {
+            text += &format!("{}\n", requested.text(self.now));
+        }
         for end in &self.expiring {
             let when = utc_and_distance(end.not_after, self.now);
             text += &format!("ends {when}: {} (CA {})\n", end.what, end.ca);
@@ -381,6 +399,7 @@ impl Report {
     fn json(&self) -> Value {
         let lists: Vec<Value> = self.lists.iter().map(ListReport::json).collect();
         let renewals: Vec<Value> = self.renewals.iter().map(Renewal::json).collect();
+        let requests: Vec<Value> = self.requested.iter().map(Requested::json).collect();
         let expiring = self.expiring.iter().map(
             |end| json!({ "ca": end.ca, "what": end.what, "not_after": end.not_after.to_string() }),
         );
@@ -388,6 +407,7 @@ impl Report {
             "directory": self.directory.display().to_string(),
             "crls": lists,
             "responders": renewals,
+            "requests": requests,
             "expiring": expiring.collect::<Vec<Value>>(),
             "problems": self.problems(),
         })

@@ -23,11 +23,11 @@ fn the_old_command_line_is_one_issuer_with_a_delegate() {
     assert_eq!(issuer.policy.validity, None);
     assert_eq!(
         issuer.responder,
-        ResponderConfig::Delegated {
+        ResponderConfig::Files(ResponderFiles::Delegated {
             certificate: files.path("one-ocsp.pem"),
             key: files.path("one-ocsp.key"),
             passphrase: None
-        }
+        })
     );
 }
 
@@ -93,15 +93,15 @@ fn repeated_files_find_each_other_in_any_order() {
     for issuer in &config.issuers {
         assert_eq!(crl(issuer), files.path(&format!("{}.crl", issuer.name)));
         let expected = match issuer.name.as_str() {
-            "three" => ResponderConfig::Issuer {
+            "three" => ResponderConfig::Files(ResponderFiles::Issuer {
                 key: files.path("three.key"),
                 passphrase: None,
-            },
-            name => ResponderConfig::Delegated {
+            }),
+            name => ResponderConfig::Files(ResponderFiles::Delegated {
                 certificate: files.path(&format!("{name}-ocsp.pem")),
                 key: files.path(&format!("{name}-ocsp.key")),
                 passphrase: None,
-            },
+            }),
         };
         assert_eq!(issuer.responder, expected);
     }

@@ -60,10 +60,10 @@ fn a_file_becomes_a_configuration_with_paths_beside_it() {
     assert_eq!(two.policy.validity, None);
     assert_eq!(
         two.responder,
-        ResponderConfig::Issuer {
+        ResponderConfig::Files(ResponderFiles::Issuer {
             key: files.path("two.key"),
             passphrase: Some(PassphraseSource::File(files.path("pass")))
-        }
+        })
     );
 }
 
@@ -218,7 +218,21 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
         ),
         (
             responder("{ managed = true }"),
-            "9: `managed` is not available in this version: remove it",
+            "9: `managed` needs a CA of the ledger, and `status` names none: write `status = [{ ledger = \"NAME\" }]`, or give `certificate` and `key`",
+        ),
+        (
+            responder("{ managed = true, key = \"a\" }"),
+            "9: `managed` and `key` cannot both be given: `serve` makes the key of a managed responder itself, and `ocspry ca tick` signs its certificate: keep one of them",
+        ),
+        (
+            responder("{ managed = false }"),
+            "9: `responder` has no `certificate`: add `certificate = \"ocsp.pem\"`",
+        ),
+        (
+            responder("{ managed = true }")
+                .replace(r#"[{ crl = "one.crl" }]"#, "[{ ledger = \"x\" }]")
+                + "[ledger]\nurl = \"x.db\"\n",
+            "9: `ledger` has no `responder-requests`: add `responder-requests = \"/var/lib/ocspry-requests\"`",
         ),
         (responder("[]"), "9: this key takes a table, not a list"),
         (
