@@ -487,3 +487,42 @@ fn a_check_of_the_configuration_makes_nothing_and_a_reset_of_the_state_keeps_the
     assert_eq!(run.code, Some(0), "{run:?}");
     assert_eq!(fs::read(scene.kept("in-use.pem")).unwrap(), pair);
 }
+
+#[test]
+fn the_timer_of_the_examples_is_one_that_systemd_takes_and_its_line_does_what_is_due() {
+    let scene = Scene::new();
+    let example = |name: &str| {
+        let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/");
+        fs::read_to_string(format!("{examples}{name}")).unwrap()
+    };
+    let service = example("ocspry-tick.service");
+    let installed = "/usr/local/bin/ocspry";
+    let line = service
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart="));
+    let line = line.and_then(|line| line.strip_prefix(installed)).unwrap();
+    let here = |path: &str| scene.site.file(path).display().to_string();
+    let line = line
+        .replace("/var/lib/ocspry-ca/", &here(""))
+        .replace("/var/lib/ocspry-requests", &here("requests"));
+    scene.serve().start().stop();
+    let finished = scene.site.done(&line);
+    assert!(finished.stdout.contains(": signed, serial"), "{finished:?}");
+
+    let service = service.replace(installed, OCSPRY);
+    scene.site.write("ocspry-tick.service", service);
+    scene
+        .site
+        .write("ocspry-tick.timer", example("ocspry-tick.timer"));
+    let verified = std::process::Command::new("systemd-analyze")
+        .args(["verify", "./ocspry-tick.service", "./ocspry-tick.timer"])
+        .current_dir(scene.site.file("."))
+        .output();
+    // Where there is no systemd there is nothing to ask.
+    let Ok(verified) = verified else { return };
+    let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+    assert!(
+        verified.status.success() && !said.contains("ocspry-tick"),
+        "{said}"
+    );
+}
