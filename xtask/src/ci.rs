@@ -1,9 +1,10 @@
-//! The verbs that are lists of other checks: `check`, `test`, `bench`, `ci`, `nightly`.
+//! The verbs that are lists of other checks, or one long test: `check`, `test`, `bench`, `kills`, `ci`, `nightly`.
 //!
 //! `ci` is what a change must pass, cheapest first, so that a slip costs seconds and not minutes; `nightly` is what is
 //! run before a milestone is closed.  From: the command line and `.ci/run`.  To: cargo and the other modules here.
 //! docs/style.md section 6.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -57,6 +58,26 @@ pub(crate) fn bench(steps: &mut Steps) -> Result<()> {
     steps.run("bench", || cargo(&["run"]))
 }
 
+/// Kills commands of the CA that often, at each of their writes, fsyncs and renames in turn, and prints which were hit.
+///
+/// # Errors
+/// When something was lost, or a boundary cannot be hit; without strace.
+pub(crate) fn kills(steps: &mut Steps, count: u32) -> Result<()> {
+    steps.run(format!("kills: {count}"), || {
+        let mut cargo = Command::new("cargo");
+        cargo
+            .args(["test", "--package", "ocspry", "--test", "product"])
+            .args(["kills::many", "--", "--ignored", "--nocapture"])
+            .env("OCSPRY_TEST_KILLS", count.to_string())
+            .env("CI", "true");
+        // What a killed process wrote is in the kernel, whether there is a disk below or not.
+        if Path::new(MEMORY).is_dir() {
+            cargo.env("TMPDIR", MEMORY);
+        }
+        status_of(&mut cargo)
+    })
+}
+
 /// Everything that a change must pass.
 ///
 /// # Errors
@@ -108,6 +129,7 @@ pub(crate) fn nightly(steps: &mut Steps) -> Result<()> {
                 .env("CI", "true"),
         )
     })?;
+    kills(steps, KILLS_DEFAULT)?;
     conformance::try_mutants(steps, &[])?;
     fuzz::run_each(steps, FUZZ_SECONDS_NIGHTLY, fuzz::Seed::Chance)?;
     coverage::measure(steps)?;
@@ -170,5 +192,9 @@ fn build_with_oldest_rust() -> Result<()> {
 
 /// All that `cargo test` runs, examples in documentation first: the last summary in the log is then that of real tests.
 const TEST_TARGETS: [&str; 2] = ["--doc", "--all-targets"];
+/// Some rounds over every boundary of every command.
+pub(crate) const KILLS_DEFAULT: u32 = 5000;
+/// Where a file system in memory usually is.
+const MEMORY: &str = "/dev/shm";
 const FUZZ_SECONDS_CI: u64 = 10;
 const FUZZ_SECONDS_NIGHTLY: u64 = 600;

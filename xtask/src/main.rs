@@ -68,6 +68,13 @@ fn run(words: &[&str]) -> Result<()> {
             conformance::check(&mut steps, Some(Path::new(file)))?;
         }
         ["conformance", "--mutants", rules @ ..] => conformance::try_mutants(&mut steps, rules)?,
+        ["kills"] => ci::kills(&mut steps, ci::KILLS_DEFAULT)?,
+        ["kills", count] => {
+            let Ok(count) = count.parse() else {
+                bail!("`{count}` is no number of kills; cargo xtask kills [COUNT]");
+            };
+            ci::kills(&mut steps, count)?;
+        }
         ["agreement"] => fuzz::agreement(&mut steps)?,
         ["corpus"] => fuzz::merge(&mut steps)?,
         ["coverage"] => coverage::measure(&mut steps)?,
@@ -102,12 +109,14 @@ cargo xtask VERB
                             (both take --results FILE: the saved output of a run)
   conformance --mutants [RULE…]
                             shows that each defect of conformance/mutants turns its test red
+  kills [COUNT]             kills commands of the CA at each write, fsync and rename, and shows that nothing is lost;
+                            without COUNT, 5000 times
   agreement                 our OCSP decoder beside another one, on every test vector and the fuzz corpus
   corpus                    takes what fuzz runs found into fuzz/corpus, no more than leads somewhere new
   coverage                  how much of the decoder's lines the fuzz corpus reaches; installs LLVM's tools when missing
   docs                      rustdoc without warnings, documents in step with the program, example configurations valid
   bench                     the measurements of bench/
   ci                        everything that a change must pass
-  nightly                   everything that is run before a milestone is closed: ci, oldest Rust, long fuzz, dist
+  nightly                   everything that is run before a milestone is closed: ci, oldest Rust, kills, long fuzz, dist
   dist                      the binary as it ships: optimised, stripped, its size checked
 ";

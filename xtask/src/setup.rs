@@ -271,6 +271,7 @@ const NEEDS: &[Need] = &[
         "EAP-TLS server that asks by OCSP",
     ),
     program("eapol_test", "eapoltest", "EAP-TLS client"),
+    program("strace", "strace", "kills at a system call"),
 ];
 
 /// What Debian's packages ask before they start a service.

@@ -7,10 +7,10 @@ use crate::CaError;
 use aws_lc_rs::rand;
 use der::pem::{self, LineEnding};
 use ocspry_wire::hex::to_hex;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Who may read a file.
@@ -24,10 +24,19 @@ pub enum FileAccess {
     Published,
 }
 
+impl FileAccess {
+    fn mode(self) -> u32 {
+        match self {
+            FileAccess::Private => 0o600,
+            FileAccess::Public | FileAccess::Published => 0o644,
+        }
+    }
+}
+
 /// Writes a file whole or not at all; replaces what is there.
 ///
 /// The content goes to a new file in the same directory, which is flushed to disk and renamed; then the directory is
-/// flushed.
+/// flushed.  A run that was killed in between leaves that new file; the next one removes it.
 ///
 /// # Errors
 /// When one of these steps fails; the file that was there stays, unless only the last step failed.
@@ -58,9 +67,18 @@ pub fn write_file_with<E: From<CaError>>(
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
     };
-    let temporary = temporary_path(directory, path)?;
+    let Some(file_name) = path.file_name() else {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "the path names no file");
+        return Err(error(source).into());
+    };
+    remove_leftovers(directory, file_name);
+    let (temporary, file) = create(directory, file_name, access, error)?;
     let written = (|| -> Result<(), E> {
-        let mut file = BufWriter::new(create(&temporary, access).map_err(error)?);
+        if access == FileAccess::Published {
+            file.set_permissions(Permissions::from_mode(access.mode()))
+                .map_err(error)?;
+        }
+        let mut file = BufWriter::new(file);
         content(&mut file)?;
         let file = file
             .into_inner()
@@ -77,15 +95,9 @@ pub fn write_file_with<E: From<CaError>>(
     Ok(synced.map_err(error)?)
 }
 
-fn temporary_path(directory: &Path, path: &Path) -> Result<PathBuf, CaError> {
-    let Some(file_name) = path.file_name() else {
-        let source = io::Error::new(io::ErrorKind::InvalidInput, "the path names no file");
-        return Err(CaError::Write {
-            path: path.to_owned(),
-            source,
-        });
-    };
-    let mut random = [0; 8];
+/// `.NAME.RANDOM.tmp`: nobody who may write to the directory can have put a file of their own there before.
+fn temporary_path(directory: &Path, file_name: &OsStr) -> Result<PathBuf, CaError> {
+    let mut random = [0; RANDOM_OCTETS];
     rand::fill(&mut random).map_err(|_| CaError::Random)?;
     let mut name = OsString::from(".");
     name.push(file_name);
@@ -93,21 +105,62 @@ fn temporary_path(directory: &Path, path: &Path) -> Result<PathBuf, CaError> {
     Ok(directory.join(name))
 }
 
-fn create(path: &Path, access: FileAccess) -> io::Result<File> {
-    let mode = match access {
-        FileAccess::Private => 0o600,
-        FileAccess::Public | FileAccess::Published => 0o644,
-    };
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)?;
-    if access == FileAccess::Published {
-        file.set_permissions(Permissions::from_mode(mode))?;
-    }
-    Ok(file)
+fn is_temporary(name: &OsStr, file_name: &OsStr) -> bool {
+    let random = name
+        .as_encoded_bytes()
+        .strip_prefix(b".")
+        .and_then(|name| name.strip_prefix(file_name.as_encoded_bytes()))
+        .and_then(|name| name.strip_prefix(b"."))
+        .and_then(|name| name.strip_suffix(b".tmp"));
+    random.is_some_and(|random| {
+        random.len() == 2 * RANDOM_OCTETS && random.iter().all(u8::is_ascii_hexdigit)
+    })
 }
+
+/// Removes what runs that were killed left of this file.  Whoever still writes to such a one has it locked; what cannot be
+/// removed stays.
+fn remove_leftovers(directory: &Path, file_name: &OsStr) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && is_temporary(&entry.file_name(), file_name) {
+            let Ok(file) = File::open(entry.path()) else {
+                continue;
+            };
+            // Held until it is removed: `create` sees that it is.
+            if file.try_lock().is_ok() {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// Makes the new file, locked for as long as it is open.
+fn create(
+    directory: &Path,
+    file_name: &OsStr,
+    access: FileAccess,
+    error: impl Fn(io::Error) -> CaError,
+) -> Result<(PathBuf, File), CaError> {
+    loop {
+        let path = temporary_path(directory, file_name)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(access.mode())
+            .open(&path)
+            .map_err(&error)?;
+        // Before it was locked, another run may have taken it for a leftover.  Where nothing can be locked, none does.
+        let is_locked = file.lock().is_ok();
+        if !is_locked || file.metadata().map_err(&error)?.nlink() > 0 {
+            return Ok((path, file));
+        }
+    }
+}
+
+const RANDOM_OCTETS: usize = 8;
 
 /// PEM around a DER certificate (RFC 7468 §5).
 ///
@@ -175,6 +228,37 @@ mod tests {
         );
         assert!(path.join("child").is_dir());
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_removed_by_the_next_one_and_what_somebody_writes_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| directory.path().join(name);
+        for name in [
+            ".a.crl.0123456789abcdef.tmp",
+            ".a.crl.fedcba9876543210.tmp",
+            ".b.crl.0123456789abcdef.tmp",
+            ".a.crl.mine.tmp",
+        ] {
+            fs::write(file(name), b"half").unwrap();
+        }
+        let written = File::open(file(".a.crl.fedcba9876543210.tmp")).unwrap();
+        written.lock().unwrap();
+        write_file(&file("a.crl"), b"whole", FileAccess::Public).unwrap();
+        let mut names: Vec<_> = fs::read_dir(directory.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(
+            names,
+            [
+                ".a.crl.fedcba9876543210.tmp",
+                ".a.crl.mine.tmp",
+                ".b.crl.0123456789abcdef.tmp",
+                "a.crl"
+            ]
+        );
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub enum Peer {
     Socat,
     /// Runs a program as another user.
     Setpriv,
+    /// Sees and disturbs system calls.
+    Strace,
 }
 
 /// Where a peer is and how one gets it.
@@ -140,6 +142,7 @@ impl Peer {
             Peer::EapolTest => ("eapol_test", "eapoltest", "OCSPRY_TEST_EAPOL_TEST"),
             Peer::Socat => ("socat", "socat", "OCSPRY_TEST_SOCAT"),
             Peer::Setpriv => ("setpriv", "util-linux", "OCSPRY_TEST_SETPRIV"),
+            Peer::Strace => ("strace", "strace", "OCSPRY_TEST_STRACE"),
         };
         Source {
             program,

@@ -1,6 +1,6 @@
 //! A directory with a ledger of its own, and what people do in it: the ledger is named by `OCSPRY_LEDGER`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ocspry_testkit::{Finished, Ocspry, Peer, Run, run_bounded};
 use serde_json::Value;
@@ -30,6 +30,13 @@ impl LedgerSite {
         site
     }
 
+    /// With the files of another one, which nobody may have open.
+    pub(crate) fn copy_of(other: &LedgerSite) -> LedgerSite {
+        let site = LedgerSite::empty();
+        copy_files(other.directory.path(), site.directory.path());
+        site
+    }
+
     /// A file of it.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
@@ -47,7 +54,12 @@ impl LedgerSite {
 
     /// `ocspry`, here.
     pub(crate) fn ocspry(&self) -> Ocspry<'static> {
-        Ocspry::new(OCSPRY)
+        self.beneath(Path::new(OCSPRY))
+    }
+
+    /// A program that runs `ocspry`, here.
+    pub(crate) fn beneath(&self, program: &Path) -> Ocspry<'static> {
+        Ocspry::new(program)
             .directory(self.directory.path())
             .env("OCSPRY_LEDGER", self.file("ledger.db"))
     }
@@ -103,5 +115,18 @@ impl LedgerSite {
         let run = self.openssl(line)?;
         assert_eq!(run.code, Some(0), "openssl {line}: {run:?}");
         Some(run.stdout)
+    }
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy_files(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
     }
 }

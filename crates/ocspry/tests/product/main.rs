@@ -21,6 +21,7 @@ mod documented_lines;
 mod faults;
 mod issuers;
 mod keys;
+mod kills;
 mod ledger;
 mod ledger_command;
 mod ledger_site;
