@@ -248,7 +248,7 @@ fn start(directory: &Path) -> OcspryProcess {
     process
 }
 
-/// The lines come after the address; the promise for the revoked certificate is the last of them.
+/// The lines come after the address; the one that revokes is the last of them.
 fn wait_for_lines(process: &OcspryProcess) {
-    process.wait_for_stdout(": revoked", Duration::from_secs(20));
+    process.wait_for_stdout(" cert revoke ", Duration::from_secs(20));
 }
