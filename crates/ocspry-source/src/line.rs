@@ -282,11 +282,13 @@ impl Line {
     ///
     /// # Errors
     /// It is older than one used before, or held.
-    pub(crate) fn offer(&mut self, offer: Offer, now: Time) -> Result<Taken, SourceError> {
+    pub(crate) fn offer(&mut self, mut offer: Offer, now: Time) -> Result<Taken, SourceError> {
         if let Some(in_use) = self.in_use()
             && in_use.digest() == offer.list.digest()
             && in_use.next_update() == offer.list.next_update()
         {
+            // The table holds that one: of a big list there is no second one in memory.
+            offer.list = Arc::clone(in_use);
             if self.place() == Some(&offer.place) {
                 // Downloads come in a file of their own each time.
                 self.in_use = Some(offer.clone());
@@ -532,5 +534,42 @@ fn marks_of(offer: &Offer) -> Marks {
         digest: facts.digest,
         written: offer.list.written,
         source: offer.place.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ocspry_core::OwnedCertificate;
+    use ocspry_testkit::{Authority, CrlSpec, KeyKind, now};
+
+    use super::*;
+    use crate::load::ListLoad;
+
+    #[test]
+    fn a_list_that_is_read_once_more_is_in_memory_once() {
+        let ca = Authority::root("Line CA", KeyKind::P256);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("crl.pem");
+        std::fs::write(&path, ca.crl(&CrlSpec::new(7))).unwrap();
+        let certificate = OwnedCertificate::from_der(ca.certificate).unwrap();
+        let signers = Arc::new(CrlSigners::new(certificate, Vec::new()));
+        let now = now();
+        let offer = || {
+            let load = ListLoad::open(&path, &signers, &SourceLimits::DEFAULT).unwrap();
+            Offer {
+                list: Arc::new(load.run(now).unwrap()),
+                path: path.clone(),
+                place: path.display().to_string(),
+            }
+        };
+        let mut line = Line::new(None, false);
+        line.read_marks().unwrap();
+        let first = offer();
+        assert!(matches!(
+            line.offer(first.clone(), now),
+            Ok(Taken::Swapped(_))
+        ));
+        assert!(matches!(line.offer(offer(), now), Ok(Taken::InUse)));
+        assert!(Arc::ptr_eq(line.in_use().unwrap(), &first.list));
     }
 }
