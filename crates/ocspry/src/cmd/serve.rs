@@ -197,8 +197,9 @@ pub(crate) fn serve_in(
         (None, Some(error)) => warn!("no state directory: {error}; {FORGOTTEN}"),
         (None, None) => warn!("no state directory: give --state-dir DIR; {FORGOTTEN}"),
     }
-    for (running, look) in issuers.iter().zip(&first_looks) {
-        report::first_look(running, look, now);
+    // They end here: what they found would stay in memory beside what takes its place.
+    for (running, look) in issuers.iter().zip(first_looks) {
+        report::first_look(running, &look, now);
     }
     info!(
         "serving {} issuer(s) on {}",

@@ -74,6 +74,43 @@ fn a_crl_written_in_place_is_picked_up_too() {
 }
 
 #[test]
+fn the_table_of_a_list_that_was_replaced_leaves_memory() {
+    const ENTRIES: u32 = 300_000;
+    let list = |number: u64| {
+        (0..ENTRIES).fold(CrlSpec::new(number), |list, entry| {
+            let mut serial = [0x42; 20];
+            serial[..4].copy_from_slice(&(0x4000_0000 | entry.wrapping_mul(40_503)).to_be_bytes());
+            list.revoke(&serial, None)
+        })
+    };
+    let site = Site::new();
+    site.write_crl(&list(10));
+    // What is given back leaves the process, also where it is small.
+    let process = site.serve().env("MALLOC_MMAP_THRESHOLD_", "65536").start();
+    let resident_kib = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.unwrap().trim().split(' ').next().unwrap();
+        number.parse::<u64>().unwrap()
+    };
+    // The table takes about as much, and a young file is read once more after the start.
+    let table_kib = u64::from(ENTRIES) * 22 / 1024;
+    let settled = |kib_max: u64| {
+        wait_for_some(NOTICE_WAIT_MAX, || {
+            (resident_kib() <= kib_max).then_some(())
+        })
+    };
+    let before_kib = resident_kib();
+    for number in [11_u64, 12] {
+        let mark = process.log_mark();
+        site.write_crl(&list(number));
+        process.wait_for_log_after(mark, &format!("CRL {number} in use"), NOTICE_WAIT_MAX);
+    }
+    let is_given_back = settled(before_kib + table_kib / 2).is_some();
+    assert!(is_given_back, "{} KiB, {before_kib} before", resident_kib());
+}
+
+#[test]
 fn a_crl_behind_turned_symbolic_links_is_picked_up() {
     let site = Site::new();
     // As Kubernetes lays out a volume: crl.pem -> ..data/crl.pem, ..data -> a directory for each version.
