@@ -114,8 +114,11 @@ fn kill_once(
             attempt.check_done(chain, &again.finished);
             plan.lock().unwrap().learn_more(verb, &again.boundaries);
         }
-        let done = plan.lock().unwrap().hit(verb, boundary);
-        if done.is_multiple_of(100) {
+        let mut plan = plan.lock().unwrap();
+        let done = plan.hit(verb, boundary);
+        if done.is_multiple_of(500) {
+            println!("{done} kills\n{plan}");
+        } else if done.is_multiple_of(100) {
             println!("{done} kills");
         }
         return;
