@@ -165,15 +165,25 @@ impl LedgerReader {
         entries: impl IntoIterator<Item = ImportEntry>,
     ) -> Result<Imported, LedgerError> {
         let mut imported = Imported::default();
-        for entry in entries {
-            let judged = self.read(|db| judge(db, issuer, &entry))?;
-            let news = judged.map_err(|refusal| LedgerError::Refused {
-                path: self.path().to_owned(),
-                refusal: Box::new(refusal),
-            })?;
-            imported.count(&news);
+        let mut entries = entries.into_iter();
+        loop {
+            // A look for each entry would lock the file and let go of it for each.
+            let moment = self.one_moment()?;
+            let mut count = 0;
+            for entry in entries.by_ref().take(BATCH) {
+                count += 1;
+                let judged = self.read(|db| judge(db, issuer, &entry))?;
+                let news = judged.map_err(|refusal| LedgerError::Refused {
+                    path: self.path().to_owned(),
+                    refusal: Box::new(refusal),
+                })?;
+                imported.count(&news);
+            }
+            drop(moment);
+            if count < BATCH {
+                return Ok(imported);
+            }
         }
-        Ok(imported)
     }
 }
 

@@ -88,6 +88,8 @@ fn connect(path: &Path, access: OpenFlags, wait: Duration) -> Result<Connection,
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
         (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true),
+        // A statement that is kept stays as it was planned: else each new value has it parsed and planned anew.
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true),
     ] {
         connection.set_db_config(setting, is_on).map_err(&sqlite)?;
     }
@@ -107,8 +109,13 @@ fn keep_safe(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
             problem: format!("its journal mode stays {mode}, and wal is needed"),
         });
     }
+    // Serial numbers have no order: a batch of them touches thousands of pages, which are kept at hand (64 MiB), and are
+    // written back after some batches and not after each.
     connection
-        .execute_batch("PRAGMA synchronous=FULL; PRAGMA journal_size_limit=16777216;")
+        .execute_batch(
+            "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=16777216;
+             PRAGMA cache_size=-65536; PRAGMA wal_autocheckpoint=16384;",
+        )
         .map_err(&sqlite)?;
     let mut keep_wal = 1;
     connection
