@@ -75,6 +75,8 @@ pub(crate) fn measure(options: &Options) -> Result<Value> {
         "--json",
     ])?;
     let durable_s = started.elapsed().as_secs_f64();
+    // The other one was closed meanwhile: it was idle for too long.
+    let mut client = HttpClient::connect(served.server.port)?;
     for path in &paths {
         while !is_revoked(&mut client, path)? {}
     }
