@@ -8,5 +8,6 @@ pub mod list_file;
 pub mod load;
 pub mod nginx;
 pub mod question;
+pub mod report;
 pub mod server;
 pub mod spread;

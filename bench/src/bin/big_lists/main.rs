@@ -15,43 +15,27 @@ mod totals;
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use ocspry_bench::ca_files::CaFiles;
 use ocspry_bench::list::{ListSpec, Shape};
 use ocspry_bench::list_file::{self, Armour};
-use ocspry_bench::server;
+use ocspry_bench::report::Report;
 use ocspry_testkit::{KeyKind, now};
-use serde_json::{Map, json};
 
 use crate::options::{Options, Part};
 
 fn main() -> Result<()> {
     let options = Options::from_arguments()?;
-    options.ocspry.metadata().with_context(|| {
-        let path = options.ocspry.display();
-        format!("{path}: build it first: cargo build --release --package ocspry")
-    })?;
-    let mut report = Map::new();
-    report.insert("machine".to_owned(), json!(server::machine()));
-    report.insert("commit".to_owned(), json!(server::commit()));
-    report.insert(
-        "load_average_before".to_owned(),
-        json!(server::load_average()),
-    );
+    let mut report = Report::begin(&options.ocspry)?;
     for part in &options.parts {
         let (name, found) = match part {
             Part::Loading => ("loading", loading::measure(&options)?),
             Part::Totals => ("totals", totals::measure(&options)?),
             Part::Reload => ("reload", reload::measure(&options)?),
         };
-        report.insert(name.to_owned(), found);
+        report.add(name, found);
     }
-    let text = serde_json::to_string_pretty(&report)?;
-    println!("{text}");
-    if let Some(out) = &options.out {
-        std::fs::write(out, text + "\n")?;
-    }
-    Ok(())
+    report.end(options.out.as_deref())
 }
 
 /// A list on the disk, number 1 of its CA.

@@ -12,37 +12,21 @@ mod office;
 mod options;
 mod rates;
 
-use anyhow::{Context as _, Result};
-use ocspry_bench::server;
-use serde_json::{Map, json};
+use anyhow::Result;
+use ocspry_bench::report::Report;
 
 use crate::options::{Options, Part};
 
 fn main() -> Result<()> {
     let options = Options::from_arguments()?;
-    options.ocspry.metadata().with_context(|| {
-        let path = options.ocspry.display();
-        format!("{path}: build it first: cargo build --release --package ocspry")
-    })?;
-    let mut report = Map::new();
-    report.insert("machine".to_owned(), json!(server::machine()));
-    report.insert("commit".to_owned(), json!(server::commit()));
-    report.insert(
-        "load_average_before".to_owned(),
-        json!(server::load_average()),
-    );
+    let mut report = Report::begin(&options.ocspry)?;
     for part in &options.parts {
         let (name, found) = match part {
             Part::Answers => ("answers", answers::measure(&options)?),
             Part::Rates => ("rates", rates::measure(&options)?),
             Part::Mass => ("mass", mass::measure(&options)?),
         };
-        report.insert(name.to_owned(), found);
+        report.add(name, found);
     }
-    let text = serde_json::to_string_pretty(&report)?;
-    println!("{text}");
-    if let Some(out) = &options.out {
-        std::fs::write(out, text + "\n")?;
-    }
-    Ok(())
+    report.end(options.out.as_deref())
 }
