@@ -57,9 +57,7 @@ impl Ledger {
             progress(&imported);
         }
     }
-}
 
-impl Ledger {
     /// Records what `record` adds in one transaction: all of it, or nothing where it fails.  Others wait until it ends.
     ///
     /// # Errors

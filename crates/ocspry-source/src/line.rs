@@ -224,8 +224,8 @@ impl Line {
 
     /// A list that was from the future when what was used was forgotten is remembered once its time has come.
     pub(crate) fn remember_due(&mut self, now: Time) {
-        if let Some(offer) = self.in_use.clone()
-            && self.is_ahead
+        if self.is_ahead
+            && let Some(offer) = self.in_use.clone()
             && offer.list.is_due(now)
         {
             self.is_ahead = false;
@@ -257,11 +257,7 @@ impl Line {
             .before
             .take()
             .map(|marks| match marks.this_update > now {
-                true => Marks {
-                    this_update: now,
-                    crl_number: None,
-                    ..marks
-                },
+                true => marks.known_only_until(now),
                 false => marks,
             });
         self.is_unkept = self.series.is_some() && self.high_water.is_some();

@@ -1,8 +1,9 @@
 //! A CRL of a built-in CA, from the facts of the ledger to where everyone finds it (RFC 5280 §5).
 //!
 //! Its number is durable before anything is signed and is never used twice; then the facts up to some sequence are read, all
-//! of one moment, signed, and put where they belong; and only what is there is recorded as published.  What is cut off in between costs
-//! a number.  One process at a time does this for a ledger, so that a list never gives way to one that knows less.
+//! of one moment, signed, and put where they belong; and only what is there is recorded as published.  What is cut off in
+//! between costs a number.  One process at a time does this for a ledger, so that a list never gives way to one that knows
+//! less.
 //! From: `cmd::crl::dump`, `cmd::tick`.  To: a file or standard output, and the ledger.
 
 use std::ffi::OsString;

@@ -36,6 +36,15 @@ impl Marks {
             || (self.this_update == other.this_update && by_number())
     }
 
+    /// Of what was used nothing is known any more but that it was made no later than now.
+    pub(crate) fn known_only_until(self, now: Time) -> Marks {
+        Marks {
+            this_update: now,
+            crl_number: None,
+            ..self
+        }
+    }
+
     /// Another list, and neither is newer.
     pub fn is_tied_with(&self, other: &Marks) -> bool {
         self.digest != other.digest && !self.is_newer_than(other) && !other.is_newer_than(self)

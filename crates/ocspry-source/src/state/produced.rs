@@ -116,11 +116,7 @@ impl StateDirectory {
         let (Some(marks), Some(folder)) = (delta_marks(path), path.parent()) else {
             return Ok(());
         };
-        let marks = Marks {
-            this_update: now,
-            crl_number: None,
-            ..marks
-        };
+        let marks = marks.known_only_until(now);
         let locked = lock(folder)?;
         write_text(folder, &locked, DELTA_MARKS, &marks.to_json())
     }

@@ -20,6 +20,7 @@ use ocspry_ledger::{LedgerError, LedgerPlace, LedgerReader};
 use ocspry_signer::FileSigner;
 use ocspry_source::{Joint, StateDirectory};
 use ocspry_wire::Time;
+use ocspry_wire::x509::Certificate;
 
 use crate::config::ManagedConfig;
 use crate::credential_files::{CredentialReport, PairError, PairWarning, Refused};
@@ -445,8 +446,13 @@ impl ManagedResponder {
 /// When half of a certificate's life is over; None: it ends with its CA, and no other would end later.
 pub(crate) fn renewal_due(certificate: &OwnedCertificate, ca_not_after: Time) -> Option<Time> {
     let view = certificate.view();
-    let life_seconds = view.not_after.seconds_since(view.not_before);
-    (view.not_after < ca_not_after).then(|| view.not_before.plus_seconds(life_seconds / 2))
+    (view.not_after < ca_not_after).then(|| half_life(&view))
+}
+
+/// When half of a certificate's life is over.
+pub(crate) fn half_life(certificate: &Certificate<'_>) -> Time {
+    let life_seconds = certificate.not_after.seconds_since(certificate.not_before);
+    certificate.not_before.plus_seconds(life_seconds / 2)
 }
 
 /// The certificates for responders that were recorded after some fact, and the last fact that there is.

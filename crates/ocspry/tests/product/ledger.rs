@@ -43,6 +43,18 @@ impl Scene {
         scene
     }
 
+    /// With a copy, `older.db`, from before later.pem was issued and server.pem revoked, which its responder has seen.
+    fn beyond_its_backup() -> (Scene, OcspryProcess) {
+        let mut scene = Scene::new();
+        let place = LedgerPlace::Sqlite(scene.file());
+        backup(&place, &scene.site.file("older.db")).unwrap();
+        let process = scene.serve().start();
+        scene.issue("later.example", LATER);
+        scene.revoke(GOOD, CrlReason::KeyCompromise);
+        scene.wait_for(&process, GOOD, says_revoked);
+        (scene, process)
+    }
+
     pub(crate) fn issue(&mut self, name: &str, serial: &[u8]) {
         let certificate = self.site.ca.server(name, serial);
         let certificate = OwnedCertificate::from_der(certificate).unwrap();
@@ -295,13 +307,8 @@ fn a_locked_ledger_changes_no_answer_and_is_followed_when_the_lock_is_gone() {
 
 #[test]
 fn an_older_ledger_is_refused_also_after_a_restart_until_it_is_reconciled() {
-    let mut scene = Scene::new();
+    let (mut scene, process) = Scene::beyond_its_backup();
     let place = LedgerPlace::Sqlite(scene.file());
-    backup(&place, &scene.site.file("older.db")).unwrap();
-    let process = scene.serve().start();
-    scene.issue("later.example", LATER);
-    scene.revoke(GOOD, CrlReason::KeyCompromise);
-    scene.wait_for(&process, GOOD, says_revoked);
     scene.wait_for(&process, LATER, says_good);
     let seen = Some(scene.ledger.reader().position().unwrap().sequence);
 
@@ -340,13 +347,7 @@ fn an_older_ledger_is_refused_also_after_a_restart_until_it_is_reconciled() {
 
 #[test]
 fn what_serve_knew_to_be_revoked_is_put_back_from_its_state_directory() {
-    let mut scene = Scene::new();
-    let place = LedgerPlace::Sqlite(scene.file());
-    backup(&place, &scene.site.file("older.db")).unwrap();
-    let process = scene.serve().start();
-    scene.issue("later.example", LATER);
-    scene.revoke(GOOD, CrlReason::KeyCompromise);
-    scene.wait_for(&process, GOOD, says_revoked);
+    let (mut scene, process) = Scene::beyond_its_backup();
     // Once the next fact is kept, so is this one.
     scene.wait_until_all_is_seen();
 

@@ -176,17 +176,17 @@ impl DemoPki<'_> {
                 self.directory.display()
             )
         })?;
+        let known = ledger.reader().issuers()?;
         let mut kept = None;
         for (name, names) in [(ROOT_NAME, ROOT), (INTERMEDIATE_NAME, INTERMEDIATE)] {
-            let known = ledger.reader().issuers()?;
-            let facts = known.into_iter().find(|ca| ca.name.as_str() == name);
+            let facts = known.iter().find(|ca| ca.name.as_str() == name);
             let (Some(facts), Some((certificate, key))) = (facts, self.kept(names)) else {
                 return Ok(None);
             };
             if facts.certificates.last() != Some(&certificate) {
                 return Ok(None);
             }
-            kept = Some((facts, CertificateAuthority::new(certificate, key)?));
+            kept = Some((facts.clone(), CertificateAuthority::new(certificate, key)?));
         }
         Ok(kept.map(|(facts, authority)| Office {
             ledger,

@@ -9,7 +9,7 @@ use ocspry_ledger::CrlNumber;
 use ocspry_signer::read_regular_file;
 use ocspry_wire::x509::{CertificateList, pem};
 
-use crate::crl_at_hand::signed_by;
+use crate::crl_at_hand::{OCTETS_MAX, signed_by};
 
 /// A CRL with a number.
 pub(super) struct NumberedCrl {
@@ -56,6 +56,3 @@ impl NumberedCrl {
         self.number
     }
 }
-
-/// A CRL of some millions of entries.
-const OCTETS_MAX: u64 = 512 << 20;

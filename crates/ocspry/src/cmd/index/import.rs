@@ -100,18 +100,26 @@ pub(crate) struct CountedImport {
     pub(crate) unknown_reasons: u64,
 }
 
+/// What was added, for people.
+pub(crate) fn added_text(imported: &Imported, is_dry_run: bool) -> String {
+    let Imported {
+        entries,
+        certificates,
+        revocations,
+    } = imported;
+    let verb = if is_dry_run { "would be" } else { "were" };
+    format!(
+        "{entries} certificates; {certificates} certificates and {revocations} revocations {verb} added"
+    )
+}
+
 impl CountedImport {
     /// For people.
     pub(crate) fn text(&self, path: &Path, is_dry_run: bool) -> String {
-        let Imported {
-            entries,
-            certificates,
-            revocations,
-        } = self.imported;
-        let verb = if is_dry_run { "would be" } else { "were" };
         let mut text = format!(
-            "{}: {entries} certificates; {certificates} certificates and {revocations} revocations {verb} added",
-            path.display()
+            "{}: {}",
+            path.display(),
+            added_text(&self.imported, is_dry_run)
         );
         if self.unknown_reasons > 0 {
             text += &format!(

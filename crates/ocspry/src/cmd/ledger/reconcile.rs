@@ -1,6 +1,7 @@
 //! `ocspry ledger reconcile`: after an older copy was restored, what left the CA since is put back.
 //!
-//! From: CRLs and certificates in files and directories, and the state of servers.  To: the ledger, in one act; and to people, what was found.
+//! From: CRLs and certificates in files and directories, and the state of servers.  To: the ledger, in one act; and to
+//! people, what was found.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

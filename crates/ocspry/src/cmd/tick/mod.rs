@@ -2,7 +2,8 @@
 //!
 //! START HERE: [`run`].  For each CA whose key is at hand: a CRL where one is due (`due`), into a directory that everyone
 //! may read, and the CA's certificate beside it; responder certificates that were named are renewed at half life
-//! (`responder`), those that managed responders ask for are signed (`requests`); what ends soon is told.  Two ticks at once: one waits, and then finds that nothing is due.
+//! (`responder`), those that managed responders ask for are signed (`requests`); what ends soon is told.  Two ticks at once:
+//! one waits, and then finds that nothing is due.
 
 mod due;
 mod requests;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use ocspry_ca::{
-    CertificateRequest, Expiry, FileAccess, Pointers, PublicKey, certificate_to_pem,
+    CertificateRequest, Expiry, FileAccess, Pointers, Profile, PublicKey, certificate_to_pem,
     write_file_with,
 };
 use ocspry_ledger::{Act, IssuerFacts, Ledger};
@@ -22,6 +22,7 @@ use std::time::Duration;
 use crate::ca_choice::{issued, read_certificate};
 use crate::ca_keys;
 use crate::cmd::ca::sign_reserved;
+use crate::managed_responder::half_life;
 use crate::output::refuse_key_file;
 use crate::passphrases::PassphraseSource;
 use crate::time_text::utc_and_distance;
@@ -63,8 +64,7 @@ fn outcome(
     let old = read_certificate(file)?;
     refuse_key_file(file)?;
     let view = old.view();
-    let life_seconds = view.not_after.seconds_since(view.not_before);
-    let due = view.not_before.plus_seconds(life_seconds / 2);
+    let due = half_life(&view);
     if act.recorded < due {
         return Ok(Outcome::NotDue { due });
     }
@@ -75,6 +75,7 @@ fn outcome(
     check_renewable(ledger, ca, &view)?;
     let authority = ca_keys::open_to_issue(ledger.reader().path(), ca, passphrase)?;
     let key = PublicKey::from_der(view.public_key.der)?;
+    let life_seconds = view.not_after.seconds_since(view.not_before);
     let life = Duration::from_secs(u64::try_from(life_seconds).unwrap_or(0));
     // A responder's certificate points nowhere: nobody asks for its own status.
     let request =
@@ -84,7 +85,7 @@ fn outcome(
     // Nothing is signed, each minute once more, that cannot be put in its place.
     write_file_with(file, FileAccess::Published, |file| -> Result<()> {
         let certificate = sign_reserved(ledger, act, ca.number, &prepared)?;
-        ledger.issue(act, ca.number, &certificate, RESPONDER)?;
+        ledger.issue(act, ca.number, &certificate, Profile::OcspResponder.name())?;
         not_after = certificate.view().not_after;
         Ok(file.write_all(certificate_to_pem(certificate.der())?.as_bytes())?)
     })?;
@@ -105,9 +106,6 @@ fn check_renewable(ledger: &Ledger, ca: &IssuerFacts, view: &Certificate<'_>) ->
     }
     Ok(())
 }
-
-/// The profile that it is recorded under.
-const RESPONDER: &str = "ocsp";
 
 impl Renewal {
     /// Why it was not renewed although it was due.

@@ -20,6 +20,7 @@ use serde_json::json;
 
 use self::authorities::{Above, Authorities, DjangoCa};
 use super::numbered_crl::NumberedCrl;
+use crate::cmd::index::added_text;
 use crate::ledger_flags::{ActFlags, LedgerFlags};
 use crate::output::{print, print_json, say};
 use crate::passphrases::PassphraseFlags;
@@ -262,13 +263,7 @@ impl Found<'_> {
             }));
             return;
         }
-        let verb = if flags.dry_run { "would be" } else { "were" };
-        let count = |of: &Imported| {
-            format!(
-                "{} certificates; {} certificates and {} revocations {verb} added",
-                of.entries, of.certificates, of.revocations
-            )
-        };
+        let count = |of: &Imported| added_text(of, flags.dry_run);
         for (ca, of) in cas.iter().zip(counts) {
             print(&format!(
                 "{}\n{}\n{}\n",
