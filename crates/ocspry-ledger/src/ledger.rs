@@ -196,9 +196,7 @@ impl Ledger {
     ) -> Result<Recorded, LedgerError> {
         self.write(act, |writing| {
             let is_taken = writing.read(|db| rows::is_reserved(db, issuer, serial))?
-                || writing
-                    .read(|db| rows::certificate_of(db, issuer, serial))?
-                    .is_some();
+                || writing.read(|db| rows::is_known(db, issuer, serial))?;
             if is_taken {
                 let serial = *serial;
                 return Err(writing.refused(Refusal::SerialTaken { serial }));
@@ -504,10 +502,7 @@ fn add_revocation(
     serial: &SerialNumber,
     info: RevokedInfo,
 ) -> Result<Before, LedgerError> {
-    let is_known = writing
-        .read(|db| rows::certificate_of(db, issuer, serial))?
-        .is_some();
-    if !is_known {
+    if !writing.read(|db| rows::is_known(db, issuer, serial))? {
         let serial = *serial;
         return Err(writing.refused(Refusal::NoSuchCertificate { serial }));
     }

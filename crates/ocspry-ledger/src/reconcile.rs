@@ -121,9 +121,7 @@ fn add_seen(
     seen: &SeenRevocation,
 ) -> Result<Added, LedgerError> {
     let serial = &seen.serial_number;
-    let is_named = writing
-        .read(|db| rows::certificate_of(db, issuer, serial))?
-        .is_none();
+    let is_named = !writing.read(|db| rows::is_known(db, issuer, serial))?;
     if is_named {
         writing.add_certificate(
             issuer,

@@ -9,7 +9,7 @@ use ocspry_bench::spread::Spread;
 use ocspry_testkit::HttpClient;
 use serde_json::{Value, json};
 
-use crate::office::{CA, Office, is_revoked, serial_hex};
+use crate::office::{CA, Office, is_revoked};
 use crate::options::Options;
 
 /// Certificates of the CA before anything is revoked.
@@ -67,11 +67,11 @@ pub(crate) fn measure(options: &Options) -> Result<Value> {
 fn revoke_each(office: &Office, port: u16, numbers: std::ops::Range<u64>) -> Result<Vec<f64>> {
     let mut client = HttpClient::connect(port)?;
     let hot = (0..HOT)
-        .map(|number| office.path_of_get(&serial_hex(number)))
+        .map(|number| office.path_of_get(&office.serial_hex(number)))
         .collect::<Result<Vec<_>>>()?;
     let mut took = Vec::new();
     for number in numbers {
-        let serial = serial_hex(number);
+        let serial = office.serial_hex(number);
         let path = office.path_of_get(&serial)?;
         for path in hot.iter().chain([&path, &path]) {
             ensure!(!is_revoked(&mut client, path)?, "revoked too early");

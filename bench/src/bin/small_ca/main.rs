@@ -1,7 +1,7 @@
 //! Measures the small CA and its ledger: from a revocation to its answer, signing and revoking, and a million certificates.
 //!
 //! `cargo run --release --manifest-path bench/Cargo.toml --bin small_ca -- [--parts answers,rates,mass] [--certificates N]
-//! [--repeats N] [--batch N] [--directory DIR] [--ocspry PATH] [--out FILE]`
+//! [--serials random|ascending] [--repeats N] [--batch N] [--directory DIR] [--ocspry PATH] [--out FILE]`
 //!
 //! Everything is done by the command line, as people do it.  Rates are beside `openssl x509 -req` for the same requests in the
 //! same run; the ledger is on the disk of `--directory`, which is made anew.

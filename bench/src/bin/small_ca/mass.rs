@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use ocspry_testkit::HttpClient;
 use serde_json::{Value, json};
 
-use crate::office::{CA, Office, is_revoked, serial_hex};
+use crate::office::{CA, Office, is_revoked};
 use crate::options::Options;
 
 /// So many answers, spread over all certificates, are asked for.
@@ -16,7 +16,10 @@ const ASKED: u64 = 1000;
 pub(crate) fn measure(options: &Options) -> Result<Value> {
     let office = Office::open(options, "mass")?;
     let count = options.certificates;
-    println!("\n{count} certificates");
+    println!(
+        "\n{count} certificates, serial numbers {:?}",
+        options.serials
+    );
     let empty_kib = {
         let served = office.serve()?;
         served.server.resident_kib()?
@@ -45,7 +48,7 @@ pub(crate) fn measure(options: &Options) -> Result<Value> {
     let served = office.serve()?;
     let mut client = HttpClient::connect(served.server.port)?;
     let paths = (0..ASKED.min(count))
-        .map(|part| office.path_of_get(&serial_hex(part * count / ASKED.min(count))))
+        .map(|part| office.path_of_get(&office.serial_hex(part * count / ASKED.min(count))))
         .collect::<Result<Vec<_>>>()?;
     ensure!(!is_revoked(&mut client, &paths[0])?, "revoked too early");
     let load_s = started.elapsed().as_secs_f64();
@@ -92,6 +95,7 @@ pub(crate) fn measure(options: &Options) -> Result<Value> {
     );
     Ok(json!({
         "certificates": count,
+        "serials": format!("{:?}", options.serials),
         "index_import": import.cost.to_json(),
         "index_dump": dump.cost.to_json(),
         "ledger_bytes_per_certificate": fact_bytes,

@@ -14,7 +14,7 @@ use ocspry_testkit::{
 };
 use ocspry_wire::ocsp::{CertStatus, HashAlgorithm, OcspResponse};
 
-use crate::options::Options;
+use crate::options::{Options, Serials};
 
 /// The CA's name in the ledger.
 pub(crate) const CA: &str = "issuing";
@@ -24,6 +24,7 @@ pub(crate) struct Office {
     ocspry: PathBuf,
     directory: PathBuf,
     ca: Authority,
+    serials: Serials,
 }
 
 impl Office {
@@ -60,6 +61,7 @@ impl Office {
             ocspry: options.ocspry.clone(),
             directory,
             ca,
+            serials: options.serials,
         })
     }
 
@@ -107,7 +109,7 @@ impl Office {
         let not_after = now().plus_seconds(300 * 86_400);
         for number in 0..count {
             let not_after = String::from_utf8(not_after.to_generalized().to_vec())?;
-            let serial = serial_hex(number);
+            let serial = self.serial_hex(number);
             writeln!(
                 index,
                 "V\t{}\t\t{serial}\tunknown\t/CN=host-{number}.example.com",
@@ -116,6 +118,17 @@ impl Office {
         }
         index.flush()?;
         self.run(&["index", "import", CA, "index.txt", "--json"])
+    }
+
+    /// The serial number of one of the certificates of [`Office::import`]: sixteen octets.
+    pub(crate) fn serial_hex(&self, number: u64) -> String {
+        // Odd factors: different numbers, different serials.
+        let high = match self.serials {
+            Serials::Random => number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1,
+            Serials::Ascending => number << 30,
+        } | 0x4000_0000_0000_0000;
+        let low = number.wrapping_mul(0xd1b5_4a32_d192_ed03);
+        format!("{high:016X}{low:016X}")
     }
 
     /// The path of a GET for a serial number.
@@ -179,14 +192,6 @@ pub(crate) fn is_revoked(client: &mut HttpClient, path: &str) -> Result<bool> {
         Some(CertStatus::Revoked(_)) => Ok(true),
         other => bail!("{other:?}"),
     }
-}
-
-/// The serial number of one of the certificates of [`Office::import`]: sixteen octets without an order, as a CA's are.
-pub(crate) fn serial_hex(number: u64) -> String {
-    // Odd factors: different numbers, different serials.
-    let high = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1 | 0x4000_0000_0000_0000;
-    let low = number.wrapping_mul(0xd1b5_4a32_d192_ed03);
-    format!("{high:016X}{low:016X}")
 }
 
 fn octets(hex: &str) -> Result<Vec<u8>> {

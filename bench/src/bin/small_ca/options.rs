@@ -11,6 +11,8 @@ pub(crate) struct Options {
     pub(crate) parts: Vec<Part>,
     /// Certificates of the CA of the part `mass`.
     pub(crate) certificates: u64,
+    /// In which order their serial numbers come.
+    pub(crate) serials: Serials,
     /// How often what takes a moment is done.
     pub(crate) repeats: usize,
     /// Serial numbers in the file of a revocation of many.
@@ -21,6 +23,15 @@ pub(crate) struct Options {
     pub(crate) ocspry: PathBuf,
     /// Where the raw results go.
     pub(crate) out: Option<PathBuf>,
+}
+
+/// The order of serial numbers, in which they are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Serials {
+    /// None, as a CA draws them.
+    Random,
+    /// Each above the one before, as `openssl ca` counts them.
+    Ascending,
 }
 
 /// A part of the run.
@@ -40,6 +51,7 @@ impl Options {
         let mut options = Options {
             parts: vec![Part::Answers, Part::Rates, Part::Mass],
             certificates: 1_000_000,
+            serials: Serials::Random,
             repeats: 300,
             batch: 10_000,
             directory: root.join("target/small-ca"),
@@ -55,13 +67,14 @@ impl Options {
                         .collect::<Result<_>>()?;
                 }
                 "--certificates" => options.certificates = value.parse()?,
+                "--serials" => options.serials = serials(&value)?,
                 "--repeats" => options.repeats = value.parse()?,
                 "--batch" => options.batch = value.parse()?,
                 "--directory" => options.directory = std::path::absolute(value)?,
                 "--ocspry" => options.ocspry = std::path::absolute(value)?,
                 "--out" => options.out = Some(value.into()),
                 _ => bail!(
-                    "unknown flag {flag}: --parts, --certificates, --repeats, --batch, --directory, --ocspry or --out"
+                    "unknown flag {flag}: --parts, --certificates, --serials, --repeats, --batch, --directory, --ocspry or --out"
                 ),
             }
             Ok(())
@@ -71,6 +84,14 @@ impl Options {
             "all counts begin at 1"
         );
         Ok(options)
+    }
+}
+
+fn serials(word: &str) -> Result<Serials> {
+    match word {
+        "random" => Ok(Serials::Random),
+        "ascending" => Ok(Serials::Ascending),
+        _ => bail!("{word}: random or ascending"),
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::answers::{make_request, sign};
-use crate::office::{CA, Office, serial_hex};
+use crate::office::{CA, Office};
 use crate::options::Options;
 
 pub(crate) fn measure(options: &Options) -> Result<Value> {
@@ -26,7 +26,7 @@ pub(crate) fn measure(options: &Options) -> Result<Value> {
     let signed = rate(options.repeats, || sign(&office))?;
     let mut number = 0;
     let revoked = rate(options.repeats, || {
-        let serial = serial_hex(number);
+        let serial = office.serial_hex(number);
         number += 1;
         let arguments = ["cert", "revoke", &serial, "--yes", "--json"];
         office.run(&arguments).map(drop)
@@ -38,7 +38,7 @@ pub(crate) fn measure(options: &Options) -> Result<Value> {
 
     let mut list = String::new();
     for number in singles..singles + options.batch {
-        list += &serial_hex(number);
+        list += &office.serial_hex(number);
         list.push('\n');
     }
     std::fs::write(office.path("serials.txt"), list)?;

@@ -90,6 +90,19 @@ pub(crate) fn is_reserved(
         })
 }
 
+/// Is there a certificate of this serial number?  Without its row: of a million that are revoked none is read.
+pub(crate) fn is_known(
+    connection: &Connection,
+    issuer: IssuerNumber,
+    serial: &SerialNumber,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(include_str!("../sql/is_known.sql"))?
+        .query_row(params![issuer.0.cast_signed(), serial.minimal()], |row| {
+            row.get(0)
+        })
+}
+
 /// The highest number that was handed out or passed over.
 pub(crate) fn highest_crl_number(
     connection: &Connection,

@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ocspry_ledger::{Act, Ledger};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
+use ocspry_wire::x509::SerialNumber;
 use serde_json::json;
 
 use super::selection::{Alike, Selection};
@@ -196,8 +197,12 @@ pub(crate) fn revoke_all(
     let bar = bar(selection.count());
     let mut revoked = 0;
     for part in &selection.parts {
-        for batch in part.serials.chunks(BATCH) {
-            let batch: Vec<_> = batch.iter().map(|serial| (*serial, info)).collect();
+        // Neighbours in the ledger's index together: a batch touches few pages, where one without order touches as many as
+        // it has serial numbers.
+        let mut serials: Vec<&SerialNumber> = part.serials.iter().collect();
+        serials.sort_unstable_by_key(|serial| serial.minimal());
+        for batch in serials.chunks(BATCH) {
+            let batch: Vec<_> = batch.iter().map(|serial| (**serial, info)).collect();
             let done = ledger
                 .revoke_many(act, part.ca.number, &batch)
                 .map_err(|error| {
@@ -292,8 +297,8 @@ impl RevokeFlags {
     }
 }
 
-/// Revoked in one transaction: some 20 ms, for which others wait.
-const BATCH: usize = 1000;
+/// Revoked in one transaction: some 50 ms, for which others wait.
+const BATCH: usize = 4096;
 
 #[cfg(test)]
 mod tests {

@@ -52,7 +52,7 @@ impl Verb {
             Verb::DumpFull | Verb::DumpDelta => Some(&[1, 2]),
             Verb::Tick => Some(&[1, 2, 3, 4]),
             Verb::Revoke => Some(&[1]),
-            Verb::RevokeMany => Some(&[1000, REVOKED]),
+            Verb::RevokeMany => Some(&[BATCH, REVOKED]),
             Verb::ImportIndex => Some(&[BATCH + BATCH / REVOKED_ONE_IN, IMPORTED_FACTS]),
             Verb::ImportOpensslCa | Verb::Init | Verb::Backup | Verb::Restore => None,
         }
@@ -84,8 +84,8 @@ impl fmt::Display for Verb {
     }
 }
 
-/// Two batches: one of 1000, and one more.
-const REVOKED: u64 = 1001;
+/// Two batches: one of 4096, and one more.
+const REVOKED: u64 = BATCH + 1;
 /// Two batches: one of 4096, and four more.
 const IMPORTED: u64 = BATCH + 4;
 const BATCH: u64 = 4096;
