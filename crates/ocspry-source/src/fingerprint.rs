@@ -91,6 +91,10 @@ impl Fingerprint {
         self.modified.0 > self.changed.0
     }
 
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// When the system last saw it change; nobody can set it ahead.
     pub(crate) fn changed(&self) -> Time {
         Time::from_unix(self.changed.0)

@@ -17,6 +17,7 @@ use ocspry_wire::x509::SerialNumber;
 
 use crate::SourceError;
 use crate::issued::read_issued_lines;
+use crate::load::Onlooker;
 use crate::overlay::{OverlayEntry, OverlayLimits, read_overlay};
 use crate::state::{self, KeptSeries};
 use crate::text_file::{self, StatusFile};
@@ -110,7 +111,7 @@ pub(crate) fn each_serial(
         StatusFile::Issued,
         path,
         LIMITS.bytes_max,
-        &|_| {},
+        Onlooker::NOBODY,
         |reader, _| {
             read_issued_lines(reader, LIMITS.line_bytes_max, |entry| {
                 each(entry.serial_number);

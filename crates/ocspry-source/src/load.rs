@@ -99,6 +99,21 @@ pub enum Progress {
     Done,
 }
 
+/// Somebody who looks on while a file is read: is told how far it is, and may end it.
+#[derive(Clone, Copy)]
+pub(crate) struct Onlooker<'a> {
+    pub(crate) show: &'a dyn Fn(Progress),
+    /// False ends the reading with an error that nobody is shown.
+    pub(crate) goes_on: &'a dyn Fn() -> bool,
+}
+
+impl Onlooker<'_> {
+    pub(crate) const NOBODY: Onlooker<'static> = Onlooker {
+        show: &|_| {},
+        goes_on: &|| true,
+    };
+}
+
 impl ListLoad {
     /// Opens the file; nothing is read yet.
     ///

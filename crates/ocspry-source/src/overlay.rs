@@ -15,6 +15,7 @@ use ocspry_wire::x509::SerialNumber;
 use crate::SourceError;
 use crate::fingerprint::Fingerprint;
 use crate::issued::serials;
+use crate::load::Onlooker;
 use crate::noted::{Notes, Oddity};
 use crate::text_file::{self, LineError, LineProblem, Lines, StatusFile, shown, without_comment};
 
@@ -31,9 +32,13 @@ pub fn read_overlay(
     each: impl FnMut(OverlayEntry),
 ) -> Result<OverlayFacts, SourceError> {
     let list = StatusFile::Overlay;
-    let read = text_file::read(list, path, limits.bytes_max, &|_| {}, |reader, written| {
-        read_overlay_lines(reader, written, limits.line_bytes_max, each)
-    })?;
+    let read = text_file::read(
+        list,
+        path,
+        limits.bytes_max,
+        Onlooker::NOBODY,
+        |reader, written| read_overlay_lines(reader, written, limits.line_bytes_max, each),
+    )?;
     let OverlayLines {
         serials,
         has_all,

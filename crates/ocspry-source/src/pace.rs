@@ -1,8 +1,8 @@
 //! Loads a list beside a busy responder: at idle priority, so that answers come first, until the news would get old.
 //!
-//! From: `feed`, on the control thread.  To: `load`, step by step.  A thread of idle priority runs only when nobody else
+//! From: `feed` and `beside`, on the control thread.  To: `load`, step by step, and to `issued`.  A thread of idle priority runs only when nobody else
 //! wants the processor; it cannot raise itself again without a privilege, so it hands the half-done work back, and the
-//! control thread, which never lowered itself, ends it (design.md §8).
+//! control thread, which never lowered itself, ends it (design.md §8); what cannot be handed over is begun anew there.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -49,7 +49,8 @@ pub(crate) fn load(
         },
         Pace::Beside { seconds_left } => {
             let bytes = load.file_bytes();
-            beside(bytes, patience(bytes, seconds_left), || {
+            let quiet_time = Duration::from_nanos(bytes.saturating_mul(QUIET_NANOSECONDS_PER_BYTE));
+            beside(bytes, patience(quiet_time, seconds_left), || {
                 Ok(load.step()? != Progress::Done)
             })?;
         }
@@ -107,6 +108,51 @@ where
     })
 }
 
+/// Does work that nobody else can go on with: at idle priority if that comes to its end in time, else it is ended there and
+/// done from its beginning at the caller's.  `work` asks its argument every few milliseconds, and ends with any error when
+/// that says no.
+///
+/// # Errors
+/// Those of the work, but for the one with which it was ended.
+pub(crate) fn beside_or_anew<T: Send>(
+    quiet_time: Duration,
+    seconds_left: i64,
+    work: impl Fn(&dyn Fn() -> bool) -> Result<T, SourceError> + Sync,
+) -> Result<T, SourceError> {
+    let beside = match quiet_time >= SHORT {
+        true => anew_at_idle_priority(patience(quiet_time, seconds_left), &work),
+        false => None,
+    };
+    beside.unwrap_or_else(|| work(&|| true))
+}
+
+/// None: it was ended, or there was no thread.
+fn anew_at_idle_priority<T: Send>(
+    patience: Duration,
+    work: &(impl Fn(&dyn Fn() -> bool) -> Result<T, SourceError> + Sync),
+) -> Option<Result<T, SourceError>> {
+    let rise = AtomicBool::new(false);
+    let (done, is_done) = sync_channel(1);
+    thread::scope(|scope| {
+        let idle = thread::Builder::new().name("list-read".to_owned());
+        let worker = idle.spawn_scoped(scope, || {
+            lower_this_thread();
+            let found = work(&|| !rise.load(Ordering::Relaxed));
+            // Nobody waits any more: then it was asked to stop.
+            let _ = done.send(());
+            found
+        });
+        let worker = worker.ok()?;
+        if is_done.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+            rise.store(true, Ordering::Relaxed);
+        }
+        let found = worker
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (found.is_ok() || !rise.load(Ordering::Relaxed)).then_some(found)
+    })
+}
+
 /// Gives memory back, which takes a while for a large table; nobody waits for it.
 pub(crate) fn free<T: Send + 'static>(things: Vec<T>) {
     if things.is_empty() {
@@ -127,14 +173,16 @@ fn lower_this_thread() {
 }
 
 /// Ten times what a quiet machine takes, but no more than a fifth of the time that is left to the list in use.
-fn patience(file_bytes: u64, seconds_left: i64) -> Duration {
-    let quiet = Duration::from_nanos(file_bytes.saturating_mul(QUIET_NANOSECONDS_PER_BYTE));
+fn patience(quiet_time: Duration, seconds_left: i64) -> Duration {
     let left = Duration::from_secs(u64::try_from(seconds_left).unwrap_or(0));
-    (quiet * 10).max(PATIENCE_MIN).min(left / 5)
+    (quiet_time * 10).max(PATIENCE_MIN).min(left / 5)
 }
 
 /// Smaller lists are loaded in the time that an answer takes, or little more.
 const SMALL_BYTES: u64 = 256 << 10;
+
+/// The same, of what takes so long on a quiet machine.
+const SHORT: Duration = Duration::from_millis(1);
 
 /// Measured: 460 MB in about a second (bench/results).
 const QUIET_NANOSECONDS_PER_BYTE: u64 = 2;
@@ -149,13 +197,55 @@ mod tests {
     #[test]
     fn patience_is_ten_times_the_quiet_time_and_a_fifth_of_what_is_left_at_most() {
         let hour = 3600;
-        assert_eq!(patience(460_000_000, hour), Duration::from_millis(9200));
-        assert_eq!(patience(1_000_000, hour), PATIENCE_MIN);
-        assert_eq!(patience(460_000_000, 10), Duration::from_secs(2));
+        let quiet_time = Duration::from_millis(920);
+        assert_eq!(patience(quiet_time, hour), Duration::from_millis(9200));
+        assert_eq!(patience(SHORT, hour), PATIENCE_MIN);
+        assert_eq!(patience(quiet_time, 10), Duration::from_secs(2));
         assert_eq!(
-            patience(460_000_000, -5),
+            patience(quiet_time, -5),
             Duration::ZERO,
             "the news is old already"
         );
+    }
+
+    /// What was done, on which thread and to which end.
+    fn done(seconds_left: i64, quiet_time: Duration, waits_for_the_end: bool) -> Vec<(bool, bool)> {
+        let (here, runs) = (thread::current().id(), Mutex::new(Vec::new()));
+        let found = beside_or_anew(quiet_time, seconds_left, |goes_on| {
+            let is_aside = thread::current().id() != here;
+            while is_aside && waits_for_the_end && goes_on() {
+                thread::yield_now();
+            }
+            let is_ended = !goes_on();
+            runs.lock().unwrap().push((is_aside, is_ended));
+            match is_ended {
+                true => Err(SourceError::Empty {
+                    path: "list".into(),
+                }),
+                false => Ok(()),
+            }
+        });
+        assert!(found.is_ok(), "{found:?}");
+        runs.into_inner().unwrap()
+    }
+
+    #[test]
+    fn what_does_not_come_to_its_end_in_time_is_done_from_its_beginning_at_the_callers_priority() {
+        let (aside, here) = ((true, false), (false, false));
+        assert_eq!(done(3600, SHORT, false), [aside], "in time");
+        assert_eq!(done(0, SHORT, true), [(true, true), here], "too late");
+        assert_eq!(done(3600, Duration::ZERO, false), [here], "too short");
+    }
+
+    #[test]
+    fn an_error_of_the_work_itself_is_the_answer() {
+        let runs = AtomicBool::new(false);
+        let found: Result<(), _> = beside_or_anew(SHORT, 3600, |_| {
+            assert!(!runs.swap(true, Ordering::Relaxed), "once");
+            Err(SourceError::Empty {
+                path: "list".into(),
+            })
+        });
+        assert!(matches!(found, Err(SourceError::Empty { .. })));
     }
 }

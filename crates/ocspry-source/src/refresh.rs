@@ -389,9 +389,10 @@ impl Refresher {
     pub fn refresh(&mut self, now: Time) -> Vec<Report> {
         let mut reports = Vec::new();
         // The guard asks what was issued.
+        let pace = self.pace(now);
         for (_, feed) in &mut self.issued {
             let (issuer, show) = (self.issuer.certificate(), self.show_load.as_deref());
-            reports.extend(feed.look(issuer, self.sources.guard, show, now));
+            reports.extend(feed.look(issuer, self.sources.guard, pace, show, now));
         }
         for (_, feed) in &mut self.overlays {
             reports.extend(feed.look(now));
@@ -494,18 +495,22 @@ impl Refresher {
         }
     }
 
+    fn pace(&self, now: Time) -> Pace {
+        match self.issuer.table() {
+            None => Pace::AtOnce,
+            Some(table) => Pace::Beside {
+                seconds_left: table.window().next_update.seconds_since(now),
+            },
+        }
+    }
+
     fn look(&mut self, now: Time) -> Vec<(usize, Found)> {
         self.look_beside(Vec::new(), now)
     }
 
     /// The same where it was not just done; with what was found there.
     fn look_beside(&mut self, mut found: Vec<(usize, Found)>, now: Time) -> Vec<(usize, Found)> {
-        let pace = match self.issuer.table() {
-            None => Pace::AtOnce,
-            Some(table) => Pace::Beside {
-                seconds_left: table.window().next_update.seconds_since(now),
-            },
-        };
+        let pace = self.pace(now);
         let looking = Looking {
             signers: &self.signers,
             limits: &self.sources.limits,

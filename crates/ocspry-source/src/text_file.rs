@@ -16,7 +16,7 @@ use ocspry_wire::Time;
 
 use crate::SourceError;
 use crate::fingerprint::{Fingerprint, open_at_once, other_than_a_file};
-use crate::load::Progress;
+use crate::load::{Onlooker, Progress};
 
 /// What a file is for, in the words of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub(crate) struct FileRead<T> {
     pub(crate) digest: [u8; 32],
 }
 
-/// Reads the file at `path` through `parse`, to which its time of writing is told; `show` is told how far it is.
+/// Reads the file at `path` through `parse`, to which its time of writing is told.
 ///
 /// A file that was replaced by rename while it was read is the old one, whole; one that was written into is refused.
 ///
@@ -56,7 +56,7 @@ pub(crate) fn read<T>(
     list: StatusFile,
     path: &Path,
     bytes_max: u64,
-    show: &dyn Fn(Progress),
+    onlooker: Onlooker<'_>,
     parse: impl FnOnce(&mut BufReader<Measured<'_>>, Time) -> Result<T, LineError>,
 ) -> Result<FileRead<T>, SourceError> {
     let unreadable = |source| unreadable(list, path, source);
@@ -84,7 +84,7 @@ pub(crate) fn read<T>(
         hash: Sha256::new(),
         bytes: 0,
         bytes_expected: before.len(),
-        show,
+        onlooker,
     };
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, measured);
     let parsed = parse(&mut reader, fingerprint.written());
@@ -120,6 +120,14 @@ pub(crate) fn read<T>(
     }
 }
 
+/// An onlooker ended the reading.
+pub(crate) fn ended(list: StatusFile, path: &Path) -> SourceError {
+    unreadable(list, path, ENDED.into())
+}
+
+/// Not `Interrupted`, after which a reader tries again.
+const ENDED: io::ErrorKind = io::ErrorKind::TimedOut;
+
 /// What the system said of a file.
 pub(crate) fn unreadable(list: StatusFile, path: &Path, source: io::Error) -> SourceError {
     SourceError::ListUnreadable {
@@ -135,15 +143,18 @@ pub(crate) struct Measured<'a> {
     hash: Sha256,
     bytes: u64,
     bytes_expected: u64,
-    show: &'a dyn Fn(Progress),
+    onlooker: Onlooker<'a>,
 }
 
 impl Read for Measured<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !(self.onlooker.goes_on)() {
+            return Err(ENDED.into());
+        }
         let count = self.file.read(buffer)?;
         self.hash.update(&buffer[..count]);
         self.bytes += count as u64;
-        (self.show)(Progress::Reading {
+        (self.onlooker.show)(Progress::Reading {
             read: self.bytes,
             of: self.bytes_expected,
         });

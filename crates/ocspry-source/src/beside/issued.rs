@@ -14,6 +14,7 @@
 
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ocspry_core::{
     CLOCK_BEHIND_SECONDS_MAX, IssuedSerials, OwnedCertificate, RevokedSerials, SourceInfo,
@@ -29,6 +30,8 @@ use super::{IssuedRole, IssuedSource, Lag, kept};
 use crate::guard::Guard;
 use crate::issued::{IssuedKind, IssuedLimits, IssuedStamp};
 use crate::keeping::Keeping;
+use crate::load::Onlooker;
+use crate::pace::{self, Pace};
 use crate::refresh::{Event, Report, ShowLoad};
 use crate::state::{KeptSeries, Marks};
 use crate::{SourceError, held};
@@ -103,11 +106,12 @@ impl IssuedFeed {
     }
 
     /// Reads it again if it changed, or if it was told too long ago which certificates have expired.  Where nothing is in
-    /// use yet, `show` is told how far that is.
+    /// use yet, `show` is told how far that is; else it is read at its pace.
     pub(crate) fn look(
         &mut self,
         issuer: &OwnedCertificate,
         guard: Guard,
+        pace: Pace,
         show: Option<&ShowLoad>,
         now: Time,
     ) -> Vec<Report> {
@@ -128,16 +132,29 @@ impl IssuedFeed {
             return Vec::new();
         }
         let path = &self.source.path;
-        let show = show.filter(|_| self.known.is_none());
-        let show = |progress| {
-            if let Some(show) = show {
-                show(path, progress);
-            }
+        let quiet_time = stamp.as_ref().map_or(Duration::ZERO, quiet_time);
+        let read = |onlooker: Onlooker<'_>| {
+            Known::read(path, issuer, &IssuedLimits::DEFAULT, now, onlooker)
         };
         let look = self.followed.look(
             stamp,
             |stamp| stamp.is_settled(now),
-            || Known::read(path, issuer, &IssuedLimits::DEFAULT, now, &show),
+            || match (&self.known, pace) {
+                (Some(_), Pace::Beside { seconds_left }) => {
+                    pace::beside_or_anew(quiet_time, seconds_left, |goes_on| {
+                        let show = &|_| {};
+                        read(Onlooker { show, goes_on })
+                    })
+                }
+                (None, _) | (_, Pace::AtOnce) => read(Onlooker {
+                    show: &|progress| {
+                        if let Some(show) = show {
+                            show(path, progress);
+                        }
+                    },
+                    goes_on: &|| true,
+                }),
+            },
         );
         match look {
             Look::Unchanged => self.confirm(now),
@@ -526,6 +543,22 @@ impl IssuedFeed {
         keeps.then(|| self.keeping.next_try(now))
     }
 }
+
+/// About how long a quiet machine reads at it.
+fn quiet_time(stamp: &IssuedStamp) -> Duration {
+    Duration::from_nanos(match stamp {
+        IssuedStamp::File(file) => file.bytes().saturating_mul(QUIET_NANOSECONDS_PER_BYTE),
+        IssuedStamp::Directory(directory) => {
+            directory.files().saturating_mul(QUIET_NANOSECONDS_PER_FILE)
+        }
+    })
+}
+
+/// Measured of an index: 86 MB in 0.6 s.
+const QUIET_NANOSECONDS_PER_BYTE: u64 = 8;
+
+/// Opened, read, and its signature verified.
+const QUIET_NANOSECONDS_PER_FILE: u64 = 100_000;
 
 /// How long there may be nothing where a list was.
 const REPLACING_SECONDS: i64 = 5;

@@ -18,6 +18,7 @@ use crate::SourceError;
 use crate::fingerprint::open_at_once;
 use crate::held;
 use crate::issued::{IssuedEntry, IssuedKind, IssuedLimits, read_issued};
+use crate::load::Onlooker;
 use crate::state::{StateStep, step};
 use crate::text_file::{StatusFile, unreadable};
 
@@ -97,7 +98,7 @@ pub(super) fn read(
 ) -> Result<Known, SourceError> {
     let (kind, digest) =
         original(path).map_err(|source| unreadable(StatusFile::Issued, path, source))?;
-    let mut known = Known::read(path, issuer, &LIMITS, now, &|_| {})?;
+    let mut known = Known::read(path, issuer, &LIMITS, now, Onlooker::NOBODY)?;
     known.facts.kind = kind;
     known.facts.digest = digest;
     known.facts.written = written;

@@ -17,6 +17,7 @@ use super::stamp::{self, Seen};
 use super::{IssuedEntry, IssuedFacts, IssuedKind, IssuedLimits, IssuedStamp};
 use crate::SourceError;
 use crate::fingerprint::{Fingerprint, open_at_once};
+use crate::load::Onlooker;
 use crate::noted::{Notes, Oddity};
 use crate::text_file::{self, StatusFile};
 
@@ -25,6 +26,7 @@ pub(super) fn read(
     path: &Path,
     issuer: &OwnedCertificate,
     limits: &IssuedLimits,
+    onlooker: Onlooker<'_>,
     mut each: impl FnMut(IssuedEntry),
 ) -> Result<IssuedFacts, SourceError> {
     let ca = issuer.view();
@@ -33,6 +35,9 @@ pub(super) fn read(
     let mut newest: Option<Time> = None;
     let mut content = Vec::new();
     let stamp = stamp::walk(path, limits.files_max, |path, name, seen| {
+        if !(onlooker.goes_on)() {
+            return Err(text_file::ended(StatusFile::Issued, path));
+        }
         let metadata = match seen {
             Seen::File(metadata) => metadata,
             Seen::PassedOver(oddity) => {

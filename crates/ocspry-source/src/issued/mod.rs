@@ -22,7 +22,7 @@ use ocspry_wire::ocsp::RevokedInfo;
 use ocspry_wire::x509::SerialNumber;
 
 use crate::SourceError;
-use crate::load::Progress;
+use crate::load::Onlooker;
 use crate::noted::{Notes, Oddity};
 use crate::text_file::{self, LineError, LineProblem, Lines, StatusFile, without_comment};
 
@@ -49,30 +49,30 @@ pub fn read_issued(
     limits: &IssuedLimits,
     each: impl FnMut(IssuedEntry),
 ) -> Result<IssuedFacts, SourceError> {
-    read_issued_shown(path, issuer, limits, &|_| {}, each)
+    read_issued_watched(path, issuer, limits, Onlooker::NOBODY, each)
 }
 
-/// The same; `show` is told how far the reading of a file is.
+/// The same; somebody looks on, who is told how far the reading of a file is.
 ///
 /// # Errors
 /// As for [`read_issued`].
-pub(crate) fn read_issued_shown(
+pub(crate) fn read_issued_watched(
     path: &Path,
     issuer: &OwnedCertificate,
     limits: &IssuedLimits,
-    show: &dyn Fn(Progress),
+    onlooker: Onlooker<'_>,
     each: impl FnMut(IssuedEntry),
 ) -> Result<IssuedFacts, SourceError> {
     let metadata = std::fs::metadata(path)
         .map_err(|source| text_file::unreadable(StatusFile::Issued, path, source))?;
     if metadata.is_dir() {
-        return directory::read(path, issuer, limits, each);
+        return directory::read(path, issuer, limits, onlooker, each);
     }
     let read = text_file::read(
         StatusFile::Issued,
         path,
         limits.bytes_max,
-        show,
+        onlooker,
         |reader, _| read_issued_lines(reader, limits.line_bytes_max, each),
     )?;
     let IssuedLines {

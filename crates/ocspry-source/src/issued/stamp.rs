@@ -32,6 +32,7 @@ pub enum IssuedStamp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DirectoryStamp {
     digest: [u8; 32],
+    files: u64,
     changed: Time,
 }
 
@@ -69,6 +70,11 @@ impl IssuedStamp {
 }
 
 impl DirectoryStamp {
+    /// How many they are.
+    pub(crate) fn files(&self) -> u64 {
+        self.files
+    }
+
     /// SHA-256 over all of it.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
@@ -125,6 +131,7 @@ pub(super) fn walk(
         each(&path, &name, Seen::File(&metadata))?;
     }
     Ok(DirectoryStamp {
+        files: files.count,
         digest: files.finish(),
         changed,
     })
