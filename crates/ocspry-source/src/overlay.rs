@@ -21,7 +21,8 @@ use crate::text_file::{self, LineError, LineProblem, Lines, StatusFile, shown, w
 
 /// Reads the overlay at `path` and gives its entries to `each`; a serial may come several times.
 ///
-/// A file without a line is an overlay that revokes nothing.
+/// A file without a line is an overlay that revokes nothing; who reads one that was written a moment ago cannot know whether
+/// that is all of it.
 ///
 /// # Errors
 /// When it is not there, or anything of it cannot be read or understood, or it changes while it is read.  What `each` was

@@ -443,9 +443,11 @@ impl Refresher {
         let slots = self.slots.values().filter_map(|slot| slot.next_wake(now));
         let feeds = self.feeds.iter().filter_map(|(_, feed)| feed.next_wake());
         let issued = self.issued.iter();
-        let issued = issued.flat_map(|(_, feed)| [feed.stale_at(), feed.missed_at()]);
-        // What is too old or missed already is looked at when its file changes.
-        let issued = issued.flatten().filter(|wake| *wake > now);
+        let issued =
+            issued.flat_map(|(_, feed)| [feed.stale_at(), feed.missed_at(), feed.settles_at()]);
+        let overlays = self.overlays.iter().map(|(_, feed)| feed.settles_at());
+        // What is too old, missed or settled already is looked at when its file changes.
+        let beside = issued.chain(overlays).flatten().filter(|wake| *wake > now);
         let outlived = self.next_outlived(now);
         let unkept = self
             .issued
@@ -457,7 +459,7 @@ impl Refresher {
         let free = (self.joint.has_retired()).then(|| now.plus_seconds(RETIREMENT_SECONDS));
         let wake = slots
             .chain(feeds)
-            .chain(issued)
+            .chain(beside)
             .chain(outlived)
             .chain(unkept)
             .chain(end)
@@ -556,7 +558,7 @@ impl Refresher {
             held_removals: self
                 .issued
                 .iter()
-                .filter_map(|(_, feed)| feed.held_removals())
+                .flat_map(|(_, feed)| feed.held_removals())
                 .map(Arc::clone)
                 .collect(),
             overlays: overlays().flatten().flatten().collect(),

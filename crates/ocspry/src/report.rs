@@ -46,6 +46,16 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
                 }
             }
             Event::FactsInUse(sentence) => info!(issuer, path = place, "{sentence}"),
+            Event::Settling { until } => info!(
+                issuer,
+                path = place,
+                "the file was changed just now: what it adds counts at once, what it takes back from {until} on, if it stays as it is"
+            ),
+            Event::OverlayEmptied => warn!(
+                issuer,
+                path = place,
+                "the overlay is empty: it revokes nothing any more"
+            ),
             Event::TakenBack(taken_back) => facts_taken_back(issuer, place, *taken_back),
             Event::NotCompared(error) => error!(
                 issuer,

@@ -10,6 +10,8 @@
 //!   never taken in silence: it is counted, and where it is alarming the guard has its say.  With `refuse` it counts on
 //!   until the operator accepts, also across restarts.  After a restart the list in use is the kept copy; without that,
 //!   it is said that nothing could be compared.
+//! - A file that was written a moment ago may be half there: what it adds counts at once, what it takes back once it has
+//!   stayed as it is (`followed.rs`).
 //! - A list is remembered by its path.  One that says all that the one before it said is taken, whatever else it says.
 
 use std::io::ErrorKind;
@@ -23,7 +25,7 @@ use ocspry_core::{
 use ocspry_wire::Time;
 use ocspry_wire::x509::SerialNumber;
 
-use super::followed::{Followed, Look};
+use super::followed::{Followed, Look, SETTLED_SECONDS};
 use super::known::Known;
 use super::taken_back::{Held, compare};
 use super::{IssuedRole, IssuedSource, Lag, kept};
@@ -43,6 +45,8 @@ pub(crate) struct IssuedFeed {
     /// Since when there is nothing at its place.
     missing_since: Option<Time>,
     known: Option<Known>,
+    /// What is there, and may be half written.
+    settling: Option<Settling>,
     /// What was taken back and counts all the same.
     held: Held,
     /// The newest ever used, by what the state directory says and by what is in use.
@@ -57,6 +61,16 @@ pub(crate) struct IssuedFeed {
     keeps_when_told: bool,
 }
 
+/// A reading that takes something back, of a file that was written a moment ago: it counts beside what is in use.
+#[derive(Clone)]
+struct Settling {
+    reading: Known,
+    /// What readings before it said that were of no longer life.
+    passed: Held,
+    /// When it is judged.
+    until: Time,
+}
+
 impl IssuedFeed {
     pub(crate) fn new(source: IssuedSource, series: Option<KeptSeries>) -> IssuedFeed {
         IssuedFeed {
@@ -64,6 +78,7 @@ impl IssuedFeed {
             followed: Followed::new(),
             missing_since: None,
             known: None,
+            settling: None,
             held: Held::default(),
             high_water: None,
             series,
@@ -87,6 +102,7 @@ impl IssuedFeed {
             self.followed.forget_seen();
         }
         self.known.clone_from(&old.known);
+        self.settling.clone_from(&old.settling);
         self.held.clone_from(&old.held);
         self.high_water.clone_from(&old.high_water);
         self.is_held_unkept = old.is_held_unkept;
@@ -139,6 +155,7 @@ impl IssuedFeed {
         let look = self.followed.look(
             stamp,
             |stamp| stamp.is_settled(now),
+            now,
             || match (&self.known, pace) {
                 (Some(_), Pace::Beside { seconds_left }) => {
                     pace::beside_or_anew(quiet_time, seconds_left, |goes_on| {
@@ -255,12 +272,23 @@ impl IssuedFeed {
             }
             (None, _, _) => None,
         };
+        let compared = before.map(|before| before.map(|before| compare(&before, &known)));
+        let written = known.facts.written;
+        if let Some(Ok((_, taken_back))) = &compared
+            && !taken_back.is_empty()
+            && let Some(until) = self.followed.settles_at(written, SETTLED_SECONDS, now)
+        {
+            if self.settling.is_none() {
+                events.push(Event::Settling { until });
+            }
+            self.settle(known, until);
+            return;
+        }
         events.push(Event::FactsInUse(known.sentence()));
-        match before {
+        match compared {
             None => {}
             Some(Err(error)) => events.push(Event::NotCompared(error)),
-            Some(Ok(before)) => {
-                let (mut taken_back, all) = compare(&before, &known);
+            Some(Ok((mut taken_back, all))) => {
                 if guard == Guard::Refuse && taken_back.is_alarming() {
                     taken_back.is_held = true;
                     self.held.add(&all);
@@ -273,6 +301,28 @@ impl IssuedFeed {
             }
         }
         self.take(known);
+    }
+
+    /// It is judged later, and counts until then beside all that was said.
+    fn settle(&mut self, reading: Known, until: Time) {
+        self.followed.forget_seen();
+        match &mut self.settling {
+            Some(settling) if settling.reading.facts.digest == reading.facts.digest => {
+                settling.until = until;
+            }
+            Some(settling) => {
+                let (_, passed) = compare(&settling.reading, &reading);
+                settling.passed.add(&passed);
+                (settling.reading, settling.until) = (reading, until);
+            }
+            None => {
+                self.settling = Some(Settling {
+                    reading,
+                    passed: Held::default(),
+                    until,
+                });
+            }
+        }
     }
 
     fn older(&self, known: &Known) -> Option<SourceError> {
@@ -294,6 +344,7 @@ impl IssuedFeed {
     }
 
     fn take(&mut self, mut known: Known) {
+        self.settling = None;
         self.settle_written(&mut known);
         let marks = self.marks_of(&known);
         self.is_unkept = self.series.as_ref().is_some_and(|series| {
@@ -306,6 +357,7 @@ impl IssuedFeed {
 
     /// It says what the one in use says.
     fn take_again(&mut self, mut known: Known, now: Time) {
+        self.settling = None;
         self.settle_written(&mut known);
         let marks = self.marks_of(&known);
         if let Some(used) = &mut self.known {
@@ -489,10 +541,12 @@ impl IssuedFeed {
 
     /// What was issued.
     pub(crate) fn issued(&self) -> impl Iterator<Item = Arc<IssuedSerials>> {
-        let known = self.known.iter();
-        known
+        let settling = || self.settling.iter();
+        let readings = self.known.iter().chain(settling().map(|new| &new.reading));
+        readings
             .flat_map(|known| [&known.unexpired, &known.others])
             .chain(&self.held.issued)
+            .chain(settling().filter_map(|new| new.passed.issued.as_ref()))
             .filter(|serials| !serials.is_empty())
             .map(Arc::clone)
     }
@@ -512,16 +566,21 @@ impl IssuedFeed {
         Some((Arc::clone(&known.revoked), self.window()?, source))
     }
 
-    /// What an index said of revocations, and does not say any more.
-    pub(crate) fn held_removals(&self) -> Option<&Arc<RevokedSerials>> {
-        self.held.revoked.as_ref()
+    /// What an index said of revocations and does not say any more, and what it says that is not in use yet.
+    pub(crate) fn held_removals(&self) -> impl Iterator<Item = &Arc<RevokedSerials>> {
+        let settling = || self.settling.iter();
+        let revoked = self.held.revoked.iter();
+        revoked
+            .chain(settling().map(|new| &new.reading.revoked))
+            .chain(settling().filter_map(|new| new.passed.revoked.as_ref()))
+            .filter(|revoked| !revoked.is_empty())
     }
 
     /// A certificate with this serial is known not to have expired.
     pub(crate) fn is_unexpired(&self, serial: &SerialNumber) -> bool {
-        self.known
-            .as_ref()
-            .is_some_and(|known| known.unexpired.contains(serial))
+        let settling = self.settling.iter().map(|new| &new.reading);
+        let mut readings = self.known.iter().chain(settling);
+        readings.any(|known| known.unexpired.contains(serial))
     }
 
     /// When it gets too old.
@@ -532,6 +591,11 @@ impl IssuedFeed {
     /// When it has been missing for too long to be between two names.
     pub(crate) fn missed_at(&self) -> Option<Time> {
         Some(self.missing_since?.plus_seconds(REPLACING_SECONDS))
+    }
+
+    /// When what was written a moment ago is judged.
+    pub(crate) fn settles_at(&self) -> Option<Time> {
+        Some(self.settling.as_ref()?.until)
     }
 
     /// When to try to keep what is not kept, or to try again.

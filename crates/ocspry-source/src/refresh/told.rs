@@ -39,6 +39,13 @@ pub enum Event {
     },
     /// A list of what was issued, or an overlay, went into use.
     FactsInUse(String),
+    /// A list of what was issued, or an overlay, was written a moment ago, and takes something back: that counts later.
+    Settling {
+        /// When, if it stays as it is.
+        until: Time,
+    },
+    /// An overlay revokes nothing any more.
+    OverlayEmptied,
     /// A list of what was issued that went into use does not say what the one before it said.
     TakenBack(TakenBack),
     /// Nobody can tell: the one before it was not kept.
@@ -150,7 +157,13 @@ impl Refresher {
         {
             let is_said = reports.iter().any(|report| {
                 report.place == *place
-                    && matches!(report.event, Event::ListInUse(_) | Event::FactsInUse(_))
+                    && matches!(
+                        report.event,
+                        Event::ListInUse(_)
+                            | Event::FactsInUse(_)
+                            | Event::Settling { .. }
+                            | Event::OverlayEmptied
+                    )
             });
             if !is_said {
                 reports.push(Report {

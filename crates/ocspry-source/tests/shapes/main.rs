@@ -18,6 +18,7 @@ mod overlay;
 mod overtaken;
 mod partitions;
 mod scope_change;
+mod settling;
 #[path = "../shared_site/mod.rs"]
 mod shared_site;
 mod site;

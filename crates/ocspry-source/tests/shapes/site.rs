@@ -1,7 +1,9 @@
 //! One CA, a directory of files, and questions about single serials.  To: the tests.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use ocspry_core::{Absence, Lookup};
 use ocspry_source::{
@@ -30,10 +32,16 @@ impl Site {
         self.directory.path().join(name)
     }
 
-    /// By rename, as it should be.
+    /// By rename, as it should be, and written some seconds before.
     pub(crate) fn put(&self, name: &str, content: impl AsRef<[u8]>) {
         let temporary = self.path(".new");
         std::fs::write(&temporary, content).unwrap();
+        let written = u64::try_from(self.now.unix_seconds() - 10).unwrap();
+        let written = UNIX_EPOCH + Duration::from_secs(written);
+        File::open(&temporary)
+            .unwrap()
+            .set_modified(written)
+            .unwrap();
         std::fs::rename(&temporary, self.path(name)).unwrap();
     }
 

@@ -191,6 +191,8 @@ impl Verdict {
                 | Event::NewsMissing(_)
                 | Event::Named(_)
                 | Event::FactsInUse(_)
+                | Event::Settling { .. }
+                | Event::OverlayEmptied
                 | Event::TakenBack(_)
                 | Event::NotCompared(_)
                 | Event::Recovered

@@ -344,6 +344,21 @@ fn an_overlay_revokes_at_once_one_or_all() {
 }
 
 #[test]
+fn an_overlay_that_is_emptied_in_place_is_given_time_and_then_revokes_nothing() {
+    let site = Site::new();
+    site.write("overlay", "707172 keyCompromise\n");
+    let sources = "[{ crl = \"crl.pem\" }, { overlay = \"overlay\" }]";
+    let process = serve_from(&site, sources, "").start();
+    assert_openssl_sees(&site, &process, "later.pem", "revoked");
+    File::create(site.file("overlay")).unwrap();
+    process.wait_for_log("what it takes back", NOTICE_WAIT_MAX);
+    assert_openssl_sees(&site, &process, "later.pem", "revoked");
+    // Nobody touches it again.
+    process.wait_for_log("it revokes nothing any more", NOTICE_WAIT_MAX);
+    assert_openssl_sees(&site, &process, "later.pem", "good");
+}
+
+#[test]
 fn the_guard_keeps_what_vanished_revoked_until_it_is_accepted_also_over_a_restart() {
     let site = Site::new();
     let many = (1..=20u8).fold(CrlSpec::new(11).revoke(LATER, None), |crl, serial| {
