@@ -108,14 +108,26 @@ impl Change {
         vanished
     }
 
-    /// What was revoked and is not any more, as it was revoked.
+    /// What was revoked for good and is not any more, as it was revoked.
     pub(crate) fn vanished(&self) -> impl Iterator<Item = (SerialNumber, Revocation)> {
         let as_before = |serial: SerialNumber| Some((serial, self.before.lookup(&serial)?));
         self.walk().flatten().filter_map(as_before)
     }
 
-    /// The same, one item for each that is looked at, None if nothing has changed for it.
+    /// All that was revoked still is, holds as well.
+    pub(crate) fn is_nothing_gone(&self) -> bool {
+        self.walk_gone().flatten().next().is_none()
+    }
+
+    /// The same, one item for each that is looked at, None if nothing has changed for it.  What was on hold only is no news:
+    /// removeFromCRL ends a hold of the complete list, and in a list that does not name it one ends without a word (RFC 5280
+    /// §5.2.4, §5.3.1).
     fn walk(&self) -> Box<dyn Iterator<Item = Option<SerialNumber>> + Send + '_> {
+        let for_good = |serial: &SerialNumber| !self.was_on_hold(serial);
+        Box::new(self.walk_gone().map(move |gone| gone.filter(for_good)))
+    }
+
+    fn walk_gone(&self) -> Box<dyn Iterator<Item = Option<SerialNumber>> + Send + '_> {
         match &self.after {
             After::Complete {
                 list,
@@ -151,8 +163,6 @@ impl Change {
         of_list.chain(of_delta.map(move |missing| missing.filter(is_news)))
     }
 
-    /// What was on hold only is no news: removeFromCRL ends a hold of the complete list, and one of the delta before ends
-    /// without a word (RFC 5280 §5.2.4, §5.3.1).
     fn walk_delta<'a>(
         &'a self,
         after: &'a RevokedSerials,
@@ -172,11 +182,7 @@ impl Change {
         let before = delta.iter().flat_map(|delta| delta.iter());
         let dropped = before.map(move |entry| Some(entry).filter(is_dropped));
         let gone = taken_back.chain(dropped);
-        gone.map(|entry| {
-            entry
-                .map(|(serial, _)| serial)
-                .filter(|serial| !self.was_on_hold(serial))
-        })
+        gone.map(|entry| entry.map(|(serial, _)| serial))
     }
 
     /// Nothing that named it called it revoked for good.

@@ -54,8 +54,8 @@ pub struct ListInUse {
     pub list: Arc<LoadedList>,
     /// Revoked serials of the one before it.
     pub entries_before: Option<usize>,
-    /// What was revoked before it, and is not with it; of a delta without what was on hold.  None for the first, and for a
-    /// last good copy.
+    /// What was revoked before it and is not with it, without what was on hold.  None for the first, and for a last good
+    /// copy.
     pub vanished: Option<Vanished>,
 }
 

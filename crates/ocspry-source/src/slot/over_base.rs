@@ -46,7 +46,7 @@ impl Slot {
                 is_delta_kept: false,
             },
         });
-        change.is_none_or(|change| change.vanished().next().is_none())
+        change.is_none_or(|change| change.is_nothing_gone())
     }
 
     pub(super) fn offer_delta(

@@ -221,6 +221,31 @@ fn what_a_delta_revoked_and_the_next_complete_list_lacks_has_vanished() {
 }
 
 #[test]
+fn a_hold_that_the_next_complete_list_lifts_passes_the_guard_and_one_made_final_before_does_not() {
+    let on_hold = Some(CrlReason::CertificateHold);
+    for guard in [Guard::Alarm, Guard::Refuse] {
+        let site = Site::new();
+        let sources = Sources {
+            guard,
+            ..with_index(&site, &["base", "delta"])
+        };
+        site.put("index.txt", index(1..=5, UNEXPIRED));
+        let holds = site.list(100, 30).revoke(&[1], on_hold);
+        site.put_list("base", &holds.revoke(&[2], on_hold).revoke(&[3], None));
+        let delta = site.list(101, 20).over(100).revoke(&[2], None);
+        site.put_list("delta", &delta.revoke(&[4], on_hold));
+        let mut refresher = site.start(sources);
+        refresher.refresh(site.now);
+        assert_says(&refresher, &[(1, Revoked), (2, Revoked), (4, Revoked)]);
+        site.put_list("base", &site.list(102, 10).revoke(&[3], None));
+        let gone = vanished(&refresher.refresh(site.now));
+        assert_eq!((gone.count, gone.unexpired), (1, 1), "the second alone");
+        assert_eq!(gone.is_held, guard == Guard::Refuse);
+        assert_says(&refresher, &[(1, Good), (3, Revoked), (4, Good)]);
+    }
+}
+
+#[test]
 fn a_lower_number_under_a_newer_time_is_held_and_the_operator_may_take_it() {
     let site = Site::new();
     let sources = site.files(&["ca.crl"]);

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use ocspry_source::{Refresher, Unproven};
+use ocspry_wire::ocsp::CrlReason;
 
 use crate::site::Says::{Good, Revoked, TryLater};
 use crate::site::{Site, assert_says, known_since, problems};
@@ -162,4 +163,18 @@ fn that_a_delta_was_overtaken_is_kept_though_another_instance_has_kept_the_compl
     for refresher in [&reloaded, &restarted] {
         assert_says(refresher, &[(2, Revoked), (3, Good)]);
     }
+}
+
+#[test]
+fn a_complete_list_from_before_a_delta_does_not_take_over_from_it_without_the_hold_that_it_put() {
+    let site = Site::new();
+    let on_hold = Some(CrlReason::CertificateHold);
+    let mut refresher = site.start(site.files(&["base", "delta"]));
+    site.put_list("base", &site.list(100, 60));
+    site.put_list("delta", &site.list(105, 10).over(100).revoke(&[2], on_hold));
+    refresher.refresh(site.now);
+    site.put_list("base", &site.list(105, 12));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(2, Revoked), (3, Good)]);
+    assert_eq!(problems(&refresher).len(), 1);
 }
