@@ -48,10 +48,17 @@ pub(crate) struct Line {
     keeps_when_told: bool,
     /// The list from the future.
     waiting: Option<Offer>,
-    /// The list that the operator wants in spite of its number.
+    /// The list that the operator wants in spite of its number, if it is still there.
     accepted: Option<[u8; 32]>,
     /// The list that is held for its number, if one is.
-    held: Option<[u8; 32]>,
+    held: Option<HeldList>,
+}
+
+/// A list that is held for its number: which, and where it lies.
+#[derive(Clone, Debug)]
+struct HeldList {
+    digest: [u8; 32],
+    place: String,
 }
 
 /// A list, and where it lies.
@@ -268,10 +275,20 @@ impl Line {
         self.held.is_some()
     }
 
-    /// The list that is held may be used when it is offered again.
+    /// The list that is held may be used when it is offered again, before [`Line::end_acceptance`].
     pub(crate) fn accept_held(&mut self) -> bool {
-        self.accepted = self.held.take().or(self.accepted);
+        self.accepted = self.held.take().map(|held| held.digest);
         self.accepted.is_some()
+    }
+
+    /// What was accepted and is not in use was not there any more: it would be held if it came again.
+    pub(crate) fn end_acceptance(&mut self) {
+        self.accepted = None;
+    }
+
+    /// Nothing is held any more whose place has something else, or nothing.
+    pub(crate) fn drop_held_unless(&mut self, is_there: impl Fn(&str) -> bool) {
+        self.held.take_if(|held| !is_there(&held.place));
     }
 
     /// Takes a list, if it is better than the one in use; [`Line::read_marks`] and [`Line::start`] came before.
@@ -460,7 +477,12 @@ impl Line {
             Some(SourceError::LowerNumber {
                 held_until: Some(_),
                 ..
-            }) => self.held = Some(offer.list.digest()),
+            }) => {
+                self.held = Some(HeldList {
+                    digest: offer.list.digest(),
+                    place: offer.place.clone(),
+                });
+            }
             Some(_) => {}
             None => self.held = None,
         }

@@ -20,6 +20,7 @@ use crate::fetch::Fetcher;
 use crate::freshest::FreshestCrl;
 use crate::guard::Guard;
 use crate::joint::Joint;
+use crate::line::Line;
 use crate::load::{CrlSigners, Progress, SourceLimits};
 use crate::pace::Pace;
 use crate::slot::{Slot, UsedList};
@@ -350,7 +351,26 @@ impl Refresher {
             return Vec::new();
         }
         self.forget_seen();
-        self.refresh(now)
+        let reports = self.refresh(now);
+        let lines = self.slots.values_mut().flat_map(Slot::lines);
+        lines.for_each(Line::end_acceptance);
+        reports
+    }
+
+    /// A list that was held for its number may be gone from its place.
+    fn drop_held_that_is_gone(&mut self) {
+        let problems = self.feeds.iter().flat_map(|(_, feed)| feed.problems());
+        let held = problems.filter_map(|(place, error)| match error {
+            SourceError::LowerNumber {
+                held_until: Some(_),
+                ..
+            } => Some(place),
+            _ => None,
+        });
+        let held: BTreeSet<String> = held.collect();
+        for line in self.slots.values_mut().flat_map(Slot::lines) {
+            line.drop_held_unless(|place| held.contains(place));
+        }
     }
 
     /// Forgets which lists were used, so that older ones are taken again; whoever calls it has emptied the issuer's folder
@@ -416,6 +436,7 @@ impl Refresher {
             let found = self.look(now);
             self.take_lists(found, now, &mut reports);
         }
+        self.drop_held_that_is_gone();
         let names = self
             .slots
             .keys()

@@ -274,6 +274,52 @@ fn a_lower_number_under_a_newer_time_is_held_and_the_operator_may_take_it() {
 }
 
 #[test]
+fn a_list_that_was_held_and_is_not_there_any_more_is_not_accepted_and_is_held_when_it_comes_again()
+{
+    for is_removed in [false, true] {
+        let site = Site::new();
+        let mut refresher = site.start(site.files(&["ca.crl"]));
+        let used = site.ca.crl(&site.list(10, 30).revoke(&[1], None));
+        let held = site.ca.crl(&site.list(5, 20).revoke(&[2], None));
+        site.put("ca.crl", &used);
+        refresher.refresh(site.now);
+        site.put("ca.crl", &held);
+        refresher.refresh(site.now);
+        assert!(refresher.is_holding());
+        match is_removed {
+            true => site.remove("ca.crl"),
+            false => site.put("ca.crl", &used),
+        }
+        refresher.refresh(site.now);
+        assert!(!refresher.is_holding());
+        assert!(refresher.accept_held(site.now).is_empty());
+        site.put("ca.crl", &held);
+        refresher.refresh(site.now);
+        assert!(refresher.is_holding());
+        assert_says(&refresher, &[(1, Revoked), (2, Good)]);
+    }
+}
+
+#[test]
+fn accepting_a_list_that_is_gone_since_the_last_look_accepts_nothing_that_comes_later() {
+    let site = Site::new();
+    let mut refresher = site.start(site.files(&["ca.crl"]));
+    let used = site.ca.crl(&site.list(10, 30).revoke(&[1], None));
+    let held = site.ca.crl(&site.list(5, 20).revoke(&[2], None));
+    site.put("ca.crl", &used);
+    refresher.refresh(site.now);
+    site.put("ca.crl", &held);
+    refresher.refresh(site.now);
+    site.put("ca.crl", &used);
+    refresher.accept_held(site.now);
+    assert!(!refresher.is_holding());
+    site.put("ca.crl", &held);
+    refresher.refresh(site.now);
+    assert!(refresher.is_holding());
+    assert_says(&refresher, &[(1, Revoked), (2, Good)]);
+}
+
+#[test]
 fn accepting_when_nothing_is_held_does_nothing() {
     let site = Site::new();
     let mut refresher = site.start(site.files(&["ca.crl"]));

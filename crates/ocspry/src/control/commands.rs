@@ -59,6 +59,9 @@ impl Control {
         let Some(running) = self.named(issuer) else {
             return self.unknown_issuer(issuer);
         };
+        // What was held may be gone by now.
+        let reports = running.refresher.refresh(now);
+        report::sources(running, &reports, now);
         if !running.refresher.is_holding() {
             return ControlReply::nothing(format!("nothing is held for issuer {issuer}"));
         }
