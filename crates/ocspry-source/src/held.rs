@@ -158,6 +158,12 @@ pub(crate) fn text(serial: &SerialNumber) -> String {
     format!("-{}", to_hex(&magnitude))
 }
 
+/// Such a file.
+pub(crate) fn is_of_guard(path: &Path) -> bool {
+    let name = path.file_name();
+    name.is_some_and(|name| name == HELD || name == HELD_ISSUED)
+}
+
 const HELD: &str = "held-removals.txt";
 const HELD_ISSUED: &str = "held-issued.txt";
 

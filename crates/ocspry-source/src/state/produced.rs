@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     DELTA_MARKS, Marks, StateDirectory, StateStep, generalized, lock, remove, step, write_text,
 };
-use crate::SourceError;
+use crate::{SourceError, held};
 
 const PRODUCED: &str = "produced.json";
 const PRODUCED_VERSION: u32 = 1;
@@ -99,6 +99,11 @@ impl StateDirectory {
         files.retain(|path| !path.starts_with(&keys));
         files.sort();
         Ok(files)
+    }
+
+    /// Does this file say what the guard holds until the operator accepts it?
+    pub fn is_of_guard(path: &Path) -> bool {
+        held::is_of_guard(path)
     }
 
     /// Does this file say that a delta from the future was used?  What one before it revoked is in no complete list yet, and

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand, ValueHint};
 use ocspry_core::{Clock, Issuer, OwnedCertificate, Policy, SystemClock};
-use ocspry_source::{CrlSigners, ListLoad, SourceLimits, StateDirectory};
+use ocspry_source::{CrlSigners, ListLoad, LoadedList, SourceError, SourceLimits, StateDirectory};
 use ocspry_wire::Time;
 use rustix::process::getuid;
 use serde_json::json;
@@ -35,8 +35,9 @@ Examples:
   ocspry state reset --ca ca.pem --state-dir /var/lib/ocspry
 
 Stop `ocspry serve` before, and start it after: a running one keeps in memory what it knows.  The last good
-CRL stays while it is the CA's own and not from the future; --forget-list removes it too.  What was done, by
-whom and when is appended to audit.log in the state directory.";
+CRL stays while it is the CA's own, or a CRL issuer's, and not from the future, and so does what the guard
+holds; --forget-list removes both.  What was done, by whom and when is appended to audit.log in the state
+directory.";
 
 /// What `state reset` can be told.
 #[derive(Debug, Args)]
@@ -53,11 +54,15 @@ pub(crate) struct ResetFlags {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     ca: Option<PathBuf>,
 
+    /// Certificate that may sign its CRLs as well, where there is no configuration file (repeatable)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "config")]
+    crl_issuer: Vec<PathBuf>,
+
     /// State directory [default: that of the configuration, else as `serve` finds it]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     state_dir: Option<PathBuf>,
 
-    /// Remove the last good CRL too
+    /// Remove the last good CRL and what the guard holds too
     #[arg(long)]
     forget_list: bool,
 
@@ -79,7 +84,7 @@ pub(crate) fn run(command: StateCommand) -> Result<ExitCode> {
 fn reset(flags: ResetFlags, now: Time) -> Result<ExitCode> {
     let Target {
         name,
-        certificate,
+        signers,
         state,
     } = match Target::of(&flags, now)? {
         Ok(target) => target,
@@ -93,7 +98,10 @@ fn reset(flags: ResetFlags, now: Time) -> Result<ExitCode> {
     } else {
         Lists::KeepIfGood
     };
-    let plan = Plan::of(&state, name, certificate, lists, now)?;
+    let plan = Plan::of(&state, name, &signers, lists, now)?;
+    if flags.ca.is_some() && lists == Lists::KeepIfGood {
+        plan.check_signers(&signers, now)?;
+    }
     let _ = write!(anstream::stderr(), "{}", plan.text(now));
     if plan.is_empty() {
         return Ok(ExitCode::SUCCESS);
@@ -126,7 +134,7 @@ fn asked_and_allowed() -> Result<bool> {
 /// Whose state, and where it lies.
 struct Target {
     name: String,
-    certificate: OwnedCertificate,
+    signers: Arc<CrlSigners>,
     state: StateDirectory,
 }
 
@@ -134,7 +142,7 @@ impl Target {
     /// What the flags name; the inner error is a bad configuration, ready to be printed.
     fn of(flags: &ResetFlags, now: Time) -> Result<Result<Target, String>> {
         let environment = Environment::of_process();
-        let (name, certificate, choice) = match (&flags.config, &flags.ca) {
+        let (name, signers, choice) = match (&flags.config, &flags.ca) {
             (Some(path), _) => {
                 let origin = ConfigOrigin::File {
                     path: path.clone(),
@@ -164,20 +172,23 @@ impl Target {
                         known.join(", ")
                     );
                 };
-                (issuer.name, issuer.certificate, config.state)
+                let signers = CrlSigners::new(issuer.certificate, issuer.crl_issuers);
+                (issuer.name, signers, config.state)
             }
             (None, Some(ca)) => {
-                let file = CertificateFile::read(ca).map_err(|error| match error.help() {
-                    Some(help) => anyhow!("CA certificate {error}: {help}"),
-                    None => anyhow!("CA certificate {error}"),
-                })?;
+                let others = flags.crl_issuer.iter();
+                let others = others.map(|path| certificate("CRL issuer certificate", path));
+                let signers = CrlSigners::new(
+                    certificate("CA certificate", ca)?,
+                    others.collect::<Result<_>>()?,
+                );
                 let choice = match &flags.state_dir {
                     Some(path) => StateChoice::Named(path.clone()),
                     None => default_state(&environment),
                 };
                 let name = flags.name.clone();
                 let name = name.unwrap_or_else(|| ca.display().to_string());
-                (name, file.certificate, choice)
+                (name, signers, choice)
             }
             (None, None) => bail!("give -c FILE, or --ca FILE"),
         };
@@ -192,16 +203,25 @@ impl Target {
         let state = StateDirectory::open(&path)?;
         Ok(Ok(Target {
             name,
-            certificate,
+            signers: Arc::new(signers),
             state,
         }))
     }
 }
 
-/// What becomes of the last good lists.
+fn certificate(what: &str, path: &Path) -> Result<OwnedCertificate> {
+    let file = CertificateFile::read(path).map_err(|error| match error.help() {
+        Some(help) => anyhow!("{what} {error}: {help}"),
+        None => anyhow!("{what} {error}"),
+    })?;
+    Ok(file.certificate)
+}
+
+/// What becomes of the last good lists, and of what the guard holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lists {
-    /// Those stay that the CA signed and whose time has come: they hold back older lists, as they should.
+    /// Those stay that the CA signed, or a CRL issuer of its, and whose time has come: they hold back older lists, as they
+    /// should.  What is held is the operator's to accept, whatever the clock was.
     KeepIfGood,
     /// None stays.
     Forget,
@@ -227,13 +247,15 @@ impl Plan {
     pub(crate) fn of(
         state: &StateDirectory,
         name: String,
-        certificate: OwnedCertificate,
+        signers: &Arc<CrlSigners>,
         lists: Lists,
         now: Time,
     ) -> Result<Plan> {
-        let issuer = Issuer::new(name.clone(), certificate.clone(), Policy::DEFAULT);
-        let stays =
-            |path: &PathBuf| lists == Lists::KeepIfGood && is_good_list(path, &certificate, now);
+        let issuer = Issuer::new(name.clone(), signers.issuer().clone(), Policy::DEFAULT);
+        let stays = |path: &PathBuf| {
+            lists == Lists::KeepIfGood
+                && (StateDirectory::is_of_guard(path) || is_good_list(path, signers, now))
+        };
         let files = state.files_of(issuer.identity())?;
         let (keeps, others): (Vec<_>, Vec<_>) = files.into_iter().partition(stays);
         let is_taken_back = |path: &PathBuf| {
@@ -250,6 +272,25 @@ impl Plan {
             keeps,
             name,
         })
+    }
+
+    /// Without a configuration nobody says who else signs the CA's lists.
+    ///
+    /// # Errors
+    /// A list that is to be removed is signed by none of these.
+    fn check_signers(&self, signers: &Arc<CrlSigners>, now: Time) -> Result<()> {
+        for path in self.removes.iter().filter(|path| is_list(path)) {
+            if let Err(
+                error @ (SourceError::WrongIssuer { .. } | SourceError::BadSignature { .. }),
+            ) = load(path, signers, now)
+            {
+                bail!(
+                    "{error}: name the certificate whose key signed it by --crl-issuer FILE, or give -c FILE; \
+                     --forget-list removes it all the same, and older lists are taken again then"
+                );
+            }
+        }
+        Ok(())
     }
 
     fn is_empty(&self) -> bool {
@@ -277,6 +318,15 @@ impl Plan {
             for path in self.within(paths) {
                 text.push_str(&format!("  {word} {path}\n"));
             }
+        }
+        if self
+            .keeps
+            .iter()
+            .any(|path| StateDirectory::is_of_guard(path))
+        {
+            text.push_str(
+                "what the guard holds stays revoked, and issued, until `ocspry crl accept` on the running serve\n",
+            );
         }
         if !self.takes_back.is_empty() {
             text.push_str(
@@ -329,12 +379,14 @@ impl Plan {
 }
 
 /// Would a responder that remembers nothing take this list?
-fn is_good_list(path: &Path, certificate: &OwnedCertificate, now: Time) -> bool {
-    if path.extension().is_none_or(|ending| ending != "crl") {
-        return false;
-    }
-    let signers = Arc::new(CrlSigners::new(certificate.clone(), Vec::new()));
-    ListLoad::open(path, &signers, &SourceLimits::DEFAULT)
-        .and_then(|load| load.run(now))
-        .is_ok_and(|list| list.facts.window.this_update <= now)
+fn is_good_list(path: &Path, signers: &Arc<CrlSigners>, now: Time) -> bool {
+    is_list(path) && load(path, signers, now).is_ok_and(|list| list.facts.window.this_update <= now)
+}
+
+fn is_list(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "crl")
+}
+
+fn load(path: &Path, signers: &Arc<CrlSigners>, now: Time) -> Result<LoadedList, SourceError> {
+    ListLoad::open(path, signers, &SourceLimits::DEFAULT)?.run(now)
 }

@@ -1,7 +1,9 @@
 //! What the control socket asks for, carried out on the control thread.  From: `control_command`, through its queue.
 //! To: the running parts, the audit line in the log, and the reply.
 
-use ocspry_source::{Event, Report, Served};
+use std::sync::Arc;
+
+use ocspry_source::{CrlSigners, Event, Report, Served};
 use ocspry_wire::hex::to_hex;
 use tracing::info;
 
@@ -90,7 +92,9 @@ impl Control {
         };
         let certificate = running.issuer.certificate().clone();
         let on_disk = state.map_or(Ok(()), |state| {
-            Plan::of(&state, issuer.to_owned(), certificate, Lists::Forget, now)
+            // Of the lists in use nothing is asked: they are written again.
+            let signers = Arc::new(CrlSigners::new(certificate, Vec::new()));
+            Plan::of(&state, issuer.to_owned(), &signers, Lists::Forget, now)
                 .and_then(|plan| plan.carry_out(&state, uid, now))
                 .map(|_| ())
         });

@@ -37,6 +37,7 @@ mod proxies;
 mod proxy;
 mod published_lists;
 mod requests;
+mod resets;
 mod rules_http;
 mod rules_ledger;
 mod rules_requests;
