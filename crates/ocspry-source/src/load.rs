@@ -13,7 +13,9 @@ use ocspry_core::{
     OwnedCertificate, Revocation, RevokedSerialsBuilder, TableSorting, ValidityWindow,
 };
 use ocspry_wire::Time;
-use ocspry_wire::x509::{CertificateList, CrlEntry, SignatureAlgorithm, display_name};
+use ocspry_wire::x509::{
+    CertificateList, CrlEntry, SignatureAlgorithm, display_name, is_same_name,
+};
 
 use crate::SourceError;
 use crate::fingerprint::Fingerprint;
@@ -215,6 +217,10 @@ struct Reading {
 struct Entries {
     builder: RevokedSerialsBuilder,
     foreign_count: u64,
+    /// Under our name in another spelling.
+    respelled_count: u64,
+    /// The name that was compared last, and whether it is ours: it stands for a run of entries.
+    compared: (Vec<u8>, bool),
 }
 
 impl Reading {
@@ -249,7 +255,8 @@ impl Reading {
         self.reader.end()?;
         self.take()?;
         let is_issued_by_another = self.is_issued_by_another.unwrap_or_default();
-        let (list, message) = self.reader.into_list()?;
+        let (mut list, message) = self.reader.into_list()?;
+        list.defects.respelled_certificate_issuers = self.entries.respelled_count;
         verified(&self.path, &self.signers, &list, &message)?;
         let scope = scope_of(&self.path, &list, is_issued_by_another)?;
         let mut warnings = Vec::new();
@@ -272,7 +279,7 @@ impl Entries {
     fn add(&mut self, entry: &CrlEntry<'_>, is_issued_by_another: bool, issuer_name: &[u8]) {
         let is_ours = match entry.certificate_issuer {
             None => !is_issued_by_another,
-            Some(name) => name == issuer_name,
+            Some(name) => name == issuer_name || self.is_respelled(name, issuer_name),
         };
         if !is_ours {
             self.foreign_count += 1;
@@ -284,6 +291,16 @@ impl Entries {
             Revocation::Revoked(entry.revoked)
         };
         self.builder.push_content(entry.serial_content, revocation);
+    }
+
+    /// Whether that is our name in another spelling (RFC 5280 §7.1).
+    fn is_respelled(&mut self, name: &[u8], issuer_name: &[u8]) -> bool {
+        if self.compared.0 != name {
+            self.compared = (name.to_owned(), is_same_name(name, issuer_name));
+        }
+        let is_ours = self.compared.1;
+        self.respelled_count += u64::from(is_ours);
+        is_ours
     }
 }
 

@@ -43,6 +43,48 @@ fn idp_06_in_an_indirect_list_the_named_issuer_holds_on_and_entries_of_others_ar
 }
 
 #[test]
+fn idp_06_the_name_of_the_ca_in_another_spelling_is_that_of_the_ca() {
+    let site = Site::new();
+    let other = Authority::root("Other CA", KeyKind::P256);
+    let respelled = |name: &[u8]| {
+        let mut name = name.to_vec();
+        let at = name
+            .windows(2)
+            .rposition(|pair| pair == [0x0c, 10])
+            .unwrap();
+        name[at] = 0x13;
+        name[at + 2..].make_ascii_uppercase();
+        name
+    };
+    let list = site
+        .list(1, 10)
+        .about(ScopeSpec::indirect())
+        .revoke_of(&respelled(&site.ca.name), &[1])
+        .revoke(&[2], None)
+        .revoke_of(&other.name, &[3])
+        .revoke_of(&respelled(&site.ca.name), &[4])
+        .revoke_of(&site.ca.name, &[5]);
+    site.put_list("ca.crl", &list);
+    let mut refresher = site.start(site.files(&["ca.crl"]));
+    let reports = refresher.refresh(site.now);
+    let expected = [
+        (1, Revoked),
+        (2, Revoked),
+        (3, Good),
+        (4, Revoked),
+        (5, Revoked),
+    ];
+    assert_says(&refresher, &expected);
+    let facts = &in_use(&reports)[0].list.facts;
+    assert_eq!(facts.foreign_count, 1);
+    let defects: Vec<_> = facts.defects.found().collect();
+    assert!(
+        defects.contains(&("certificateIssuer spelled otherwise", 3)),
+        "{defects:?}"
+    );
+}
+
+#[test]
 fn idp_06_idp_09_before_the_first_name_the_entries_are_those_of_whoever_issued_the_list() {
     let site = Site::new();
     let crl_issuer = Authority::root("CRL issuer", KeyKind::P256);

@@ -17,7 +17,7 @@ pub use crl::{
     IssuingDistributionPoint, ReasonFlags,
 };
 pub use extension::{Extension, Extensions};
-pub use name::{display_name, dotted};
+pub use name::{display_name, dotted, is_same_name};
 pub use request::{CertificationRequest, RequestedExtensions};
 pub use serial::SerialNumber;
 pub use serial_text::SerialTextError;

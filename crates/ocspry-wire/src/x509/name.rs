@@ -1,7 +1,8 @@
 //! Names for people (RFC 5280 §4.1.2.4 in the spelling of RFC 4514).
 //!
 //! From: the issuer and subject of certificates and CRLs.  To: start-up summaries, logs and errors.  Names are matched
-//! by their bytes or hashes, never by this text.  Nothing in it can move a terminal's cursor or forge a log line.
+//! by their bytes or hashes, never by this text; one in a CRL that is ours in another spelling is ours ([`is_same_name`]).
+//! Nothing in the text can move a terminal's cursor or forge a log line.
 
 use core::fmt::Write;
 
@@ -18,6 +19,48 @@ pub fn display_name(name: &[u8]) -> String {
         return hex_string(name);
     }
     text
+}
+
+/// Whether two Names are one in different spellings (RFC 5280 §7.1): other string types, other case, other white space.
+///
+/// Each RelativeDistinguishedName has to match the one in its place, in any order of its attributes.  A value that is no
+/// string has to be the same octets.  Characters are compared as they are, not after a compatibility mapping (RFC 4518
+/// §2.3): names that differ by that alone are two.  What is not a Name is none.
+pub fn is_same_name(one: &[u8], other: &[u8]) -> bool {
+    match (folded(one), folded(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        (Ok(_) | Err(_), _) => false,
+    }
+}
+
+/// The attributes of a Name, so that they are equal for Names that are the same.
+fn folded(name: &[u8]) -> Result<Vec<FoldedAttribute<'_>>, DerError> {
+    let attributes = attributes(name)?.into_iter();
+    let mut folded: Vec<_> = attributes.map(FoldedAttribute::of).collect();
+    folded.sort();
+    Ok(folded)
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct FoldedAttribute<'a> {
+    rdn: usize,
+    attribute_type: &'a [u8],
+    /// The octets, where it is no string.
+    value: Result<String, &'a [u8]>,
+}
+
+impl<'a> FoldedAttribute<'a> {
+    fn of(attribute: NameAttribute<'a>) -> FoldedAttribute<'a> {
+        let fold = |text: String| {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            words.join(" ").to_lowercase()
+        };
+        FoldedAttribute {
+            rdn: attribute.rdn,
+            attribute_type: attribute.attribute_type.value,
+            value: attribute.text().map(fold).ok_or(attribute.value.der),
+        }
+    }
 }
 
 /// One AttributeTypeAndValue of a Name (RFC 5280 §4.1.2.4).
@@ -311,6 +354,51 @@ mod tests {
         assert_eq!(common_name(0x0c, &[0xff]), "CN=#0c01ff");
         assert_eq!(common_name(0x13, &[0xff]), "CN=#1301ff");
         assert_eq!(common_name(0x02, &[0x05]), "CN=#020105");
+    }
+
+    #[test]
+    fn names_in_other_string_types_case_or_spacing_are_the_same() {
+        let ours = name(&[
+            &[(O, 0x0c, b"Example")],
+            &[(CN, 0x0c, b"Sub CA"), (O, 0x0c, b"x")],
+        ]);
+        for same in [
+            name(&[
+                &[(O, 0x13, b"EXAMPLE")],
+                &[(CN, 0x13, b" sub  ca "), (O, 0x16, b"x")],
+            ]),
+            name(&[
+                &[(O, 0x0c, b"Example")],
+                &[(O, 0x0c, b"X"), (CN, 0x1e, b"\0S\0u\0b\0 \0C\0A")],
+            ]),
+        ] {
+            assert!(is_same_name(&ours, &same), "{}", display_name(&same));
+        }
+        for other in [
+            name(&[
+                &[(O, 0x0c, b"Example")],
+                &[(CN, 0x0c, b"SubCA"), (O, 0x0c, b"x")],
+            ]),
+            name(&[
+                &[(O, 0x0c, b"Example")],
+                &[(CN, 0x0c, b"Sub CA")],
+                &[(O, 0x0c, b"x")],
+            ]),
+            name(&[
+                &[(CN, 0x0c, b"Sub CA"), (O, 0x0c, b"x")],
+                &[(O, 0x0c, b"Example")],
+            ]),
+            name(&[&[(O, 0x0c, b"Example")], &[(CN, 0x0c, b"Sub CA")]]),
+            name(&[
+                &[(O, 0x0c, b"Example")],
+                &[(O, 0x0c, b"Sub CA"), (CN, 0x0c, b"x")],
+            ]),
+        ] {
+            assert!(!is_same_name(&ours, &other), "{}", display_name(&other));
+        }
+        assert!(!is_same_name(&[0x31, 0], &[0x31, 0]), "no Name at all");
+        let number = |octet| name(&[&[(CN, 0x02, &[octet])]]);
+        assert!(is_same_name(&number(65), &number(65)) && !is_same_name(&number(65), &number(97)));
     }
 
     #[test]

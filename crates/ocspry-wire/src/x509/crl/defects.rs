@@ -39,6 +39,9 @@ pub struct CrlDefects {
     pub empty_scopes: u64,
     /// certificateIssuer that is not critical (RFC 5280 §5.3.3).
     pub uncritical_certificate_issuers: u64,
+    /// Entries under a certificateIssuer that is the issuer's name in another spelling (RFC 5280 §4.1.2.6, §7.1); whoever knows
+    /// the issuer counts them.
+    pub respelled_certificate_issuers: u64,
     /// freshestCRL, expiredCertsOnCRL or Microsoft's next publish that cannot be read and is not critical: left out.
     pub unreadable_extensions: u64,
 }
@@ -64,6 +67,7 @@ impl CrlDefects {
             uncritical_scopes,
             empty_scopes,
             uncritical_certificate_issuers,
+            respelled_certificate_issuers,
             unreadable_extensions,
         } = *self;
         [
@@ -89,6 +93,10 @@ impl CrlDefects {
             (
                 "certificateIssuer not critical",
                 uncritical_certificate_issuers,
+            ),
+            (
+                "certificateIssuer spelled otherwise",
+                respelled_certificate_issuers,
             ),
             ("unreadable extension left out", unreadable_extensions),
         ]
