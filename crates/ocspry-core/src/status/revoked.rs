@@ -161,12 +161,16 @@ impl Aside {
         self.pieces[number / ASIDE_PIECE][number % ASIDE_PIECE]
     }
 
-    /// The number under which it is found again.
+    /// The number under which it is found again; that of the last one, if it is the same: before a signature is checked, a
+    /// list of one odd time takes no memory for each of its entries.
     fn add(&mut self, info: RevokedInfo) -> usize {
         let number = match self.pieces.last() {
             None => 0,
             Some(last) => (self.pieces.len() - 1) * ASIDE_PIECE + last.len(),
         };
+        if self.pieces.last().and_then(|piece| piece.last()) == Some(&info) {
+            return number - 1;
+        }
         if number % ASIDE_PIECE == 0 {
             self.pieces.push(match number {
                 0 => Vec::new(),

@@ -642,6 +642,24 @@ fn an_overlay_wins_over_a_list_and_its_delta() {
 }
 
 #[test]
+fn entries_of_one_odd_time_take_no_more_memory_than_others() {
+    let built = |seconds: i64| {
+        let mut builder = RevokedSerialsBuilder::new();
+        for _ in 0..100_000 {
+            builder.push(&serial(&[1]), Revocation::Revoked(info(seconds, None)));
+        }
+        (builder.size_bytes(), builder.build())
+    };
+    let before_1970 = built(-1);
+    assert_eq!(
+        before_1970.1.lookup(&serial(&[1])),
+        Some(Revocation::Revoked(info(-1, None)))
+    );
+    let more = before_1970.0 - built(1).0;
+    assert!(more < 1000, "{more}");
+}
+
+#[test]
 fn a_small_list_takes_little_memory_and_an_empty_one_next_to_nothing() {
     assert!(list(&[]).size_bytes() < 200);
     let few = list(&[
