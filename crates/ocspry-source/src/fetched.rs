@@ -18,7 +18,7 @@ use crate::state::{self, KeptSeries, SeriesKind};
 /// The version of a list that was fetched and is in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FetchedVersion {
-    /// SHA-256 of the list's DER.
+    /// SHA-256 of the list's tbsCertList.
     pub(crate) digest: [u8; 32],
     /// What the server sent with it.
     pub(crate) validators: Validators,

@@ -44,7 +44,7 @@ pub struct SourceInfo {
     pub origin: String,
     /// cRLNumber, big-endian without leading zeros.
     pub crl_number: Option<Vec<u8>>,
-    /// SHA-256 of the DER list.
+    /// SHA-256 of the tbsCertList.
     pub digest: [u8; 32],
     /// How the list is signed: answers are signed likewise if the key can (RFC 6960 §4.4.7.2.1); None: not known here.
     pub signature_algorithm: Option<SignatureAlgorithm>,

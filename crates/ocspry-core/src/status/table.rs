@@ -1,7 +1,8 @@
 //! Everything known of one issuer's serials, put together from its parts and asked in the right order.
 //!
-//! From: a status source.  To: `responder`.  An overlay wins over everything; among lists, and between a list and what was
-//! issued, revoked wins; a delta speaks for its own base only (DESIGN §2).
+//! From: a status source.  To: `responder`.  What an overlay revokes is revoked whatever the rest says; among lists, and
+//! between a list and what was issued, revoked wins; a delta speaks for its own base only (DESIGN §2).  Of several
+//! revocations of one serial the earliest time counts: a later one would make signatures good that were made in between.
 
 use std::sync::Arc;
 
@@ -111,15 +112,16 @@ impl StatusTable {
     /// The same, and from when to when.  An overlay is read at every look: what it says is as new as the newest list.
     pub fn known(&self, serial: &SerialNumber) -> Known {
         let serial = minimal(serial.content());
-        let overlaid = self.overlays.iter().filter_map(|part| part.find(serial));
-        if let Some(info) = overlaid.reduce(graver) {
-            return self.known_since(Lookup::Revoked(info), self.newest);
-        }
         let listed = self.lists.iter().filter_map(|part| {
             let this_update = part.this_update.unwrap_or(self.window.this_update);
             Some((part.find(serial)?, this_update))
         });
         let listed = listed.reduce(|one, other| (graver(one.0, other.0), one.1.max(other.1)));
+        let overlaid = self.overlays.iter().filter_map(|part| part.find(serial));
+        if let Some(overlaid) = overlaid.reduce(graver) {
+            let info = listed.map_or(overlaid, |(listed, _)| laid_over(overlaid, listed));
+            return self.known_since(Lookup::Revoked(info), self.newest);
+        }
         if let Some((info, this_update)) = listed {
             return self.known_since(Lookup::Revoked(info), this_update);
         }
@@ -288,6 +290,39 @@ fn graver(one: RevokedInfo, other: RevokedInfo) -> RevokedInfo {
     match rank(&other) < rank(&one) {
         true => other,
         false => one,
+    }
+}
+
+/// What is said when an overlay and a list call a serial revoked: the earlier time and the graver reason of the two, of two
+/// equally grave ones the overlay's.  A list's hold gives way to the overlay's word whole.
+fn laid_over(overlaid: RevokedInfo, listed: RevokedInfo) -> RevokedInfo {
+    if listed.reason == Some(CrlReason::CertificateHold) {
+        return overlaid;
+    }
+    let info = match gravity(listed.reason) > gravity(overlaid.reason) {
+        true => listed,
+        false => overlaid,
+    };
+    let invalidity_dates = [overlaid.invalidity_date, listed.invalidity_date];
+    RevokedInfo {
+        revocation_time: overlaid.revocation_time.min(listed.revocation_time),
+        reason: info.reason,
+        invalidity_date: invalidity_dates.into_iter().flatten().min(),
+    }
+}
+
+/// A compromise, then any other reason, then none, then a hold, which may end.
+fn gravity(reason: Option<CrlReason>) -> u8 {
+    match reason {
+        Some(CrlReason::KeyCompromise | CrlReason::CaCompromise | CrlReason::AaCompromise) => 3,
+        Some(CrlReason::CertificateHold) => 0,
+        Some(
+            CrlReason::AffiliationChanged
+            | CrlReason::Superseded
+            | CrlReason::CessationOfOperation
+            | CrlReason::PrivilegeWithdrawn,
+        ) => 2,
+        None => 1,
     }
 }
 

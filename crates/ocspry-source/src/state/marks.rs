@@ -17,7 +17,7 @@ pub struct Marks {
     pub next_update: Time,
     /// Its cRLNumber.
     pub crl_number: Option<CrlNumber>,
-    /// SHA-256 of its DER.
+    /// SHA-256 of its tbsCertList, the part that is signed; of a list of what was issued, of its content.
     pub digest: [u8; 32],
     /// When its file was written: a list without nextUpdate counts from here.
     pub written: Time,
