@@ -245,11 +245,22 @@ fn judged<'a>(
     slots: impl Iterator<Item = &'a Slot>,
     has_every_list: bool,
 ) -> (Vec<&'a Slot>, Result<(), Unproven>) {
+    let (used, is_every_slot_used) = used_of(slots);
+    let proof = coverage(&used, has_every_list && is_every_slot_used);
+    (used, proof)
+}
+
+/// The slots with a list in use, and whether that makes up for those without.
+fn used_of<'a>(slots: impl Iterator<Item = &'a Slot>) -> (Vec<&'a Slot>, bool) {
     let (used, others): (Vec<&Slot>, Vec<&Slot>) =
         slots.partition(|slot| slot.complete().is_some());
-    let has_every_part = has_every_list && others.iter().all(|slot| is_made_up_for(slot, &used));
-    let proof = coverage(&used, has_every_part);
-    (used, proof)
+    let is_every_slot_used = others.iter().all(|slot| is_made_up_for(slot, &used));
+    (used, is_every_slot_used)
+}
+
+/// Whether none of these slots lacks a list, be the others about all certificates or not.
+pub(crate) fn is_every_part_there<'a>(slots: impl Iterator<Item = &'a Slot>) -> bool {
+    used_of(slots).1
 }
 
 /// When it was known last that what no list names is not revoked: thisUpdate of the newest list about all certificates and

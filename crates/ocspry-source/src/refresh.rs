@@ -29,7 +29,7 @@ use crate::{SourceError, StateDirectory};
 use self::follow::{NamedByPlace, configured};
 use self::scopes::Left;
 use self::told::Told;
-pub use self::told::{Ended, Event, Fetch, Problem, Report};
+pub use self::told::{Ended, Event, Fetch, LeftBy, Problem, Report};
 
 mod follow;
 mod scopes;
@@ -484,7 +484,7 @@ impl Refresher {
             .chain(outlived)
             .chain(unkept)
             .chain(end)
-            .chain(self.next_leave())
+            .chain(self.next_leave(now))
             .chain(free)
             .min()?;
         Some(wake.max(now))

@@ -43,6 +43,8 @@ pub(crate) struct Slot {
     series: Option<KeptSeries>,
     /// Its place has a newer list of another scope.
     is_behind: bool,
+    /// No configured place has its lists any more.
+    is_unfed: bool,
 }
 
 /// A list that went into use, for the operator.
@@ -112,6 +114,7 @@ impl Slot {
             held_keeping: Keeping::default(),
             series: series(SeriesKind::Complete),
             is_behind: false,
+            is_unfed: false,
         }
     }
 
@@ -167,9 +170,26 @@ impl Slot {
         (self.this_update(), in_use)
     }
 
-    /// Its place has a newer list of another scope.
-    pub(crate) fn is_behind(&self) -> bool {
-        self.is_behind
+    /// Its place has a newer list of another scope, or is configured no more: it is used until the others will do.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_behind || self.is_unfed
+    }
+
+    /// No configured place has its lists any more.
+    pub(crate) fn is_unfed(&self) -> bool {
+        self.is_unfed
+    }
+
+    /// Notes whether no configured place has its lists any more.  Whether that is news about a list in use.
+    pub(crate) fn set_unfed(&mut self, is_unfed: bool) -> bool {
+        let was_unfed = std::mem::replace(&mut self.is_unfed, is_unfed);
+        is_unfed && !was_unfed && self.complete().is_some()
+    }
+
+    /// The state directory has a complete list of it.
+    pub(crate) fn has_copy(&self) -> bool {
+        let series = self.series.as_ref();
+        series.is_some_and(|series| series.list_path().exists())
     }
 
     /// Notes whether its place has a newer list of another scope.  Whether that is news about a list in use.
@@ -182,7 +202,7 @@ impl Slot {
     /// has an older list only may never have a newer one.
     pub(crate) fn is_offered(&mut self, offer: &Offer) {
         let in_use = self.complete();
-        if self.is_behind
+        if self.is_leaving()
             && in_use.is_some_and(|in_use| in_use.this_update() <= offer.list.this_update())
         {
             self.complete.move_to(&offer.place);
@@ -205,6 +225,19 @@ impl Slot {
             self.hold(held.iter());
         }
         vanished
+    }
+
+    /// What it revokes and none of the others does, with nobody to hold it.
+    pub(crate) fn lost_to(
+        &self,
+        others: Vec<ListPart>,
+        is_unexpired: &(dyn Fn(&SerialNumber) -> bool + Sync),
+    ) -> Option<Vanished> {
+        let change = Change {
+            before: self.part()?,
+            after: After::Others(others),
+        };
+        Some(change.measure(is_unexpired))
     }
 
     /// All that it calls revoked, and what is held.
@@ -243,6 +276,7 @@ impl Slot {
             held_keeping: Keeping::default(),
             series: self.series.clone(),
             is_behind: false,
+            is_unfed: false,
         }
     }
 

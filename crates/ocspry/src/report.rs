@@ -3,7 +3,9 @@
 //! error: an issuer cannot answer, or soon will not; warn: it answers, degraded; info: its state changed.
 
 use ocspry_core::Stale;
-use ocspry_source::{Ended, Event, ListInUse, NamedDeltas, Report, Served, TakenBack, Vanished};
+use ocspry_source::{
+    Ended, Event, LeftBy, ListInUse, NamedDeltas, Report, Served, TakenBack, Vanished,
+};
 use ocspry_wire::Time;
 use ocspry_wire::x509::certificate::display_name;
 use tracing::{error, info, warn};
@@ -35,11 +37,19 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
     for Report { place, event } in reports {
         match event {
             Event::ListInUse(list) => list_in_use(issuer, place, list, now),
-            Event::ScopeLeft { scope, vanished } => {
+            Event::ScopeLeft {
+                scope,
+                left_by,
+                vanished,
+            } => {
+                let why = match left_by {
+                    LeftBy::Place => "its place has one of another scope now",
+                    LeftBy::Operator => "no configured source has it",
+                };
                 info!(
                     issuer,
                     path = place,
-                    "the CRL of {scope} is not in use any more: its place has one of another scope now"
+                    "the CRL of {scope} is not in use any more: {why}"
                 );
                 if vanished.count > 0 {
                     entries_vanished(issuer, place, "in no CRL any more", *vanished);

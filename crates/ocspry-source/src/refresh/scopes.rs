@@ -1,9 +1,13 @@
-//! Which scopes an issuer's lists are about, while its places move from one to another (ADR-0013).
+//! Which scopes an issuer's lists are about, while its places move from one to another, or the operator names others
+//! (ADR-0013).
 //!
 //! From: `refresh`, before what was found is taken, and after.  To: the slots, and the guard.  A place that has a newer list
 //! of another scope has left the old scope.  The list of that stays in use, and ages by its own window, until those that
 //! are there prove without it what is not revoked (RFC 5280 §5.2.5), and no earlier time of it: a CA that goes over to
 //! shards publishes one after the other, and a shard may be older than its last full list.  What it revoked and no list in use does then has vanished, as from one list to the next.
+//!
+//! A list whose place the operator names no more stays as long: the new place of it may be empty yet, or mistyped.  It goes
+//! the same way once every configured source has a list.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +15,9 @@ use ocspry_core::ListPart;
 use ocspry_wire::Time;
 
 use super::follow::configured;
-use super::{Event, Refresher, Report};
+use super::{Event, LeftBy, Refresher, Report};
 use crate::SourceError;
-use crate::compose::can_replace;
+use crate::compose::{can_replace, is_every_part_there};
 use crate::feed::Found;
 use crate::line::Offer;
 use crate::slot::Slot;
@@ -39,9 +43,9 @@ impl Refresher {
         }
     }
 
-    /// What waits in a place that has something of another scope by now, or nothing, waits no more; and scopes that no
-    /// configured place feeds any more do not count beside those that one does.  Whether another place may hold what
-    /// went, and was passed over for it.
+    /// What waits in a place that has something of another scope by now, or nothing, waits no more; and scopes of which
+    /// nothing is known but that no configured place feeds them do not count beside those that one does.  Whether another
+    /// place may hold what went, and was passed over for it.
     pub(super) fn drop_scopes(&mut self, found: &[(usize, Found)]) -> bool {
         let offers = || {
             found
@@ -83,11 +87,26 @@ impl Refresher {
                 })
         };
         let is_any_fed = self.slots.iter().any(|(key, slot)| is_fed(key, slot));
-        if !(is_any_fed || self.feeds.is_empty() || !of_operator.is_empty()) {
-            return have_gone;
-        }
-        let dropped = self.slots.extract_if(.., |key, slot| !is_fed(key, slot));
-        dropped.fold(have_gone, |any, (_, slot)| any | slot.complete().is_some())
+        let are_others_there = is_any_fed || self.feeds.is_empty() || !of_operator.is_empty();
+        let is_nothing = |key: &str, slot: &Slot| {
+            slot.complete().is_none() && !slot.has_copy() && !is_fed(key, slot)
+        };
+        self.slots
+            .retain(|key, slot| !(are_others_there && is_nothing(key, slot)));
+        have_gone | self.note_unfed()
+    }
+
+    /// Notes which slots no configured place feeds any more.  Whether a list in use is one that was not before: another
+    /// place may have it as well.
+    fn note_unfed(&mut self) -> bool {
+        let feeds = &self.feeds;
+        let is_configured = |place: &str| configured(feeds).any(|(_, feed)| feed.has_place(place));
+        let slots = self.slots.values_mut();
+        slots.fold(false, |any, slot| {
+            let places = slot.place().into_iter().chain(slot.waiting_place());
+            let is_unfed = !places.into_iter().any(is_configured) && slot.place().is_some();
+            any | slot.set_unfed(is_unfed)
+        })
     }
 
     /// A list that is older than what came from its place, though of another scope, is as old as any.
@@ -113,14 +132,15 @@ impl Refresher {
         }
     }
 
-    /// Ends the use of lists whose places have moved on, once that may be.
+    /// Ends the use of lists whose places have moved on, or are configured no more, once that may be.
     pub(super) fn leave_scopes(&mut self, now: Time, reports: &mut Vec<Report>) {
-        if self.note_behind() {
+        if self.note_behind() | self.note_unfed() {
             // Another place may have lists of that scope as well.
             self.forget_seen();
             let found = self.look(now);
             self.take_lists(found, now, reports);
             self.note_behind();
+            self.note_unfed();
         }
         let mut leaving = Vec::new();
         for (key, successor) in self.leaving(now) {
@@ -129,9 +149,9 @@ impl Refresher {
         }
         let others: Vec<ListPart> = self.slots.values().flat_map(Slot::parts).collect();
         for (key, slot, successor) in leaving {
-            self.leave(&slot, &successor, others.clone(), now, reports);
+            self.leave(&slot, successor.as_deref(), others.clone(), now, reports);
             for before in self.left.values_mut() {
-                if before.successor == key {
+                if before.successor.as_ref() == Some(&key) {
                     before.successor.clone_from(&successor);
                 }
             }
@@ -178,18 +198,42 @@ impl Refresher {
             .collect()
     }
 
-    /// The keys of slots whose lists are to be used no more, each with that of its successor.
-    fn leaving(&self, now: Time) -> Vec<(String, String)> {
-        let staying = || self.slots.values().filter(|slot| !slot.is_behind());
+    /// The keys of slots whose lists are to be used no more, each with that of its successor, if there is one.
+    fn leaving(&self, now: Time) -> Vec<(String, Option<String>)> {
+        let staying = || self.slots.values().filter(|slot| !slot.is_leaving());
         let has_every_list = configured(&self.feeds).all(|(_, feed)| feed.is_served(staying()));
         let can_replace = can_replace(staying(), self.slots.values(), has_every_list);
         let may_leave = |slot: &Slot| match self.closing(slot) {
             Some(closing) => can_replace || now >= closing,
             None => slot.waiting_place().is_none() && slot.gaps().next().is_none(),
         };
-        let mut leaving = self.successors();
-        leaving.retain(|key, _| self.slots.get(key).is_some_and(may_leave));
-        leaving.into_iter().collect()
+        // What the operator names instead is not there yet, though the lists that are there may speak of all certificates.
+        let is_every_source_there = has_every_list && is_every_part_there(staying());
+        let may_leave_unfed = |slot: &Slot| {
+            let has_ended = self.closing(slot).is_some_and(|closing| now >= closing);
+            has_ended || (is_every_source_there && can_replace)
+        };
+        let successors = self.successors().into_iter();
+        let behind = successors.filter_map(|(key, successor)| {
+            let slot = self.slots.get(&key)?;
+            (!slot.is_unfed() && may_leave(slot)).then_some((key, Some(successor)))
+        });
+        let heir = self.heir();
+        let is_no_list_configured = configured(&self.feeds).next().is_none();
+        let unfed = self.slots.iter().filter(|(_, slot)| {
+            slot.is_unfed() && (is_no_list_configured || (heir.is_some() && may_leave_unfed(slot)))
+        });
+        let unfed = unfed.map(|(key, _)| (key.clone(), heir.clone()));
+        behind.chain(unfed).collect()
+    }
+
+    /// The key of the slot with the newest list that stays: what the operator took out of the configuration is held there.
+    fn heir(&self) -> Option<String> {
+        let is_staying =
+            |slot: &Slot| !slot.is_leaving() && slot.is_readable() && slot.complete().is_some();
+        let staying = self.slots.iter().filter(|(_, slot)| is_staying(slot));
+        let newest = staying.max_by_key(|(_, slot)| slot.recency());
+        newest.map(|(key, _)| key.clone())
     }
 
     /// When nothing is promised any more from the lists of a slot that its place has left.
@@ -198,28 +242,43 @@ impl Refresher {
         Some(self.issuer.policy().source_closes(window))
     }
 
-    /// When lists that are behind another one of their place end.
-    pub(super) fn next_leave(&self) -> Option<Time> {
-        let behind = self.slots.values().filter(|slot| slot.is_behind());
-        behind.filter_map(|slot| self.closing(slot)).min()
+    /// When lists that are to leave end.
+    pub(super) fn next_leave(&self, now: Time) -> Option<Time> {
+        let leaving = self.slots.values().filter(|slot| slot.is_leaving());
+        let closing = leaving.filter_map(|slot| self.closing(slot));
+        // One that nothing can take the place of stays.
+        closing.filter(|closing| *closing > now).min()
     }
 
     fn leave(
         &mut self,
         slot: &Slot,
-        successor: &str,
+        successor: Option<&str>,
         others: Vec<ListPart>,
         now: Time,
         reports: &mut Vec<Report>,
     ) {
-        let vanished = self.with_slot(successor, now, |successor, around| {
-            successor.succeed(slot, others, around)
-        });
-        if let Some(vanished) = vanished.flatten() {
+        let vanished = match successor {
+            Some(successor) => self
+                .with_slot(successor, now, |successor, around| {
+                    successor.succeed(slot, others, around)
+                })
+                .flatten(),
+            None => slot.lost_to(others, &|serial| {
+                self.issued
+                    .iter()
+                    .any(|(_, feed)| feed.is_unexpired(serial))
+            }),
+        };
+        if let Some(vanished) = vanished {
             reports.push(Report {
                 place: slot.place().unwrap_or_default().to_owned(),
                 event: Event::ScopeLeft {
                     scope: slot.scope().map(ToString::to_string).unwrap_or_default(),
+                    left_by: match slot.is_unfed() {
+                        true => LeftBy::Operator,
+                        false => LeftBy::Place,
+                    },
                     vanished,
                 },
             });
@@ -234,7 +293,8 @@ impl Refresher {
         }
         let slots = &self.slots;
         self.left.retain(|key, left| {
-            let is_kept = slots.get(&left.successor).is_none_or(Slot::is_kept);
+            let successor = left.successor.as_ref().and_then(|key| slots.get(key));
+            let is_kept = successor.is_none_or(Slot::is_kept);
             let is_back = slots.get(key).is_some_and(|slot| slot.complete().is_some());
             if left.has_copies && is_kept && !is_back {
                 left.has_copies = left.slot.remove_copies().is_err();
@@ -247,8 +307,8 @@ impl Refresher {
 /// A scope whose lists are in use no more.
 #[derive(Clone)]
 pub(super) struct Left {
-    /// The key of the slot that came to its place.
-    successor: String,
+    /// The key of the slot that came to its place, or holds what it held.
+    successor: Option<String>,
     /// Its own, without lists: none that is older comes back.
     pub(super) slot: Slot,
     /// The state directory has its lists, which go when what its successor has is kept.

@@ -30,10 +30,12 @@ pub struct Report {
 pub enum Event {
     /// A list went into use.
     ListInUse(Box<ListInUse>),
-    /// A list is in use no more: its place has one of another scope.
+    /// A list is in use no more, since its place will not have another one like it.
     ScopeLeft {
         /// What it was about.
         scope: String,
+        /// What became of its place.
+        left_by: LeftBy,
         /// What it revoked, and no list in use does.
         vanished: Vanished,
     },
@@ -80,6 +82,15 @@ pub enum Event {
         /// What it is that ended first.
         ended: Ended,
     },
+}
+
+/// Who ended the use of a scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftBy {
+    /// The place has a list of another scope.
+    Place,
+    /// The operator: no configured source has the place any more.
+    Operator,
 }
 
 /// What sets the end of a table.

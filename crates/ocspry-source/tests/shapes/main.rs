@@ -14,6 +14,7 @@ mod indirect;
 mod issued;
 mod keeping;
 mod merging;
+mod named_elsewhere;
 mod overlay;
 mod overtaken;
 mod partitions;

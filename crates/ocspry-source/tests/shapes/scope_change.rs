@@ -4,11 +4,11 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ocspry_source::{Event, Guard, ListSource, Report, Sources, StatusSource, Unproven, Vanished};
+use ocspry_source::{Event, Guard, ListSource, Report, Sources, StatusSource, Unproven};
 use ocspry_testkit::{CrlSpec, ScopeSpec};
 
 use crate::site::Says::{Good, Revoked, TryLater};
-use crate::site::{Site, assert_says, end, in_use, known_since, problem, problems};
+use crate::site::{Site, assert_says, end, in_use, known_since, left, problem, problems};
 
 fn part(name: &str) -> ScopeSpec {
     ScopeSpec::part(&format!("http://crl.example/{name}.crl"))
@@ -123,15 +123,6 @@ fn refusing(site: &Site, names: &[&str]) -> Sources {
 fn full(site: &Site, number: u64, minutes_ago: i64) -> CrlSpec {
     let list = site.list(number, minutes_ago);
     (1..=20).fold(list, |list, serial| list.revoke(&[serial], None))
-}
-
-/// What vanished with the scopes that were left.
-fn left(reports: &[Report]) -> Vec<Vanished> {
-    let left = reports.iter().filter_map(|report| match &report.event {
-        Event::ScopeLeft { vanished, .. } => Some(*vanished),
-        _ => None,
-    });
-    left.collect()
 }
 
 const OF_THE_FULL_LIST: [(u8, crate::site::Says); 3] = [(1, Revoked), (20, Revoked), (21, Good)];

@@ -181,6 +181,15 @@ pub(crate) fn vanished(reports: &[Report]) -> Vanished {
     }
 }
 
+/// What vanished with the scopes that were left.
+pub(crate) fn left(reports: &[Report]) -> Vec<Vanished> {
+    let left = reports.iter().filter_map(|report| match &report.event {
+        Event::ScopeLeft { vanished, .. } => Some(*vanished),
+        _ => None,
+    });
+    left.collect()
+}
+
 /// The gap that is reported.
 pub(crate) fn gap(reports: &[Report]) -> Option<&DeltaGap> {
     reports.iter().find_map(|report| match &report.event {

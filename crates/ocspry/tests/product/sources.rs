@@ -8,7 +8,7 @@ use crate::site::{
 };
 use ocspry_testkit::{
     Authority, CertificateSpec, CrlSpec, KeyKind, LineChild, Ocspry, OcspryProcess, Peer, Reply,
-    Run, now, pem, wait_until,
+    Run, ScopeSpec, now, pem, wait_until,
 };
 use ocspry_wire::ocsp::{CertStatus, CrlReason, ErrorStatus};
 use std::fs::{self, File};
@@ -415,6 +415,39 @@ fn an_older_index_put_back_over_a_restart_is_said_and_held_until_it_is_accepted(
     let accept = site.ocspry().args(["crl", "accept", "site"]).run();
     assert_eq!(accept.code, Some(0), "{accept:?}");
     assert_openssl_sees(&site, &process, "later.pem", "good");
+}
+
+#[test]
+fn a_list_outlives_its_place_in_the_configuration_until_what_is_named_instead_is_there() {
+    let site = Site::new();
+    let part = |name: &str| {
+        let point = ScopeSpec::part(&format!("http://crl.example/{name}.crl"));
+        CrlSpec::new(1).about(point)
+    };
+    let old = (1..=20u8).fold(part("old").revoke(LATER, None), |crl, serial| {
+        crl.revoke(&[serial], None)
+    });
+    site.write("old.crl", site.ca.crl(&old));
+    let status = |name: &str| format!("[{{ crl = \"crl.pem\" }}, {{ crl = \"{name}\" }}]");
+    let guard = "guard = \"refuse\"";
+    let process = serve_from(&site, &status("old.crl"), guard).start();
+    assert_openssl_sees(&site, &process, "later.pem", "revoked");
+
+    let _ = serve_from(&site, &status("new.crl"), guard);
+    assert_eq!(site.ocspry().arg("reload").run().code, Some(0));
+    process.wait_for_log("new.crl: cannot be read", NOTICE_WAIT_MAX);
+    assert_openssl_sees(&site, &process, "later.pem", "revoked");
+
+    site.write("new.crl", site.ca.crl(&part("new").revoke(GOOD, None)));
+    site.ask_until(&process, GOOD, NOTICE_WAIT_MAX, says_revoked);
+    let line = process.wait_for_log("ocspry crl accept site", NOTICE_WAIT_MAX);
+    assert!(line.contains("in no CRL any more"), "{line}");
+    assert!(
+        process.log().contains("no configured source has it"),
+        "{}",
+        process.log()
+    );
+    assert_openssl_sees(&site, &process, "later.pem", "revoked");
 }
 
 /// Octets that a process has read so far, from wherever (proc(5), rchar).
