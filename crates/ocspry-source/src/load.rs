@@ -68,6 +68,15 @@ impl CrlSigners {
     fn issuer_name(&self) -> &[u8] {
         self.issuer.view().subject
     }
+
+    /// The key of that signer (SubjectPublicKeyInfo), unless the first of its name has it too: the issuer's own, if the
+    /// name is the issuer's.
+    fn other_key<'a>(&self, signer: &'a OwnedCertificate) -> Option<&'a [u8]> {
+        let key = signer.view().public_key.der;
+        let first = self.named(signer.view().subject).next();
+        let is_first = first.is_some_and(|first| first.view().public_key.der == key);
+        (!is_first).then_some(key)
+    }
 }
 
 /// A list on its way from its file to a table.
@@ -257,8 +266,9 @@ impl Reading {
         let is_issued_by_another = self.is_issued_by_another.unwrap_or_default();
         let (mut list, message) = self.reader.into_list()?;
         list.defects.respelled_certificate_issuers = self.entries.respelled_count;
-        verified(&self.path, &self.signers, &list, &message)?;
-        let scope = scope_of(&self.path, &list, is_issued_by_another)?;
+        let signer = verified(&self.path, &self.signers, &list, &message)?;
+        let other_key = self.signers.other_key(signer);
+        let scope = scope_of(&self.path, &list, is_issued_by_another, other_key)?;
         let mut warnings = Vec::new();
         if list.header.signature_algorithm == Some(SignatureAlgorithm::RsaSha1) {
             warnings.push(CrlWarning::Sha1Signature);
@@ -306,16 +316,16 @@ impl Entries {
 
 /// Whether the list is the word of one of these, by its name, its right to sign CRLs and its signature (RFC 5280 §6.3.3
 /// (f)).  Names are compared octet by octet.  An authorityKeyIdentifier is not asked: the signature decides.
-fn verified(
+fn verified<'a>(
     path: &Path,
-    signers: &CrlSigners,
+    signers: &'a CrlSigners,
     list: &CertificateList,
     message: &HashedMessage,
-) -> Result<(), SourceError> {
+) -> Result<&'a OwnedCertificate, SourceError> {
     let mut refusal = None;
     for certificate in signers.named(&list.header.issuer) {
         match verified_by(path, certificate, list, message) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(certificate),
             // A bad signature under one key is no news while another one may fit.
             Err(error) => refusal = Some(error),
         }
@@ -363,6 +373,7 @@ fn scope_of(
     path: &Path,
     list: &CertificateList,
     is_issued_by_another: bool,
+    other_key: Option<&[u8]>,
 ) -> Result<Scope, SourceError> {
     let point = list.extensions.issuing_distribution_point.as_ref();
     if point.is_some_and(|point| point.only_contains_attribute_certs) {
@@ -377,7 +388,7 @@ fn scope_of(
         });
     }
     let crl_issuer = is_issued_by_another.then_some(list.header.issuer.as_slice());
-    Ok(Scope::new(point, crl_issuer))
+    Ok(Scope::new(point, crl_issuer, other_key))
 }
 
 /// All is checked; the table is being made.

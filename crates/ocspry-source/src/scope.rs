@@ -1,7 +1,11 @@
 //! Which of an issuer's certificates a list is about (RFC 5280 §5.2.5).
 //!
-//! From: a list's issuingDistributionPoint and the name of who issued it.  To: `slot`: the lists of one scope follow one
-//! another, those of different scopes are added up; and to the state directory, where each scope has its folder.
+//! From: a list's issuingDistributionPoint, the name of who issued it, and the key that signed it.  To: `slot`: the lists
+//! of one scope follow one another, those of different scopes are added up; and to the state directory, where each scope
+//! has its folder.
+//!
+//! Two keys of one name sign two series: each may know of the certificates of its own key only, and a delta is signed by
+//! the key of its base (RFC 5280 §5.2.4).
 
 use std::fmt;
 
@@ -13,6 +17,8 @@ use ocspry_wire::x509::{IssuingDistributionPoint, ReasonFlags};
 #[derive(Clone, Debug)]
 pub struct Scope {
     key: String,
+    /// The key, whoever of the name signed.
+    key_of_any_signer: String,
     description: String,
     point: Option<Vec<u8>>,
     kind: Kind,
@@ -29,10 +35,12 @@ enum Kind {
 
 impl Scope {
     /// Of a list with this issuingDistributionPoint; `crl_issuer` (DER) is whoever issued it, if that is another than
-    /// the issuer of the certificates.
+    /// the issuer of the certificates; `other_key` (SubjectPublicKeyInfo) what signed it, if that is not the first key of
+    /// that name.
     pub(crate) fn new(
         point: Option<&IssuingDistributionPoint>,
         crl_issuer: Option<&[u8]>,
+        other_key: Option<&[u8]>,
     ) -> Scope {
         let mut description = match point.and_then(|point| point.uris.first()) {
             Some(uri) => format!("the part at {uri}"),
@@ -58,8 +66,16 @@ impl Scope {
         if crl_issuer.is_some() {
             description.push_str(", by another CRL issuer");
         }
+        if other_key.is_some() {
+            description.push_str(", by another key");
+        }
+        let key_of_any_signer = key(point, crl_issuer);
         Scope {
-            key: key(point, crl_issuer),
+            key: match other_key {
+                Some(other_key) => key_of(&key_of_any_signer, other_key),
+                None => key_of_any_signer.clone(),
+            },
+            key_of_any_signer,
             description,
             point: point.and_then(|point| point.distribution_point.clone()),
             kind,
@@ -67,13 +83,18 @@ impl Scope {
         }
     }
 
-    /// The same for all lists of the scope and for no other; empty for lists of the issuer without an
+    /// The same for all lists of the scope and for no other; empty for lists that the issuer's own key signed without an
     /// issuingDistributionPoint.
     pub(crate) fn key(&self) -> &str {
         &self.key
     }
 
-    /// Its lists say nothing of a scope: all of the issuer's certificates, for every reason, in the issuer's own name.
+    /// The same, but for the key that signs.
+    pub(crate) fn is_by_another_key_than(&self, other: &Scope) -> bool {
+        self.key != other.key && self.key_of_any_signer == other.key_of_any_signer
+    }
+
+    /// Its lists say nothing of a scope: all of the issuer's certificates, for every reason, by the issuer's own key.
     pub fn is_unlimited(&self) -> bool {
         self.key.is_empty()
     }
@@ -106,6 +127,12 @@ fn key(point: Option<&IssuingDistributionPoint>, crl_issuer: Option<&[u8]>) -> S
     let point = crypto::sha256(point.map_or(&[], |point| &point.der));
     let crl_issuer = crypto::sha256(crl_issuer.unwrap_or_default());
     to_hex(&crypto::sha256(&[point, crl_issuer].concat())[..16])
+}
+
+fn key_of(key_of_any_signer: &str, other_key: &[u8]) -> String {
+    let scope = crypto::sha256(key_of_any_signer.as_bytes());
+    let other_key = crypto::sha256(other_key);
+    to_hex(&crypto::sha256(&[scope, other_key].concat())[..16])
 }
 
 /// For people.

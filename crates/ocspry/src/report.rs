@@ -45,6 +45,9 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
                 let why = match left_by {
                     LeftBy::Place => "its place has one of another scope now",
                     LeftBy::Operator => "no configured source has it",
+                    LeftBy::Key => {
+                        "it has ended, and another key of the same name signed a newer one"
+                    }
                 };
                 info!(
                     issuer,

@@ -7,7 +7,8 @@
 //! shards publishes one after the other, and a shard may be older than its last full list.  What it revoked and no list in use does then has vanished, as from one list to the next.
 //!
 //! A list whose place the operator names no more stays as long: the new place of it may be empty yet, or mistyped.  It goes
-//! the same way once every configured source has a list.
+//! the same way once every configured source has a list.  So does one that has ended while another key of the same name has
+//! a newer one: whoever changed keys renews the lists of the old one no more.
 
 use std::collections::BTreeMap;
 
@@ -224,7 +225,42 @@ impl Refresher {
             slot.is_unfed() && (is_no_list_configured || (heir.is_some() && may_leave_unfed(slot)))
         });
         let unfed = unfed.map(|(key, _)| (key.clone(), heir.clone()));
-        behind.chain(unfed).collect()
+        let has_ended = |slot| self.closing(slot).is_some_and(|closing| now >= closing);
+        let over = self.over_beside_another_key();
+        let over =
+            over.filter(|(_, slot, other)| has_ended(slot) && !has_ended(&self.slots[*other]));
+        let over = over.map(|(key, _, other)| (key.clone(), Some(other.clone())));
+        let leaving: BTreeMap<String, Option<String>> = behind.chain(unfed).chain(over).collect();
+        let staying_after = |key: &String| {
+            let mut last = key;
+            while let Some(Some(next)) = leaving.get(last) {
+                last = next;
+            }
+            (!leaving.contains_key(last)).then(|| last.clone())
+        };
+        let keys = leaving.keys();
+        keys.map(|key| (key.clone(), staying_after(key))).collect()
+    }
+
+    /// Slots that stay, each with its key and that of a newer one of the same name and another key, which ends later.
+    fn over_beside_another_key(&self) -> impl Iterator<Item = (&String, &Slot, &String)> {
+        let staying = || {
+            let slots = self.slots.iter();
+            slots.filter(|(_, slot)| !slot.is_leaving() && slot.is_readable())
+        };
+        let is_newer = |slot: &Slot, other: &Slot| {
+            let (Some(list), Some(newer)) = (slot.complete(), other.complete()) else {
+                return false;
+            };
+            newer.scope.is_by_another_key_than(&list.scope)
+                && other.recency() > slot.recency()
+                && self.closing(other) > self.closing(slot)
+        };
+        staying().filter_map(move |(key, slot)| {
+            let newer = staying().filter(|(_, other)| is_newer(slot, other));
+            let (other, _) = newer.max_by_key(|(_, other)| self.closing(other))?;
+            Some((key, slot, other))
+        })
     }
 
     /// The key of the slot with the newest list that stays: what the operator took out of the configuration is held there.
@@ -245,7 +281,8 @@ impl Refresher {
     /// When lists that are to leave end.
     pub(super) fn next_leave(&self, now: Time) -> Option<Time> {
         let leaving = self.slots.values().filter(|slot| slot.is_leaving());
-        let closing = leaving.filter_map(|slot| self.closing(slot));
+        let over = self.over_beside_another_key().map(|(_, slot, _)| slot);
+        let closing = leaving.chain(over).filter_map(|slot| self.closing(slot));
         // One that nothing can take the place of stays.
         closing.filter(|closing| *closing > now).min()
     }
@@ -275,9 +312,10 @@ impl Refresher {
                 place: slot.place().unwrap_or_default().to_owned(),
                 event: Event::ScopeLeft {
                     scope: slot.scope().map(ToString::to_string).unwrap_or_default(),
-                    left_by: match slot.is_unfed() {
-                        true => LeftBy::Operator,
-                        false => LeftBy::Place,
+                    left_by: match (slot.is_unfed(), slot.is_leaving()) {
+                        (true, _) => LeftBy::Operator,
+                        (false, true) => LeftBy::Place,
+                        (false, false) => LeftBy::Key,
                     },
                     vanished,
                 },

@@ -4,6 +4,7 @@
 //! verdict; and the operator, as reports.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ocspry_wire::Time;
@@ -13,6 +14,7 @@ use super::{Event, Refresher, Report, copy_name};
 use crate::SourceError;
 use crate::feed::{Found, Verdict};
 use crate::line::{Offer, Served};
+use crate::list::LoadedList;
 use crate::slot::{Outcome, Slot, Surroundings};
 
 impl Refresher {
@@ -24,7 +26,13 @@ impl Refresher {
         reports: &mut Vec<Report>,
     ) {
         let mut offers: BTreeMap<String, Vec<(usize, Offer)>> = BTreeMap::new();
+        let over = self.what_is_over(&found, now);
         for (position, found) in found {
+            if let Some(verdict) = over.get(&found.path) {
+                let feed = &mut self.feeds[position].1;
+                feed.judged(&found.path, verdict.clone(), None, now);
+                continue;
+            }
             let result = found
                 .result
                 .and_then(|offer| self.check_place(&offer).map(|()| offer));
@@ -62,6 +70,50 @@ impl Refresher {
             self.take_pending(&key, now, &mut of_slot);
             reports.extend(without_what_was_replaced(of_slot));
         }
+    }
+
+    /// Complete lists that have ended while another key of the same name has a newer one that has not: the CA signs with
+    /// that, and no answer is to end for a list of the key before.
+    fn what_is_over(&self, found: &[(usize, Found)], now: Time) -> BTreeMap<PathBuf, Verdict> {
+        let offered = found
+            .iter()
+            .filter_map(|(_, found)| found.result.as_ref().ok())
+            .map(|offer| &offer.list);
+        let offered = offered.filter(|list| !list.is_delta());
+        let in_use = self.slots.values().filter_map(Slot::complete);
+        let current: Vec<&Arc<LoadedList>> = offered
+            .chain(in_use)
+            .filter(|list| list.is_due(now) && !self.is_over(list, now))
+            .collect();
+        let verdict = |offer: &Offer| {
+            let list = &offer.list;
+            let is_newer = |other: &&&Arc<LoadedList>| {
+                other.scope.is_by_another_key_than(&list.scope)
+                    && other.this_update() > list.this_update()
+            };
+            let newer = current.iter().find(is_newer)?;
+            Some(Verdict::Behind {
+                scope_key: newer.scope.key().to_owned(),
+                refusal: SourceError::Older {
+                    path: offer.path.clone(),
+                    this_update: list.this_update(),
+                    in_use: newer.this_update(),
+                    state_folder: None,
+                },
+            })
+        };
+        let ended = found.iter().filter_map(|(_, found)| {
+            let offer = found.result.as_ref().ok()?;
+            let is_over = !offer.list.is_delta() && self.is_over(&offer.list, now);
+            let verdict = is_over.then(|| verdict(offer)).flatten()?;
+            Some((found.path.clone(), verdict))
+        });
+        ended.collect()
+    }
+
+    /// Nothing is promised from that list any more.
+    fn is_over(&self, list: &LoadedList, now: Time) -> bool {
+        self.issuer.policy().source_closes(list.facts.window) <= now
     }
 
     /// What was kept comes into use where nothing is.

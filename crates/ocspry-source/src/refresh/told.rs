@@ -30,11 +30,11 @@ pub struct Report {
 pub enum Event {
     /// A list went into use.
     ListInUse(Box<ListInUse>),
-    /// A list is in use no more, since its place will not have another one like it.
+    /// A list is in use no more, since another one like it is not awaited.
     ScopeLeft {
         /// What it was about.
         scope: String,
-        /// What became of its place.
+        /// Why not.
         left_by: LeftBy,
         /// What it revoked, and no list in use does.
         vanished: Vanished,
@@ -91,6 +91,8 @@ pub enum LeftBy {
     Place,
     /// The operator: no configured source has the place any more.
     Operator,
+    /// The CA: the list has ended, and another key of the same name signed a newer one.
+    Key,
 }
 
 /// What sets the end of a table.

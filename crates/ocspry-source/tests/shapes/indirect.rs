@@ -1,10 +1,10 @@
 //! Lists with entries of several issuers, and lists that somebody else signs (RFC 5280 §5.3.3, §6.3.3 (b)).
 
-use ocspry_source::Sources;
+use ocspry_source::{Guard, ListSource, Refresher, Sources, StatusSource};
 use ocspry_testkit::{Authority, KeyKind, ScopeSpec};
 
 use crate::site::Says::{Good, Revoked, TryLater};
-use crate::site::{Site, assert_says, in_use, owned, problem};
+use crate::site::{Site, assert_says, end, gap, in_use, left, owned, problem, problems};
 
 fn with_crl_issuer(sources: Sources, crl_issuer: &Authority) -> Sources {
     Sources {
@@ -184,6 +184,156 @@ fn a_ca_with_a_new_key_signs_the_lists_of_the_old_one_when_that_key_is_configure
         "{}",
         problem(&unconfigured)
     );
+}
+
+/// The same CA with another key, whose list revokes 7, beside an older one of its own key that revokes 1.
+fn site_with_two_keys() -> (Site, Authority) {
+    let site = Site::new();
+    let new_key = Authority::root("Example CA", KeyKind::P256);
+    site.put_list("old.crl", &site.list(1, 70).revoke(&[1], None));
+    site.put("new.crl", new_key.crl(&site.list(2, 10).revoke(&[7], None)));
+    (site, new_key)
+}
+
+#[test]
+fn the_lists_of_two_keys_of_one_ca_are_added_up() {
+    for names in [["old.crl", "new.crl"], ["new.crl", "old.crl"]] {
+        let (site, new_key) = site_with_two_keys();
+        let sources = with_crl_issuer(site.files(&names), &new_key);
+        let mut running = site.restart(sources.clone());
+        running.refresh(site.now);
+        let mut restarted = site.restart(sources.clone());
+        restarted.refresh(site.now);
+        site.remove("old.crl");
+        site.remove("new.crl");
+        let mut without_files = site.restart(sources.clone());
+        without_files.refresh(site.now);
+        for refresher in [&running, &restarted, &without_files] {
+            assert_says(refresher, &[(1, Revoked), (7, Revoked), (9, Good)]);
+        }
+        assert_eq!(problems(&running), [""; 0]);
+
+        // Each goes on by itself, whatever the numbers and times of the other.
+        site.put_list("old.crl", &site.list(2, 60).revoke(&[2], None));
+        site.put("new.crl", new_key.crl(&site.list(3, 5).revoke(&[8], None)));
+        running.refresh(site.now.plus_seconds(60));
+        assert_says(
+            &running,
+            &[(1, Good), (2, Revoked), (7, Good), (8, Revoked)],
+        );
+    }
+}
+
+#[test]
+fn what_is_kept_of_the_own_key_stays_where_it_was() {
+    let (site, new_key) = site_with_two_keys();
+    site.restart(site.files(&["old.crl"])).refresh(site.now);
+    let sources = with_crl_issuer(site.files(&["old.crl", "new.crl"]), &new_key);
+    site.remove("old.crl");
+    let mut restarted = site.restart(sources);
+    restarted.refresh(site.now);
+    assert_says(&restarted, &[(1, Revoked), (7, Revoked)]);
+}
+
+#[test]
+fn another_certificate_of_the_same_key_signs_the_same_series() {
+    let site = Site::new();
+    site.put_list("a.crl", &site.list(1, 20).revoke(&[1], None));
+    site.put_list("b.crl", &site.list(2, 10).revoke(&[2], None));
+    let sources = with_crl_issuer(site.files(&["a.crl", "b.crl"]), &site.ca);
+    let mut refresher = site.start(sources);
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Good), (2, Revoked)]);
+}
+
+#[test]
+fn a_delta_is_laid_over_a_list_of_its_own_key_only() {
+    let (site, new_key) = site_with_two_keys();
+    let delta = site.list(5, 5).over(1).revoke(&[3], None);
+    site.put("delta.crl", new_key.crl(&delta));
+    let names = ["old.crl", "delta.crl"];
+    let sources = with_crl_issuer(site.files(&names), &new_key);
+    let mut refresher = site.start(sources);
+    let reports = refresher.refresh(site.now);
+    assert!(gap(&reports).is_some(), "{reports:?}");
+    assert_says(&refresher, &[(1, Revoked), (3, Good)]);
+    site.put("old.crl", new_key.crl(&site.list(4, 6).revoke(&[1], None)));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (3, Revoked)]);
+}
+
+#[test]
+fn what_a_place_revoked_under_the_key_before_is_held_when_it_moves_on_to_another() {
+    let site = Site::new();
+    let new_key = Authority::root("Example CA", KeyKind::P256);
+    let full = (1..=20).fold(site.list(9, 20), |list, serial| {
+        list.revoke(&[serial], None)
+    });
+    site.put_list("ca.crl", &full);
+    let sources = Sources {
+        guard: Guard::Refuse,
+        ..with_crl_issuer(site.files(&["ca.crl"]), &new_key)
+    };
+    let mut refresher = site.start(sources);
+    refresher.refresh(site.now);
+    site.put("ca.crl", new_key.crl(&site.list(1, 10).revoke(&[30], None)));
+    let gone = left(&refresher.refresh(site.now));
+    assert_eq!((gone[0].count, gone[0].is_held), (20, true));
+    assert_says(&refresher, &[(1, Revoked), (30, Revoked), (40, Good)]);
+}
+
+/// Nothing of the old key is renewed any more.
+fn site_with_an_old_key() -> (Site, Authority, Sources) {
+    let (site, new_key) = site_with_two_keys();
+    std::fs::create_dir(site.path("lists")).unwrap();
+    std::fs::rename(site.path("new.crl"), site.path("lists/new.crl")).unwrap();
+    let soon = site.now.plus_seconds(3600);
+    let old = (1..=20).fold(site.list(1, 70).until(soon), |list, serial| {
+        list.revoke(&[serial], None)
+    });
+    site.put_list("lists/old.crl", &old);
+    let lists = StatusSource::Lists(ListSource::Directory(site.path("lists")));
+    let sources = Sources {
+        guard: Guard::Refuse,
+        ..with_crl_issuer(site.sources(vec![lists]), &new_key)
+    };
+    (site, new_key, sources)
+}
+
+#[test]
+fn the_last_list_of_a_key_ends_no_answers_while_a_newer_one_of_another_is_there() {
+    let (site, _, sources) = site_with_an_old_key();
+    let soon = site.now.plus_seconds(3600);
+    let mut running = site.restart(sources);
+    running.refresh(site.now);
+    assert_says(&running, &[(1, Revoked), (7, Revoked), (40, Good)]);
+    assert_eq!(end(&running), soon);
+    let gone_at = |refresher: &mut Refresher, minutes: i64| {
+        let reports = refresher.refresh(soon.plus_seconds(60 * minutes));
+        let gone = left(&reports);
+        gone.iter().map(|gone| gone.count).collect::<Vec<usize>>()
+    };
+    // 7 is in both.
+    assert_eq!(gone_at(&mut running, 0), [19]);
+    assert_says(&running, &[(1, Revoked), (7, Revoked), (40, Good)]);
+    assert!(end(&running) > soon);
+    running.accept_held(soon.plus_seconds(60));
+    for minutes in 2..4 {
+        assert_eq!(gone_at(&mut running, minutes), [0; 0]);
+        assert_says(&running, &[(1, Good), (7, Revoked), (40, Good)]);
+        assert_eq!(problems(&running), [""; 0]);
+    }
+}
+
+#[test]
+fn a_list_of_another_key_that_has_ended_long_ago_is_passed_over() {
+    let (site, _, sources) = site_with_an_old_key();
+    let later = site.now.plus_seconds(7200);
+    let mut refresher = site.start(sources);
+    let reports = refresher.refresh(later);
+    assert_eq!(in_use(&reports).len(), 1);
+    assert_says(&refresher, &[(1, Good), (7, Revoked), (40, Good)]);
+    assert_eq!(problems(&refresher), [""; 0]);
 }
 
 #[test]
