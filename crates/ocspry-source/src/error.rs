@@ -17,6 +17,10 @@ use crate::noted::Notes;
 use crate::state::StateStep;
 use crate::text_file::{LineProblem, StatusFile};
 
+use self::hints::{forget_hint, in_brackets, look_hint, lower_number_hint};
+
+mod hints;
+
 /// Why a CRL, or what is kept of one, cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SourceError {
@@ -292,6 +296,8 @@ pub enum SourceError {
         issuer: String,
         /// The standard's word, or `unknown`.
         algorithm: &'static str,
+        /// Its authorityKeyIdentifier (DER), if that is of no key that is configured.
+        other_key: Option<Vec<u8>>,
     },
     /// Forged, damaged, or signed by another key of the same name.
     #[error(
@@ -303,6 +309,8 @@ pub enum SourceError {
         path: PathBuf,
         /// The CA.
         issuer: String,
+        /// Its authorityKeyIdentifier (DER), if that is of no key that is configured.
+        other_key: Option<Vec<u8>>,
     },
     /// The last good copy is newer than the clock says it can be.
     #[error(
@@ -643,48 +651,26 @@ impl SourceError {
                 | SourceError::AttributeCertificatesOnly { .. }
                 | SourceError::NotIndirect { .. }
                 | SourceError::Malformed { offset: 0, .. }
-        )
+        ) || self.other_key().is_some()
     }
-}
 
-/// How to make an issuer forget which lists were used.
-fn forget_hint(state_folder: Option<&Path>) -> String {
-    match state_folder {
-        None => "restart the service, which forgets the lists used so far".to_owned(),
-        Some(folder) => format!(
-            "`ocspry state reset ISSUER` forgets the lists used so far ({})",
-            folder.display()
-        ),
-    }
-}
-
-/// How to see what is wrong with a list; `path` may be its URL.
-fn look_hint(path: &Path) -> String {
-    match path.to_str() {
-        Some(url) if url.contains("://") => {
-            "fetch it, and check it with: openssl crl -noout -text".to_owned()
+    /// Its signature does not verify, and its authorityKeyIdentifier (DER) is of no key that is configured.
+    pub(crate) fn other_key(&self) -> Option<&[u8]> {
+        match self {
+            SourceError::BadSignature { other_key, .. }
+            | SourceError::UnsupportedSignature { other_key, .. } => other_key.as_deref(),
+            _ => None,
         }
-        Some(_) | None => format!(
-            "check it with: openssl crl -in {} -noout -text",
-            path.display()
-        ),
     }
-}
 
-fn in_brackets(notes: &Notes) -> String {
-    if notes.found().is_empty() {
-        String::new()
-    } else {
-        format!(" ({notes})")
-    }
-}
-
-fn lower_number_hint(held_until: Option<Time>) -> String {
-    match held_until {
-        None => "put the newest list there".to_owned(),
-        Some(until) => format!(
-            "the list in use stays until it runs out at {until}; if the CA began to count anew, wait, or say so with \
-             `ocspry crl accept ISSUER`"
-        ),
+    /// As [`SourceError::other_key`], if it is about a signature: None where the CA calls a key so that is configured,
+    /// whatever its certificate says.
+    pub(crate) fn of_other_key(mut self, key_id: Option<Vec<u8>>) -> SourceError {
+        if let SourceError::BadSignature { other_key, .. }
+        | SourceError::UnsupportedSignature { other_key, .. } = &mut self
+        {
+            *other_key = key_id;
+        }
+        self
     }
 }

@@ -69,6 +69,19 @@ impl CrlSigners {
         self.issuer.view().subject
     }
 
+    /// Its authorityKeyIdentifier names a key, and none of those of its issuer's name.  A certificate that does not say how
+    /// its key is called may be the one.
+    fn is_of_another_key(&self, list: &CertificateList) -> bool {
+        let Some(key_id) = &list.extensions.authority_key_id else {
+            return false;
+        };
+        let is_other = |certificate: &OwnedCertificate| {
+            let own = certificate.view().subject_key_id;
+            own.is_some_and(|own| own != key_id)
+        };
+        self.named(&list.header.issuer).all(is_other)
+    }
+
     /// The key of that signer (SubjectPublicKeyInfo), unless the first of its name has it too: the issuer's own, if the
     /// name is the issuer's.
     fn other_key<'a>(&self, signer: &'a OwnedCertificate) -> Option<&'a [u8]> {
@@ -315,7 +328,8 @@ impl Entries {
 }
 
 /// Whether the list is the word of one of these, by its name, its right to sign CRLs and its signature (RFC 5280 §6.3.3
-/// (f)).  Names are compared octet by octet.  An authorityKeyIdentifier is not asked: the signature decides.
+/// (f)).  Names are compared octet by octet.  The signature decides, not an authorityKeyIdentifier; what none of them signed
+/// may be another key's by that.
 fn verified<'a>(
     path: &Path,
     signers: &'a CrlSigners,
@@ -330,11 +344,15 @@ fn verified<'a>(
             Err(error) => refusal = Some(error),
         }
     }
-    Err(refusal.unwrap_or_else(|| SourceError::WrongIssuer {
+    let refusal = refusal.unwrap_or_else(|| SourceError::WrongIssuer {
         path: path.to_owned(),
         crl_issuer: display_name(&list.header.issuer),
         issuer: display_name(signers.issuer_name()),
-    }))
+    });
+    Err(match signers.is_of_another_key(list) {
+        true => refusal.of_other_key(list.extensions.authority_key_id_der.clone()),
+        false => refusal,
+    })
 }
 
 fn verified_by(
@@ -360,10 +378,12 @@ fn verified_by(
                 path: path(),
                 issuer: issuer(),
                 algorithm: algorithm.map_or("unknown", SignatureAlgorithm::name),
+                other_key: None,
             },
             VerifyError::BadSignature => SourceError::BadSignature {
                 path: path(),
                 issuer: issuer(),
+                other_key: None,
             },
         })
 }

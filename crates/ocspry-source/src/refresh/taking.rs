@@ -3,7 +3,7 @@
 //! From: `refresh`, with what the feeds hold now.  To: the slots, which take a list or not; the feeds, which plan by that
 //! verdict; and the operator, as reports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -27,6 +27,7 @@ impl Refresher {
     ) {
         let mut offers: BTreeMap<String, Vec<(usize, Offer)>> = BTreeMap::new();
         let over = self.what_is_over(&found, now);
+        let key_ids = self.key_ids(&found);
         for (position, found) in found {
             if let Some(verdict) = over.get(&found.path) {
                 let feed = &mut self.feeds[position].1;
@@ -48,6 +49,11 @@ impl Refresher {
                     offers.entry(key).or_default().push((position, offer));
                 }
                 Err(error) => {
+                    let is_known = error.other_key().is_some_and(|key| key_ids.contains(key));
+                    let error = match is_known {
+                        true => error.of_other_key(None),
+                        false => error,
+                    };
                     let feed = &mut self.feeds[position].1;
                     feed.judged(&found.path, Verdict::Refused(error), None, now);
                 }
@@ -109,6 +115,18 @@ impl Refresher {
             Some((found.path.clone(), verdict))
         });
         ended.collect()
+    }
+
+    /// The authorityKeyIdentifiers (DER) of lists that keys which are configured did sign.
+    fn key_ids(&self, found: &[(usize, Found)]) -> BTreeSet<Vec<u8>> {
+        let offered = found
+            .iter()
+            .filter_map(|(_, found)| found.result.as_ref().ok())
+            .map(|offer| &*offer.list);
+        let in_use = self.slots.values().flat_map(Slot::lists);
+        let lists = offered.chain(in_use.map(|used| used.list));
+        let key_ids = lists.filter_map(|list| list.authority_key_id.clone());
+        key_ids.collect()
     }
 
     /// Nothing is promised from that list any more.

@@ -3,10 +3,10 @@
 use std::os::unix::fs::symlink;
 use std::sync::mpsc::channel;
 
-use ocspry_source::{ListSource, Progress, Sources, StatusSource};
-use ocspry_testkit::{Authority, KeyKind, ScopeSpec, forge};
+use ocspry_source::{ListSource, Progress, Refresher, Sources, StatusSource};
+use ocspry_testkit::{Authority, CrlSpec, KeyKind, ScopeSpec, forge};
 
-use crate::site::Says::{Good, Revoked};
+use crate::site::Says::{Good, Revoked, TryLater};
 use crate::site::{Site, assert_says, gap, in_use, owned, problem, problems};
 
 /// The directory `crls`, which is made.
@@ -246,4 +246,51 @@ fn a_file_is_read_once_though_another_that_waited_has_gone() {
     assert_says(&refresher, &[(1, Revoked), (2, Good)]);
     let read: Vec<_> = heard.try_iter().collect();
     assert_eq!(read, [site.path("crls/another")]);
+}
+
+/// A list that another key of the same name signed, which it calls so.
+fn by_another_key(site: &Site, key_id: &[u8]) -> Vec<u8> {
+    let other = Authority::root("Example CA", KeyKind::P256);
+    let part = ScopeSpec::part("http://crl.example/other.crl");
+    let list = CrlSpec {
+        authority_key_id: Some(key_id.to_vec()),
+        ..site.list(1, 10).about(part)
+    };
+    other.crl(&list.revoke(&[7], None))
+}
+
+/// A directory with a part of the certificates, which is signed as it should be, and that list.
+fn with_part(site: &Site, other: &[u8]) -> Refresher {
+    let sources = directory(site);
+    let part = ScopeSpec::part("http://crl.example/own.crl");
+    let own = site.list(1, 10).about(part).revoke(&[1], None);
+    site.put_list("crls/own", &own);
+    site.put("crls/other", other);
+    site.start(sources)
+}
+
+#[test]
+fn a_list_of_another_key_of_the_ca_is_somebody_elses() {
+    let site = Site::new();
+    let mut refresher = with_part(&site, &by_another_key(&site, b"another key"));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (7, Good), (9, Good)]);
+    assert_eq!(problems(&refresher), [""; 0]);
+}
+
+#[test]
+fn a_list_that_is_badly_signed_is_missing_where_it_names_a_key_that_is_configured() {
+    for is_as_in_lists in [true, false] {
+        let site = Site::new();
+        let certificate = owned(&site.ca);
+        let key_id = match is_as_in_lists {
+            // As the lists call it that the key did sign, whatever its certificate says.
+            true => site.list(1, 1).authority_key_id.unwrap(),
+            false => certificate.view().subject_key_id.unwrap().to_vec(),
+        };
+        let mut refresher = with_part(&site, &by_another_key(&site, &key_id));
+        refresher.refresh(site.now);
+        assert_says(&refresher, &[(1, Revoked), (7, TryLater), (9, TryLater)]);
+        assert!(problem(&refresher).contains("signature"));
+    }
 }

@@ -55,6 +55,8 @@ pub const ISSUING_DISTRIBUTION_POINT: &[u8] = &[0x55, 0x1d, 0x1c];
 pub const CERTIFICATE_ISSUER: &[u8] = &[0x55, 0x1d, 0x1d];
 /// id-ce-cRLDistributionPoints.
 pub const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 0x1f];
+/// id-ce-subjectKeyIdentifier.
+pub const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x0e];
 /// id-ce-authorityKeyIdentifier.
 pub const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x23];
 /// id-ce-freshestCRL.

@@ -36,6 +36,8 @@ pub struct Certificate<'a> {
     pub signature: &'a [u8],
     /// keyUsage, if present.
     pub key_usage: Option<KeyUsage>,
+    /// subjectKeyIdentifier's octets, if it is present and can be read: what others call its key.
+    pub subject_key_id: Option<&'a [u8]>,
     /// basicConstraints' cA (false when absent).
     pub is_ca: bool,
     /// Content of the ExtKeyUsageSyntax SEQUENCE, if present.
@@ -145,6 +147,7 @@ impl<'a> Certificate<'a> {
             signature_algorithm: SignatureAlgorithm::from_der(outer_algorithm.der),
             signature,
             key_usage: None,
+            subject_key_id: None,
             is_ca: false,
             ext_key_usage: None,
             has_ocsp_nocheck: false,
@@ -181,7 +184,11 @@ impl<'a> Certificate<'a> {
                 }
                 oid::SUBJECT_ALT_NAME => self.profile.has_subject_alt_name = true,
                 oid::CRL_DISTRIBUTION_POINTS => self.profile.has_crl_distribution_points = true,
-                // These two are looked into, but a certificate is not refused for what is odd in them.
+                // These are looked into, but a certificate is not refused for what is odd in them.
+                oid::SUBJECT_KEY_IDENTIFIER => {
+                    let key_id = extension.value.only(tag::OCTET_STRING);
+                    self.subject_key_id = key_id.ok().map(|key_id| key_id.value);
+                }
                 oid::AUTHORITY_INFO_ACCESS => {
                     self.profile.has_ocsp_url = names_ocsp_url(extension.value).unwrap_or(false);
                 }
