@@ -13,13 +13,17 @@ use ocspry_wire::Time;
 use crate::SourceError;
 use crate::fetch::{CrlUrl, Fetched, Judged, SpoolFile, UrlFeed, Validators};
 use crate::fetched::FetchedVersion;
-use crate::fingerprint::{Fingerprint, unreadable};
+use crate::fingerprint::Fingerprint;
 use crate::line::Offer;
 use crate::list::LoadedList;
 use crate::load::{CrlSigners, ListLoad, SourceLimits};
 use crate::pace::{self, Pace};
 use crate::refresh::{Downloads, ShowLoad};
 use crate::slot::Slot;
+
+use self::listing::{Gathered, files_of};
+
+mod listing;
 
 /// Where lists come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -337,6 +341,13 @@ impl Feed {
         }
     }
 
+    /// That file is to be read again.
+    pub(crate) fn forget_seen_at(&mut self, path: &Path) {
+        if let Some(place) = self.places.get_mut(path) {
+            place.seen = None;
+        }
+    }
+
     /// The list that waited in that place is in use: others that wait are to be read again, since one waits at a time.
     pub(crate) fn took_over(&mut self, name: &str) {
         let took_over: Vec<PathBuf> = self
@@ -451,11 +462,21 @@ impl Feed {
         if !matches!(self.source, ListSource::File(_)) {
             self.places.retain(|path, _| paths.contains(path));
         }
-        let found = paths
-            .into_iter()
-            .filter(|path| !just_read.contains(path))
-            .filter_map(|path| self.look_at(path, looking));
-        found.collect()
+        let paths = paths.into_iter().filter(|path| !just_read.contains(path));
+        self.look_at_each(paths, looking)
+    }
+
+    /// Reads what changed of these files.
+    pub(crate) fn look_at_each(
+        &mut self,
+        paths: impl Iterator<Item = PathBuf>,
+        looking: &Looking<'_>,
+    ) -> Vec<Found> {
+        let mut gathered = Gathered::default();
+        for path in paths {
+            gathered.extend(self.look_at(path, looking), looking.now);
+        }
+        gathered.found
     }
 
     /// What was fetched last, and takes note of how that went.
@@ -634,33 +655,6 @@ fn read(path: &Path, looking: &Looking<'_>) -> Result<LoadedList, SourceError> {
         }
     })
 }
-
-/// The files of a directory, in the order of their names; hidden ones are none of ours, nor are directories in it.
-fn files_of(directory: &Path) -> Result<Vec<PathBuf>, SourceError> {
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(unreadable(directory))? {
-        let entry = entry.map_err(unreadable(directory))?;
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        let path = entry.path();
-        if path.is_dir() {
-            continue;
-        }
-        if paths.len() == DIRECTORY_FILES_MAX {
-            return Err(SourceError::TooManyLists {
-                path: directory.to_owned(),
-                count_max: DIRECTORY_FILES_MAX,
-            });
-        }
-        paths.push(path);
-    }
-    paths.sort();
-    Ok(paths)
-}
-
-/// Most files of one directory of lists.
-const DIRECTORY_FILES_MAX: usize = 10_000;
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-use ocspry_core::{RevokedSerials, SourceInfo, ValidityWindow};
+use ocspry_core::{RevokedSerials, RevokedSerialsBuilder, SourceInfo, ValidityWindow};
 use ocspry_wire::Time;
 use ocspry_wire::hex::{from_hex, to_hex};
 use ocspry_wire::x509::{CrlDefects, SignatureAlgorithm};
@@ -42,6 +42,8 @@ pub struct LoadedList {
     pub(crate) signature: Vec<u8>,
     /// It has a nextUpdate of its own.
     pub(crate) has_next_update: bool,
+    /// What it says of serials is not in memory any more.
+    pub(crate) is_without_serials: bool,
 }
 
 impl LoadedList {
@@ -69,6 +71,16 @@ impl LoadedList {
 
     pub(crate) fn digest(&self) -> [u8; 32] {
         self.facts.digest
+    }
+
+    /// It is what a newer one has overtaken already: what is left says which it was, and it is not to be used.
+    pub(crate) fn let_go_of_serials(&mut self) {
+        self.serials = Arc::new(RevokedSerialsBuilder::new().build());
+        self.is_without_serials = true;
+    }
+
+    pub(crate) fn has_serials(&self) -> bool {
+        !self.is_without_serials
     }
 
     /// Counts as written at `written`: a list without nextUpdate holds for 24 hours from there (design.md §4).

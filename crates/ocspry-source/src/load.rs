@@ -474,6 +474,7 @@ impl Sorting {
             written,
             signature,
             has_next_update: header.next_update.is_some(),
+            is_without_serials: false,
         };
         list.count_from(written);
         Ok(list)

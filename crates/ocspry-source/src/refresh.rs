@@ -551,6 +551,25 @@ impl Refresher {
         found
     }
 
+    /// Looks at these files again, each with the position of its feed.
+    fn look_again(&mut self, paths: Vec<(usize, PathBuf)>, now: Time) -> Vec<(usize, Found)> {
+        let looking = Looking {
+            signers: &self.signers,
+            limits: &self.sources.limits,
+            pace: self.pace(now),
+            show: self.show_load.as_deref(),
+            now,
+        };
+        let mut found = Vec::new();
+        for (position, (_, feed)) in self.feeds.iter_mut().enumerate() {
+            let of_feed = paths.iter().filter(|(of, _)| *of == position);
+            let of_feed = of_feed.map(|(_, path)| path.clone());
+            let more = feed.look_at_each(of_feed, &looking).into_iter();
+            found.extend(more.map(|found| (position, found)));
+        }
+        found
+    }
+
     /// Puts together what all sources say, and swaps it in if it is new.
     fn swap(&mut self, now: Time) {
         let has_every_list =

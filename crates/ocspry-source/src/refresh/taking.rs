@@ -18,13 +18,34 @@ use crate::list::LoadedList;
 use crate::slot::{Outcome, Slot, Surroundings};
 
 impl Refresher {
-    /// Gives each slot what was found for it, the best first.
+    /// Gives each slot what was found for it, the best first.  Lists that let go of their serials for a better one are read
+    /// again where that was refused.
     pub(super) fn take_lists(
+        &mut self,
+        mut found: Vec<(usize, Found)>,
+        now: Time,
+        reports: &mut Vec<Report>,
+    ) {
+        for _ in 0..READINGS_MAX {
+            let to_be_read = self.take_each(found, now, reports);
+            if to_be_read.is_empty() {
+                return;
+            }
+            found = self.look_again(to_be_read, now);
+        }
+        for (position, found) in found {
+            self.feeds[position].1.forget_seen_at(&found.path);
+        }
+    }
+
+    /// Which are to be read again, each with the position of its feed.
+    fn take_each(
         &mut self,
         found: Vec<(usize, Found)>,
         now: Time,
         reports: &mut Vec<Report>,
-    ) {
+    ) -> Vec<(usize, PathBuf)> {
+        let mut to_be_read = Vec::new();
         let mut offers: BTreeMap<String, Vec<(usize, Offer)>> = BTreeMap::new();
         let over = self.what_is_over(&found, now);
         let key_ids = self.key_ids(&found);
@@ -71,10 +92,58 @@ impl Refresher {
             let mut of_slot = Vec::new();
             self.start_slot(&key, &offers, now, &mut of_slot);
             for (position, offer) in offers {
-                self.take_list(&key, position, offer, now, &mut of_slot);
+                if offer.list.has_serials() {
+                    self.take_list(&key, position, offer, now, &mut of_slot);
+                } else if !self.pass_over(&key, position, &offer, now) {
+                    to_be_read.push((position, offer.path));
+                }
             }
             self.take_pending(&key, now, &mut of_slot);
             reports.extend(without_what_was_replaced(of_slot));
+        }
+        to_be_read
+    }
+
+    /// A list that let go of its serials is older than the one in use.  False if it is not: it is to be read again.
+    fn pass_over(&mut self, key: &str, position: usize, offer: &Offer, now: Time) -> bool {
+        let list = &offer.list;
+        if !self.slots.get(key).is_some_and(Slot::is_readable) {
+            self.feeds[position].1.forget_seen_at(&offer.path);
+            return true;
+        }
+        let in_use = self.slots.get(key).and_then(Slot::complete);
+        let in_use = in_use.map(|in_use| in_use.this_update());
+        let Some(in_use) = in_use.filter(|in_use| *in_use > list.this_update()) else {
+            self.feeds[position].1.forget_seen_at(&offer.path);
+            return false;
+        };
+        let state = self.state.as_ref();
+        let refusal = SourceError::Older {
+            path: offer.path.clone(),
+            this_update: list.this_update(),
+            in_use,
+            state_folder: state.map(|state| state.folder(self.issuer.identity())),
+        };
+        let verdict = self.refused(key, offer, refusal);
+        self.feeds[position]
+            .1
+            .judged(&offer.path, verdict, Some(list), now);
+        true
+    }
+
+    /// A list is refused; that is no problem of its place where another one has a newer one of its scope.
+    fn refused(&self, key: &str, offer: &Offer, refusal: SourceError) -> Verdict {
+        match refusal {
+            SourceError::Older { .. }
+            | SourceError::LowerNumber {
+                held_until: None, ..
+            } if self.is_fed_elsewhere(key, &offer.place, offer.list.is_delta()) => {
+                Verdict::Behind {
+                    scope_key: key.to_owned(),
+                    refusal,
+                }
+            }
+            refusal => Verdict::Refused(refusal),
         }
     }
 
@@ -144,7 +213,7 @@ impl Refresher {
     ) {
         let best = |is_delta: bool| {
             let mut offers = offers.iter().map(|(_, offer)| offer);
-            offers.find(|offer| offer.list.is_delta() == is_delta)
+            offers.find(|offer| offer.list.is_delta() == is_delta && offer.list.has_serials())
         };
         let started = self.with_slot(key, now, |slot, around| {
             slot.start(best(false), best(true), around)
@@ -172,11 +241,7 @@ impl Refresher {
         now: Time,
         reports: &mut Vec<Report>,
     ) {
-        let (path, place, list) = (
-            offer.path.clone(),
-            offer.place.clone(),
-            Arc::clone(&offer.list),
-        );
+        let offered = offer.clone();
         let Some(outcome) = self.with_slot(key, now, |slot, around| slot.offer(offer, around))
         else {
             // Its marks cannot be read: another try when they can.
@@ -184,24 +249,15 @@ impl Refresher {
             return;
         };
         let verdict = match outcome {
-            Ok(outcome) => self.outcome(outcome, &place, reports),
-            Err(
-                refusal @ (SourceError::Older { .. }
-                | SourceError::LowerNumber {
-                    held_until: None, ..
-                }),
-            ) if self.is_fed_elsewhere(key, &place, list.is_delta()) => Verdict::Behind {
-                scope_key: key.to_owned(),
-                refusal,
-            },
-            Err(error) => Verdict::Refused(error),
+            Ok(outcome) => self.outcome(outcome, &offered.place, reports),
+            Err(refusal) => self.refused(key, &offered, refusal),
         };
         if matches!(verdict, Verdict::InUse) {
             self.slot_problems.remove(&copy_name(key));
         }
         self.feeds[position]
             .1
-            .judged(&path, verdict, Some(&list), now);
+            .judged(&offered.path, verdict, Some(&offered.list), now);
     }
 
     fn outcome(&mut self, outcome: Outcome, place: &str, reports: &mut Vec<Report>) -> Verdict {
@@ -323,6 +379,9 @@ impl Refresher {
         Some(act(slot, &around))
     }
 }
+
+/// How often lists are read again in one look, each time because a better one was refused; then at the next look.
+const READINGS_MAX: usize = 8;
 
 /// A last good copy that a better list took the place of at once was never answered from.
 fn without_what_was_replaced(mut reports: Vec<Report>) -> Vec<Report> {

@@ -294,3 +294,24 @@ fn a_list_that_is_badly_signed_is_missing_where_it_names_a_key_that_is_configure
         assert!(problem(&refresher).contains("signature"));
     }
 }
+
+#[test]
+fn where_the_newest_of_many_lists_is_held_the_best_of_the_others_is_used() {
+    let site = Site::new();
+    let sources = directory(&site);
+    let list = |number, minutes_ago, serial| site.list(number, minutes_ago).revoke(&[serial], None);
+    site.put_list("crls/a", &list(20, 60, 1));
+    let mut refresher = site.start(sources);
+    refresher.refresh(site.now);
+    // Two that began to count anew, and two that go on; oldest first, and newest first.
+    for (name, made) in [
+        ("b", list(21, 50, 2)),
+        ("c", list(22, 40, 3)),
+        ("d", list(1, 30, 4)),
+        ("e", list(2, 20, 5)),
+    ] {
+        site.put_list(&format!("crls/{name}"), &made);
+    }
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Good), (2, Good), (3, Revoked), (5, Good)]);
+}
