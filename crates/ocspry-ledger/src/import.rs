@@ -9,7 +9,7 @@ use ocspry_wire::ocsp::RevokedInfo;
 use ocspry_wire::x509::SerialNumber;
 use rusqlite::Connection;
 
-use crate::ledger::{self, CertificateRow, Restored, Writing, may_become};
+use crate::ledger::{self, CertificateRow, Restored, Writing, may_become, no_later};
 use crate::reader::{LedgerReader, rows};
 use crate::{
     Act, CrlNumber, ImportEntry, IssuerName, IssuerNumber, Ledger, LedgerError, Origin, Refusal,
@@ -261,7 +261,10 @@ fn judge(
     };
     Ok(Ok(EntryNews {
         is_certificate: known.is_none(),
-        revoked: entry.revoked.filter(is_news),
+        revoked: entry
+            .revoked
+            .filter(is_news)
+            .map(|info| no_later(standing, info)),
     }))
 }
 

@@ -18,7 +18,7 @@ use crate::place::LedgerPlace;
 use crate::reader::{LedgerReader, rows};
 use crate::{
     Act, CrlNumber, CrlUse, IssuerName, IssuerNumber, LedgerError, Origin, PublishedCrl, Refusal,
-    Setting, schema, sqlite,
+    Setting, Standing, schema, sqlite,
 };
 pub(crate) use writing::{CertificateRow, Restored, Writing};
 
@@ -226,7 +226,7 @@ impl Ledger {
     /// Revokes one certificate, or puts it on hold (`certificateHold`).
     ///
     /// One on hold can be revoked for good.  One revoked for another reason can be said to be so for keyCompromise, which
-    /// is often found out later (CA/B BR 4.9.1.1).
+    /// is often found out later (CA/B BR 4.9.1.1).  Its revocationDate stays what it was, unless this one is earlier.
     ///
     /// # Errors
     /// `NoSuchCertificate`, `AlreadyRevoked`, `FutureRevocation`; the database cannot be written.
@@ -519,6 +519,7 @@ fn add_revocation(
     {
         return Ok(Before::Revoked(before.revocation_time));
     }
+    let info = no_later(standing, info);
     writing.add_revocation(
         issuer,
         serial,
@@ -526,6 +527,18 @@ fn add_revocation(
         info.revocation_time,
     )?;
     Ok(Before::NotRevoked)
+}
+
+/// What was signed after a revocation does not become older than it by another reason: revocationDate only moves back (CA/B
+/// BR 7.2.2), and that of a certificate that was on hold is the date of the hold (X.509, reasonCode).
+pub(crate) fn no_later(standing: Option<Standing>, info: RevokedInfo) -> RevokedInfo {
+    match standing.map(|standing| standing.revocation) {
+        Some(Revocation::Revoked(before)) => RevokedInfo {
+            revocation_time: info.revocation_time.min(before.revocation_time),
+            ..info
+        },
+        Some(Revocation::Removed) | None => info,
+    }
 }
 
 /// A hold may end in a revocation, and any reason turn out to be a compromised key.

@@ -13,7 +13,7 @@ use ocspry_wire::ocsp::RevokedInfo;
 use ocspry_wire::x509::SerialNumber;
 
 use crate::import::add_entry;
-use crate::ledger::{CertificateRow, Restored, Writing, may_become};
+use crate::ledger::{CertificateRow, Restored, Writing, may_become, no_later};
 use crate::reader::rows;
 use crate::{
     Act, CrlNumber, CrlUse, ImportEntry, Imported, IssuerNumber, Ledger, LedgerError, Origin,
@@ -146,7 +146,7 @@ fn add_seen(
         },
     };
     if is_revoked {
-        let revocation = Revocation::Revoked(seen.info);
+        let revocation = Revocation::Revoked(no_later(standing, seen.info));
         writing.add_revocation(issuer, serial, revocation, seen.info.revocation_time)?;
     }
     Ok(Added {

@@ -8,6 +8,7 @@
 
 mod battery;
 mod copies;
+mod decisions;
 mod files;
 mod fixture;
 mod following;

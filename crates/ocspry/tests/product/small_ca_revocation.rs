@@ -104,6 +104,43 @@ fn a_hold_is_released_and_nothing_else_is() {
 }
 
 #[test]
+fn a_revocation_is_told_from_its_first_day_on_whatever_reason_turns_up_later() {
+    let Some(office) = Office::with_root() else {
+        return;
+    };
+    let since = |name: &str| {
+        let shown = office.json(&format!("cert show ./{name}.pem"));
+        (shown["reason"].clone(), shown["revoked_at"].clone())
+    };
+    let first = "2026-01-02T03:04:05Z";
+    for (name, reason) in [("a", "superseded"), ("b", "certificateHold")] {
+        sign(&office, name, "");
+        office.done(&format!(
+            "cert revoke ./{name}.pem --reason {reason} --at {first} --yes"
+        ));
+        // Of a hold X.509 says so, of a key that is found to be compromised the CA/Browser Forum.
+        let line = format!("cert revoke ./{name}.pem --reason keyCompromise --yes");
+        office.done(&line);
+        assert_eq!(since(name), (json!("keyCompromise"), json!(first)));
+    }
+    // An earlier day can be told.
+    sign(&office, "c", "");
+    office.done("cert revoke ./c.pem --reason superseded --yes");
+    office.done(&format!(
+        "cert revoke ./c.pem --reason keyCompromise --at {first} --yes"
+    ));
+    assert_eq!(since("c"), (json!("keyCompromise"), json!(first)));
+    // A hold that was released is over.
+    sign(&office, "d", "");
+    office.done(&format!(
+        "cert revoke ./d.pem --reason certificateHold --at {first} --yes"
+    ));
+    office.done("cert revoke ./d.pem --release");
+    office.done("cert revoke ./d.pem --reason superseded --yes");
+    assert_ne!(since("d").1, json!(first));
+}
+
+#[test]
 fn many_are_revoked_by_a_list_or_by_what_they_have_in_common_and_again_without_effect() {
     let Some(office) = Office::with_root() else {
         return;

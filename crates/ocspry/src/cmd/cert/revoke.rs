@@ -37,7 +37,8 @@ Reasons: unspecified, keyCompromise, cACompromise, affiliationChanged, supersede
 cessationOfOperation, certificateHold, privilegeWithdrawn, aACompromise. Only a hold can be
 released; one on hold can be revoked for good, and any reason can turn out to be keyCompromise.
 --profile and --issued-after together take those to which both apply; --all and they pass over
-what has expired. What is revoked already stays as it is: what was cut off is run again. It is
+what has expired. What was revoked or on hold before stays revoked since then, unless --at is
+earlier. What is revoked already stays as it is: what was cut off is run again. It is
 recorded when this returns.
 
 Exit codes: 0 all of them are revoked (or released), 1 they are not, 2 wrong usage.";
@@ -77,7 +78,7 @@ pub(crate) struct RevokeFlags {
     #[arg(long, value_name = "REASON", value_parser = reason_from_text)]
     reason: Option<Reason>,
 
-    /// Since when they are revoked, if not from now on
+    /// Since when they are revoked, if not from now on; what was revoked or on hold before is since then
     #[arg(long, value_name = "TIME", value_parser = time_from_text)]
     at: Option<Time>,
 
