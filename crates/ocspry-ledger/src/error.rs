@@ -280,6 +280,14 @@ pub enum Refusal {
         /// Most.
         characters_max: usize,
     },
+    /// It was told to issue no more.
+    #[error(
+        "CA {name} is disabled: nothing is signed by it or for it; to change that: ocspry ca edit {name} --enable"
+    )]
+    IssuerDisabled {
+        /// The CA.
+        name: String,
+    },
     /// Not a certificate.
     #[error(
         "the certificate of serial {serial} cannot be read, or says otherwise than what is recorded beside it"

@@ -98,7 +98,7 @@ impl Ledger {
     /// there is never a certificate of a CA that is none.
     ///
     /// # Errors
-    /// `SerialNotReserved`, `NameTaken`, `IssuerTaken`; the database cannot be written.
+    /// `IssuerDisabled`, `SerialNotReserved`, `NameTaken`, `IssuerTaken`; the database cannot be written.
     pub fn issue_issuer(
         &mut self,
         act: &Act,
@@ -118,7 +118,7 @@ impl Ledger {
     /// reserved serial.
     ///
     /// # Errors
-    /// `SerialNotReserved`, `OtherIssuer`; the database cannot be written.
+    /// `SerialNotReserved`, `OtherIssuer`, `IssuerDisabled` of either; the database cannot be written.
     pub fn issue_issuer_certificate(
         &mut self,
         act: &Act,
@@ -128,13 +128,32 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let issuer = self.same_issuer(name, certificate)?;
         self.write(act, |writing| {
+            refuse_disabled(writing, issuer)?;
             add_issued(writing, parent, certificate, INTERMEDIATE)?;
             writing.add_issuer_certificate(issuer, certificate.der())
         })
         .map(|_| ())
     }
 
-    /// Adds another certificate of a CA: renewed with the same subject and key.
+    /// Records another certificate of a root, which it signed itself with the same subject and key.
+    ///
+    /// # Errors
+    /// `OtherIssuer`, `IssuerDisabled`; the database cannot be written.
+    pub fn renew_root(
+        &mut self,
+        act: &Act,
+        name: &str,
+        certificate: &OwnedCertificate,
+    ) -> Result<(), LedgerError> {
+        let issuer = self.same_issuer(name, certificate)?;
+        self.write(act, |writing| {
+            refuse_disabled(writing, issuer)?;
+            writing.add_issuer_certificate(issuer, certificate.der())
+        })
+        .map(|_| ())
+    }
+
+    /// Adds another certificate of a CA, renewed elsewhere with the same subject and key.
     ///
     /// # Errors
     /// `OtherIssuer`; the database cannot be written.
@@ -187,7 +206,7 @@ impl Ledger {
     /// Records a serial number that is about to be signed; it is never given out again.
     ///
     /// # Errors
-    /// `SerialTaken`: draw another one; the database cannot be written.
+    /// `IssuerDisabled`; `SerialTaken`: draw another one; the database cannot be written.
     pub fn reserve_serial(
         &mut self,
         act: &Act,
@@ -195,6 +214,7 @@ impl Ledger {
         serial: &SerialNumber,
     ) -> Result<Recorded, LedgerError> {
         self.write(act, |writing| {
+            refuse_disabled(writing, issuer)?;
             let is_taken = writing.read(|db| rows::is_reserved(db, issuer, serial))?
                 || writing.read(|db| rows::is_known(db, issuer, serial))?;
             if is_taken {
@@ -209,7 +229,7 @@ impl Ledger {
     /// Records a certificate that was signed under a reserved serial: before it leaves.
     ///
     /// # Errors
-    /// `SerialNotReserved`; the database cannot be written.
+    /// `IssuerDisabled`, also where that was decided after its serial was reserved; `SerialNotReserved`; the database cannot be written.
     pub fn issue(
         &mut self,
         act: &Act,
@@ -434,6 +454,7 @@ fn add_issued(
     certificate: &OwnedCertificate,
     profile: &str,
 ) -> Result<(), LedgerError> {
+    refuse_disabled(writing, issuer)?;
     let view = certificate.view();
     let serial = view.serial_number;
     let is_reserved = writing.read(|db| rows::is_reserved(db, issuer, &serial))?;
@@ -454,6 +475,24 @@ fn add_issued(
             der: Some(certificate.der()),
         },
     )
+}
+
+/// What began while a CA issued ends here once it does not: no certificate of it is recorded, and so none leaves.
+fn refuse_disabled(writing: &Writing<'_>, issuer: IssuerNumber) -> Result<(), LedgerError> {
+    let found: Option<(String, Option<String>)> = writing.read(|db| {
+        db.prepare_cached(include_str!("sql/setting_of.sql"))?
+            .query_row(
+                params![issuer.0.cast_signed(), Setting::Enabled.name()],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()
+    })?;
+    match found {
+        Some((name, Some(value))) if value == "no" => {
+            Err(writing.refused(Refusal::IssuerDisabled { name }))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The profile of the certificate of a CA.

@@ -22,6 +22,11 @@ pub(crate) enum Question<'a> {
 }
 
 impl ConsentFlags {
+    /// Is a person asked, who may take a while?
+    pub(crate) fn asks(self) -> bool {
+        !self.yes
+    }
+
     /// True when it shall be done.  What is about to be done was said before.
     ///
     /// # Errors

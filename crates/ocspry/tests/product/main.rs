@@ -43,6 +43,7 @@ mod rules_ledger;
 mod rules_requests;
 mod site;
 mod small_ca;
+mod small_ca_compromise;
 mod small_ca_office;
 mod small_ca_revocation;
 mod sources;

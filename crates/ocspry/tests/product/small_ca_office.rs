@@ -103,6 +103,16 @@ impl Office {
     /// `ocspry` at a terminal, where each question is answered by the next of these; what is on the screen then is its
     /// output.
     pub(crate) fn at_terminal(&self, line: &str, typed: &[&str]) -> Run {
+        self.at_terminal_while(line, typed, || {})
+    }
+
+    /// The same; this happens while the last question waits for its answer.
+    pub(crate) fn at_terminal_while(
+        &self,
+        line: &str,
+        typed: &[&str],
+        meanwhile: impl Fn(),
+    ) -> Run {
         let line = format!("script -qec 'tty >tty.txt; exec \"$OCSPRY\" {line}' /dev/null");
         let mut child = self
             .sh(&line)
@@ -121,7 +131,7 @@ impl Office {
         });
         let text = || String::from_utf8_lossy(&screen.lock().unwrap()).into_owned();
         let mut seen = 0;
-        for answer in typed {
+        for (index, answer) in typed.iter().enumerate() {
             let is_asked = || {
                 let asked = text()[seen..].trim_end().to_owned();
                 asked.ends_with(':') || asked.ends_with(']')
@@ -137,6 +147,9 @@ impl Office {
                         .stdout
                         .contains("-echo ")
                 });
+            }
+            if index + 1 == typed.len() {
+                meanwhile();
             }
             seen = text().len();
             writeln!(keys, "{answer}").unwrap();

@@ -78,7 +78,9 @@ pub(super) fn run(flags: &CompromiseFlags, now: Time) -> Result<ExitCode> {
         profile: None,
         issued_after: None,
     };
-    let selection = Selection::alike(ledger.reader(), ca.clone(), &everything, reason, now)?;
+    let select =
+        |reader: &LedgerReader| Selection::alike(reader, ca.clone(), &everything, reason, now);
+    let selection = select(ledger.reader())?;
     let own = own_certificates(ledger.reader(), &ca, reason)?;
     for line in revocation_lines(&selection, &info) {
         say(&line);
@@ -89,6 +91,7 @@ pub(super) fn run(flags: &CompromiseFlags, now: Time) -> Result<ExitCode> {
             say(&format!("its own certificate: {line}"));
         }
     }
+    let mut revoked = 0;
     if flags.dry_run {
         say("nothing was changed: a dry run");
     } else {
@@ -96,11 +99,19 @@ pub(super) fn run(flags: &CompromiseFlags, now: Time) -> Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
         let act = flags.act.act(now);
-        // First of all, no more of them.
+        // First of all, no more of them: what is in the ledger from here on was brought along.
         ledger.set(&act, ca.number, &[(Setting::Enabled, Some("no"))])?;
-        let revoked = revoke_all(&mut ledger, &act, &selection, info)?;
-        if let Some(own) = &own {
-            revoke_all(&mut ledger, &act, own, info)?;
+        loop {
+            // Also what was signed while somebody typed the name.
+            let there = select(ledger.reader())?;
+            if there.count() == 0 {
+                break;
+            }
+            revoked += revoke_all(&mut ledger, &act, &there, info)?;
+        }
+        let ca = ledger.reader().issuer(&name)?;
+        if let Some(own) = own_certificates(ledger.reader(), &ca, reason)? {
+            revoke_all(&mut ledger, &act, &own, info)?;
         }
         say(&format!("revoked {revoked}; it is recorded"));
     }
@@ -110,6 +121,7 @@ pub(super) fn run(flags: &CompromiseFlags, now: Time) -> Result<ExitCode> {
             "ca": name,
             "dry_run": flags.dry_run,
             "selected": selection.count(),
+            "revoked": revoked,
             "already": selection.already(),
             "own_certificates": own.as_ref().map(Selection::count),
             "steps": steps,

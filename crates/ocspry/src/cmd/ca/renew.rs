@@ -172,7 +172,7 @@ impl RenewFlags {
                 let path = ledger.reader().path();
                 let own = ca_keys::open(path, ca, &self.passphrase.source())?;
                 let certificate = self.sign_root(old, own.key(), now)?;
-                ledger.add_issuer_certificate(act, name, &certificate)?;
+                ledger.renew_root(act, name, &certificate)?;
                 Ok(certificate)
             }
             Parent::Above(above, authority) => {

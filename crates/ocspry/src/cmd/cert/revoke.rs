@@ -37,8 +37,8 @@ Reasons: unspecified, keyCompromise, cACompromise, affiliationChanged, supersede
 cessationOfOperation, certificateHold, privilegeWithdrawn, aACompromise. Only a hold can be
 released; one on hold can be revoked for good, and any reason can turn out to be keyCompromise.
 --profile and --issued-after together take those to which both apply; --all and they pass over
-what has expired. What was revoked or on hold before stays revoked since then, unless --at is
-earlier. What is revoked already stays as it is: what was cut off is run again. It is
+what has expired, and take what was issued while the question stood there too. What was revoked or
+on hold before stays revoked since then, unless --at is earlier. What is revoked already stays as it is: what was cut off is run again. It is
 recorded when this returns.
 
 Exit codes: 0 all of them are revoked (or released), 1 they are not, 2 wrong usage.";
@@ -156,7 +156,7 @@ pub(super) fn run(flags: &RevokeFlags, now: Time) -> Result<ExitCode> {
             utc(now)
         );
     }
-    let selection = flags.selection(&ledger, info.reason, now)?;
+    let mut selection = flags.selection(&ledger, info.reason, now)?;
     for line in lines(&selection, &info) {
         say(&line);
     }
@@ -171,13 +171,17 @@ pub(super) fn run(flags: &RevokeFlags, now: Time) -> Result<ExitCode> {
         if !flags.consent.obtained(&question)? {
             return Ok(ExitCode::FAILURE);
         }
+        if flags.is_by_what_they_have_in_common() && flags.consent.asks() {
+            // Others were issued while the question stood there.
+            selection = flags.selection(&ledger, info.reason, now)?;
+        }
         revoked = revoke_all(&mut ledger, &act, &selection, info)?;
         say(&format!("revoked {revoked}; it is recorded"));
     }
     if flags.json {
         print_json(&json!({
             "dry_run": flags.dry_run,
-            "selected": count,
+            "selected": selection.count(),
             "revoked": revoked,
             "already": selection.already(),
         }));
@@ -273,6 +277,10 @@ fn release(flags: &RevokeFlags, ledger: &mut Ledger, act: &Act) -> Result<ExitCo
 }
 
 impl RevokeFlags {
+    fn is_by_what_they_have_in_common(&self) -> bool {
+        self.certificates.is_empty() && self.from.is_none()
+    }
+
     fn selection(
         &self,
         ledger: &Ledger,
