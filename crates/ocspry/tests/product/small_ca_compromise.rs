@@ -13,6 +13,34 @@ fn with_sub() -> Option<Office> {
 }
 
 #[test]
+fn a_stolen_key_gets_no_other_certificate() {
+    let Some(office) = with_sub() else { return };
+    office.done("ca compromise sub --since 2026-01-01 --yes");
+    office.refused("ca renew sub", "CA sub is disabled");
+    office.refused("ca renew sub", "ocspry ca renew sub --new-key");
+    // Also where somebody lets it issue again.
+    office.done("ca edit sub --enable");
+    office.refused("ca renew sub", "of CA sub is revoked or on hold");
+
+    let new = office.json("ca renew sub --new-key p-256 --as sub-2 --no-passphrase");
+    assert_eq!(new["enabled"], true);
+    office.done("ca compromise root --since 2026-01-01 --yes");
+    office.refused("ca renew root", "CA root is disabled");
+    let new = office.json("ca renew root --new-key p-256 --as root-2 --no-passphrase");
+    assert_eq!(new["enabled"], true, "its replacement issues");
+    office.done("cert sign root-2 --new-key --key a.key --subject /CN=a.example.com");
+}
+
+#[test]
+fn a_ca_with_a_certificate_on_hold_is_not_renewed_until_it_is_released() {
+    let Some(office) = with_sub() else { return };
+    office.done("cert revoke ./sub.pem --reason certificateHold --yes");
+    office.refused("ca renew sub", "of CA sub is revoked or on hold");
+    office.done("cert revoke ./sub.pem --release");
+    office.done("ca renew sub");
+}
+
+#[test]
 fn whoever_still_types_the_passphrase_of_a_ca_that_is_compromised_meanwhile_signs_nothing() {
     let Some(office) = with_sub() else { return };
     let compromise = || {

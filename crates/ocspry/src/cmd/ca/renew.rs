@@ -7,14 +7,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use clap::{Args, ValueHint};
 use ocspry_ca::{
     CaKey, CertificateAuthority, CertificateRequest, Expiry, KeyAlgorithm, PublicKey, RootRequest,
     new_serial_number,
 };
 use ocspry_core::OwnedCertificate;
-use ocspry_ledger::{Act, IssuerFacts, IssuerName, Ledger, Setting};
+use ocspry_ledger::{Act, IssuerFacts, IssuerName, Ledger, LedgerReader, Setting};
 use ocspry_wire::Time;
 
 use super::init::{refuse_taken, sign_reserved};
@@ -35,7 +35,8 @@ Examples:
 With the same key it stays the same CA, and clients that have the old certificate take what it
 issues. With a new key it is another CA under another name, with the settings of the old one; both
 are answered for. Stop issuing by the old one when the new one is known to clients (ocspry ca
-edit). It is valid as long as the old certificate was, unless told.
+edit). It is valid as long as the old certificate was, unless told. A key whose CA is disabled, or
+has a certificate that is revoked or on hold, gets no other one: that needs a new key.
 
 Exit codes: 0 it is renewed, 1 it is not, 2 wrong usage.";
 
@@ -95,6 +96,9 @@ pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
     refuse_one_file(flags.key.as_deref(), flags.out.as_deref())?;
     let mut ledger = flags.ledger.to_write()?;
     let old = ca_choice::ca(ledger.reader(), &flags.ca)?;
+    if flags.new_key.is_none() {
+        refuse_same_key(ledger.reader(), &old.name)?;
+    }
     let parent = Parent::of(&ledger, &old, flags)?;
     let act = flags.act.act(now);
     let (name, certificate) = match (flags.new_key, &flags.as_name) {
@@ -117,6 +121,36 @@ pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
     }
     show::print_ca(ledger.reader(), &name, flags.json, now)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where one certificate of a key was taken back, another one would undo that.
+///
+/// # Errors
+/// The CA is disabled, or a CA of the ledger revoked a certificate of it or put it on hold.
+fn refuse_same_key(reader: &LedgerReader, name: &IssuerName) -> Result<()> {
+    let ca = reader.issuer(name.as_str())?;
+    let instead =
+        format!("make a CA with a new key: ocspry ca renew {name} --new-key p-256 --as NAME");
+    if !ca_keys::is_enabled(&ca) {
+        bail!(
+            "CA {name} is disabled, and its key gets no other certificate; {instead}; if nothing is wrong with its key: \
+             ocspry ca edit {name} --enable"
+        );
+    }
+    for above in reader.issuers()? {
+        for certificate in &ca.certificates {
+            let view = certificate.view();
+            let serial = view.serial_number;
+            if ca_choice::issued(&above, &view)
+                && reader.revocation(above.number, &serial)?.is_some()
+            {
+                bail!(
+                    "serial {serial} of CA {name} is revoked or on hold, and its key gets no other certificate; {instead}"
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Who signs the new certificate.
@@ -171,11 +205,14 @@ impl RenewFlags {
             Parent::Itself => {
                 let path = ledger.reader().path();
                 let own = ca_keys::open(path, ca, &self.passphrase.source())?;
+                // Somebody may have taken a while to type it.
+                refuse_same_key(ledger.reader(), &ca.name)?;
                 let certificate = self.sign_root(old, own.key(), now)?;
                 ledger.renew_root(act, name, &certificate)?;
                 Ok(certificate)
             }
             Parent::Above(above, authority) => {
+                refuse_same_key(ledger.reader(), &ca.name)?;
                 let public_key = PublicKey::from_der(old.view().public_key.der)?;
                 let request = self.request(old, public_key, above)?;
                 let prepared = authority.prepare(&request, now)?;
@@ -204,6 +241,8 @@ impl RenewFlags {
         let path = ledger.reader().path().to_owned();
         let place = KeyPlace::for_new(&path, new.name.as_str(), &key, self.key.as_deref())?;
         let mut settings = old.settings.clone();
+        // The old one may be disabled because of its key.
+        settings.remove(&Setting::Enabled);
         settings.insert(Setting::Key, place.setting.clone());
         let settings: Vec<(Setting, &str)> = settings
             .iter()
