@@ -1,7 +1,8 @@
 //! A ledger copied whole while others write to it, and put back (SQLite's backup interface).
 //!
-//! A copy is one file, checked before it gets its name, durable before the function returns.  A restore is one transaction
-//! in the ledger's own file: other processes keep it open and see it happen, and a crash leaves one state or the other.
+//! A copy is one file, checked before it gets its name, durable before the function returns.  A restore closes the ledger to
+//! writers, keeps a copy, and is then one transaction in the ledger's own file: other processes keep it open and see it
+//! happen, and a crash leaves one state or the other, closed to writers until it is run again or reconciled.
 //! From: `ocspry ledger backup | restore`, `schema::migrate`.
 
 use std::ffi::OsString;
@@ -9,11 +10,11 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, TransactionBehavior};
 
 use crate::place::LedgerPlace;
-use crate::reader::LedgerReader;
+use crate::reader::{LedgerReader, rows};
 use crate::sqlite::{self, sqlite_error, sync_directory};
 use crate::{CheckReport, LedgerError, check, schema};
 
@@ -29,10 +30,12 @@ pub fn backup(place: &LedgerPlace, target: &Path) -> Result<CheckReport, LedgerE
 /// Makes a ledger be what a backup is; what was there is kept beside it, as `<ledger>.before-restore`.
 ///
 /// What was recorded after the backup is missing from then on, so nothing else is written to it, and no server takes it,
-/// before it is reconciled.  Gives the path of what was kept, if there was a ledger.
+/// before it is reconciled.  Whoever else writes is refused from before the copy on, so that what was recorded is in what is
+/// kept.  Gives the path of what was kept, if there was a ledger.
 ///
 /// # Errors
-/// The backup is damaged or not a ledger; what is there is not a ledger or damaged (move it away); it cannot be written.
+/// The backup is damaged or not a ledger; what is there is not a ledger or damaged (move it away); it cannot be written.  The
+/// ledger is as it was then, and open to writers.
 pub fn restore(from: &Path, place: &LedgerPlace) -> Result<Option<PathBuf>, LedgerError> {
     let LedgerPlace::Sqlite(path) = place;
     let staged = beside(path, "restoring");
@@ -49,28 +52,57 @@ fn stage(from: &Path, staged: &Path) -> Result<(), LedgerError> {
     copy(from, staged)?;
     let connection = Connection::open(staged).map_err(sqlite_error(staged))?;
     schema::check_writable(&connection, from)?;
-    connection
-        .execute(include_str!("sql/set_restored.sql"), [true])
-        .map(|_| ())
-        .map_err(sqlite_error(staged))
+    set_restored(&connection, staged, true)
 }
 
 fn take_over(staged: &Path, path: &Path) -> Result<Option<PathBuf>, LedgerError> {
-    let kept = match path.exists() {
-        false => {
-            sqlite::create(path, schema::MIGRATIONS)?;
-            None
-        }
-        true => {
-            let kept = beside(path, "before-restore");
-            copy(path, &kept)?;
-            Some(kept)
-        }
-    };
-    let mut target = sqlite::open_to_write(path)?;
+    if !path.exists() {
+        sqlite::create(path, schema::MIGRATIONS)?;
+        replace(staged, &mut sqlite::open_to_write(path)?, path)?;
+        return Ok(None);
+    }
+    let mut ledger = sqlite::open_to_write(path)?;
+    let was_restored = close_to_writers(&mut ledger, path)?;
+    let kept = beside(path, "before-restore");
+    let taken_over = keep(path, &kept, was_restored)
+        .and_then(|()| replace(staged, &mut ledger, path))
+        .map(|()| Some(kept));
+    if taken_over.is_err() {
+        // Where this fails too, it stays closed, as after a crash.
+        let _ = set_restored(&ledger, path, was_restored);
+    }
+    taken_over
+}
+
+/// From here on nobody else records anything, which would be in neither of the two ledgers.  Gives whether that was so before.
+fn close_to_writers(ledger: &mut Connection, path: &Path) -> Result<bool, LedgerError> {
+    let sqlite = sqlite_error(path);
+    let transaction = ledger
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(&sqlite)?;
+    let was_restored = rows::head(&transaction).map_err(&sqlite)?.is_restored;
+    set_restored(&transaction, path, true)?;
+    transaction.commit().map_err(&sqlite)?;
+    Ok(was_restored)
+}
+
+/// A copy of what was there, which can be used as that could.
+fn keep(path: &Path, kept: &Path, was_restored: bool) -> Result<(), LedgerError> {
+    copy(path, kept)?;
+    let connection = Connection::open(kept).map_err(sqlite_error(kept))?;
+    set_restored(&connection, kept, was_restored)
+}
+
+fn replace(staged: &Path, ledger: &mut Connection, path: &Path) -> Result<(), LedgerError> {
     let source = Connection::open(staged).map_err(sqlite_error(staged))?;
-    run(&source, &mut target, path)?;
-    Ok(kept)
+    run(&source, ledger, path)
+}
+
+fn set_restored(connection: &Connection, path: &Path, restored: bool) -> Result<(), LedgerError> {
+    connection
+        .execute(include_str!("sql/set_restored.sql"), [restored])
+        .map(|_| ())
+        .map_err(sqlite_error(path))
 }
 
 /// Copies a file, checks the copy, and gives it its name.

@@ -210,8 +210,8 @@ pub enum LedgerError {
     },
     /// Restored, and nobody said yet what is missing.
     #[error(
-        "ledger {path}: was restored from a backup, and what was recorded after that is missing; run: ocspry ledger \
-         reconcile"
+        "ledger {path}: was restored from a backup, and what was recorded after that is missing, or a restore was cut off; \
+         run: ocspry ledger reconcile"
     )]
     NotReconciled {
         /// The ledger.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::mpsc;
+use std::thread;
 
 use ocspry_core::Revocation;
 use ocspry_ledger::{
@@ -10,7 +12,7 @@ use ocspry_ledger::{
 };
 use ocspry_wire::ocsp::CrlReason;
 
-use crate::fixture::{NOW, Scene, act, certificate, revoked, serial};
+use crate::fixture::{NOW, Scene, act, certificate, entry, revoked, serial};
 
 #[test]
 fn a_backup_is_whole_while_others_write_and_replaces_nothing() {
@@ -18,7 +20,7 @@ fn a_backup_is_whole_while_others_write_and_replaces_nothing() {
     scene.issue_revoked(1);
     let target = scene.directory.path().join("copy.db");
     let mut other = scene.other();
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let writing = scope.spawn(|| {
             for number in 10..40 {
                 other
@@ -156,6 +158,92 @@ fn what_was_lost_by_a_restore_is_put_back_by_a_reconciliation_and_numbers_go_on_
         .unwrap();
     assert_eq!(facts.unwrap().subject, "CN=host-4.example.com");
     assert_eq!(check(&scene.place).unwrap().defects, []);
+}
+
+#[test]
+fn what_others_record_while_a_ledger_is_restored_is_in_what_is_kept_or_refused() {
+    let mut scene = Scene::new();
+    let issuer = scene.issuer;
+    let target = scene.directory.path().join("copy.db");
+    backup(&scene.place, &target).unwrap();
+    // Enough that copying takes longer than recording.
+    let many = (100_000..130_000).map(|number| entry(number, None));
+    scene.ledger.import(&act(), issuer, many, |_| {}).unwrap();
+    let place = scene.place.clone();
+    let (begun, has_begun) = mpsc::channel();
+    let (recorded, kept) = thread::scope(|scope| {
+        let writing = scope.spawn(move || {
+            for number in 1..20_000 {
+                // As one command after another: others get their turn.
+                let mut other = Ledger::open(&place).unwrap();
+                let news = entry(number, Some(revoked(CrlReason::Superseded)));
+                match other.import(&act(), issuer, [news], |_| {}) {
+                    Ok(_) => begun.send(()).unwrap(),
+                    Err(LedgerError::NotReconciled { .. }) => return number - 1,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            panic!("nobody was kept from writing")
+        });
+        has_begun.recv().unwrap();
+        let kept = restore(&target, &scene.place).unwrap().unwrap();
+        (writing.join().unwrap(), kept)
+    });
+    assert!(recorded > 0);
+    let kept = Ledger::open(&LedgerPlace::Sqlite(kept)).unwrap();
+    for number in 1..=recorded {
+        let found = kept.reader().revocation(issuer, &serial(number)).unwrap();
+        assert!(found.is_some(), "{number} of {recorded} was recorded");
+    }
+    // It can be used as it could before.
+    assert!(!kept.reader().is_restored().unwrap());
+    assert!(scene.ledger.reader().is_restored().unwrap());
+}
+
+#[test]
+fn a_restore_that_fails_leaves_the_ledger_as_it_was_and_open_to_writers() {
+    let mut scene = Scene::new();
+    let target = scene.directory.path().join("copy.db");
+    backup(&scene.place, &target).unwrap();
+    // A fact that is not there: what was there cannot be kept as something whole.
+    let database = rusqlite::Connection::open(scene.path()).unwrap();
+    let spoil = "UPDATE head SET sequence = sequence + 1";
+    database.execute(spoil, []).unwrap();
+    let refused = restore(&target, &scene.place);
+    assert!(
+        matches!(refused, Err(LedgerError::Corrupt { .. })),
+        "{refused:?}"
+    );
+    assert!(!scene.ledger.reader().is_restored().unwrap());
+    let issuer = scene.issuer;
+    scene
+        .ledger
+        .reserve_serial(&act(), issuer, &serial(1))
+        .unwrap();
+}
+
+#[test]
+fn a_restore_that_was_cut_off_is_run_again_or_the_ledger_is_reconciled_as_it_is() {
+    let mut scene = Scene::new();
+    let issuer = scene.issuer;
+    let target = scene.directory.path().join("copy.db");
+    backup(&scene.place, &target).unwrap();
+    let last = scene.issue_revoked(1);
+    // As far as it came: nobody writes any more, and nothing is replaced yet.
+    let database = rusqlite::Connection::open(scene.path()).unwrap();
+    let closed = "UPDATE head SET restored = 1";
+    database.execute(closed, []).unwrap();
+    let refused = scene.ledger.reserve_serial(&act(), issuer, &serial(2));
+    assert!(matches!(refused, Err(LedgerError::NotReconciled { .. })));
+
+    scene.ledger.reconcile(&act(), &[], None).unwrap();
+    let reader = scene.ledger.reader();
+    assert!(reader.revocation(issuer, &last).unwrap().is_some());
+    scene.issue(2);
+    database.execute(closed, []).unwrap();
+    restore(&target, &scene.place).unwrap();
+    let reader = scene.ledger.reader();
+    assert_eq!(reader.revocation(issuer, &last).unwrap(), None);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use ocspry_ledger::{CheckReport, LedgerPlace};
 use serde_json::{Value, json};
 
 use crate::consent::{ConsentFlags, Question};
+use crate::crl_publishing::ListLock;
 use crate::ledger_flags::LedgerFlags;
 use crate::output::{print, print_json, say};
 
@@ -39,7 +40,8 @@ pub(crate) enum LedgerCommand {
 /// What comes after a restore.
 const RESTORE_AFTER_HELP: &str = "\
 What was recorded after the backup is missing then.  Nothing is written to the ledger, and no `serve` takes
-it, before `ocspry ledger reconcile` was given the CRLs and certificates that are at hand.";
+it, before `ocspry ledger reconcile` was given the CRLs and certificates that are at hand.  Where it is cut
+off, run it again; or to go on with what was there: `ocspry ledger reconcile`.";
 
 /// What the exit code says.
 const CHECK_AFTER_HELP: &str = "\
@@ -139,6 +141,8 @@ fn restore(flags: &RestoreFlags) -> Result<ExitCode> {
     if !flags.consent.obtained(&Question::Type("restore"))? {
         return Ok(ExitCode::FAILURE);
     }
+    // A list that is being published is recorded before.
+    let _lock = ListLock::wait(path)?;
     let kept = ocspry_ledger::restore(&flags.file, &place)?;
     let kept_text = match &kept {
         Some(kept) => format!("; what was there is {}", kept.display()),
