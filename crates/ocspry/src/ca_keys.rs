@@ -115,13 +115,15 @@ pub(crate) fn key_path(ledger: &Path, ca: &IssuerFacts) -> Option<PathBuf> {
     Some(directory_of(ledger).join(path))
 }
 
-/// The certificate of a CA that it uses now: the last one that it got.
+/// The certificate of a CA that it uses now: that of the latest notBefore, whenever it was brought along; of several, the
+/// last one that it got.
 ///
 /// # Errors
 /// It has none, which no ledger lets happen.
 pub(crate) fn certificate_of(ca: &IssuerFacts) -> Result<&OwnedCertificate> {
     ca.certificates
-        .last()
+        .iter()
+        .max_by_key(|certificate| certificate.view().not_before)
         .ok_or_else(|| anyhow!("CA {} has no certificate", ca.name))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::ledger_site::LedgerSite;
 use crate::published_lists::site_with_index;
-use ocspry_testkit::now;
+use ocspry_testkit::{Authority, CertificateSpec, KeyKind, TestKey, now};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -72,6 +72,51 @@ fn what_cannot_be_done_for_one_ca_is_told_and_the_others_go_on() {
     assert_eq!(told["crls"][0]["outcome"], "failed", "{told}");
     assert_eq!(told["crls"][1]["outcome"], "published", "{told}");
     site.done("crl check published/other.crl --ca published/other.cer");
+}
+
+/// A CA named c, with its key in c.key, and its certificate of today and one that ended, in new.pem and old.pem.
+fn site_with_old_and_new() -> LedgerSite {
+    let site = LedgerSite::empty();
+    let key = TestKey::generate(KeyKind::P256);
+    site.write("c.key", key.pkcs8_pem());
+    let usual = CertificateSpec::authority("C");
+    let old = CertificateSpec {
+        serial: Some(vec![2]),
+        not_before: now().plus_seconds(-900 * 86_400),
+        not_after: now().plus_seconds(-86_400),
+        ..usual.clone()
+    };
+    for (file, spec) in [("new.pem", &usual), ("old.pem", &old)] {
+        let ca = Authority::root_from(spec, key.clone());
+        site.write(file, ca.certificate_pem());
+    }
+    site
+}
+
+#[test]
+fn a_ca_uses_its_newest_certificate_in_whatever_order_they_were_brought_along() {
+    let site = site_with_old_and_new();
+    site.done("ca import c --certificate new.pem --key c.key");
+    let newest = site.json("ca show c --json");
+    for file in ["old.pem", "new.pem", "old.pem"] {
+        site.done(&format!("ca import c --certificate {file}"));
+        let shown = site.json("ca show c --json");
+        assert_eq!(shown["serial"], newest["serial"], "{file}");
+        assert_eq!(shown["certificates"].as_array().unwrap().len(), 2, "{file}");
+    }
+    site.done("ca tick");
+    site.done("crl check published/c.crl --ca new.pem");
+}
+
+#[test]
+fn a_ca_that_issues_but_whose_certificate_has_ended_fails_the_tick() {
+    let site = site_with_old_and_new();
+    site.done("ca import c --certificate old.pem --key c.key");
+    let told = site.refused("ca tick");
+    assert!(told.contains("its certificate has ended"), "{told}");
+    // Of one that is out of use that was to be expected.
+    site.done("ca edit c --disable");
+    site.done("ca tick");
 }
 
 #[test]

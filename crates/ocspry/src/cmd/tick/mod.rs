@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::slice;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueHint};
 use ocspry_ca::{CRL_LIFETIME, FileAccess, write_file};
 use ocspry_core::{Clock as _, SystemClock};
@@ -234,14 +234,21 @@ impl Tick<'_> {
     ) -> Result<Outcome> {
         let now = self.act.recorded;
         let certificate = ca_keys::certificate_of(ca)?;
-        if now >= certificate.view().not_after {
-            return Ok(Outcome::NotHere {
-                why: "its certificate has ended",
-            });
-        }
         if ca_keys::key_path(ledger.reader().path(), ca).is_none() {
             return Ok(Outcome::NotHere {
                 why: "its key is not at hand",
+            });
+        }
+        if now >= certificate.view().not_after {
+            if ca_keys::is_enabled(ca) {
+                let name = &ca.name;
+                bail!(
+                    "its certificate has ended: ocspry ca renew {name}, or if it is out of use: ocspry ca edit {name} \
+                     --disable"
+                );
+            }
+            return Ok(Outcome::NotHere {
+                why: "its certificate has ended",
             });
         }
         self.keep_file(&format!("{}.cer", ca.name), certificate.der())?;
