@@ -61,13 +61,35 @@ impl NameConstraints {
         }
         let refused = names.into_iter().find(|name| {
             let mut permitted = self.permitted.iter().filter_map(|tree| tree.holds(name));
-            let mut excluded = self.excluded.iter().filter_map(|tree| tree.holds(name));
             let is_outside = permitted
                 .next()
                 .is_some_and(|first| !first && !permitted.any(|is_inside| is_inside));
-            is_outside || excluded.any(|is_inside| is_inside)
+            is_outside || self.excluded.iter().any(|tree| tree.meets(name))
         });
         Ok(refused)
+    }
+
+    /// The first of these commonNames that looks like a DNS name and may not stand below: OpenSSL takes it for one where a
+    /// certificate that is not a CA's has no DNS name.
+    ///
+    /// # Errors
+    /// When a name cannot be encoded.
+    pub fn refused_host(
+        &self,
+        subject: &Subject,
+        alt_names: &[AltName],
+    ) -> Result<Option<AltName>, CaError> {
+        let is_dns = |name: &AltName| matches!(name.0, GeneralName::DnsName(_));
+        if alt_names.iter().any(is_dns) {
+            return Ok(None);
+        }
+        let hosts = subject
+            .common_names()
+            .into_iter()
+            .filter(|name| looks_like_host(name))
+            .map(|name| ia5(&name, AltNameProblem::Dns, GeneralName::DnsName))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.refused(&Subject::empty(), &hosts)
     }
 
     pub(crate) fn to_extension(&self) -> pkix::NameConstraints {
@@ -144,6 +166,22 @@ impl NameSubtree {
         }
     }
 
+    /// Does the name, or one that it stands for, lie in it?  A wildcard stands for all that have one label more (RFC 6125
+    /// §6.4.3).
+    fn meets(&self, name: &AltName) -> bool {
+        let is_for_tree = match (&self.0, &name.0) {
+            (GeneralName::DnsName(tree), GeneralName::DnsName(name)) => name
+                .as_str()
+                .strip_prefix("*.")
+                .zip(tree.as_str().split_once('.'))
+                .is_some_and(|(below, (label, rest))| {
+                    !label.is_empty() && below.eq_ignore_ascii_case(rest)
+                }),
+            _ => false,
+        };
+        is_for_tree || self.holds(name) == Some(true)
+    }
+
     /// Does the name lie in it?  None: it is of another kind, or of one that is not looked at.
     fn holds(&self, name: &AltName) -> Option<bool> {
         let lower = |text: &str| text.to_ascii_lowercase();
@@ -196,6 +234,20 @@ impl NameSubtree {
             None => NameSubtree::parse(&format!("DNS:{text}")),
         }
     }
+}
+
+/// Two labels or more, of letters, digits, `_`, and `-` not beside a dot or an end: as OpenSSL's `cn2dnsid` has it; and with
+/// `*.` before it, as those who match names have it.
+fn looks_like_host(name: &str) -> bool {
+    let bare = name.strip_prefix("*.").unwrap_or(name);
+    let is_label = |label: &str| {
+        let is_letter = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-');
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(is_letter)
+    };
+    bare.contains('.') && bare.split('.').all(is_label)
 }
 
 /// A host itself, or with `.` before it those below it (RFC 5280 §4.2.1.10, email and URI).

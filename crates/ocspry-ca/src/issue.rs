@@ -118,7 +118,13 @@ pub(crate) fn prepare<'a>(
     request
         .profile
         .check_names(&request.subject, &request.alt_names)?;
-    if let Some(name) = ca.names().refused(&request.subject, &request.alt_names)? {
+    let (subject, alt_names) = (&request.subject, &request.alt_names);
+    let refused = match (ca.names().refused(subject, alt_names)?, &request.profile) {
+        (Some(name), _) => Some(name),
+        (None, Profile::Intermediate(_)) => None,
+        (None, _) => ca.names().refused_host(subject, alt_names)?,
+    };
+    if let Some(name) = refused {
         return Err(CaError::NameNotPermitted {
             name: name.to_string(),
             issuer: ca.name(),

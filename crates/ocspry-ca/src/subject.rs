@@ -95,21 +95,30 @@ impl Subject {
 
     /// The last commonName, if it has any.
     pub fn common_name(&self) -> Option<String> {
-        const CONTENT: &[u8] = &[0x55, 0x04, 0x03];
         let attributes = name::attributes(&self.der).ok()?;
         let common_name = attributes
             .iter()
-            .rfind(|attribute| attribute.attribute_type.value == CONTENT)?;
+            .rfind(|attribute| attribute.attribute_type.value == COMMON_NAME)?;
         common_name.text()
+    }
+
+    /// Every commonName in it.
+    pub(crate) fn common_names(&self) -> Vec<String> {
+        self.texts(COMMON_NAME)
     }
 
     /// Every emailAddress in it.
     pub(crate) fn email_addresses(&self) -> Vec<String> {
         const CONTENT: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x01];
+        self.texts(CONTENT)
+    }
+
+    /// Every attribute of this type, by the content octets of its identifier.
+    fn texts(&self, content: &[u8]) -> Vec<String> {
         let attributes = name::attributes(&self.der).unwrap_or_default();
         attributes
             .iter()
-            .filter(|attribute| attribute.attribute_type.value == CONTENT)
+            .filter(|attribute| attribute.attribute_type.value == content)
             .filter_map(|attribute| attribute.text())
             .collect()
     }
@@ -508,6 +517,9 @@ impl AttributeKind {
 
 /// ub-name (RFC 5280 Appendix A.1).
 const UB_NAME: usize = 32_768;
+
+/// id-at-commonName, its content octets.
+const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 
 const fn attribute(
     names: &'static str,

@@ -289,10 +289,11 @@ fn name_constraints_bind_what_is_issued_below() {
     let unbound = CertificateAuthority::self_signed(same_key, &request, new_serial(), NOW).unwrap();
     for (names, is_permitted) in [
         (&["www.example.com", "192.0.2.7"][..], true),
-        (&["example.com", "*.example.com"], true),
+        (&["example.com", "*.www.example.com"], true),
         (&["example.org"], false),
         (&["badexample.com"], false),
         (&["www.secret.example.com"], false),
+        (&["*.secret.example.com"], false),
         (&["www.example.com", "198.51.100.1"], false),
         (&["www.example.com", "::1"], false),
         (&["a", "a@example.com"], false),
@@ -321,6 +322,99 @@ fn name_constraints_bind_what_is_issued_below() {
             run.stdout,
             run.stderr
         );
+    }
+}
+
+/// A root with these constraints, DNS names alone.
+fn bound_ca(permitted: &[&str], excluded: &[&str]) -> CertificateAuthority {
+    let subtrees = |texts: &[&str]| -> Vec<_> {
+        let subtrees = texts.iter().map(|text| NameSubtree::parse(text).unwrap());
+        subtrees.collect()
+    };
+    let request = RootRequest {
+        constraints: CaConstraints {
+            path_len: None,
+            names: NameConstraints {
+                permitted: subtrees(permitted),
+                excluded: subtrees(excluded),
+            },
+        },
+        ..RootRequest::usual(subject("Bound"))
+    };
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    CertificateAuthority::self_signed(key, &request, new_serial(), NOW).unwrap()
+}
+
+#[test]
+fn a_wildcard_that_stands_for_an_excluded_name_is_refused() {
+    let ca = bound_ca(&[], &["DNS:secret.example.com", "DNS:.deep.example.org"]);
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    for (name, is_permitted) in [
+        ("*.example.com", false),
+        ("*.secret.example.com", false),
+        ("*.www.secret.example.com", false),
+        ("*.www.example.com", true),
+        ("*.ple.com", true),
+        // It stands for one label, and all that is excluded has two more.
+        ("*.com", true),
+        ("*.example.org", true),
+        ("*.deep.example.org", false),
+    ] {
+        let wanted = (Profile::Server, alt_names(&[name]));
+        match try_issue(&ca, "x y", &key, wanted) {
+            Ok(_) => assert!(is_permitted, "{name}"),
+            Err(error) => {
+                assert!(!is_permitted, "{error}");
+                assert!(matches!(error, CaError::NameNotPermitted { .. }), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_common_name_that_looks_like_a_host_is_bound_where_no_dns_name_is_given() {
+    let Some(openssl) = Openssl::find() else {
+        return;
+    };
+    let ca = bound_ca(&["DNS:example.com"], &["DNS:secret.example.com"]);
+    let key = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    // The same CA without constraints, for certificates that it must not issue.
+    ca.key().write_pem(&openssl.path("ca.key"), None).unwrap();
+    let same_key = CaKey::load(&openssl.path("ca.key"), None).unwrap();
+    let request = RootRequest::usual(subject("Bound"));
+    let unbound = CertificateAuthority::self_signed(same_key, &request, new_serial(), NOW).unwrap();
+    openssl.write_certificate("root.pem", ca.certificate());
+    let at = NOW.unix_seconds();
+    for (name, names, is_permitted) in [
+        ("evil.org", &[][..], false),
+        ("www.example.com", &[], true),
+        ("www.secret.example.com", &[], false),
+        ("Alice at Example", &[], true),
+        ("localhost", &[], true),
+        ("192.0.2.1", &[], false),
+        ("-evil.org", &[], true),
+        ("evil.org.", &[], true),
+        ("under_score.org", &[], false),
+        ("evil.org", &["www.example.com"], true),
+        ("evil.org", &["a@example.com"], false),
+    ] {
+        let profile = Profile::Custom(CustomProfile {
+            key_usage: vec![KeyUse::DigitalSignature],
+            purposes: vec![Purpose::named("serverAuth").unwrap()],
+        });
+        let wanted = || (profile.clone(), alt_names(names));
+        match try_issue(&ca, name, &key, wanted()) {
+            Ok(_) => assert!(is_permitted, "{name} {names:?}"),
+            Err(error) => {
+                assert!(!is_permitted, "{error}");
+                assert!(matches!(error, CaError::NameNotPermitted { .. }), "{error}");
+            }
+        }
+        let leaf = issue(&unbound, name, &key, wanted());
+        openssl.write_certificate("leaf.pem", &leaf);
+        let run = openssl.try_run(&format!("verify -attime {at} -CAfile root.pem leaf.pem"));
+        let is_taken = run.code == Some(0);
+        assert_eq!(is_taken, is_permitted, "{name} {names:?}: {run:?}");
     }
 }
 

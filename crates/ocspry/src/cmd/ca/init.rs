@@ -71,7 +71,7 @@ pub(crate) struct InitFlags {
     #[arg(long, value_name = "SUBTREE", value_parser = NameSubtree::parse)]
     permit: Vec<NameSubtree>,
 
-    /// Names below it must lie in none of these (repeatable)
+    /// Names below it must lie in none of these, nor be a wildcard for one that does (repeatable)
     #[arg(long, value_name = "SUBTREE", value_parser = NameSubtree::parse)]
     exclude: Vec<NameSubtree>,
 
