@@ -172,6 +172,28 @@ fn certificates_say_what_their_old_lines_asked_for() {
 }
 
 #[test]
+fn an_old_line_means_a_certificate_of_the_ledger_and_never_a_file_of_that_name() {
+    let Some(site) = site_with_root() else { return };
+    for name in ["www.example.com", "other.example.com"] {
+        request(&site, name, name);
+        site.done(&format!(
+            "sign_cert --csr={name}.csr --out={name}.pem --subject /CN={name}"
+        ));
+    }
+    std::fs::copy(
+        site.file("other.example.com.pem"),
+        site.file("www.example.com"),
+    )
+    .unwrap();
+    site.done("revoke_cert www.example.com keyCompromise");
+    let state = |file: &str| site.json(&format!("cert show ./{file} --json"))["state"].take();
+    assert_eq!(state("www.example.com.pem"), "revoked");
+    assert_eq!(state("other.example.com.pem"), "valid");
+    let told = site.refused("revoke_cert ./other.example.com.pem");
+    assert!(told.contains("certificate not found"), "{told}");
+}
+
+#[test]
 fn lists_and_views_have_the_form_that_scripts_read() {
     let Some(site) = site_with_root() else { return };
     for name in ["web", "gone"] {

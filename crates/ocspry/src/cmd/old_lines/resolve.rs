@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 use ocspry_ca::{Subject, certificate_to_pem};
 use ocspry_ledger::{CertificateFacts, IssuerFacts, LedgerReader};
+use ocspry_source::serial_from_text;
 use ocspry_wire::Time;
 use ocspry_wire::x509::SerialNumber;
 
@@ -53,7 +54,10 @@ pub(super) fn certificate(
     text: &str,
     now: Time,
 ) -> Result<(IssuerFacts, CertificateFacts)> {
-    if let Ok(chosen) = ca_choice::Chooser::new(reader, None)?.certificate(text) {
+    // Never a file of that name, as the new words take one.
+    if let Ok(serial) = serial_from_text(text)
+        && let Ok(chosen) = ca_choice::Chooser::new(reader, None)?.by_serial(&serial)
+    {
         return Ok((chosen.ca, chosen.certificate));
     }
     let mut meant = Vec::new();
