@@ -19,7 +19,7 @@ use std::ops::Range;
 pub struct RevocationList {
     /// cRLNumber (RFC 5280 §5.2.3); the caller sees to it that it grows.
     pub number: u64,
-    /// thisUpdate of the list before, if there was one: this one is not dated before it.
+    /// thisUpdate of the list before, if there was one: this one is not dated before it, unless it is ahead of now.
     pub previous_this_update: Option<Time>,
     /// When the next list is due.
     pub next_update: Time,
@@ -36,7 +36,7 @@ pub struct DeltaList {
     pub number: u64,
     /// The number of the complete list that it builds upon.
     pub base: u64,
-    /// thisUpdate of the list before, if there was one: this one is not dated before it.
+    /// thisUpdate of the list before, if there was one: this one is not dated before it, unless it is ahead of now.
     pub previous_this_update: Option<Time>,
     /// When the next list is due.
     pub next_update: Time,

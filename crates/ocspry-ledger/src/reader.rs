@@ -345,7 +345,19 @@ impl LedgerReader {
     /// # Errors
     /// The database cannot be read.
     pub fn last_full_crl(&self, issuer: IssuerNumber) -> Result<Option<PublishedCrl>, LedgerError> {
-        self.last_crl(issuer, true)
+        self.last_crl(issuer, true, Time::MAX)
+    }
+
+    /// The complete CRL that was published last of those that have begun by `now`: none of a clock that was ahead.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn last_full_crl_begun(
+        &self,
+        issuer: IssuerNumber,
+        now: Time,
+    ) -> Result<Option<PublishedCrl>, LedgerError> {
+        self.last_crl(issuer, true, now)
     }
 
     /// The delta CRL that was published last.
@@ -356,17 +368,19 @@ impl LedgerReader {
         &self,
         issuer: IssuerNumber,
     ) -> Result<Option<PublishedCrl>, LedgerError> {
-        self.last_crl(issuer, false)
+        self.last_crl(issuer, false, Time::MAX)
     }
 
     fn last_crl(
         &self,
         issuer: IssuerNumber,
         is_full: bool,
+        begun_by: Time,
     ) -> Result<Option<PublishedCrl>, LedgerError> {
+        let which = params![issuer.0.cast_signed(), is_full, begun_by.unix_seconds()];
         self.read(|db| {
             db.prepare_cached(include_str!("sql/last_crl.sql"))?
-                .query_row(params![issuer.0.cast_signed(), is_full], rows::crl)
+                .query_row(which, rows::crl)
                 .optional()
         })
     }

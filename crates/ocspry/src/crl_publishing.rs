@@ -18,7 +18,7 @@ use ocspry_ca::{CertificateAuthority, DeltaEntry, DeltaList, RevocationList, Rev
 use ocspry_core::crypto::sha256;
 use ocspry_core::{Clock as _, Revocation, SystemClock};
 use ocspry_ledger::{
-    Act, CrlNumber, CrlUse, IssuerFacts, Ledger, LedgerReader, PublishedCrl, Standing,
+    Act, CrlNumber, CrlUse, IssuerFacts, IssuerName, Ledger, LedgerReader, PublishedCrl, Standing,
 };
 use ocspry_wire::Time;
 use ocspry_wire::x509::CertificateList;
@@ -98,13 +98,10 @@ pub(crate) fn publish(
 ) -> Result<PublishedCrl> {
     let issuer = order.ca.number;
     refuse_forgotten_numbers(ledger.reader(), order)?;
-    let before = Before::read(ledger.reader(), order.ca)?;
+    let before = Before::read(ledger.reader(), order.ca, act.recorded)?;
     let base = match order.kind {
         ListKind::Full => None,
-        ListKind::Delta => Some(before.full.clone().ok_or_else(|| {
-            let name = &order.ca.name;
-            anyhow!("CA {name} has published no complete CRL that a delta could build on; first: ocspry crl dump {name}")
-        })?),
+        ListKind::Delta => Some(before.base(&order.ca.name, act.recorded)?),
     };
     let used = match order.kind {
         ListKind::Full => CrlUse::Full,
@@ -173,22 +170,47 @@ fn refuse_forgotten_numbers(reader: &LedgerReader, order: &ListOrder<'_>) -> Res
 /// What was published before.
 struct Before {
     full: Option<PublishedCrl>,
+    /// The last complete one whose time has come: one of a clock that was ahead proves nothing about what has ended since.
+    begun: Option<PublishedCrl>,
     this_update: Option<Time>,
 }
 
 impl Before {
-    fn read(reader: &LedgerReader, ca: &IssuerFacts) -> Result<Before> {
+    fn read(reader: &LedgerReader, ca: &IssuerFacts, now: Time) -> Result<Before> {
         let full = reader.last_full_crl(ca.number)?;
         let delta = reader.last_delta_crl(ca.number)?;
         let this_update = full.iter().chain(&delta).map(|crl| crl.this_update).max();
-        Ok(Before { full, this_update })
+        Ok(Before {
+            full,
+            begun: reader.last_full_crl_begun(ca.number, now)?,
+            this_update,
+        })
+    }
+
+    /// What a delta builds on.
+    fn base(&self, name: &IssuerName, now: Time) -> Result<PublishedCrl> {
+        let Some(full) = &self.full else {
+            bail!(
+                "CA {name} has published no complete CRL that a delta could build on; first: ocspry crl dump {name}"
+            );
+        };
+        if full.this_update > now {
+            let (number, begins) = (&full.number, full.this_update);
+            bail!(
+                "CRL {number} of CA {name}, on which a delta would build, begins at {begins}, and it is {now}; where this \
+                 clock is right, first: ocspry crl dump {name}"
+            );
+        }
+        Ok(full.clone())
     }
 
     /// Was it listed once after it ran out?  Then it need not be any more (RFC 5280 §3.3).
     fn is_done_with(&self, standing: &Standing) -> bool {
-        self.full.as_ref().is_some_and(|full| {
-            standing.sequence <= full.covers
-                && standing.not_after.is_some_and(|end| end < full.this_update)
+        self.begun.as_ref().is_some_and(|begun| {
+            standing.sequence <= begun.covers
+                && standing
+                    .not_after
+                    .is_some_and(|end| end < begun.this_update)
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::ledger_site::LedgerSite;
 use crate::published_lists::site_with_index;
+use ocspry_ledger::{Act, CrlUse, Ledger, LedgerPlace, PublishedCrl};
 use ocspry_testkit::{Authority, CertificateSpec, KeyKind, TestKey, now};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
@@ -149,6 +150,87 @@ fn a_tick_that_waits_for_another_one_finds_its_work_done() {
         .map(|told| outcome(told).0.as_str().unwrap());
     outcomes.sort_unstable();
     assert_eq!(outcomes, ["not-due", "published"], "{ticks:?}");
+}
+
+/// What a tick leaves behind whose clock is a year ahead: a list with all that is revoked.
+fn publish_a_year_ahead(site: &LedgerSite) {
+    let mut ledger = Ledger::open(&LedgerPlace::Sqlite(site.file("ledger.db"))).unwrap();
+    let ahead = now().plus_seconds(365 * 86_400);
+    let act = Act::by("tests", ahead);
+    let root = ledger.reader().issuer("root").unwrap().number;
+    let number = ledger.reserve_crl_number(&act, root, CrlUse::Full).unwrap();
+    let crl = PublishedCrl {
+        number,
+        base_number: None,
+        this_update: ahead,
+        next_update: ahead.plus_seconds(7 * 86_400),
+        published: ahead,
+        covers: ledger.reader().position().unwrap().sequence,
+        entry_count: 1,
+        sha256: [0; 32],
+    };
+    ledger.publish_crl(&act, root, &crl).unwrap();
+}
+
+/// A revoked certificate of 90 days, and one that ended long ago, both in a list.
+fn site_with_a_list_of_the_future() -> LedgerSite {
+    let site = LedgerSite::with_root();
+    let end = now().plus_seconds(90 * 86_400).to_generalized();
+    let end = String::from_utf8(end.to_vec()).unwrap();
+    site.write(
+        "index.txt",
+        format!(
+            "R\t{end}\t250101120000Z\t1001\tunknown\t/CN=gone.example\n\
+             R\t200101000000Z\t190101120000Z\t1002\tunknown\t/CN=old.example\n"
+        ),
+    );
+    site.done("index import root index.txt");
+    site.done("ca tick");
+    site.done("crl show published/root.crl --find 1001");
+    publish_a_year_ahead(&site);
+    site
+}
+
+#[test]
+fn after_a_clock_that_was_ahead_a_list_is_due_at_once_and_that_is_told() {
+    let site = site_with_a_list_of_the_future();
+    let refused = site.refused("crl dump root --delta --out delta.crl");
+    assert!(refused.contains("CRL 2 of CA root"), "{refused}");
+
+    let finished = site.run("ca tick --json");
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(
+        finished
+            .stderr
+            .contains("the clock was ahead, or is behind now: CRL 2"),
+        "{finished:?}"
+    );
+    let told: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(
+        outcome(&told),
+        (
+            &json!("published"),
+            &json!("the last one is of a time that has not come")
+        ),
+        "{told}"
+    );
+    let told = site.json("ca tick --json");
+    assert_eq!(outcome(&told).0, "not-due", "{told}");
+}
+
+#[test]
+fn a_list_of_the_future_takes_no_revoked_certificate_out_of_the_lists_that_follow() {
+    let site = site_with_a_list_of_the_future();
+    for file in ["third.crl", "fourth.crl"] {
+        let said = site.json(&format!("crl dump root --out {file} --json"));
+        assert_eq!(said["entries"], 1, "{said}");
+        site.done(&format!("crl show {file} --find 1001"));
+        let begins = said["this_update"].as_str().unwrap();
+        assert!(
+            begins < now().plus_seconds(60).to_string().as_str(),
+            "{said}"
+        );
+    }
 }
 
 #[test]

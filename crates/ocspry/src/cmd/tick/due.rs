@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use ocspry_core::CLOCK_BEHIND_SECONDS_MAX;
 use ocspry_core::crypto::sha256;
 use ocspry_ledger::{FactKind, IssuerNumber, LedgerReader, PublishedCrl};
 use ocspry_wire::Time;
@@ -23,6 +24,8 @@ pub(super) struct Rhythm {
 pub(super) enum Due {
     /// There is none.
     First,
+    /// The last one is of a time that has not come.
+    Ahead,
     /// The last one is as old as a list gets.
     Old,
     /// Something was revoked, put on hold or released.
@@ -35,6 +38,7 @@ impl fmt::Display for Due {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Due::First => "the first one",
+            Due::Ahead => "the last one is of a time that has not come",
             Due::Old => "the last one was old",
             Due::Revocations => "there were revocations or releases",
             Due::File => "the file was not the last one",
@@ -54,7 +58,9 @@ impl Rhythm {
         last: &PublishedCrl,
         file: &Path,
     ) -> Result<Option<Due>> {
-        Ok(if self.now >= self.due_at(last) {
+        Ok(if self.is_ahead(last) {
+            Some(Due::Ahead)
+        } else if self.now >= self.due_at(last) {
             Some(Due::Old)
         } else if is_revoked_since(reader, issuer, last.covers)? {
             Some(Due::Revocations)
@@ -62,6 +68,24 @@ impl Rhythm {
             Some(Due::File)
         } else {
             None
+        })
+    }
+
+    /// By this clock, made later than now.
+    fn is_ahead(&self, last: &PublishedCrl) -> bool {
+        let made = last.published.max(last.this_update);
+        made > self.now.plus_seconds(CLOCK_BEHIND_SECONDS_MAX)
+    }
+
+    /// What is wrong with the clock, then or now; None: nothing.
+    pub(super) fn ahead(&self, last: &PublishedCrl) -> Option<String> {
+        self.is_ahead(last).then(|| {
+            let begins = utc_and_distance(last.this_update, self.now);
+            format!(
+                "the clock was ahead, or is behind now: CRL {}, the last one, begins {begins}; set the clock, then sign \
+                 again what was signed while it was wrong",
+                last.number
+            )
         })
     }
 
@@ -157,6 +181,14 @@ mod tests {
         let due_at = |lifetime| rhythm(0).due_at(&published(lifetime)).unix_seconds();
         assert_eq!(due_at(7 * DAY), DAY);
         assert_eq!(due_at(DAY), DAY / 2);
+    }
+
+    #[test]
+    fn a_list_of_a_time_that_has_not_come_tells_of_a_clock_that_was_wrong() {
+        let ahead = |now| rhythm(now).ahead(&published(7 * DAY));
+        assert_eq!(ahead(-CLOCK_BEHIND_SECONDS_MAX), None);
+        let told = ahead(-CLOCK_BEHIND_SECONDS_MAX - 1).unwrap();
+        assert!(told.contains("CRL 7, the last one, begins"), "{told}");
     }
 
     #[test]

@@ -45,7 +45,8 @@ next one for seven days later.  NAME.crl and NAME.cer (DER) are written whole or
 
   * * * * *  ocspry ca tick --ledger /var/lib/ocspry-ca/ledger.db --out-dir /srv/crl     (crontab of the CA's user)
 
-Exit codes: 0 all that was due is done, 1 something could not be done or came late, and why, 2 wrong usage.";
+Exit codes: 0 all that was due is done, 1 something could not be done, came late or is of a time that has not come,
+and why, 2 wrong usage.";
 
 /// What `ca tick` can be told.
 #[derive(Debug, Args)]
@@ -190,8 +191,16 @@ struct Tick<'a> {
 struct ListReport {
     ca: String,
     outcome: Outcome,
+    timing: Timing,
+}
+
+/// What is wrong with the time of the list before.
+#[derive(Default)]
+struct Timing {
     /// What should have been earlier.
     late: Option<String>,
+    /// Its time has not come.
+    ahead: Option<String>,
 }
 
 enum Outcome {
@@ -213,16 +222,16 @@ enum Outcome {
 
 impl Tick<'_> {
     fn list(&self, ledger: &mut Ledger, ca: &IssuerFacts) -> ListReport {
-        let mut late = None;
+        let mut timing = Timing::default();
         let outcome = self
-            .outcome(ledger, ca, &mut late)
+            .outcome(ledger, ca, &mut timing)
             .unwrap_or_else(|error| Outcome::Failed {
                 error: format!("{error:#}"),
             });
         ListReport {
             ca: ca.name.as_str().to_owned(),
             outcome,
-            late,
+            timing,
         }
     }
 
@@ -230,7 +239,7 @@ impl Tick<'_> {
         &self,
         ledger: &mut Ledger,
         ca: &IssuerFacts,
-        late: &mut Option<String>,
+        timing: &mut Timing,
     ) -> Result<Outcome> {
         let now = self.act.recorded;
         let certificate = ca_keys::certificate_of(ca)?;
@@ -258,7 +267,12 @@ impl Tick<'_> {
             now,
         };
         let last = ledger.reader().last_full_crl(ca.number)?;
-        *late = last.as_ref().and_then(|last| rhythm.late(last));
+        if let Some(last) = &last {
+            *timing = Timing {
+                late: rhythm.late(last),
+                ahead: rhythm.ahead(last),
+            };
+        }
         let due = match &last {
             None => Due::First,
             Some(last) => match rhythm.due(ledger.reader(), ca.number, last, &file)? {
@@ -353,11 +367,9 @@ impl Report {
         let mut problems = Vec::new();
         for list in &self.lists {
             let ca = &list.ca;
-            problems.extend(
-                list.late
-                    .iter()
-                    .map(|late| format!("CA {ca}: late: {late}")),
-            );
+            let Timing { late, ahead } = &list.timing;
+            problems.extend(late.iter().map(|late| format!("CA {ca}: late: {late}")));
+            problems.extend(ahead.iter().map(|ahead| format!("CA {ca}: {ahead}")));
             if let Outcome::Failed { error } = &list.outcome {
                 problems.push(format!("CA {ca}: no CRL was published: {error}"));
             }
@@ -372,7 +384,7 @@ impl Report {
         for ListReport {
             ca,
             outcome,
-            late: _,
+            timing: _,
         } in &self.lists
         {
             text += &match outcome {
@@ -436,6 +448,7 @@ impl ListReport {
             Outcome::NotHere { why } => ("not-here", Some((*why).to_owned())),
             Outcome::Failed { error } => ("failed", Some(error.clone())),
         };
-        json!({ "ca": self.ca, "outcome": outcome, "why": why, "late": self.late, "crl": crl })
+        let Timing { late, ahead } = &self.timing;
+        json!({ "ca": self.ca, "outcome": outcome, "why": why, "late": late, "ahead": ahead, "crl": crl })
     }
 }
