@@ -358,6 +358,17 @@ pub enum Refusal {
         /// Which.
         number: CrlNumber,
     },
+    /// A number that no ledger gets to.
+    #[error(
+        "fact {seen} cannot have been seen: the last one here is {last}, and not that many can be missing; give the number \
+         as serve or its state directory has it"
+    )]
+    SeenTooFar {
+        /// As it was given.
+        seen: u64,
+        /// The last fact here.
+        last: u64,
+    },
     /// Twenty octets are all there is (RFC 5280 §5.2.3).
     #[error("there is no CRL number after {number}: RFC 5280 ends them at 20 octets")]
     CrlNumbersEnd {

@@ -18,15 +18,16 @@ use std::time::Duration;
 
 use ocspry_core::crypto::sha256;
 use ocspry_core::{
-    Absence, CLOCK_BEHIND_SECONDS_MAX, SourceInfo, StatusParts, StatusTable, ValidityWindow,
+    Absence, CLOCK_BEHIND_SECONDS_MAX, Revocation, SourceInfo, StatusParts, StatusTable,
+    ValidityWindow,
 };
 use ocspry_wire::Time;
-use ocspry_wire::ocsp::RevokedInfo;
+use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use ocspry_wire::x509::SerialNumber;
 
 use crate::place::LedgerPlace;
 use crate::reader::{Continuation, LedgerReader, rows};
-use crate::{IssuerNumber, LedgerError, Position};
+use crate::{IssuerNumber, LedgerError, Position, Standing, may_become};
 use parts::{Loading, News, TableParts};
 
 /// How long what a ledger says is good for.
@@ -248,9 +249,9 @@ impl LedgerFollower {
                 follow(reader, &mut self.issuers, position.sequence, end)?;
                 load_new(reader, &mut self.issuers, &self.policy, end, now)?;
             }
-            (Continuation::Unbroken | Continuation::Reconciled, _) => {
-                if continuation == Continuation::Reconciled {
-                    check_complete(reader, &self.issuers)?;
+            (Continuation::Unbroken | Continuation::Reconciled { .. }, _) => {
+                if let Continuation::Reconciled { kept } = continuation {
+                    check_complete(reader, &self.issuers, kept)?;
                 }
                 let loaded = load(reader, &self.issuers, &self.policy, end, now)?;
                 for (issuer, (known, parts)) in self.issuers.iter_mut().zip(loaded) {
@@ -462,21 +463,25 @@ fn is_about_the_facts(error: &LedgerError) -> bool {
     )
 }
 
-/// Nothing that is known here to be revoked was lost in a reconciliation; what was released, or has expired, is no loss.
-/// Before anything is loaded: what is refused costs little.
-fn check_complete(reader: &LedgerReader, issuers: &[FollowedIssuer]) -> Result<(), LedgerError> {
+/// Nothing that is known here to be revoked was lost in a reconciliation; what was released since, or has expired, is no
+/// loss.  Before anything is loaded: what is refused costs little.
+fn check_complete(
+    reader: &LedgerReader,
+    issuers: &[FollowedIssuer],
+    kept: u64,
+) -> Result<(), LedgerError> {
     let there = reader.issuers()?;
     let mut missing = Vec::new();
     for issuer in issuers {
         let known = there
             .iter()
             .find(|facts| facts.name.as_str() == issuer.name);
-        for (serial, _) in issuer.parts.revoked() {
+        for (serial, info) in issuer.parts.revoked() {
             let standing = match known {
                 Some(facts) => reader.standing(facts.number, &serial)?,
                 None => None,
             };
-            if standing.is_none() {
+            if standing.is_none_or(|standing| is_loss(&info, &standing, kept)) {
                 missing.push((serial, &issuer.name));
             }
         }
@@ -489,6 +494,17 @@ fn check_complete(reader: &LedgerReader, issuers: &[FollowedIssuer]) -> Result<(
             serial: Box::new(*serial),
             issuer: (*issuer).clone(),
         }),
+    }
+}
+
+/// Does the ledger say less of a certificate than what is known here?  A release among the facts up to `kept` was known here
+/// when the revocation came, and only a hold is ever released.
+fn is_loss(known: &RevokedInfo, standing: &Standing, kept: u64) -> bool {
+    match standing.revocation {
+        Revocation::Revoked(there) => may_become(there.reason, known.reason),
+        Revocation::Removed => {
+            known.reason != Some(CrlReason::CertificateHold) || standing.sequence <= kept
+        }
     }
 }
 

@@ -133,15 +133,17 @@ impl LedgerReader {
         {
             return Ok(Continuation::Unbroken);
         }
-        let is_reconciled = self.read(|db| {
+        let kept: Option<i64> = self.read(|db| {
             db.prepare_cached(include_str!("sql/reconciled_over.sql"))?
                 .query_row(params![from.sequence.cast_signed()], |row| row.get(0))
         })?;
         let (seen, found) = (from.sequence, head.sequence);
-        match is_reconciled {
-            true => Ok(Continuation::Reconciled),
-            false if found < seen => Err(LedgerError::SequenceWentBack { path, seen, found }),
-            false => Err(LedgerError::HistoryDiffers { path, seen }),
+        match kept {
+            Some(kept) => Ok(Continuation::Reconciled {
+                kept: kept.cast_unsigned().min(seen),
+            }),
+            None if found < seen => Err(LedgerError::SequenceWentBack { path, seen, found }),
+            None => Err(LedgerError::HistoryDiffers { path, seen }),
         }
     }
 
@@ -477,7 +479,10 @@ pub enum Continuation {
     /// All that was read is there.
     Unbroken,
     /// Some of it was lost, and put back as far as known.
-    Reconciled,
+    Reconciled {
+        /// The facts up to this one may be of before.
+        kept: u64,
+    },
 }
 
 /// Rows that are read at once: some milliseconds.

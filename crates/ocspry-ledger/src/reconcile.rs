@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use ocspry_core::Revocation;
 use ocspry_wire::Time;
-use ocspry_wire::ocsp::RevokedInfo;
+use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use ocspry_wire::x509::SerialNumber;
 
 use crate::import::add_entry;
@@ -17,6 +17,7 @@ use crate::ledger::{CertificateRow, Restored, Writing, may_become, no_later};
 use crate::reader::rows;
 use crate::{
     Act, CrlNumber, CrlUse, ImportEntry, Imported, IssuerNumber, Ledger, LedgerError, Origin,
+    Refusal,
 };
 
 /// What is known of one CA from elsewhere.
@@ -39,7 +40,8 @@ pub struct SeenRevocation {
     pub serial_number: SerialNumber,
     /// When and why.
     pub info: RevokedInfo,
-    /// At what time that was so: thisUpdate of the CRL, or when the server knew it.  A release after it counts.
+    /// At what time that was so, at the latest: when the CRL was made, or when the server knew it.  A release from a hold
+    /// after it counts.
     pub seen: Time,
 }
 
@@ -63,7 +65,7 @@ impl Ledger {
     /// fact that any server saw.  Can be run again with more evidence.
     ///
     /// # Errors
-    /// As for an import; nothing is recorded then.
+    /// As for an import, and `SeenTooFar`; nothing is recorded then.
     pub fn reconcile(
         &mut self,
         act: &Act,
@@ -74,6 +76,12 @@ impl Ledger {
         let mut writing = self.begin(Restored::Accept)?;
         let head = writing.read(rows::head)?.position.sequence;
         let lost = head.max(seen.unwrap_or(0));
+        if lost - head > LOST_MAX {
+            return Err(writing.refused(Refusal::SeenTooFar {
+                seen: lost,
+                last: head,
+            }));
+        }
         writing.add_reconciliation(lost)?;
 
         let mut imported = Imported::default();
@@ -141,8 +149,11 @@ fn add_seen(
         None => true,
         Some(standing) => match standing.revocation {
             Revocation::Revoked(before) => may_become(before.reason, seen.info.reason),
-            // Of the same second: rather revoked.
-            Revocation::Removed => seen.seen >= standing.effective,
+            // Only a hold is ever released; of the same second: rather revoked.
+            Revocation::Removed => {
+                seen.info.reason != Some(CrlReason::CertificateHold)
+                    || seen.seen >= standing.effective
+            }
         },
     };
     if is_revoked {
@@ -165,10 +176,13 @@ fn pass_over(
     let highest = known.max(of_evidence).unwrap_or(CrlNumber::from(0));
     let number = highest
         .plus(CRL_NUMBERS_UNSEEN)
-        .ok_or_else(|| writing.refused(crate::Refusal::CrlNumbersEnd { number: highest }))?;
+        .ok_or_else(|| writing.refused(Refusal::CrlNumbersEnd { number: highest }))?;
     writing.add_crl_number(issuer, &number, CrlUse::PassedOver)?;
     Ok(number)
 }
 
+/// Facts that may be missing: some hundred each second for a century.  With what is left of the sequence, a hundred thousand
+/// such mistakes do no harm.
+const LOST_MAX: u64 = 1_000_000_000_000;
 /// Handed out or published after the last one that is at hand: a CRL each hour for forty days.
 const CRL_NUMBERS_UNSEEN: u64 = 1000;

@@ -1,1 +1,1 @@
-SELECT EXISTS (SELECT 1 FROM reconciliation WHERE lost >= ?1)
+SELECT min(kept) FROM reconciliation WHERE lost >= ?1

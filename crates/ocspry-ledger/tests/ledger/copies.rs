@@ -8,7 +8,7 @@ use std::thread;
 use ocspry_core::Revocation;
 use ocspry_ledger::{
     CrlNumber, CrlUse, ImportEntry, IssuerEvidence, Ledger, LedgerError, LedgerPlace, Reconciled,
-    SeenRevocation, backup, check, restore,
+    Refusal, SeenRevocation, backup, check, restore,
 };
 use ocspry_wire::ocsp::CrlReason;
 
@@ -270,4 +270,16 @@ fn a_backup_is_restored_where_no_ledger_is_and_a_damaged_one_nowhere() {
         .filter(|name| name.contains("restoring") || name.contains("part"))
         .collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_number_that_no_ledger_gets_to_was_not_seen() {
+    let mut scene = Scene::new();
+    let last = scene.ledger.reader().position().unwrap().sequence;
+    let seen = u64::MAX / 2 - 4;
+    let refused = scene.ledger.reconcile(&act(), &[], Some(seen)).unwrap_err();
+    assert_eq!(refused.refusal(), Some(&Refusal::SeenTooFar { seen, last }));
+    let far = last + 1_000_000_000_000;
+    scene.ledger.reconcile(&act(), &[], Some(far)).unwrap();
+    scene.issue(1);
 }

@@ -355,6 +355,87 @@ fn a_restored_ledger_is_taken_when_it_was_reconciled_with_all_that_was_known_to_
     look(&mut follower_of(&scene.place, Some(known)));
 }
 
+/// A server that saw what `then` recorded after a backup, and the ledger as that backup has it, reconciled without evidence.
+fn restored_behind(scene: &mut Scene, then: impl FnOnce(&mut Scene)) -> LedgerFollower {
+    let copy = scene.directory.path().join("copy.db");
+    backup(&scene.place, &copy).unwrap();
+    then(scene);
+    let mut running = follower(scene);
+    look(&mut running);
+    let seen = running.position().map(|position| position.sequence);
+    restore(&copy, &scene.place).unwrap();
+    scene.ledger.reconcile(&act(), &[], seen).unwrap();
+    running
+}
+
+fn assert_incomplete(running: &mut LedgerFollower) {
+    let refused = running.look(NOW).unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            LedgerError::ReconciliationIncomplete { count: 1, .. }
+        ),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_reconciliation_that_goes_back_to_a_release_before_the_revocation_is_not_taken() {
+    for reason in [CrlReason::KeyCompromise, CrlReason::CertificateHold] {
+        let mut scene = Scene::new();
+        let serial = scene.issue(1);
+        scene.revoke(&serial, CrlReason::CertificateHold);
+        scene.ledger.release(&act(), scene.issuer, &serial).unwrap();
+        let mut running = restored_behind(&mut scene, |scene| scene.revoke(&serial, reason));
+        assert_incomplete(&mut running);
+
+        // A compromised key is put back also where it was seen, by a list that is dated back, before the release.
+        let is_hold = reason == CrlReason::CertificateHold;
+        let evidence = IssuerEvidence {
+            issuer: scene.issuer,
+            certificates: Vec::new(),
+            revoked: vec![SeenRevocation {
+                serial_number: serial,
+                info: revoked(reason),
+                seen: NOW.plus_seconds(if is_hold { 0 } else { -600 }),
+            }],
+            crl_numbers: Vec::new(),
+        };
+        scene.ledger.reconcile(&act(), &[evidence], None).unwrap();
+        assert_eq!(reason_of(&look(&mut running), &serial), Some(reason));
+    }
+}
+
+#[test]
+fn a_revocation_for_good_does_not_become_a_hold_again_and_a_compromised_key_no_other_reason() {
+    for before in [CrlReason::CertificateHold, CrlReason::Superseded] {
+        let mut scene = Scene::new();
+        let serial = scene.issue(1);
+        scene.revoke(&serial, before);
+        let mut running = restored_behind(&mut scene, |scene| {
+            scene.revoke(&serial, CrlReason::KeyCompromise);
+        });
+        assert_incomplete(&mut running);
+        // Nor is it released, whatever was done to the hold that the copy has.
+        if before == CrlReason::CertificateHold {
+            scene.ledger.release(&act(), scene.issuer, &serial).unwrap();
+            assert_incomplete(&mut running);
+        }
+    }
+}
+
+#[test]
+fn a_hold_that_is_released_after_the_reconciliation_is_no_loss() {
+    let mut scene = Scene::new();
+    let serial = scene.issue(1);
+    scene.revoke(&serial, CrlReason::CertificateHold);
+    let mut running = restored_behind(&mut scene, |scene| {
+        scene.issue(2);
+    });
+    scene.ledger.release(&act(), scene.issuer, &serial).unwrap();
+    assert_eq!(look(&mut running).lookup(&serial), Lookup::Issued);
+}
+
 /// Everything but the headers, with the time of before.
 fn scribble_over(path: &Path) {
     let mut file = fs::File::options().write(true).open(path).unwrap();

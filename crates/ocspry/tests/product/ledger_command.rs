@@ -131,6 +131,36 @@ fn a_number_that_was_used_is_passed_over_though_no_list_is_at_hand_any_more() {
     );
 }
 
+#[test]
+fn a_hold_that_came_soon_after_a_release_is_put_back_from_a_list_that_is_dated_back() {
+    let site = LedgerSite::with_root();
+    site.write(
+        "index.txt",
+        "V\t351231235959Z\t\t1001\tunknown\t/CN=held.example\n",
+    );
+    site.done("index import root index.txt");
+    let hold = "cert revoke 1001 --reason certificateHold --at 2026-01-02T03:04:05Z --yes";
+    site.done(hold);
+    site.done("cert revoke 1001 --release --yes");
+    site.done("crl dump root --out released.crl");
+    site.done("ledger backup backup.db");
+    site.done(hold);
+    site.done("crl dump root --out held.crl");
+    site.done("ledger restore backup.db --yes");
+
+    let put_back = site.json("ledger reconcile released.crl held.crl --json");
+    assert_eq!(put_back["revocations"], 1, "{put_back}");
+    assert_eq!(site.json("cert show 1001 --json")["state"], "on hold");
+}
+
+#[test]
+fn a_number_that_no_ledger_gets_to_was_not_seen() {
+    let site = LedgerSite::with_root();
+    let said = site.refused("ledger reconcile --seen 9223372036854775803");
+    assert!(said.contains("cannot have been seen"), "{said}");
+    site.done("crl dump root --out root.crl");
+}
+
 /// The file itself is put back, as `ledger restore` would not do it.
 fn put_back_by_hand(site: &LedgerSite, copy: &str) {
     for file in ["ledger.db-wal", "ledger.db-shm"] {

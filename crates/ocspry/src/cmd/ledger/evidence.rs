@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
+use ocspry_ca::BACKDATED_SECONDS;
 use ocspry_core::OwnedCertificate;
 use ocspry_ledger::{
-    CrlNumber, ImportEntry, IssuerEvidence, IssuerFacts, Position, SeenRevocation,
+    CrlNumber, ImportEntry, IssuerEvidence, IssuerFacts, LedgerReader, Position, SeenRevocation,
 };
 use ocspry_signer::read_regular_file;
 use ocspry_source::StateDirectory;
@@ -26,6 +27,8 @@ use crate::crl_at_hand::{OCTETS_MAX, signed};
 /// What was found so far.
 pub(super) struct Evidence<'a> {
     cas: &'a [IssuerFacts],
+    /// Of each, the last list that the ledger knows.
+    last: Vec<Option<CrlNumber>>,
     issuers: Vec<IssuerEvidence>,
     found: Found,
 }
@@ -44,19 +47,30 @@ pub(super) struct Found {
 }
 
 impl<'a> Evidence<'a> {
-    /// None yet, for these CAs.
-    pub(super) fn of(cas: &'a [IssuerFacts]) -> Evidence<'a> {
+    /// None yet, for these CAs of a ledger.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub(super) fn of(cas: &'a [IssuerFacts], reader: &LedgerReader) -> Result<Evidence<'a>> {
+        let last = |ca: &IssuerFacts| -> Result<Option<CrlNumber>> {
+            let lists = [
+                reader.last_full_crl(ca.number)?,
+                reader.last_delta_crl(ca.number)?,
+            ];
+            Ok(lists.into_iter().flatten().map(|crl| crl.number).max())
+        };
         let none = |ca: &IssuerFacts| IssuerEvidence {
             issuer: ca.number,
             certificates: Vec::new(),
             revoked: Vec::new(),
             crl_numbers: Vec::new(),
         };
-        Evidence {
+        Ok(Evidence {
             cas,
+            last: cas.iter().map(last).collect::<Result<_>>()?,
             issuers: cas.iter().map(none).collect(),
             found: Found::default(),
-        }
+        })
     }
 
     /// All of it, in the order of the CAs.
@@ -203,7 +217,13 @@ impl<'a> Evidence<'a> {
         if is_foreign {
             return false;
         }
-        let seen = list.header.this_update;
+        let number = list.extensions.crl_number.as_deref();
+        let number = number.and_then(CrlNumber::from_content);
+        // It is dated back; a release that the ledger has may be older than a list that it does not know.
+        let seen = match number <= self.last[at] {
+            true => list.header.this_update,
+            false => list.header.this_update.plus_seconds(BACKDATED_SECONDS),
+        };
         let evidence = &mut self.issuers[at];
         let entries = revoked
             .into_iter()
@@ -213,10 +233,7 @@ impl<'a> Evidence<'a> {
                 seen,
             });
         evidence.revoked.extend(entries);
-        let number = list.extensions.crl_number.as_deref();
-        evidence
-            .crl_numbers
-            .extend(number.and_then(CrlNumber::from_content));
+        evidence.crl_numbers.extend(number);
         self.found.crls += 1;
         true
     }

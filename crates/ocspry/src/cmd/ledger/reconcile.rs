@@ -72,7 +72,7 @@ fn seen(text: &str) -> Result<u64, String> {
 pub(super) fn run(flags: &ReconcileFlags) -> Result<ExitCode> {
     let mut ledger = flags.ledger.to_write()?;
     let cas = ledger.reader().issuers()?;
-    let mut evidence = Evidence::of(&cas);
+    let mut evidence = Evidence::of(&cas, ledger.reader())?;
     for path in &flags.evidence {
         evidence.add_path(path)?;
     }
