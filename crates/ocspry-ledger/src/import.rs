@@ -5,7 +5,7 @@
 //! goes on.  From: the commands that read those formats.  To: the ledger.
 
 use ocspry_core::{OwnedCertificate, Revocation};
-use ocspry_wire::ocsp::RevokedInfo;
+use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use ocspry_wire::x509::SerialNumber;
 use rusqlite::Connection;
 
@@ -253,11 +253,16 @@ fn judge(
         }
     }
     let standing = rows::standing_of(db, issuer, &serial)?;
-    let is_news = |info: &RevokedInfo| match standing.map(|standing| standing.revocation) {
+    let is_news = |info: &RevokedInfo| match &standing {
         None => true,
-        Some(Revocation::Revoked(before)) => may_become(before.reason, info.reason),
-        // Released here, which the other did not know.
-        Some(Revocation::Removed) => false,
+        Some(standing) => match standing.revocation {
+            Revocation::Revoked(before) => may_become(before.reason, info.reason),
+            // A hold of before the release is the one that was released here, which the other did not know.
+            Revocation::Removed => {
+                info.reason != Some(CrlReason::CertificateHold)
+                    || info.revocation_time > standing.effective
+            }
+        },
     };
     Ok(Ok(EntryNews {
         is_certificate: known.is_none(),

@@ -43,6 +43,7 @@ battery!(
         every_fact_says_who_recorded_it_why_and_when_and_when_it_was_published,
         facts_have_one_sequence_without_gaps_whatever_is_refused,
         an_import_adds_what_is_missing_and_can_be_run_again,
+        what_was_revoked_elsewhere_after_a_release_here_is_imported,
         another_certificate_under_a_known_serial_is_refused,
         two_writers_share_one_sequence,
         texts_that_cannot_be_kept_are_refused,
@@ -540,6 +541,42 @@ fn an_import_adds_what_is_missing_and_can_be_run_again(mut scene: Scene) {
     assert_eq!(told, [12]);
     let standing = scene.ledger.reader().standing(issuer, &serial(0)).unwrap();
     assert_eq!(standing.unwrap().revocation, Revocation::Removed);
+    assert_eq!(check(&scene.place).unwrap().defects, []);
+}
+
+fn what_was_revoked_elsewhere_after_a_release_here_is_imported(mut scene: Scene) {
+    let issuer = scene.issuer;
+    let held = revoked(CrlReason::CertificateHold);
+    let of = |info| (1..=4).map(move |number| entry(number, Some(info)));
+    scene
+        .ledger
+        .import(&act(), issuer, of(held), |_| {})
+        .unwrap();
+    for number in 1..=4 {
+        scene
+            .ledger
+            .release(&act(), issuer, &serial(number))
+            .unwrap();
+    }
+    let with = |info: RevokedInfo, reason, seconds| RevokedInfo {
+        reason,
+        revocation_time: NOW.plus_seconds(seconds),
+        ..info
+    };
+    let found = [
+        // The hold that was released.
+        entry(1, Some(held)),
+        entry(2, Some(with(held, held.reason, 1))),
+        entry(3, Some(with(held, Some(CrlReason::KeyCompromise), -3600))),
+        entry(4, Some(with(held, None, -3600))),
+    ];
+    let imported = scene.ledger.import(&act(), issuer, found, |_| {}).unwrap();
+    assert_eq!((imported.certificates, imported.revocations), (0, 3));
+    let is_revoked = |number| {
+        let found = scene.ledger.reader().revocation(issuer, &serial(number));
+        found.unwrap().is_some()
+    };
+    assert_eq!([1, 2, 3, 4].map(is_revoked), [false, true, true, true]);
     assert_eq!(check(&scene.place).unwrap().defects, []);
 }
 
