@@ -160,3 +160,48 @@ fn a_broken_index_or_another_key_leaves_no_ca_behind() {
     assert!(said.contains("line 3"), "{said}");
     assert_eq!(site.json("ca list --json"), json!([]));
 }
+
+#[test]
+fn a_file_that_is_not_the_certificate_of_its_line_refuses_all_and_the_line_is_named() {
+    let Some(site) = site_with_demo_ca() else {
+        return;
+    };
+    let gone = site.read("demoCA/newcerts/1002.pem");
+    let refused = |part: &str| {
+        let said = site.refused("import openssl-ca demoCA --name demo");
+        assert!(
+            said.contains("line 2") && said.contains("newcerts/1002.pem") && said.contains(part),
+            "{said}"
+        );
+        let previewed = site.refused("import openssl-ca demoCA --name demo --dry-run");
+        assert!(previewed.contains(part), "{previewed}");
+    };
+    // The line of 1002 is revoked: that is not said of 1001.
+    site.write(
+        "demoCA/newcerts/1002.pem",
+        site.read("demoCA/newcerts/1001.pem"),
+    );
+    refused("is the certificate of serial 1001");
+    site.openssl_done(
+        "req -x509 -newkey rsa:2048 -nodes -keyout foreign.key -out demoCA/newcerts/1002.pem -subj /CN=Foreign \
+         -set_serial 0x1002 -days 40",
+    );
+    let index = String::from_utf8(site.read("demoCA/index.txt")).unwrap();
+    refused("ends at");
+    let foreign = site
+        .openssl_done("x509 -in demoCA/newcerts/1002.pem -noout -enddate -dateopt iso_8601")
+        .unwrap();
+    let digits: String = foreign.chars().filter(char::is_ascii_digit).collect();
+    let line = index.lines().nth(1).unwrap();
+    let end = line.split('\t').nth(1).unwrap();
+    site.write(
+        "demoCA/index.txt",
+        index.replace(line, &line.replace(end, &format!("{}Z", &digits[2..]))),
+    );
+    refused("was not signed by this CA's key");
+
+    site.write("demoCA/index.txt", index);
+    site.write("demoCA/newcerts/1002.pem", gone);
+    let told = site.json("import openssl-ca demoCA --name demo --json");
+    assert_eq!(told["with_certificate"], 2, "{told}");
+}

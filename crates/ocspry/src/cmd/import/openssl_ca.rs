@@ -20,7 +20,7 @@ use serde_json::json;
 use super::brought_ca::BroughtCa;
 use crate::ca_choice::read_certificate;
 use crate::ca_keys::KeyPlace;
-use crate::cmd::index::{CountedImport, IndexFile};
+use crate::cmd::index::{CertificateFiles, CountedImport, IndexFile};
 use crate::ledger_flags::{ActFlags, LedgerFlags};
 use crate::output::{print, print_json};
 use crate::passphrases::PassphraseFlags;
@@ -130,10 +130,10 @@ impl Found {
         Ok(Found {
             index: IndexFile {
                 path: directory.join("index.txt"),
-                certificates: newcerts
-                    .directory
-                    .is_dir()
-                    .then(|| newcerts.directory.clone()),
+                certificates: newcerts.directory.is_dir().then(|| CertificateFiles {
+                    directory: newcerts.directory.clone(),
+                    ca: certificate.clone(),
+                }),
             },
             newcerts,
             ca: BroughtCa {

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueHint};
 use ocspry_ca::{IndexEntry, IndexReader};
-use ocspry_core::{Clock as _, OwnedCertificate, SystemClock};
+use ocspry_core::{Clock as _, OwnedCertificate, SystemClock, crypto};
 use ocspry_ledger::{Act, ImportEntry, Imported, IssuerNumber, Ledger, LedgerReader, WholeImport};
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use ocspry_wire::openssl_index::{IndexReason, IndexRevocation, IndexStatus};
@@ -85,8 +85,13 @@ pub(super) fn run(flags: &ImportFlags) -> Result<ExitCode> {
 /// An index of `openssl ca`.
 pub(crate) struct IndexFile {
     pub(crate) path: PathBuf,
-    /// Where its certificates are, as `SERIAL.pem`.
-    pub(crate) certificates: Option<PathBuf>,
+    pub(crate) certificates: Option<CertificateFiles>,
+}
+
+/// Where the certificates of an index are, as `SERIAL.pem`, and who signed them.
+pub(crate) struct CertificateFiles {
+    pub(crate) directory: PathBuf,
+    pub(crate) ca: OwnedCertificate,
 }
 
 /// What an import did, or would do.
@@ -252,7 +257,9 @@ impl Lines<'_> {
         let Some(entry) = entry else { return Ok(None) };
         let revoked = revocation(&entry, &mut self.counted.unknown_reasons);
         let certificate = match &self.index.certificates {
-            Some(directory) => certificate_of(directory, &entry)?,
+            Some(files) => files
+                .certificate_of(&entry)
+                .with_context(|| format!("index {}: line {}", path.display(), entry.number))?,
             None => None,
         };
         self.counted.with_certificate += u64::from(certificate.is_some());
@@ -290,14 +297,35 @@ impl Lines<'_> {
     }
 }
 
-/// As `openssl ca` keeps it in `newcerts`: under its serial as it stands in the index.
-fn certificate_of(directory: &Path, entry: &IndexEntry<'_>) -> Result<Option<OwnedCertificate>> {
-    let name = format!("{}.pem", String::from_utf8_lossy(entry.line.serial));
-    let path = directory.join(name);
-    if fs::symlink_metadata(&path).is_err() {
-        return Ok(None);
+impl CertificateFiles {
+    /// As `openssl ca` keeps it in `newcerts`: under its serial as it stands in the index.  Somebody may have put another
+    /// one there, and what the line says must not be said of that.
+    fn certificate_of(&self, entry: &IndexEntry<'_>) -> Result<Option<OwnedCertificate>> {
+        let name = format!("{}.pem", String::from_utf8_lossy(entry.line.serial));
+        let path = self.directory.join(name);
+        if fs::symlink_metadata(&path).is_err() {
+            return Ok(None);
+        }
+        let certificate = ca_choice::read_certificate(&path)?;
+        let view = certificate.view();
+        let problem = if view.serial_number.minimal() != entry.serial_number.minimal() {
+            format!("is the certificate of serial {}", view.serial_number)
+        } else if view.not_after != entry.line.not_after {
+            format!(
+                "ends at {}, and by the line at {}",
+                view.not_after, entry.line.not_after
+            )
+        } else if !crypto::is_signed_by(&view, &self.ca.view()) {
+            "was not signed by this CA's key".to_owned()
+        } else {
+            return Ok(Some(certificate));
+        };
+        bail!(
+            "{} {problem}; put the certificate of that line there, or move the file away, then what the line says is taken \
+             without one; nothing was recorded",
+            path.display()
+        )
     }
-    ca_choice::read_certificate(&path).map(Some)
 }
 
 /// Reasons go the way they go in a CRL: `unspecified` is none (RFC 5280 §5.3.1), removeFromCRL revokes nothing (ADR-0007).

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
-pub(crate) use import::{CountedImport, IndexFile, added_text};
+pub(crate) use import::{CertificateFiles, CountedImport, IndexFile, added_text};
 
 /// Verbs on indexes.
 #[derive(Debug, Subcommand)]
