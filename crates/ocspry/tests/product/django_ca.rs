@@ -423,6 +423,41 @@ fn cas_get_names_that_urls_can_have_and_a_revoked_one_is_disabled_and_revoked_ab
     );
 }
 
+#[test]
+fn a_ca_that_is_disabled_there_later_is_disabled_here_when_it_is_run_again() {
+    let site = LedgerSite::empty();
+    let mut old = Old::new("gone.key");
+    old.sql +=
+        "ALTER TABLE django_ca_certificateauthority ADD COLUMN revoked bool NOT NULL DEFAULT 0;
+         ALTER TABLE django_ca_certificateauthority ADD COLUMN revoked_date datetime;
+         ALTER TABLE django_ca_certificateauthority ADD COLUMN revoked_reason varchar(32);";
+    let mut then = |sql: &str| {
+        old.sql += sql;
+        old.write(&site, "delete")?;
+        Some(site.json("import django-ca db.sqlite3 --json"))
+    };
+    let enabled = || site.json("ca show Old-Root --json")["enabled"].clone();
+    if then("").is_none() {
+        return;
+    }
+    assert_eq!(enabled(), true);
+    for disabled in [
+        "enabled = 0",
+        "enabled = 1, revoked = 1, revoked_date = '2020-01-02 03:04:05', revoked_reason = ''",
+    ] {
+        let update = format!("UPDATE django_ca_certificateauthority SET {disabled};");
+        let told = then(&update).unwrap();
+        assert_eq!(enabled(), false, "{disabled}: {told}");
+        let notes = told["notes"].to_string();
+        assert!(notes.contains("it was disabled there since"), "{notes}");
+        let recorded = site.json("ledger check --json")["sequence"].clone();
+        then("").unwrap();
+        let again = site.json("ledger check --json")["sequence"].clone();
+        assert_eq!(again, recorded, "nothing is recorded twice");
+        site.done("ca edit Old-Root --enable");
+    }
+}
+
 fn sub_serial(authority: &Authority) -> String {
     let view = ocspry_wire::x509::Certificate::from_der(&authority.certificate).unwrap();
     view.serial_number.to_string()

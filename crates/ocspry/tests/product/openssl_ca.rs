@@ -205,3 +205,24 @@ fn a_file_that_is_not_the_certificate_of_its_line_refuses_all_and_the_line_is_na
     let told = site.json("import openssl-ca demoCA --name demo --json");
     assert_eq!(told["with_certificate"], 2, "{told}");
 }
+
+#[test]
+fn a_certificate_that_is_known_by_its_line_is_not_said_to_be_brought_later() {
+    let Some(site) = site_with_demo_ca() else {
+        return;
+    };
+    site.done("ca import demo --certificate demoCA/cacert.pem --key demoCA/private/cakey.pem");
+    site.done("index import demo demoCA/index.txt");
+    let finished = site.run("cert import demo web.pem");
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(
+        finished
+            .stderr
+            .contains("web.pem: the ledger has it by its serial, without the certificate"),
+        "{finished:?}"
+    );
+    for line in ["cert renew 1001", "cert show 1001 --pem"] {
+        let said = site.refused(line);
+        assert!(said.contains("the ledger takes none later"), "{said}");
+    }
+}

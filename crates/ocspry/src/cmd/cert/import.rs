@@ -1,11 +1,11 @@
 //! `ocspry cert import`: certificates that a CA of the ledger signed elsewhere, or before it had a ledger.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueHint};
-use ocspry_ledger::{ImportEntry, Imported, IssuerFacts};
+use ocspry_ledger::{ImportEntry, Imported, IssuerFacts, LedgerReader, Origin};
 use ocspry_wire::Time;
 use ocspry_wire::x509::display_name;
 use serde_json::json;
@@ -21,7 +21,8 @@ Examples:
   ocspry cert import issuing old/*.pem --profile server --dry-run
 
 The CA must have signed each of them, else none is taken. What is in the ledger already is passed
-over, so that it can be run again. They are taken as not revoked.
+over, so that it can be run again. They are taken as not revoked. One that the ledger has by a line of an
+index stays without its certificate: that is told.
 
 Exit codes: 0 all are in the ledger, 1 not all are, 2 wrong usage.";
 
@@ -98,7 +99,17 @@ pub(super) fn run(flags: &ImportFlags, now: Time) -> Result<ExitCode> {
             ));
         }
     }
-    let is_whole = entries == flags.files.len() as u64;
+    let mut is_whole = entries == flags.files.len() as u64;
+    for file in &flags.files {
+        if is_without_certificate(ledger.reader(), &ca, file)? {
+            is_whole = false;
+            say(&format!(
+                "error: {}: the ledger has it by its serial, without the certificate, as a line of an index brought it along; it \
+                 takes none later: it can be revoked, and not be shown as PEM or renewed",
+                file.display()
+            ));
+        }
+    }
     Ok(if is_whole {
         ExitCode::SUCCESS
     } else {
@@ -106,7 +117,14 @@ pub(super) fn run(flags: &ImportFlags, now: Time) -> Result<ExitCode> {
     })
 }
 
-fn entry(ca: &IssuerFacts, file: &std::path::Path, profile: Option<&str>) -> Result<ImportEntry> {
+/// Is it known, and its certificate not at hand?
+fn is_without_certificate(reader: &LedgerReader, ca: &IssuerFacts, file: &Path) -> Result<bool> {
+    let serial = read_certificate(file)?.view().serial_number;
+    let known = reader.certificate(ca.number, &serial)?;
+    Ok(known.is_some_and(|known| known.origin == Origin::Imported && known.der.is_none()))
+}
+
+fn entry(ca: &IssuerFacts, file: &Path, profile: Option<&str>) -> Result<ImportEntry> {
     let certificate = read_certificate(file)?;
     if !ca_choice::issued(ca, &certificate.view()) {
         bail!(

@@ -87,7 +87,7 @@ pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
         bail!("serial {serial} is revoked or on hold: it is not renewed; sign a new one");
     }
     let der = chosen.certificate.der.clone().ok_or_else(|| {
-        anyhow!("serial {serial} was brought along without its certificate; import the file: ocspry cert import")
+        anyhow!("serial {serial} was brought along without its certificate, and the ledger takes none later: it is not renewed; sign a new one")
     })?;
     let old = OwnedCertificate::from_der(der)
         .map_err(|_| anyhow!("the certificate of serial {serial} cannot be read"))?;

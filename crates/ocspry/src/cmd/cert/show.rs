@@ -66,7 +66,7 @@ pub(super) fn run(flags: &ShowFlags, now: Time) -> Result<ExitCode> {
     let serial = chosen.certificate.serial_number;
     if flags.pem || flags.out.is_some() {
         let der = chosen.certificate.der.as_deref().ok_or_else(|| {
-            anyhow!("serial {serial} was brought along without its certificate; import the file: ocspry cert import")
+            anyhow!("serial {serial} was brought along without its certificate, and the ledger takes none later; only who has its file has it")
         })?;
         let pem = certificate_to_pem(der)?;
         match &flags.out {

@@ -1,7 +1,8 @@
 //! A CA that another program kept, on its way into the ledger.  From: `openssl_ca`, `django_ca`.  To: one transaction with
 //! all that it issued.
 //!
-//! The key stays where it is.  What the ledger has of a CA already stays as it is, but for a key that it did not have.
+//! The key stays where it is.  What the ledger has of a CA already stays as it is, but for a key that it did not have, and for
+//! a CA that is disabled there since.
 
 use anyhow::Result;
 use ocspry_core::OwnedCertificate;
@@ -11,7 +12,7 @@ use ocspry_ledger::{
 };
 use ocspry_wire::x509::display_name;
 
-use crate::ca_keys::KeyPlace;
+use crate::ca_keys::{KeyPlace, is_enabled};
 
 /// A CA as it is to be in the ledger.
 pub(super) struct BroughtCa {
@@ -81,6 +82,9 @@ impl BroughtCa {
                 for certificate in self.certificates().filter(is_news) {
                     whole.add_issuer_certificate(ca.number, certificate)?;
                 }
+                if self.disables(ca) {
+                    whole.set(ca.number, Setting::Enabled, "no")?;
+                }
                 ca.number
             }
             None => {
@@ -101,6 +105,12 @@ impl BroughtCa {
             whole.set(issuer, Setting::Key, &key.setting)?;
         }
         Ok(issuer)
+    }
+
+    /// Is it disabled there, and not yet in the ledger?
+    pub(super) fn disables(&self, known: &IssuerFacts) -> bool {
+        let no = (Setting::Enabled, "no".to_owned());
+        self.settings.contains(&no) && is_enabled(known)
     }
 
     /// Passes over the CRL numbers that were used.

@@ -138,7 +138,7 @@ impl Authorities {
         if !newest.row.is_enabled || newest.row.certificate.is_revoked {
             settings.push((Setting::Enabled, "no".to_owned()));
         }
-        Ok(DjangoCa {
+        let ca = DjangoCa {
             ca: BroughtCa {
                 key: self.key(newest, &name, flags)?,
                 crl_number: group
@@ -157,7 +157,14 @@ impl Authorities {
             called,
             rows: group.iter().map(|read| read.row.certificate.row).collect(),
             signed_above: Vec::new(),
-        })
+        };
+        if known.is_some_and(|known| ca.ca.disables(known)) {
+            let name = &ca.ca.name;
+            self.notes.push(format!(
+                "CA {name}: it was disabled there since, and is disabled here too"
+            ));
+        }
+        Ok(ca)
     }
 
     /// Each kind of URL as one setting; one that no certificate of ours may name is left out.
