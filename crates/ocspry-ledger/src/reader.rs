@@ -255,21 +255,35 @@ impl LedgerReader {
         })
     }
 
-    /// Certificates whose validity ends after `after` and not after `until`, the first to end first; a look at all of them.
+    /// Certificates of these CAs that are not revoked, and whose validity ends after `after` and not after `until`: the first
+    /// to end first, and how many there are.  A look at all certificates.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn expiring(
         &self,
+        issuers: &[IssuerNumber],
         after: Time,
         until: Time,
         count_max: u32,
-    ) -> Result<Vec<CertificateFacts>, LedgerError> {
-        self.all(
+    ) -> Result<(Vec<CertificateFacts>, u64), LedgerError> {
+        let issuers: Vec<String> = issuers.iter().map(|issuer| issuer.0.to_string()).collect();
+        let issuers = format!("[{}]", issuers.join(","));
+        let (after, until) = (after.unix_seconds(), until.unix_seconds());
+        let first = self.all(
             include_str!("sql/expiring.sql"),
-            params![after.unix_seconds(), until.unix_seconds(), count_max],
+            params![issuers, after, until, count_max],
             rows::certificate,
-        )
+        )?;
+        if first.len() < count_max as usize {
+            let count = first.len() as u64;
+            return Ok((first, count));
+        }
+        let count = self.read(|db| {
+            db.prepare_cached(include_str!("sql/count_expiring.sql"))?
+                .query_row(params![issuers, after, until], |row| rows::unsigned(row, 0))
+        })?;
+        Ok((first, count))
     }
 
     /// The revocation of one certificate, or its hold; None: it is not revoked, or not any more.

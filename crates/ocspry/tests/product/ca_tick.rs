@@ -234,6 +234,39 @@ fn a_list_of_the_future_takes_no_revoked_certificate_out_of_the_lists_that_follo
 }
 
 #[test]
+fn what_ends_soon_is_told_however_much_is_revoked_or_another_ca_s_and_the_rest_is_counted() {
+    let site = LedgerSite::with_root();
+    site.done("ca init other --subject /CN=Other --no-passphrase");
+    let end = |days: i64| {
+        let end = now().plus_seconds(days * 86_400).to_generalized();
+        String::from_utf8(end.to_vec()).unwrap()
+    };
+    let lines = |status: &str, first: u32| -> String {
+        let line = |serial| format!("{status}\t{serial}\tunknown\t/CN=many.example\n");
+        (first..first + 1000).map(line).collect()
+    };
+    let revoked = lines(&format!("R\t{}\t250101120000Z", end(5)), 1000);
+    let (soon, late) = (end(20), end(25));
+    let root = format!(
+        "{revoked}V\t{soon}\t\t5001\tunknown\t/CN=soon.example\nV\t{late}\t\t5002\tunknown\t/CN=late.example\n"
+    );
+    site.write("root.txt", root);
+    site.write("other.txt", lines(&format!("V\t{}\t", end(5)), 1000));
+    site.done("index import root root.txt");
+    site.done("index import other other.txt");
+
+    let told = site.json("ca tick root --json");
+    let ends = told["expiring"].as_array().unwrap();
+    assert_eq!((ends.len(), &told["expiring_more"]), (2, &json!(0)));
+    assert_eq!(ends[0]["what"], "5001 /CN=soon.example");
+    let told = site.json("ca tick --json");
+    let ends = told["expiring"].as_array().unwrap();
+    assert_eq!((ends.len(), &told["expiring_more"]), (1000, &json!(2)));
+    let said = site.done("ca tick").stdout;
+    assert!(said.contains("and 2 more end until "), "{said}");
+}
+
+#[test]
 fn what_ends_soon_is_told_unless_it_is_revoked() {
     let site = LedgerSite::with_root();
     let soon = now().plus_seconds(10 * 86_400).to_generalized();

@@ -20,7 +20,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueHint};
 use ocspry_ca::{CRL_LIFETIME, FileAccess, write_file};
 use ocspry_core::{Clock as _, SystemClock};
-use ocspry_ledger::{Act, IssuerFacts, Ledger, LedgerReader, PublishedCrl};
+use ocspry_ledger::{Act, IssuerFacts, IssuerNumber, Ledger, LedgerReader, PublishedCrl};
 use ocspry_wire::Time;
 use ocspry_wire::x509::display_name;
 use serde_json::{Value, json};
@@ -146,7 +146,7 @@ pub(crate) fn run(flags: &TickFlags) -> Result<ExitCode> {
         lists,
         renewals,
         requested,
-        expiring: expiring(ledger.reader(), &cas, flags.warn.unwrap_or(WARN), now)?,
+        ends: ends(ledger.reader(), &cas, flags.warn.unwrap_or(WARN), now)?,
         directory: directory.clone(),
         now,
     };
@@ -312,43 +312,41 @@ struct Expiring {
     not_after: Time,
 }
 
-/// CAs, and certificates that are not revoked; the first to end first.
-fn expiring(
-    reader: &LedgerReader,
-    cas: &[IssuerFacts],
-    within: Duration,
-    now: Time,
-) -> Result<Vec<Expiring>> {
+/// What ends within some time.
+struct Ends {
+    /// CAs, and certificates that are not revoked, the first to end first.
+    first: Vec<Expiring>,
+    /// Certificates that are not among them.
+    more: u64,
+    until: Time,
+}
+
+fn ends(reader: &LedgerReader, cas: &[IssuerFacts], within: Duration, now: Time) -> Result<Ends> {
     let seconds = i64::try_from(within.as_secs()).unwrap_or(i64::MAX / 2);
     let until = now.plus_seconds(seconds);
-    let mut ends = Vec::new();
+    let mut first = Vec::new();
     for ca in cas {
         let view = ca_keys::certificate_of(ca)?.view();
         if view.not_after <= until {
-            ends.push(Expiring {
+            first.push(Expiring {
                 ca: ca.name.as_str().to_owned(),
                 what: format!("the CA itself, {}", display_name(view.subject)),
                 not_after: view.not_after,
             });
         }
     }
-    for facts in reader.expiring(now, until, EXPIRING_MAX)? {
-        let Some(ca) = cas.iter().find(|ca| ca.number == facts.issuer) else {
-            continue;
-        };
-        if let Some(not_after) = facts.not_after
-            && reader
-                .revocation(facts.issuer, &facts.serial_number)?
-                .is_none()
-        {
-            ends.push(Expiring {
-                ca: ca.name.as_str().to_owned(),
-                what: format!("{} {}", facts.serial_number, facts.subject),
-                not_after,
-            });
-        }
-    }
-    Ok(ends)
+    let numbers: Vec<IssuerNumber> = cas.iter().map(|ca| ca.number).collect();
+    let (certificates, count) = reader.expiring(&numbers, now, until, EXPIRING_MAX)?;
+    let more = count - certificates.len() as u64;
+    first.extend(certificates.into_iter().filter_map(|facts| {
+        let ca = cas.iter().find(|ca| ca.number == facts.issuer)?;
+        Some(Expiring {
+            ca: ca.name.as_str().to_owned(),
+            what: format!("{} {}", facts.serial_number, facts.subject),
+            not_after: facts.not_after?,
+        })
+    }));
+    Ok(Ends { first, more, until })
 }
 
 /// All that is told.
@@ -356,7 +354,7 @@ struct Report {
     lists: Vec<ListReport>,
     renewals: Vec<Renewal>,
     requested: Vec<Requested>,
-    expiring: Vec<Expiring>,
+    ends: Ends,
     directory: PathBuf,
     now: Time,
 }
@@ -409,9 +407,13 @@ impl Report {
         for requested in &self.requested {
             text += &format!("{}\n", requested.text(self.now));
         }
-        for end in &self.expiring {
+        for end in &self.ends.first {
             let when = utc_and_distance(end.not_after, self.now);
             text += &format!("ends {when}: {} (CA {})\n", end.what, end.ca);
+        }
+        if self.ends.more > 0 {
+            let until = utc_and_distance(self.ends.until, self.now);
+            text += &format!("and {} more end until {until}\n", self.ends.more);
         }
         text
     }
@@ -420,7 +422,7 @@ impl Report {
         let lists: Vec<Value> = self.lists.iter().map(ListReport::json).collect();
         let renewals: Vec<Value> = self.renewals.iter().map(Renewal::json).collect();
         let requests: Vec<Value> = self.requested.iter().map(Requested::json).collect();
-        let expiring = self.expiring.iter().map(
+        let expiring = self.ends.first.iter().map(
             |end| json!({ "ca": end.ca, "what": end.what, "not_after": end.not_after.to_string() }),
         );
         json!({
@@ -429,6 +431,7 @@ impl Report {
             "responders": renewals,
             "requests": requests,
             "expiring": expiring.collect::<Vec<Value>>(),
+            "expiring_more": self.ends.more,
             "problems": self.problems(),
         })
     }
