@@ -1,5 +1,7 @@
 //! CRLs made to measure, the odd ones too (RFC 5280 §5).  From: `Authority::crl`.  To: files on disk.
 
+use std::sync::LazyLock;
+
 use crate::authority::now;
 use crate::encode::{
     bit_string, boolean_true, element, extension, generalized_time, integer, sequence,
@@ -308,12 +310,15 @@ const DIRECTORY_NAME: u8 = tag::context(4);
 /// uniformResourceIdentifier: `[6] IMPLICIT IA5String` of GeneralName (RFC 5280 §4.2.1.6).
 const UNIFORM_RESOURCE_IDENTIFIER: u8 = tag::context_primitive(6);
 
+/// An hour before the first list of the process: one that is made twice is the same list, also over the end of a second.
+static REVOKED: LazyLock<Time> = LazyLock::new(|| now().plus_seconds(-3600));
+
 impl CrlEntrySpec {
     /// Revoked an hour ago.
     pub fn new(serial: &[u8], reason: Option<CrlReason>) -> CrlEntrySpec {
         CrlEntrySpec {
             serial: serial.to_vec(),
-            revocation_time: now().plus_seconds(-3600),
+            revocation_time: *REVOKED,
             reason,
             says_unspecified: false,
             invalidity_date: None,
