@@ -59,6 +59,7 @@ pub(crate) struct Line {
 struct HeldList {
     digest: [u8; 32],
     place: String,
+    this_update: Time,
 }
 
 /// A list, and where it lies.
@@ -481,10 +482,15 @@ impl Line {
                 self.held = Some(HeldList {
                     digest: offer.list.digest(),
                     place: offer.place.clone(),
+                    this_update: offer.list.facts.window.this_update,
                 });
             }
             Some(_) => {}
-            None => self.held = None,
+            None => {
+                let this_update = offer.list.facts.window.this_update;
+                self.held
+                    .take_if(|held| held.place == offer.place || held.this_update <= this_update);
+            }
         }
     }
 

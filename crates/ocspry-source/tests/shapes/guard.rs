@@ -301,6 +301,23 @@ fn a_list_that_was_held_and_is_not_there_any_more_is_not_accepted_and_is_held_wh
 }
 
 #[test]
+fn a_held_list_stays_held_when_an_earlier_one_of_another_place_is_taken_in_the_same_look() {
+    let site = Site::new();
+    let mut refresher = site.start(site.files(&["a.crl", "b.crl"]));
+    site.put_list("a.crl", &site.list(10, 30).revoke(&[1], None));
+    site.put_list("b.crl", &site.list(10, 30).revoke(&[1], None));
+    refresher.refresh(site.now);
+    site.put_list("a.crl", &site.list(5, 10).revoke(&[2], None));
+    site.put_list("b.crl", &site.list(11, 20).revoke(&[3], None));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(2, Good), (3, Revoked)]);
+    assert!(refresher.is_holding());
+    refresher.accept_held(site.now);
+    assert_says(&refresher, &[(2, Revoked), (3, Good)]);
+    assert!(!refresher.is_holding());
+}
+
+#[test]
 fn accepting_a_list_that_is_gone_since_the_last_look_accepts_nothing_that_comes_later() {
     let site = Site::new();
     let mut refresher = site.start(site.files(&["ca.crl"]));
