@@ -159,9 +159,17 @@ pub(crate) enum ConfigError {
     /// The admin listener where OCSP is.
     #[error("`{text}` is an address of `ocsp`, and cannot be that of `admin` too")]
     AdminOnOcsp { text: String },
+    /// An admin listener for more than this machine that nobody asked for.
+    #[error(
+        "`admin` is {address}, which others can reach: it is plain HTTP without a password, and shows names, paths and state of all issuers"
+    )]
+    AdminExposed { address: SocketAddr },
     /// A base path of endpoints that is none.
     #[error("`{text}` is not a path below which issuers can have endpoints")]
     EndpointPath { text: String },
+    /// Two base paths of endpoints, one within the other.
+    #[error("the endpoints below `{text}` overlap those below `{other}`")]
+    EndpointPathsOverlap { text: String, other: String },
     /// An empty list of addresses.
     #[error("`ocsp` lists no address")]
     NoAddress,
@@ -242,6 +250,9 @@ impl ConfigError {
                 Some("check the path and its permissions".to_owned())
             }
             ConfigError::NotUtf8 { path: _, offset: _ } => Some("save the file as UTF-8".to_owned()),
+            ConfigError::Toml { message } if message == "duplicate key" => {
+                Some("each key stands once in its table, and each issuer has a name of its own".to_owned())
+            }
             ConfigError::Toml { message: _ }
             | ConfigError::WrongType { found: _, expected: _ }
             | ConfigError::SameIssuer { name: _, other: _, subject: _ }
@@ -329,9 +340,15 @@ impl ConfigError {
             ConfigError::AdminOnOcsp { text: _ } => {
                 Some("give the admin listener another port, as `127.0.0.1:9560`".to_owned())
             }
+            ConfigError::AdminExposed { address: _ } => Some(
+                "give it an address of this machine, as `127.0.0.1:9560`; or, where a firewall decides who reaches it, write `admin-exposed = true` under `[listen]` (--admin-exposed)".to_owned(),
+            ),
             ConfigError::EndpointPath { text: _ } => Some(
                 "write it like `/ocsp/`: slashes, letters, digits, `-`, `_`, `.` and `~`".to_owned(),
             ),
+            ConfigError::EndpointPathsOverlap { text: _, other: _ } => {
+                Some("keep one of them, or paths of which none begins with the other".to_owned())
+            }
             ConfigError::NoAddress => Some("write `ocsp = [\"127.0.0.1:8888\"]`, or leave the key out".to_owned()),
             ConfigError::NoIssuer => Some(
                 "add `[issuer.NAME]` with `certificate`, `status` and `responder`".to_owned(),
@@ -449,8 +466,6 @@ pub(crate) enum ConfigWarning {
         subject: String,
         responder: PathBuf,
     },
-    /// An admin listener for more than this machine.
-    AdminExposed { address: SocketAddr },
     /// An issuer that goes on when its list is over.
     StaleUntil { issuer: String, until: Time },
     /// A `stale-until` that has passed.
@@ -483,10 +498,6 @@ impl fmt::Display for ConfigWarning {
                 formatter,
                 "{}: {subject} is not marked as a CA (basicConstraints cA): clients may refuse what it issued; was another certificate meant?",
                 path.display()
-            ),
-            ConfigWarning::AdminExposed { address } => write!(
-                formatter,
-                "the admin listener at {address} is not on loopback: it is plain HTTP without a password, so whoever reaches it can read the names, paths and state of all issuers; let a firewall decide who that is"
             ),
             ConfigWarning::StaleUntil { issuer, until } => write!(
                 formatter,

@@ -48,6 +48,14 @@ pub(crate) struct ServeFlags {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) admin: Option<String>,
 
+    /// The admin listener may be beyond loopback, where others can read it
+    #[arg(long)]
+    pub(crate) admin_exposed: bool,
+
+    /// Path below which each issuer has an endpoint of its own; may be repeated [default: /ocsp/]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) endpoint_path: Vec<String>,
+
     /// Certificate of a CA to answer for (PEM or DER; of several in one file the first counts)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "config",
         help_heading = "Files (each may be repeated, in any order)")]
@@ -104,18 +112,22 @@ pub(crate) struct ServeFlags {
 impl ServeFlags {
     /// Lets the flags that may stand beside `--config` win over the keys of the file.
     pub(super) fn override_keys(&self, raw: &mut RawConfig) {
+        let listen = raw
+            .listen
+            .get_or_insert_with(|| flagged(RawListen::default()))
+            .get_mut();
         if self.host.is_some() || self.port.is_some() {
-            let listen = self.listen();
-            raw.listen
-                .get_or_insert_with(|| flagged(RawListen::default()))
-                .get_mut()
-                .ocsp = Some(listen);
+            listen.ocsp = Some(self.listen());
+        }
+        if !self.endpoint_path.is_empty() {
+            let paths = self.endpoint_path.iter().cloned().map(flagged);
+            listen.endpoint_paths = Some(flagged(paths.collect()));
         }
         if let Some(address) = &self.admin {
-            raw.listen
-                .get_or_insert_with(|| flagged(RawListen::default()))
-                .get_mut()
-                .admin = Some(flagged(address.clone()));
+            listen.admin = Some(flagged(address.clone()));
+        }
+        if self.admin_exposed {
+            listen.admin_exposed = Some(flagged(true));
         }
         raw.check_interval = self.check_interval().or(raw.check_interval.take());
         // A path given on the command line is relative to where the command was given.
@@ -187,20 +199,13 @@ impl ServeFlags {
             // The empty place at `position` keeps the order of the flags where issuers are sorted by place.
             issuer.insert(Spanned::new(position..position, name), flagged(raw));
         }
-        Ok(RawConfig {
+        let mut raw = RawConfig {
             version: Some(flagged(raw::VERSION)),
-            state_dir: self.state_dir.clone().map(flagged),
-            check_interval: self.check_interval(),
-            log_file: self.log_file.clone().map(flagged),
-            control_socket: self.control_socket.clone().map(flagged),
-            listen: Some(flagged(RawListen {
-                ocsp: Some(self.listen()),
-                admin: self.admin.clone().map(flagged),
-                endpoint_paths: None,
-            })),
             issuer,
-            ledger: None,
-        })
+            ..RawConfig::default()
+        };
+        self.override_keys(&mut raw);
+        Ok(raw)
     }
 }
 

@@ -6,7 +6,7 @@ use ocspry_http::EndpointPaths;
 use toml::Spanned;
 
 use super::checked::Checker;
-use super::error::{ConfigError, ConfigWarning};
+use super::error::ConfigError;
 use super::raw::RawListen;
 
 /// Listens here unless told otherwise.
@@ -38,10 +38,12 @@ impl Checker<'_> {
         let RawListen {
             ocsp,
             admin,
+            admin_exposed,
             endpoint_paths,
         } = raw.map(Spanned::into_inner).unwrap_or_default();
         let ocsp = self.ocsp_addresses(ocsp);
-        let admin = admin.and_then(|text| self.admin_address(&text, &ocsp));
+        let may_be_exposed = admin_exposed.is_some_and(Spanned::into_inner);
+        let admin = admin.and_then(|text| self.admin_address(&text, &ocsp, may_be_exposed));
         (ocsp, admin, self.endpoint_paths(endpoint_paths))
     }
 
@@ -55,11 +57,38 @@ impl Checker<'_> {
                 self.problem(path.span(), ConfigError::EndpointPath { text });
             }
         }
+        self.refuse_overlapping(paths.get_ref());
         let paths = paths.get_ref().iter();
         EndpointPaths::new(paths.map(|path| path.get_ref().as_str()))
     }
 
-    fn admin_address(&mut self, text: &Spanned<String>, ocsp: &[SocketAddr]) -> Option<SocketAddr> {
+    /// What lies below two paths would be one issuer's by the one and nobody's by the other.
+    fn refuse_overlapping(&mut self, paths: &[Spanned<String>]) {
+        let within = |path: &str, other: &str| {
+            let (path, other) = (path.trim_matches('/'), other.trim_matches('/'));
+            let rest = path.strip_prefix(other);
+            rest.is_some_and(|rest| other.is_empty() || rest.is_empty() || rest.starts_with('/'))
+        };
+        for (position, path) in paths.iter().enumerate() {
+            let text = path.get_ref();
+            let mut before = paths[..position].iter().map(Spanned::get_ref);
+            let other = before.find(|other| within(text, other) || within(other, text));
+            if let Some(other) = other {
+                let (text, other) = (text.clone(), other.clone());
+                self.problem(
+                    path.span(),
+                    ConfigError::EndpointPathsOverlap { text, other },
+                );
+            }
+        }
+    }
+
+    fn admin_address(
+        &mut self,
+        text: &Spanned<String>,
+        ocsp: &[SocketAddr],
+        may_be_exposed: bool,
+    ) -> Option<SocketAddr> {
         let address = match resolve(text.get_ref(), &USUAL_ADMIN) {
             Ok(found) => found.first().copied()?,
             Err(error) => {
@@ -78,8 +107,8 @@ impl Checker<'_> {
             let text_again = text.get_ref().clone();
             self.problem(text.span(), ConfigError::AdminOnOcsp { text: text_again });
         }
-        if !address.ip().to_canonical().is_loopback() {
-            self.warning(ConfigWarning::AdminExposed { address });
+        if !may_be_exposed && !address.ip().to_canonical().is_loopback() {
+            self.problem(text.span(), ConfigError::AdminExposed { address });
         }
         Some(address)
     }

@@ -62,6 +62,8 @@ pub(super) struct RawListen {
     pub(super) endpoint_paths: Option<Spanned<Vec<Spanned<String>>>>,
     /// Address with port of the admin listener.
     pub(super) admin: Option<Spanned<String>>,
+    /// The admin listener may be beyond loopback.
+    pub(super) admin_exposed: Option<Spanned<bool>>,
 }
 
 /// `[issuer.NAME]`.

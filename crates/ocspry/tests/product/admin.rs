@@ -802,14 +802,19 @@ fn a_port_in_use_is_named_with_what_to_do() {
 }
 
 #[test]
-fn an_address_beyond_loopback_is_taken_with_a_warning() {
+fn an_address_beyond_loopback_is_taken_with_consent_only() {
     let site = Site::new();
-    let process = site.serve().args(["--admin", "0.0.0.0:0"]).start();
-    let line = process.wait_for_log("not on loopback", NOTICE_WAIT_MAX);
-    assert!(
-        line.contains("WARN") && line.contains("0.0.0.0:0"),
-        "{line}"
-    );
+    let refused = site.serve().args(["--admin", "0.0.0.0:0"]).run();
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    for part in ["0.0.0.0:0", "`admin-exposed = true`", "--admin-exposed"] {
+        assert!(refused.stderr.contains(part), "no {part:?} in {refused:?}");
+    }
+    let process = site
+        .serve()
+        .args(["--admin", "0.0.0.0:0", "--admin-exposed"])
+        .start();
+    process.wait_for_stdout("admin listener at http://0.0.0.0:", NOTICE_WAIT_MAX);
+    assert!(!process.log().contains("WARN"), "{}", process.log());
 }
 
 #[test]

@@ -195,6 +195,24 @@ fn what_no_issuer_can_use_is_refused_by_the_check_as_by_the_start() {
 }
 
 #[test]
+fn a_key_that_everybody_can_read_is_worth_a_warning() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let site = Site::new();
+    let checked_with = |mode: u32| {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(site.file("ocsp.key"), permissions).unwrap();
+        check(&site, CONFIGURATION)
+    };
+    let checked = checked_with(0o644);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let warning =
+        "every user of this machine can read this private key (mode 0644); run: chmod 600";
+    assert!(checked.stderr.contains(warning), "{checked:?}");
+    let checked = checked_with(0o600);
+    assert!(!checked.stderr.contains("warning"), "{checked:?}");
+}
+
+#[test]
 fn a_missing_configuration_file_is_named() {
     let site = Site::new();
     for arguments in [

@@ -267,7 +267,10 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
             admin("127.0.0.1:80").replace("127.0.0.1:0", "127.0.0.1:80"),
             "4: `127.0.0.1:80` is an address of `ocsp`, and cannot be that of `admin` too: give the admin listener another port, as `127.0.0.1:9560`",
         ),
-        (more("[issuer.one]\n"), "12: duplicate key"),
+        (
+            more("[issuer.one]\n"),
+            "12: duplicate key: each key stands once in its table, and each issuer has a name of its own",
+        ),
         (more("[issuer"), "12: unclosed table, expected `]`"),
         (
             GOOD.replace("\"one.pem\"", "\"no.pem\""),
@@ -279,6 +282,35 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
         ),
     ];
     files.refuse_each(cases);
+}
+
+#[test]
+fn endpoints_of_two_paths_do_not_overlap() {
+    let files = Files::new();
+    let with =
+        |paths: &str| GOOD.replace("[listen]", &format!("[listen]\nendpoint-paths = {paths}"));
+    let overlap = |text: &str, other: &str| {
+        format!(
+            "{}:4: the endpoints below `{text}` overlap those below `{other}`: keep one of them, or paths of which none begins with the other",
+            files.path("c.toml").display()
+        )
+    };
+    for (paths, text, other) in [
+        (r#"["/ocsp/", "/ocsp/"]"#, "/ocsp/", "/ocsp/"),
+        (r#"["/ocsp/", "/ocsp"]"#, "/ocsp", "/ocsp/"),
+        (r#"["/ocsp/", "/ocsp/x/"]"#, "/ocsp/x/", "/ocsp/"),
+        (r#"["/ocsp/x/", "/ocsp/"]"#, "/ocsp/", "/ocsp/x/"),
+        (r#"["/", "/ocsp/"]"#, "/ocsp/", "/"),
+    ] {
+        assert_eq!(
+            files.refuse(&with(paths)).lines(),
+            [overlap(text, other)],
+            "{paths}"
+        );
+    }
+    files
+        .load(&with(r#"["/ocsp/", "/ocspry/", "/x/ocsp/"]"#))
+        .unwrap();
 }
 
 #[test]
@@ -335,26 +367,42 @@ fn flags_beside_a_file_win_over_its_keys() {
 }
 
 #[test]
-fn an_admin_listener_is_off_unless_given_and_beyond_loopback_worth_a_warning() {
+fn an_admin_listener_is_off_unless_given_and_beyond_loopback_only_with_consent() {
     let files = Files::new();
-    let with = |admin: &str| {
-        let line = format!("[listen]\nadmin = \"{admin}\"");
-        files.load(&GOOD.replace("[listen]", &line)).unwrap()
-    };
+    let with = |lines: &str| GOOD.replace("[listen]", &format!("[listen]\n{lines}"));
     assert_eq!(files.load(GOOD).unwrap().admin, None);
     for address in ["127.0.0.1:9560", "127.8.0.1:0", "[::1]:9560"] {
-        let config = with(address);
+        let config = files
+            .load(&with(&format!("admin = \"{address}\"")))
+            .unwrap();
+        assert_eq!(config.admin, Some(address.parse().unwrap()));
+    }
+    for address in [
+        "0.0.0.0:9560",
+        "[::]:9560",
+        "192.0.2.1:9560",
+        "10.0.0.1:9560",
+    ] {
+        let line = format!("admin = \"{address}\"");
+        for unasked in [line.clone(), format!("{line}\nadmin-exposed = false")] {
+            let lines = files.refuse(&with(&unasked)).lines();
+            let [refused] = lines.as_slice() else {
+                panic!("{lines:?}")
+            };
+            for part in [
+                "c.toml:4: ",
+                address,
+                "without a password",
+                "`admin-exposed = true`",
+            ] {
+                assert!(refused.contains(part), "no {part:?} in {refused}");
+            }
+        }
+        let config = files
+            .load(&with(&format!("{line}\nadmin-exposed = true")))
+            .unwrap();
         assert_eq!(config.admin, Some(address.parse().unwrap()));
         assert!(config.warnings.is_empty(), "{:?}", config.warnings);
-    }
-    for address in ["0.0.0.0:9560", "[::]:9560", "192.0.2.1:9560"] {
-        let config = with(address);
-        assert_eq!(config.admin, Some(address.parse().unwrap()));
-        let warning = config.warnings[0].to_string();
-        assert!(
-            warning.contains(address) && warning.contains("firewall"),
-            "{warning}"
-        );
     }
 }
 
