@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::step::{Steps, output_of, root, status_of};
 
@@ -33,7 +34,89 @@ pub(crate) fn check(steps: &mut Steps) -> Result<()> {
     })?;
     steps.run("documents: quoted files, links, keys", check_documents)?;
     steps.run("documents: flags", check_flags)?;
+    steps.run("documents: made from the table of keys", check_made)?;
     steps.run("examples", check_examples)
+}
+
+/// Writes the documents that are made from the table of keys.
+///
+/// # Errors
+/// The program cannot be asked, or a document cannot be written.
+pub(crate) fn write_made() -> Result<()> {
+    for made in made_documents()? {
+        fs::write(root().join(made.path), made.text)
+            .with_context(|| format!("cannot write {}", made.path))?;
+        println!("{}", made.path);
+    }
+    Ok(())
+}
+
+/// Compares the documents that are made from the table of keys with what it says now.
+fn check_made() -> Result<()> {
+    let mut wrong = Vec::new();
+    for made in made_documents()? {
+        // One that is not there is another one, too.
+        let now = fs::read_to_string(root().join(made.path)).unwrap_or_default();
+        if now != made.text {
+            wrong.push(format!(
+                "{}: is not what the table of keys says; `cargo xtask docs --write` makes it anew",
+                made.path
+            ));
+        }
+    }
+    report(wrong, "documents do not fit the table of keys")
+}
+
+/// A document that is made from the table of keys, whole or in part.
+struct Made {
+    path: &'static str,
+    text: String,
+}
+
+fn made_documents() -> Result<Vec<Made>> {
+    let sample = output_of(ocspry().args(["config", "sample"]))?;
+    let keys = output_of(ocspry().args(["config", "explain", "--json"]))?;
+    let keys: Vec<Value> =
+        serde_json::from_str(&keys).context("`ocspry config explain --json` is not JSON")?;
+    let reference = fs::read_to_string(root().join(CONFIGURATION))
+        .with_context(|| format!("cannot read {CONFIGURATION}"))?;
+    let Some((before, after)) = reference
+        .split_once(KEYS_BEGIN)
+        .and_then(|(before, rest)| Some((before, rest.split_once(KEYS_END)?.1)))
+    else {
+        bail!("{CONFIGURATION}: has no `{KEYS_BEGIN}` with its `{KEYS_END}`");
+    };
+    let table = key_table(&keys);
+    Ok(vec![
+        Made {
+            path: SAMPLE,
+            text: sample,
+        },
+        Made {
+            path: CONFIGURATION,
+            text: format!("{before}{KEYS_BEGIN}\n{table}{KEYS_END}{after}"),
+        },
+    ])
+}
+
+/// One row for each key.
+fn key_table(keys: &[Value]) -> String {
+    let mut table = "| Key | Takes | Default | Meaning |\n|---|---|---|---|\n".to_owned();
+    for key in keys {
+        let cell = |name: &str| key[name].as_str().unwrap_or_default().replace('|', "\\|");
+        let default = match key["default"].as_str() {
+            Some(value) => format!("`{value}`"),
+            None => cell("left_out"),
+        };
+        let row = [
+            format!("`{}`", cell("key")),
+            cell("takes"),
+            default,
+            cell("meaning"),
+        ];
+        table.push_str(&format!("| {} |\n", row.join(" | ")));
+    }
+    table
 }
 
 /// Compares every quoted file with the file, and follows every link inside the repository.
@@ -284,6 +367,11 @@ fn report(wrong: Vec<String>, what: &str) -> Result<()> {
 const RAW_CONFIG: &str = "crates/ocspry/src/config/raw.rs";
 /// Where they are explained.
 const CONFIGURATION: &str = "docs/reference/configuration.md";
+/// Between these stands its table of keys.
+const KEYS_BEGIN: &str = "<!-- keys -->";
+const KEYS_END: &str = "<!-- /keys -->";
+/// Every key, for people to begin from.
+const SAMPLE: &str = "examples/ocspry.sample.toml";
 /// Where the verbs on a running `serve` are explained.
 const CONTROL: &str = "docs/reference/control.md";
 const CRL: &str = "docs/reference/crl.md";
@@ -373,6 +461,25 @@ mod tests {
         assert_eq!(
             dead_links(text, &root()),
             ["links to nowhere.md, which does not exist"]
+        );
+    }
+
+    #[test]
+    fn a_key_is_a_row_with_its_default_as_code_or_in_words() {
+        let key = |default: Option<&str>, left_out: &str| {
+            serde_json::json!({
+                "key": "listen.admin", "takes": "address:port", "default": default,
+                "left_out": left_out, "meaning": "a | b",
+            })
+        };
+        let table = key_table(&[key(Some("\"x\""), "\"x\""), key(None, "off")]);
+        let rows: Vec<&str> = table.lines().skip(2).collect();
+        assert_eq!(
+            rows,
+            [
+                "| `listen.admin` | address:port | `\"x\"` | a \\| b |",
+                "| `listen.admin` | address:port | off | a \\| b |"
+            ]
         );
     }
 

@@ -79,6 +79,9 @@ fn run(words: &[&str]) -> Result<()> {
         ["corpus"] => fuzz::merge(&mut steps)?,
         ["coverage"] => coverage::measure(&mut steps)?,
         ["docs"] => docs::check(&mut steps)?,
+        ["docs", "--write"] => {
+            steps.run("documents made from the table of keys", docs::write_made)?
+        }
         ["bench"] => ci::bench(&mut steps)?,
         ["ci"] => ci::ci(&mut steps)?,
         ["nightly"] => ci::nightly(&mut steps)?,
@@ -115,6 +118,7 @@ cargo xtask VERB
   corpus                    takes what fuzz runs found into fuzz/corpus, no more than leads somewhere new
   coverage                  how much of the decoder's lines the fuzz corpus reaches; installs LLVM's tools when missing
   docs                      rustdoc without warnings, documents in step with the program, example configurations valid
+  docs --write              make anew what is made from the table of keys
   bench                     the measurements of bench/
   ci                        everything that a change must pass
   nightly                   everything that is run before a milestone is closed: ci, oldest Rust, kills, long fuzz, dist

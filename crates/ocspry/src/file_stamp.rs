@@ -47,6 +47,15 @@ impl FileStamps {
         self.0.extend(FileStamps::of([path]).0);
     }
 
+    /// These, and of later ones those of other files.
+    pub(crate) fn before(mut self, later: FileStamps) -> FileStamps {
+        let more = later.0.into_iter();
+        let more = more.filter(|(path, _)| !self.paths().any(|known| known == path));
+        let more: Vec<_> = more.collect();
+        self.0.extend(more);
+        self
+    }
+
     /// The files that differ from an earlier look at the same ones.
     pub(crate) fn changed_since<'a>(&'a self, earlier: &FileStamps) -> Vec<&'a Path> {
         self.0

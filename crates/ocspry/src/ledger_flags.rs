@@ -11,7 +11,7 @@ use ocspry_ledger::{Act, Ledger, LedgerError, LedgerPlace, LedgerReader};
 use ocspry_wire::Time;
 use rustix::process::{geteuid, getuid};
 
-use crate::config;
+use crate::config::{self, Environment};
 
 /// Where the ledger is.
 #[derive(Clone, Debug, Default, Args)]
@@ -48,9 +48,8 @@ impl LedgerFlags {
             Some(_) | None => {}
         }
         let found = match &self.config {
-            Some(path) => {
-                config::ledger_of(path).map_err(|problems| anyhow!("{}", problems.render()))?
-            }
+            Some(path) => config::ledger_of(path, &Environment::of_process())
+                .map_err(|problems| anyhow!("{}", problems.render()))?,
             None => None,
         };
         found.ok_or_else(|| {

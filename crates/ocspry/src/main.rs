@@ -86,7 +86,7 @@ enum Command {
     Ocsp(OcspArguments),
     /// Make a throw-away PKI, serve it, and print the client commands to try
     Demo(DemoFlags),
-    /// Work with configuration files
+    /// Check, show and explain configuration
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Let a running `serve` read configuration, certificates, keys and CRLs again, and print the verdict
@@ -113,7 +113,7 @@ enum Command {
     /// Work with what is remembered across restarts
     #[command(subcommand)]
     State(StateCommand),
-    /// Write the man pages, one for each verb
+    /// Write the man pages, one for each verb and one for the configuration
     #[command(after_help = "Example:\n  ocspry man /usr/local/share/man/man1")]
     Man(ManFlags),
     /// Print the script that completes verbs and flags in a shell
@@ -255,8 +255,26 @@ mod tests {
             let shown = verb.get_subcommands().filter(|verb| !verb.is_hide_set());
             verbs.extend(shown.cloned());
         }
-        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), pages);
+        // And that of the configuration.
+        assert_eq!(
+            std::fs::read_dir(directory.path()).unwrap().count(),
+            pages + 1
+        );
         assert!(!directory.path().join("ocspry-sign_cert.1").exists());
+    }
+
+    #[test]
+    fn the_page_of_the_configuration_has_every_key_with_its_meaning_and_default() {
+        let directory = tempfile::tempdir().unwrap();
+        cmd::papers::man(Cli::command(), directory.path()).unwrap();
+        let page = std::fs::read_to_string(directory.path().join("ocspry.toml.5")).unwrap();
+        let page = page.replace('\\', "");
+        for key in config::KEYS {
+            let tag = format!("fB{}fR ({})", key.last(), key.takes.text());
+            for part in [tag.as_str(), key.meaning, key.default.text(), key.example] {
+                assert!(page.contains(part), "{}: no {part:?}", key.name);
+            }
+        }
     }
 
     #[test]

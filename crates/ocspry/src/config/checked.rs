@@ -170,8 +170,7 @@ impl IssuerConfig {
 /// Checks the files every five minutes, besides the watch.
 const DEFAULT_CHECK_INTERVAL: Duration = Duration::from_secs(300);
 
-/// Checks everything that was typed; relative paths are relative to `base`, and `structure` is the stamp of the file it
-/// was typed in, if any; `now` is when it was read.
+/// Checks everything that was typed; relative paths are relative to `base`; `now` is when it was read.
 ///
 /// # Errors
 /// All problems that were found, in the order of the checks.
@@ -179,7 +178,6 @@ pub(super) fn check(
     raw: RawConfig,
     base: &Path,
     environment: &Environment,
-    structure: FileStamps,
     now: Time,
 ) -> Result<Config, Vec<Problem>> {
     let mut checker = Checker {
@@ -187,7 +185,7 @@ pub(super) fn check(
         now,
         problems: Vec::new(),
         warnings: Vec::new(),
-        structure,
+        structure: FileStamps::default(),
         has_ledger: raw.ledger.is_some(),
         ledger: None,
     };
@@ -538,7 +536,7 @@ fn is_issuer_name(name: &str) -> bool {
 }
 
 /// Files are looked at no more than once a second, and at least once a day.
-const CHECK_INTERVAL_BOUNDS: DurationBounds = DurationBounds {
+pub(super) const CHECK_INTERVAL_BOUNDS: DurationBounds = DurationBounds {
     min: Duration::from_secs(1),
     max: Duration::from_secs(86_400),
     min_text: "1s",

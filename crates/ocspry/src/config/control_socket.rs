@@ -1,8 +1,8 @@
 //! Where the control socket is: for `serve`, which makes it, and for the verbs that look for it.
 //!
 //! From: the `control-socket` key or flag, the environment, the state directory.  To: `cmd/serve` and `control_client`.
-//! A verb reads no more of a configuration than these two keys: what else is wrong in the file is for the running `serve`
-//! to say, which is asked to read it.
+//! A verb reads no more of a configuration, in the file and in the environment, than these two keys: what else is wrong there
+//! is for the running `serve` to say, which is asked to read it.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -50,9 +50,16 @@ impl SocketChoice {
 
 /// Where a verb without any hint looks, in this order.
 pub(crate) fn usual_sockets(environment: &Environment) -> Vec<PathBuf> {
+    if let Some(socket) = variable(environment, SOCKET_VARIABLE) {
+        return vec![socket.into()];
+    }
     let mut sockets: Vec<PathBuf> = in_runtime_directory(environment).into_iter().collect();
     sockets.push(SYSTEM_SOCKET.into());
-    sockets.extend(in_state(default_state(environment)));
+    let state = variable(environment, STATE_VARIABLE).map_or_else(
+        || default_state(environment),
+        |path| StateChoice::Named(path.into()),
+    );
+    sockets.extend(in_state(state));
     sockets.dedup();
     sockets
 }
@@ -79,10 +86,11 @@ pub(crate) fn sockets_of(config: &Path, environment: &Environment) -> Result<Vec
         .map_err(|error| anyhow::anyhow!("{}", error.message()))
         .with_context(unreadable)?;
     let base = config.parent().unwrap_or(Path::new(""));
-    if let Some(socket) = keys.control_socket {
+    let of_variable = |name| variable(environment, name).map(PathBuf::from);
+    if let Some(socket) = of_variable(SOCKET_VARIABLE).or(keys.control_socket) {
         return Ok(vec![base.join(socket)]);
     }
-    let state = keys.state_dir.map_or_else(
+    let state = of_variable(STATE_VARIABLE).or(keys.state_dir).map_or_else(
         || default_state(environment),
         |path| StateChoice::Named(base.join(path)),
     );
@@ -90,6 +98,14 @@ pub(crate) fn sockets_of(config: &Path, environment: &Environment) -> Result<Vec
         .into_iter()
         .chain(in_state(state))
         .collect())
+}
+
+/// The variables of these two keys.
+const SOCKET_VARIABLE: &str = "OCSPRY__CONTROL_SOCKET";
+const STATE_VARIABLE: &str = "OCSPRY__STATE_DIR";
+
+fn variable<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
+    environment.variables.get(name).map(String::as_str)
 }
 
 /// systemd sets the variable for all commands of a unit; of several directories the first counts.
@@ -119,8 +135,7 @@ mod tests {
         Environment {
             state_directory: state.map(Into::into),
             runtime_directory: runtime.map(Into::into),
-            xdg_state_home: None,
-            home: None,
+            ..Environment::default()
         }
     }
 
@@ -166,6 +181,32 @@ mod tests {
             [SYSTEM_SOCKET, "/s/control.sock"]
         );
         assert_eq!(shown(&environment(Some("relative"), None)), [SYSTEM_SOCKET]);
+    }
+
+    #[test]
+    fn a_verb_looks_where_the_environment_says_before_the_file() {
+        let with = |variables: &[(&str, &str)]| {
+            let variables = variables.iter();
+            Environment {
+                variables: variables
+                    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                    .collect(),
+                ..environment(None, Some("/s"))
+            }
+        };
+        let (socket, state) = (
+            ("OCSPRY__CONTROL_SOCKET", "/e.sock"),
+            ("OCSPRY__STATE_DIR", "/e"),
+        );
+        let file = "control-socket = \"c.sock\"\nstate-dir = \"s\"\n";
+        assert_eq!(found(file, &with(&[socket])), ["/e.sock"]);
+        assert_eq!(
+            found("state-dir = \"s\"", &with(&[state])),
+            ["/e/control.sock"]
+        );
+        assert_eq!(usual_sockets(&with(&[socket])), [PathBuf::from("/e.sock")]);
+        let usual = usual_sockets(&with(&[state]));
+        assert_eq!(usual.last(), Some(&PathBuf::from("/e/control.sock")));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! A problem of a file is shown with its line and a caret; one of the flags, or in a log, is one line.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::error::ConfigError;
 
-/// Octets of the file that a value takes; empty when it stands in no file.
+/// Octets of the file, or of the variables behind it, that a value takes; empty when it stands in neither.
 pub(crate) type Place = Range<usize>;
 
 /// One thing that is wrong, and where it stands.
@@ -40,7 +41,7 @@ impl Problem {
 /// Everything that is wrong with one configuration.
 #[derive(Debug)]
 pub(crate) struct Problems {
-    /// The file; `None` when there is none or it could not be read.
+    /// What was read; `None` when nothing was, or only flags.
     pub(crate) text: Option<ConfigText>,
     /// At least one.
     pub(crate) problems: Vec<Problem>,
@@ -105,30 +106,100 @@ fn one_line(before: &str, message: &str, help: Option<&str>) -> String {
     }
 }
 
-/// A configuration file as it was read.
+/// A configuration as it was read: the text of its file, and behind it a line `NAME=VALUE` for each variable of the
+/// environment that says a key, so that one place tells where anything stands.
 #[derive(Clone, Debug)]
 pub(crate) struct ConfigText {
-    /// Its path, as given.
-    pub(crate) path: PathBuf,
-    /// Its text.
-    pub(crate) text: String,
+    /// The path of the file, as given; `None` where there are flags instead.
+    path: Option<PathBuf>,
+    /// All of it.
+    text: String,
+    /// Where the variables begin.
+    variables_start: usize,
+    /// Where each of them stands, in their order.
+    variables: Vec<VariablePlace>,
+}
+
+/// Where a variable stands.
+#[derive(Clone, Debug)]
+pub(super) struct VariablePlace {
+    /// Its name.
+    pub(super) name: Place,
+    /// Its value.
+    pub(super) value: Place,
 }
 
 impl ConfigText {
+    /// The text of a file, or none, and variables with their values.
+    pub(super) fn new<'a>(
+        path: Option<&Path>,
+        file: String,
+        variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> ConfigText {
+        let variables_start = file.len();
+        let mut text = file;
+        let mut places = Vec::new();
+        for (name, value) in variables {
+            let name_start = text.len();
+            text.push_str(name);
+            let value_start = text.len() + 1;
+            let _ = writeln!(text, "={value}");
+            places.push(VariablePlace {
+                name: name_start..value_start - 1,
+                value: value_start..value_start + value.len(),
+            });
+        }
+        ConfigText {
+            path: path.map(Path::to_owned),
+            text,
+            variables_start,
+            variables: places,
+        }
+    }
+
+    /// What stands in the file.
+    pub(super) fn file(&self) -> &str {
+        &self.text[..self.variables_start]
+    }
+
+    /// Everything.
+    pub(super) fn whole(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the variables stand.
+    pub(super) fn variables(&self) -> &[VariablePlace] {
+        &self.variables
+    }
+
+    /// The file, or the environment where the place is there: its name, its text, and where its text begins.
+    fn part(&self, place: &Place) -> (String, &str, usize) {
+        if place.start < self.variables_start || self.variables.is_empty() {
+            let path = self.path.as_deref().unwrap_or(Path::new("flags"));
+            (path.display().to_string(), self.file(), 0)
+        } else {
+            let text = &self.text[self.variables_start..];
+            ("environment".to_owned(), text, self.variables_start)
+        }
+    }
+
     /// The message above the line it is about, with a caret under the place.
     pub(crate) fn render(&self, place: &Place, message: &str, help: Option<&str>) -> String {
-        let path = self.path.display().to_string();
         if place.is_empty() {
-            return one_line("error: ", &format!("{path}: {message}"), help);
+            let path = self.path.as_ref();
+            let path = path.map_or_else(String::new, |path| format!("{}: ", path.display()));
+            return one_line("error: ", &format!("{path}{message}"), help);
         }
         // A value over several lines (an inline table cannot, an array can) is shown by its first line.
         let first_line = self.text[place.clone()]
             .find('\n')
             .map_or(place.end, |length| place.start + length);
+        let (name, text, start) = self.part(place);
+        let span = place.start - start..first_line.max(place.start + 1) - start;
         let mut group = Level::ERROR.primary_title(message).element(
-            Snippet::source(self.text.as_str()).path(path).annotation(
-                AnnotationKind::Primary.span(place.start..first_line.max(place.start + 1)),
-            ),
+            Snippet::source(text)
+                .path(name)
+                .annotation(AnnotationKind::Primary.span(span)),
         );
         if let Some(help) = help {
             group = group.element(Level::HELP.message(help));
@@ -138,18 +209,33 @@ impl ConfigText {
             .render(&[group])
     }
 
-    /// `FILE:LINE: `, or `FILE: ` for the whole.
+    /// `FILE:LINE: `, `environment variable NAME: `, or `FILE: ` for the whole.
     pub(crate) fn locate(&self, place: &Place) -> String {
-        let path = self.path.display();
+        if let Some(name) = self.variable(place) {
+            return format!("environment variable {name}: ");
+        }
+        let Some(path) = &self.path else {
+            return String::new();
+        };
+        let path = path.display();
         match self.line_and_column(place) {
             Some((line, _)) => format!("{path}:{line}: "),
             None => format!("{path}: "),
         }
     }
 
-    /// Line and column of a place, both counted from 1, the column in characters.
+    /// The variable that something stands in.
+    pub(crate) fn variable(&self, place: &Place) -> Option<&str> {
+        let is_here = |variable: &&VariablePlace| {
+            (variable.name.start..=variable.value.end).contains(&place.start)
+        };
+        let found = self.variables.iter().find(is_here)?;
+        (!place.is_empty()).then(|| &self.text[found.name.clone()])
+    }
+
+    /// Line and column of a place in the file, both counted from 1, the column in characters.
     pub(crate) fn line_and_column(&self, place: &Place) -> Option<(usize, usize)> {
-        if place.is_empty() {
+        if place.is_empty() || place.start >= self.variables_start {
             return None;
         }
         let before = self.text.get(..place.start)?;

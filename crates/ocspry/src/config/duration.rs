@@ -8,8 +8,8 @@ use super::checked::Checker;
 use super::error::ConfigError;
 
 /// Shortest and longest accepted, as values and as people write them.
-#[derive(Clone, Copy)]
-pub(super) struct DurationBounds {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DurationBounds {
     pub(super) min: Duration,
     pub(super) max: Duration,
     pub(super) min_text: &'static str,

@@ -37,6 +37,22 @@ pub(crate) enum ConfigError {
         known: Vec<String>,
         suggestion: Option<String>,
     },
+    /// A variable of the environment that says no key.
+    #[error("unknown variable `{name}`")]
+    UnknownVariable {
+        name: String,
+        suggestion: Option<String>,
+    },
+    /// A variable of the environment that says a key of two issuers.
+    #[error("`{name}` is a key of issuer `{one}` and of issuer `{other}`")]
+    TwoIssuersMeant {
+        name: String,
+        one: String,
+        other: String,
+    },
+    /// A variable of the environment that is no text.
+    #[error("the environment variable `{name}` is not UTF-8 text")]
+    VariableNotUtf8 { name: String },
     /// A value of another type.
     #[error("this key takes {expected}, not {found}")]
     WrongType { found: String, expected: String },
@@ -262,6 +278,14 @@ impl ConfigError {
             ConfigError::UnknownKey { key: _, known, suggestion } => suggestion
                 .clone()
                 .or_else(|| Some(format!("known here: {}", known.join(", ")))),
+            ConfigError::UnknownVariable { name: _, suggestion } => Some(match suggestion {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => "it is OCSPRY__ and a key in capitals, `__` between tables: `ocspry config explain` lists them".to_owned(),
+            }),
+            ConfigError::TwoIssuersMeant { name: _, one: _, other: _ } => {
+                Some("give one of them another name, or write the key in the file".to_owned())
+            }
+            ConfigError::VariableNotUtf8 { name: _ } => Some("give the value in UTF-8, or in the file".to_owned()),
             ConfigError::MissingKey { table: _, key: _, example } => Some(format!("add `{example}`")),
             ConfigError::Conflict { one: "managed", other: _ } => Some(
                 "`serve` makes the key of a managed responder itself, and `ocspry ca tick` signs its certificate: keep one of them".to_owned(),

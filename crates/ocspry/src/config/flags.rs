@@ -7,7 +7,6 @@
 //! state directory says.  Where only one file and one place are left, they go together without being asked.  So a file
 //! which is damaged today is judged when it is loaded, with the last good list at hand.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,10 +21,11 @@ use toml::Spanned;
 
 use super::Environment;
 use super::checked::{StateChoice, default_state};
-use super::diagnostics::{Place, Problem};
+use super::diagnostics::{ConfigText, Place, Problem};
 use super::error::{ConfigError, FileRole};
+use super::layers;
 use super::listen::{DEFAULT_HOST, DEFAULT_PORT};
-use super::raw::{self, RawConfig, RawIssuer, RawListen, RawResponder, RawStatus};
+use super::raw::{self, RawConfig, RawListen, RawResponder, RawStatus};
 use crate::certificate_file::CertificateFile;
 
 /// What `serve` can be told on the command line.
@@ -110,7 +110,7 @@ pub(crate) struct ServeFlags {
 }
 
 impl ServeFlags {
-    /// Lets the flags that may stand beside `--config` win over the keys of the file.
+    /// Lets the flags that may stand beside `--config` win over the keys of the file and of the environment.
     pub(super) fn override_keys(&self, raw: &mut RawConfig) {
         let listen = raw
             .listen
@@ -158,53 +158,60 @@ impl ServeFlags {
         flagged(vec![flagged(address)])
     }
 
-    /// Writes the same configuration as a file would, one issuer for each `--ca`.
+    /// Writes the same configuration as a file would, one issuer for each `--ca`, over what the variables in `text` say.
     ///
     /// # Errors
-    /// Every file that belongs nowhere, or twice, or is missing, each by name.
-    pub(super) fn to_raw(&self, environment: &Environment) -> Result<RawConfig, Vec<Problem>> {
+    /// Every file that belongs nowhere, or twice, or is missing, each by name; or as [`layers::read`].
+    pub(super) fn to_raw(
+        &self,
+        environment: &Environment,
+        text: &ConfigText,
+    ) -> Result<RawConfig, Vec<Problem>> {
         let issuers = Matching::of(self, environment).map_err(|errors| {
             errors
                 .into_iter()
                 .map(Problem::anywhere)
                 .collect::<Vec<_>>()
         })?;
+        let mut names: Vec<String> = Vec::new();
+        for issuer in &issuers {
+            names.push(issuer_name(&issuer.ca, |name| {
+                names.iter().any(|taken| taken == name)
+            }));
+        }
+        let mut raw = layers::read(text, environment, &names)?;
+        raw.version = Some(flagged(raw::VERSION));
+        self.override_keys(&mut raw);
         let validity = self.next_update.map(|hours| format!("{hours}h"));
-        let mut issuer = BTreeMap::new();
-        for (position, matched) in issuers.into_iter().enumerate() {
-            let name = issuer_name(&matched.ca, &issuer);
+        for (name, matched) in names.iter().zip(issuers) {
             let (certificate, key, ca_key) = match matched.responder {
                 MatchedResponder::Delegate { certificate, key } => {
                     (Some(certificate), Some(key), None)
                 }
                 MatchedResponder::CaItself { key } => (None, None, Some(key)),
             };
-            let raw = RawIssuer {
-                certificate: Some(flagged(matched.ca)),
-                status: Some(flagged(vec![flagged(RawStatus {
-                    crl: Some(flagged(matched.crl)),
-                    ..RawStatus::default()
-                })])),
-                responder: Some(flagged(RawResponder {
-                    certificate: certificate.map(flagged),
-                    key: key.map(flagged),
-                    ca_key: ca_key.map(flagged),
-                    passphrase_file: self.ocsp_key_passphrase_file.clone().map(flagged),
-                    managed: None,
-                    held_passphrase: None,
-                })),
-                validity: validity.clone().map(flagged),
-                ..RawIssuer::default()
+            let Some(issuer) = raw.issuer.get_mut(name.as_str()) else {
+                continue;
             };
-            // The empty place at `position` keeps the order of the flags where issuers are sorted by place.
-            issuer.insert(Spanned::new(position..position, name), flagged(raw));
+            let issuer = issuer.get_mut();
+            issuer.certificate = Some(flagged(matched.ca));
+            issuer.status = Some(flagged(vec![flagged(RawStatus {
+                crl: Some(flagged(matched.crl)),
+                ..RawStatus::default()
+            })]));
+            let before = issuer.responder.take().map(Spanned::into_inner);
+            let passphrase_file = self.ocsp_key_passphrase_file.clone().map(flagged);
+            issuer.responder = Some(flagged(RawResponder {
+                certificate: certificate.map(flagged),
+                key: key.map(flagged),
+                ca_key: ca_key.map(flagged),
+                passphrase_file: passphrase_file
+                    .or_else(|| before.and_then(|before| before.passphrase_file)),
+                managed: None,
+                held_passphrase: None,
+            }));
+            issuer.validity = validity.clone().map(flagged).or(issuer.validity.take());
         }
-        let mut raw = RawConfig {
-            version: Some(flagged(raw::VERSION)),
-            issuer,
-            ..RawConfig::default()
-        };
-        self.override_keys(&mut raw);
         Ok(raw)
     }
 }
@@ -220,10 +227,7 @@ fn from_here(path: &Path) -> PathBuf {
 }
 
 /// The file's name without its ending, made fit for an issuer's name and not yet taken.
-pub(super) fn issuer_name(
-    path: &Path,
-    taken: &BTreeMap<Spanned<String>, Spanned<RawIssuer>>,
-) -> String {
+pub(super) fn issuer_name(path: &Path, is_taken: impl Fn(&str) -> bool) -> String {
     let stem = path
         .file_stem()
         .map(|stem| stem.to_string_lossy().into_owned())
@@ -243,7 +247,7 @@ pub(super) fn issuer_name(
     let base = if fit.is_empty() { "ca" } else { fit };
     let mut name = base.to_owned();
     let mut count = 1;
-    while taken.contains_key(name.as_str()) {
+    while is_taken(&name) {
         count += 1;
         name = format!("{base}-{count}");
     }

@@ -7,9 +7,10 @@ use ocspry_ledger::LedgerPlace;
 use toml::Spanned;
 
 use super::checked::Checker;
-use super::diagnostics::{ConfigText, Problem, Problems};
+use super::diagnostics::{Problem, Problems};
 use super::error::ConfigError;
-use super::raw::{self, RawLedger};
+use super::raw::RawLedger;
+use super::{ConfigOrigin, Environment, Reading};
 
 /// The ledger that issuers are fed from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,26 +23,22 @@ pub(crate) struct LedgerConfig {
     pub(crate) responder_requests: Option<PathBuf>,
 }
 
-/// What a configuration file says about the ledger; None where it says nothing.
+/// What a configuration file says about the ledger, or the environment over it; None where they say nothing.
 ///
 /// # Errors
-/// The file cannot be read, is no configuration, or names a ledger that cannot be one.
-pub(crate) fn ledger_of(path: &Path) -> Result<Option<LedgerPlace>, Problems> {
-    let text = super::read_text(path)?;
-    let base = path.parent().unwrap_or(Path::new(""));
-    let place = raw::parse(&text).and_then(|raw| {
-        raw.ledger
-            .as_ref()
-            .map(|ledger| file_of(ledger, base).map(LedgerPlace::Sqlite))
-            .transpose()
+/// The file cannot be read, is no configuration, or names a ledger that cannot be one; or the environment says no key.
+pub(crate) fn ledger_of(
+    path: &Path,
+    environment: &Environment,
+) -> Result<Option<LedgerPlace>, Problems> {
+    let origin = ConfigOrigin::of_file(path);
+    let Reading { text, read } = origin.read(environment)?;
+    let place = read.and_then(|typed| {
+        let ledger = typed.raw.ledger.as_ref();
+        let place = ledger.map(|ledger| file_of(ledger, origin.base()).map(LedgerPlace::Sqlite));
+        place.transpose().map_err(|problem| vec![problem])
     });
-    place.map_err(|problem| Problems {
-        text: Some(ConfigText {
-            path: path.to_owned(),
-            text,
-        }),
-        problems: vec![problem],
-    })
+    place.map_err(|problems| Problems { text, problems })
 }
 
 /// Nothing is opened: a ledger that is not there today is no mistake in the configuration.

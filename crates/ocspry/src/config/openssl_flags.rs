@@ -201,7 +201,7 @@ impl OpensslFlags {
         let seconds = |time: Duration| flagged(format!("{}s", time.as_secs()));
         let mut issuer = BTreeMap::new();
         for (count, position) in answered.into_iter().enumerate() {
-            let name = issuer_name(&self.ca, &issuer);
+            let name = issuer_name(&self.ca, |name| issuer.contains_key(name));
             let raw = RawIssuer {
                 certificate: Some(flagged(self.ca.clone())),
                 certificate_position: Some(position),

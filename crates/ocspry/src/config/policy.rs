@@ -284,27 +284,27 @@ pub(crate) fn parse_time(text: &str) -> Option<Time> {
 }
 
 /// Besides these, a duration.
-const ARCHIVE_CUTOFF: &[(&str, ArchiveCutoff)] = &[
+pub(super) const ARCHIVE_CUTOFF: &[(&str, ArchiveCutoff)] = &[
     ("none", ArchiveCutoff::None),
     ("issuer", ArchiveCutoff::IssuerNotBefore),
 ];
 
 /// Shorter answers would be over before a slow client has read them; ten years is longer than any list.
-const VALIDITY_BOUNDS: DurationBounds = DurationBounds {
+pub(super) const VALIDITY_BOUNDS: DurationBounds = DurationBounds {
     min: Duration::from_secs(60),
     max: Duration::from_secs(3650 * 86_400),
     min_text: "1m",
     max_text: "3650d",
 };
 /// Lists live for hours at the least: a shorter window would be over before the next list comes.
-const WINDOW_BOUNDS: DurationBounds = DurationBounds {
+pub(super) const WINDOW_BOUNDS: DurationBounds = DurationBounds {
     min: Duration::from_secs(3_600),
     max: Duration::from_secs(3650 * 86_400),
     min_text: "1h",
     max_text: "3650d",
 };
 /// As long as archives are kept.
-const ARCHIVE_BOUNDS: DurationBounds = DurationBounds {
+pub(super) const ARCHIVE_BOUNDS: DurationBounds = DurationBounds {
     min: Duration::from_secs(86_400),
     max: Duration::from_secs(36_500 * 86_400),
     min_text: "1d",

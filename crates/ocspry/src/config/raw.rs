@@ -1,6 +1,7 @@
 //! What was typed: the TOML file as serde sees it, each value with its place.
 //!
-//! From: the text of the file, or `flags`.  To: `checked`, which decides what may be.  Unknown keys are refused here.
+//! From: `layers`, which reads the file and the environment, or `flags`.  To: `checked`, which decides what may be.  Unknown keys
+//! are refused here.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -165,28 +166,8 @@ pub(super) struct RawResponder {
     pub(super) held_passphrase: Option<Arc<Passphrase>>,
 }
 
-/// Reads the text of a file.
-///
-/// # Errors
-/// The first thing that is wrong: TOML's syntax, another version, an unknown key, a value of another type.
-pub(super) fn parse(text: &str) -> Result<RawConfig, Problem> {
-    // Another version has other keys: it is named before they are.
-    #[derive(Deserialize)]
-    struct VersionOnly {
-        version: Option<Spanned<i64>>,
-    }
-    let probe: VersionOnly = toml::from_str(text).map_err(|error| explain(&error, text))?;
-    if let Some(version) = probe.version
-        && *version.get_ref() != VERSION
-    {
-        let found = *version.get_ref();
-        return Err(Problem::at(version.span(), ConfigError::Version { found }));
-    }
-    toml::from_str(text).map_err(|error| explain(&error, text))
-}
-
 /// Puts an error of the TOML reader into our words.
-fn explain(error: &toml::de::Error, text: &str) -> Problem {
+pub(super) fn explain(error: &toml::de::Error, text: &str) -> Problem {
     let place = error.span().unwrap_or_default();
     let message = error.message();
     let error = if message.starts_with("unknown field") {

@@ -281,7 +281,7 @@ impl Checker<'_> {
 /// A list of what was issued is as old as a day's export.
 const MAX_AGE_DEFAULT: Duration = Duration::from_secs(86_400);
 
-const MAX_AGE_BOUNDS: DurationBounds = DurationBounds {
+pub(super) const MAX_AGE_BOUNDS: DurationBounds = DurationBounds {
     min: Duration::from_secs(60),
     max: Duration::from_secs(366 * 86_400),
     min_text: "1m",

@@ -12,6 +12,7 @@ mod ca_tick;
 mod clients;
 mod clocks;
 mod configuration;
+mod configuration_keys;
 mod control;
 mod crl_command;
 mod crl_file;

@@ -23,7 +23,10 @@ use crate::assemble;
 use crate::certificate_file;
 
 mod command_line;
+mod effective;
+mod environment;
 mod issuers;
+mod sample;
 mod sources;
 
 const NOW: Time = Time::from_unix(1_795_240_800);
@@ -414,6 +417,7 @@ fn state_is_kept_where_the_environment_says() {
         runtime_directory: None,
         xdg_state_home: Some(xdg.into()).filter(|path: &OsString| !path.is_empty()),
         home: Some(home.into()).filter(|path: &OsString| !path.is_empty()),
+        ..Environment::default()
     };
     for (environment, expected) in [
         (

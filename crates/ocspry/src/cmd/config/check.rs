@@ -9,23 +9,16 @@ use std::process::ExitCode;
 use std::thread;
 
 use anyhow::{Context, Result};
-use clap::{Args, Subcommand, ValueHint};
+use clap::{Args, ValueHint};
 use ocspry_core::{Clock, SystemClock};
 use ocspry_source::{Event, Report, Unproven};
 use ocspry_wire::Time;
 use serde_json::{Value, json};
 
 use crate::assemble::{self, FirstLook, PairLook, RunningIssuer};
-use crate::config::{ConfigOrigin, ConfigText, Environment, Place, Problems, ServeFlags};
+use crate::config::{ConfigOrigin, ConfigText, Environment, Place, Problems};
 use crate::time_text::utc_and_distance;
 use crate::{report, summary};
-
-/// Verbs on configuration files.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConfigCommand {
-    /// Load everything that `serve -c FILE` would load, and say what is wrong
-    Check(CheckFlags),
-}
 
 /// What `config check` can be told.
 #[derive(Debug, Args)]
@@ -43,17 +36,11 @@ pub(crate) struct CheckFlags {
     json: bool,
 }
 
-/// Runs a verb.
+/// Says what is wrong.
 ///
 /// # Errors
 /// What kept it from judging at all; a bad file is a verdict.
-pub(crate) fn run(command: ConfigCommand) -> Result<ExitCode> {
-    match command {
-        ConfigCommand::Check(flags) => check(flags),
-    }
-}
-
-fn check(flags: CheckFlags) -> Result<ExitCode> {
+pub(super) fn run(flags: CheckFlags) -> Result<ExitCode> {
     let path = flags
         .file
         .or(flags.config)
@@ -91,10 +78,7 @@ struct Complaint {
 
 impl Verdict {
     fn of(path: PathBuf, now: Time) -> Result<Verdict> {
-        let origin = ConfigOrigin::File {
-            path: path.clone(),
-            flags: Box::new(ServeFlags::default()),
-        };
+        let origin = ConfigOrigin::of_file(&path);
         let mut verdict = Verdict {
             path,
             text: None,
@@ -265,6 +249,7 @@ impl Verdict {
                 json!({
                     "line": position.map(|(line, _)| line),
                     "column": position.map(|(_, column)| column),
+                    "variable": self.text.as_ref().and_then(|text| text.variable(&complaint.place)),
                     "issuer": complaint.issuer,
                     "message": complaint.message,
                     "help": complaint.help,
