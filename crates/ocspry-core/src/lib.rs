@@ -7,6 +7,7 @@ pub mod counts;
 pub mod credential;
 pub mod crypto;
 pub mod endpoint;
+pub mod explain;
 pub mod issuer;
 pub mod outcome;
 pub mod policy;
@@ -16,6 +17,7 @@ pub mod response;
 mod side_by_side;
 pub mod signing;
 pub mod status;
+pub mod time_text;
 pub mod verify;
 
 pub use cache::{CacheUsage, RECENT_BYTES_MAX, RecentAnswers};
@@ -24,6 +26,7 @@ pub use clock::{Clock, SystemClock};
 pub use counts::{AnswerCounts, Count};
 pub use credential::{CredentialError, CredentialKind, CredentialWarning, ResponderCredential};
 pub use endpoint::Endpoint;
+pub use explain::{Explanation, NamedBy, Said};
 pub use issuer::{Issuer, IssuerError, IssuerId, IssuerSet, PublishedCrl, Stale};
 pub use outcome::{Outcome, OutcomeKind, Refusal, SignedStatus};
 pub use policy::{

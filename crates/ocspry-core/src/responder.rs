@@ -547,7 +547,7 @@ impl Answer {
 /// The signer and its algorithm, in the order of RFC 6960 §4.4.7.2.1: what the client likes best of all that our signers
 /// offer and the operator admits; else as the list is signed, if the first signer can do that, since whoever takes the
 /// one takes the other; else as the first signer usually does.  A signer that has run out counts only when all have.
-fn who_signs<'a>(
+pub(crate) fn who_signs<'a>(
     credentials: &'a [Arc<ResponderCredential>],
     preferred: Option<&PreferredSignatureAlgorithms<'_>>,
     source: Option<SignatureAlgorithm>,
