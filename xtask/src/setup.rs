@@ -1,7 +1,7 @@
-//! Installs what the tests need: Debian's packages, and a Python environment with packages of PyPI.
+//! Installs what the tests need: Debian's packages, a Python environment with packages of PyPI, and a package of npm.
 //!
 //! A fresh machine has a Rust toolchain and git; the product's tests talk to real peers.  From: `cargo xtask setup` and
-//! `ci`.  To: apt, pip.
+//! `ci`.  To: apt, pip, npm.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,7 +21,8 @@ use crate::step::{find_program, output_of, root, status_of};
 pub(crate) fn install_missing() -> Result<()> {
     remove_leftover(Path::new(SERVICE_POLICY))?;
     install_packages()?;
-    make_python_environment()
+    make_python_environment()?;
+    install_axe_core()
 }
 
 fn install_packages() -> Result<()> {
@@ -176,6 +177,26 @@ fn make_python_environment() -> Result<()> {
     fs::write(&made_from, wanted).with_context(|| format!("cannot write {}", made_from.display()))
 }
 
+/// Brings the script that checks pages in a browser; it has no dependencies, and nothing of it runs here.
+fn install_axe_core() -> Result<()> {
+    let folder = root().join(NPM_FOLDER);
+    let manifest = folder.join("node_modules/axe-core/package.json");
+    let version = format!("\"version\": \"{AXE_CORE_VERSION}\"");
+    if fs::read_to_string(&manifest).is_ok_and(|found| found.contains(&version)) {
+        println!("{NPM_FOLDER} has axe-core {AXE_CORE_VERSION}");
+        return Ok(());
+    }
+    println!("{NPM_FOLDER}: axe-core {AXE_CORE_VERSION}");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    status_of(
+        Command::new("npm")
+            .args(["install", "--no-save", "--no-audit", "--no-fund"])
+            .args(["--ignore-scripts", "--prefix"])
+            .arg(&folder)
+            .arg(format!("axe-core@{AXE_CORE_VERSION}")),
+    )
+}
+
 /// What a test starts or needs beside it, and the package it comes in.
 struct Need {
     place: Place,
@@ -272,6 +293,9 @@ const NEEDS: &[Need] = &[
     ),
     program("eapol_test", "eapoltest", "EAP-TLS client"),
     program("strace", "strace", "kills at a system call"),
+    program("chromium", "chromium", "browser for the dashboard"),
+    program("chromedriver", "chromium-driver", "drives the browser"),
+    program("npm", "npm", "brings axe-core, which checks pages"),
 ];
 
 /// What Debian's packages ask before they start a service.
@@ -282,6 +306,9 @@ const POLICY_MARK: &str = "# For one run of `cargo xtask setup`, process ";
 const PYTHON_ENVIRONMENT: &str = "target/xtask/python";
 /// What is to be in it.
 const REQUIREMENTS: &str = "crates/ocspry/tests/interop/requirements.txt";
+/// Where the testkit looks for axe-core.
+const NPM_FOLDER: &str = "target/xtask/npm";
+const AXE_CORE_VERSION: &str = "4.14.1";
 
 #[cfg(test)]
 mod tests {

@@ -29,7 +29,7 @@ pub struct Explanation {
 /// A part of the table that names the serial.
 #[derive(Clone, Debug)]
 pub enum NamedBy {
-    /// An overlay: what it says goes before all else.
+    /// An overlay: what it says goes before what the lists say.
     Overlay(RevokedInfo),
     /// A list of what is revoked, or a delta, which is asked before the list that it lies over.
     List {

@@ -27,6 +27,12 @@ impl EndpointPaths {
         }
     }
 
+    /// The path of an issuer's own endpoint, the first where there are several; `/`, where none has one.
+    pub(crate) fn path_of(&self, name: &str) -> String {
+        let base = self.bases.first().map(|base| String::from_utf8_lossy(base));
+        base.map_or_else(|| "/".to_owned(), |base| format!("{base}{name}/"))
+    }
+
     /// Whom `path` names; of a GET, the part in front of the request.  Percent-encoding is decoded already.
     pub(crate) fn endpoint<'a>(&self, path: &'a [u8]) -> Endpoint<'a> {
         let behind = |base| path.strip_prefix(base);

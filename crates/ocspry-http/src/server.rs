@@ -40,7 +40,6 @@ use tokio::time::MissedTickBehavior;
 
 /// A running OCSP listener.  Dropped without [`drain`](Server::drain), it stops at once, and requests in flight are cut.
 pub struct Server {
-    addresses: Vec<SocketAddr>,
     stop: watch::Sender<Option<Instant>>,
     threads: Vec<JoinHandle<usize>>,
     meter: ServerMeter,
@@ -71,6 +70,8 @@ impl From<Limits> for ServerOptions {
 #[derive(Clone)]
 pub struct ServerMeter {
     limits: Limits,
+    addresses: Vec<SocketAddr>,
+    endpoint_paths: EndpointPaths,
     counts: Vec<Arc<WorkerCounts>>,
     admission: Arc<Admission>,
     responder: Arc<ArcSwap<Responder>>,
@@ -118,11 +119,12 @@ impl Server {
         let (addresses, workers) = listeners.into_parts();
         let (stop, _) = watch::channel(None);
         let mut server = Server {
-            addresses,
             stop,
             threads: Vec::with_capacity(workers.len()),
             meter: ServerMeter {
                 limits,
+                addresses,
+                endpoint_paths: endpoint_paths.clone(),
                 counts: Vec::with_capacity(workers.len()),
                 admission: Arc::new(Admission::new(
                     limits.connections_max,
@@ -155,7 +157,7 @@ impl Server {
 
     /// The addresses that clients can connect to.
     pub fn local_addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        self.meter.addresses()
     }
 
     /// What happened so far.
@@ -198,6 +200,16 @@ impl ServerMeter {
             .iter()
             .map(|worker| count(&worker.answers))
             .sum()
+    }
+
+    /// The addresses that clients can connect to.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Where issuers have endpoints of their own.
+    pub(crate) fn endpoint_paths(&self) -> &EndpointPaths {
+        &self.endpoint_paths
     }
 
     /// The bounds.

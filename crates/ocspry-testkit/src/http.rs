@@ -53,6 +53,16 @@ impl HttpClient {
         })
     }
 
+    /// The same, and waits so long for the next octets: for peers that think before they answer.
+    pub fn connect_patiently(port: u16, read_wait_max: Duration) -> io::Result<HttpClient> {
+        let client = HttpClient::connect(port)?;
+        client
+            .reader
+            .get_ref()
+            .set_read_timeout(Some(read_wait_max))?;
+        Ok(client)
+    }
+
     /// Sends bytes as they are.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.reader.get_mut().write_all(bytes)

@@ -58,6 +58,12 @@ pub enum Peer {
     Setpriv,
     /// Sees and disturbs system calls.
     Strace,
+    /// A browser.
+    Chromium,
+    /// Drives it by the WebDriver protocol.
+    Chromedriver,
+    /// axe-core: no program but a script that checks pages in a browser.
+    AxeCore,
 }
 
 /// Where a peer is and how one gets it.
@@ -82,7 +88,7 @@ impl Peer {
             .or_else(|| self.installed());
         if found.is_none() {
             let advice = match self {
-                Peer::Python => "run `cargo xtask setup`".to_owned(),
+                Peer::Python | Peer::AxeCore => "run `cargo xtask setup`".to_owned(),
                 _ => format!("install the Debian package {package}"),
             };
             let advice = format!("{program} not found: {advice}, or set {variable} to its path");
@@ -109,6 +115,10 @@ impl Peer {
         if self == Peer::Python {
             // Not on PATH: only the environment that `cargo xtask setup` makes has the packages.
             return Some(Path::new(PYTHON_ENVIRONMENT).join("bin").join(program))
+                .filter(|candidate| candidate.is_file());
+        }
+        if self == Peer::AxeCore {
+            return Some(Path::new(NODE_MODULES).join("axe-core").join(program))
                 .filter(|candidate| candidate.is_file());
         }
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -143,6 +153,13 @@ impl Peer {
             Peer::Socat => ("socat", "socat", "OCSPRY_TEST_SOCAT"),
             Peer::Setpriv => ("setpriv", "util-linux", "OCSPRY_TEST_SETPRIV"),
             Peer::Strace => ("strace", "strace", "OCSPRY_TEST_STRACE"),
+            Peer::Chromium => ("chromium", "chromium", "OCSPRY_TEST_CHROMIUM"),
+            Peer::Chromedriver => (
+                "chromedriver",
+                "chromium-driver",
+                "OCSPRY_TEST_CHROMEDRIVER",
+            ),
+            Peer::AxeCore => ("axe.min.js", "axe-core", "OCSPRY_TEST_AXE_CORE"),
         };
         Source {
             program,
@@ -155,6 +172,12 @@ impl Peer {
 /// Made by `cargo xtask setup`.
 pub(crate) const PYTHON_ENVIRONMENT: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/xtask/python");
+
+/// Made by `cargo xtask setup`, too.
+const NODE_MODULES: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../target/xtask/npm/node_modules"
+);
 
 /// How a peer ended, and what it said.
 pub type Run = Finished;

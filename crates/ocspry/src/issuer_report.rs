@@ -119,6 +119,7 @@ fn list_report(used: UsedList<'_>) -> ListReport {
         next_update: facts.window.next_update,
         entry_count: facts.entry_count,
         defects: facts.defects.found().collect(),
+        serials: Arc::downgrade(&used.list.serials),
     }
 }
 

@@ -1,11 +1,15 @@
 //! The admin listener: what operators and their monitoring ask, on an address of its own (design.md §7, Admin).
 //!
-//! From: TCP.  To: `pages`, which make `/metrics`, `/healthz`, `/readyz` and `/status` from [`AdminState`].  It is control
+//! From: TCP.  To: `pages`, which make the dashboard, `/metrics`, `/healthz`, `/readyz` and `/status` from [`AdminState`].  It is control
 //! plane: one thread with a runtime of its own, so that nothing here slows a worker, and plain reading, so that nothing
 //! here changes one.  A connection carries one request and has one deadline for all of it; whatever a client does or does
 //! not do, it is gone then.
 
+mod dashboard;
 mod pages;
+mod problem_log;
+mod request_history;
+mod snapshot;
 mod state;
 mod status;
 
@@ -24,7 +28,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, interval, interval_at, sleep, timeout};
 
 use crate::{ListenError, Listeners};
 
@@ -37,6 +41,10 @@ pub use state::{
 const CONNECTIONS_MAX: usize = 32;
 /// How long a connection may take from accept to close.
 const CONNECTION_TIME: Duration = Duration::from_secs(10);
+/// A minute of the request history.
+const MINUTE: Duration = Duration::from_secs(60);
+/// How often it is looked whether something is wrong, beside each time that files were looked at.
+const PROBLEM_INTERVAL: Duration = Duration::from_secs(2);
 /// How long accepting rests after an error (no file descriptors, no memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -118,6 +126,8 @@ async fn serve(
     mut stop: watch::Receiver<Duration>,
 ) {
     let mut connections = JoinSet::new();
+    let mut minutes = interval_at(Instant::now() + MINUTE, MINUTE);
+    let mut problems = interval(PROBLEM_INTERVAL);
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -129,6 +139,8 @@ async fn serve(
             },
             // A panic ended no more than its connection, and was logged where it happened.
             Some(_) = connections.join_next() => {}
+            _ = minutes.tick() => state.end_minute(),
+            _ = problems.tick() => state.note_problems(),
             _ = stop.changed() => break,
         }
     }

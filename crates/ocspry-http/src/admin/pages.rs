@@ -1,4 +1,4 @@
-//! One admin request to one page.  From: the admin listener.  To: `metrics`, `status`, and back.
+//! One admin request to one page.  From: the admin listener.  To: `metrics`, `status`, `dashboard`, and back.
 //!
 //! Everything is GET (or HEAD), nothing is kept by caches, and nothing changes the responder (design.md §1).
 
@@ -10,7 +10,8 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
-use super::{AdminState, status};
+use super::snapshot::Snapshot;
+use super::{AdminState, dashboard, status};
 use crate::metrics;
 
 /// Octets of a body that are read, to throw away.
@@ -32,6 +33,9 @@ pub(super) async fn respond(
             .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
+    if let Some(response) = dashboard::respond(&head, state) {
+        return response;
+    }
     match head.uri.path() {
         "/metrics" => page(StatusCode::OK, metrics::CONTENT_TYPE, metrics::text(state)),
         "/healthz" => page(StatusCode::OK, TEXT, "ok\n"),
@@ -43,18 +47,22 @@ pub(super) async fn respond(
                 format!("not ready: {why}\n"),
             ),
         },
-        "/status" => page(StatusCode::OK, "application/json", status::text(state)),
+        "/status" => page(
+            StatusCode::OK,
+            "application/json",
+            status::text(&Snapshot::take(state)),
+        ),
         _ => page(
             StatusCode::NOT_FOUND,
             TEXT,
-            "Here are /healthz, /metrics, /readyz and /status.\n",
+            "Here are /, /explain, /healthz, /metrics, /readyz and /status.\n",
         ),
     }
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-fn page(
+pub(super) fn page(
     status: StatusCode,
     content_type: &'static str,
     body: impl Into<Bytes>,

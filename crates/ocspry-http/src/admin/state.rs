@@ -1,5 +1,5 @@
 //! What the admin pages are made from.  From: `serve`, which says how far the program is, and the control thread, which
-//! publishes what it knows of the issuers after each look.  To: `status`, `metrics`, `/readyz`.
+//! publishes what it knows of the issuers after each look.  To: `snapshot`, `metrics`, `/readyz`.
 //!
 //! Whole values are swapped in and read without a lock.  What a request could see (tables, signers) is read from the
 //! issuers themselves, so that a page is as new as an answer; only in the middle of a reload it may still show an issuer that
@@ -7,13 +7,15 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use ocspry_core::{Clock, Issuer, Refusal};
+use ocspry_core::{Clock, Issuer, Refusal, RevokedSerials};
 use ocspry_wire::Time;
 
+use super::problem_log::{LoggedProblem, ProblemLog};
+use super::request_history::{AnswerCounts, RequestHistory, totals};
 use crate::server::ServerMeter;
 
 /// Shared by the program and its admin listener.
@@ -23,10 +25,14 @@ pub struct AdminState {
     pub(crate) started_at: Time,
     started: Instant,
     clock: Arc<dyn Clock>,
-    crl_number: fn(&[u8]) -> String,
+    pub(crate) crl_number: fn(&[u8]) -> String,
     server: OnceLock<ServerMeter>,
     issuers: ArcSwap<Vec<IssuerReport>>,
     is_stopping: AtomicBool,
+    /// Of the last hour.
+    requests: Mutex<RequestHistory>,
+    /// Of the last while.
+    problems: Mutex<ProblemLog>,
 }
 
 /// What the control thread knows of one issuer.
@@ -139,6 +145,8 @@ pub struct ListReport {
     pub entry_count: usize,
     /// What was tolerated in it, by name.
     pub defects: Vec<(&'static str, u64)>,
+    /// What it says of serials, as long as it is in use.
+    pub serials: Weak<RevokedSerials>,
 }
 
 /// What is wrong, and since when it was seen.
@@ -175,12 +183,15 @@ impl AdminState {
             server: OnceLock::new(),
             issuers: ArcSwap::default(),
             is_stopping: AtomicBool::new(false),
+            requests: Mutex::default(),
+            problems: Mutex::default(),
         }
     }
 
     /// These are the issuers now; the control thread says so after each look.
     pub fn publish(&self, issuers: Vec<IssuerReport>) {
         self.issuers.store(Arc::new(issuers));
+        self.note_problems();
     }
 
     /// The OCSP listener runs: the start is over.  Only the first call counts.
@@ -201,8 +212,32 @@ impl AdminState {
         self.started.elapsed()
     }
 
-    pub(crate) fn crl_number(&self, octets: &[u8]) -> String {
-        (self.crl_number)(octets)
+    /// Takes down what is wrong now; lists end, too, while nobody looks at files.
+    pub(crate) fn note_problems(&self) {
+        let issuers = self.issuers();
+        let now = self.now();
+        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        problems.note(&issuers, now);
+    }
+
+    /// What was wrong lately, the newest first.
+    pub(crate) fn problems(&self) -> Vec<LoggedProblem> {
+        let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        problems.newest_first().cloned().collect()
+    }
+
+    /// Takes down how many requests there were: to be called once a minute.
+    pub(crate) fn end_minute(&self) {
+        let totals = totals(self.server());
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        requests.end_minute(totals);
+    }
+
+    /// Requests since the start, and minute by minute.
+    pub(crate) fn requests(&self) -> (AnswerCounts, Vec<AnswerCounts>) {
+        let totals = totals(self.server());
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        (totals, requests.minutes(totals))
     }
 
     pub(crate) fn issuers(&self) -> Arc<Vec<IssuerReport>> {

@@ -1,80 +1,73 @@
-//! `/status`: the state of the program as JSON, for people with `curl` and for programs.  From: [`AdminState`].  To:
+//! `/status`: the state of the program as JSON, for people with `curl` and for programs.  From: [`Snapshot`].  To:
 //! `pages`.  Times are RFC 3339, spans of time whole seconds; keys as in `ocspry config check --json` where both say the same.
 
 use std::time::Duration;
 
 use ocspry_core::{
-    AbsentPolicy, ArchiveCutoff, CertIdHashes, CertificatesPolicy, CredentialKind,
-    NeverIssuedPolicy, NoncePolicy, Policy, ResponderIdPolicy, SignatureHash, UnablePolicy,
-    UnknownIssuerPolicy, word,
+    AbsentPolicy, ArchiveCutoff, CertIdHashes, CertificatesPolicy, NeverIssuedPolicy, NoncePolicy,
+    Policy, ResponderIdPolicy, SignatureHash, UnablePolicy, UnknownIssuerPolicy, word,
 };
 use ocspry_wire::Time;
 use ocspry_wire::x509::certificate::display_name;
 use serde_json::{Value, json};
 
-use super::{AdminState, IssuerReport, ListReport, NamedDeltaReport, Problem, SourceReport};
+use super::snapshot::{IssuerSnapshot, Snapshot};
+use super::{ListReport, NamedDeltaReport, Problem, SourceReport};
 
 /// The page.
-pub(super) fn text(state: &AdminState) -> String {
-    let now = state.now();
-    let readiness = state.readiness();
-    let issuers = state.issuers();
+pub(super) fn text(snapshot: &Snapshot) -> String {
     let status = json!({
-        "version": state.version,
-        "now": now.to_string(),
-        "started_at": state.started_at.to_string(),
-        "uptime_seconds": state.uptime().as_secs(),
-        "ready": readiness.is_ok(),
-        "not_ready_because": readiness.err().map(|why| why.to_string()),
-        "issuers": issuers
-            .iter()
-            .map(|report| issuer(state, report, now))
-            .collect::<Vec<_>>(),
+        "version": snapshot.version,
+        "now": snapshot.now.to_string(),
+        "started_at": snapshot.started_at.to_string(),
+        "uptime_seconds": snapshot.uptime.as_secs(),
+        "ready": snapshot.readiness.is_ok(),
+        "not_ready_because": snapshot.readiness.as_ref().err().map(ToString::to_string),
+        "issuers": snapshot.issuers.iter().map(issuer).collect::<Vec<_>>(),
     });
     format!("{status:#}\n")
 }
 
-fn issuer(state: &AdminState, report: &IssuerReport, now: Time) -> Value {
+fn issuer(seen: &IssuerSnapshot) -> Value {
+    let report = seen.report();
     let issuer = &report.issuer;
-    let can_answer = issuer.can_answer(now);
     json!({
         "name": issuer.name(),
         "subject": display_name(issuer.certificate().view().subject),
         // Of its table: grows with each that is swapped in.
-        "generation": issuer.generation(),
-        "can_answer": can_answer.is_ok(),
-        "cannot_answer_because": can_answer.err().map(|refusal| refusal.to_string()),
+        "generation": seen.generation,
+        "can_answer": seen.can_answer.is_ok(),
+        "cannot_answer_because": seen.can_answer.as_ref().err().map(ToString::to_string),
         // Answers come from a list that is over; until when they may, if it comes to that.
-        "stale": issuer.stale(now).is_some(),
+        "stale": seen.stale.is_some(),
         "stale_until": issuer.policy().stale_until.map(|until| until.to_string()),
-        "source": source(state, report, now),
+        "source": source(seen),
         "sources": report.sources.iter().map(source_report).collect::<Vec<_>>(),
-        "lists": report.lists.iter().map(|list| list_report(list, now)).collect::<Vec<_>>(),
+        "lists": report.lists.iter().map(|list| list_report(list, seen.now)).collect::<Vec<_>>(),
         // Why certificates that no list names get tryLater.
         "unproven": report.unproven,
         // Something waits for `ocspry crl accept`.
         "holding": report.is_holding,
         "state_error": report.state_problem.as_ref().map(problem),
-        "signer": signer(report, now),
+        "signer": signer(seen),
         "policy": policy(issuer.policy()),
     })
 }
 
-fn source(state: &AdminState, report: &IssuerReport, now: Time) -> Value {
-    let list = report.issuer.table().map(|table| {
-        let window = table.window();
-        let source = table.source();
+fn source(seen: &IssuerSnapshot) -> Value {
+    let list = seen.list().map(|list| {
         json!({
             // Another path than the source's own: the last good copy.
-            "read_from": source.origin,
-            "number": source.crl_number.as_deref().map(|octets| state.crl_number(octets)),
-            "entries": table.entry_count(),
-            "this_update": window.this_update.to_string(),
-            "next_update": window.next_update.to_string(),
+            "read_from": list.read_from,
+            "number": list.number,
+            "entries": list.entry_count,
+            "this_update": list.window.this_update.to_string(),
+            "next_update": list.window.next_update.to_string(),
             // By window-max, if that ends answers before the list does.
-            "seconds_left": report.issuer.policy().source_end(window).seconds_since(now),
+            "seconds_left": list.seconds_left,
         })
     });
+    let report = seen.report();
     json!({
         "path": report.source_path,
         "list": list,
@@ -128,22 +121,19 @@ fn list_report(list: &ListReport, now: Time) -> Value {
     })
 }
 
-fn signer(report: &IssuerReport, now: Time) -> Value {
-    let in_use = report.issuer.credential().map(|credential| {
+fn signer(seen: &IssuerSnapshot) -> Value {
+    let in_use = seen.signer().map(|signer| {
         json!({
-            "kind": match credential.kind() {
-                CredentialKind::Issuer => "issuer",
-                CredentialKind::Delegated => "delegated",
-            },
-            "subject": display_name(credential.certificate().view().subject),
-            "algorithm": credential.algorithm().name(),
-            "not_after": credential.not_after().to_string(),
-            "seconds_left": credential.not_after().seconds_since(now),
+            "kind": signer.kind,
+            "subject": signer.subject,
+            "algorithm": signer.algorithm,
+            "not_after": signer.not_after.to_string(),
+            "seconds_left": signer.seconds_left,
         })
     });
     json!({
         "in_use": in_use,
-        "last_error": report.signer_problem.as_ref().map(problem),
+        "last_error": seen.report().signer_problem.as_ref().map(problem),
     })
 }
 
@@ -152,7 +142,7 @@ fn problem(problem: &Problem) -> Value {
 }
 
 /// The choices, named and worded as in the configuration file.
-fn policy(policy: &Policy) -> Value {
+pub(super) fn policy(policy: &Policy) -> Value {
     let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs());
     let hashes: Vec<&str> = CertIdHashes::WORDS
         .iter()

@@ -9,6 +9,7 @@
 mod admin;
 mod caching;
 mod corpus;
+mod dashboard;
 mod deadlines;
 mod fixture;
 mod lifecycle;

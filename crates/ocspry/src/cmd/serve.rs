@@ -338,7 +338,7 @@ fn start_admin(
         return Ok(None);
     };
     let admin = Admin::start(address, Arc::clone(state))?;
-    info!("admin listener at http://{}/status", admin.local_address());
+    info!("admin listener at http://{}/", admin.local_address());
     Ok(Some(admin))
 }
 
@@ -389,7 +389,7 @@ fn start_text(
         let _ = writeln!(text, "listening on http://{address}/");
     }
     if let Some(admin) = admin {
-        let _ = writeln!(text, "admin listener at http://{admin}/status");
+        let _ = writeln!(text, "admin listener at http://{admin}/");
     }
     text.push_str(more);
     text

@@ -30,6 +30,10 @@ impl Watched {
         Watched { process, port }
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn get(&self, path: &str) -> HttpResponse {
         let mut client = HttpClient::connect(self.port).unwrap();
         client.get(path).unwrap()

@@ -7,6 +7,7 @@
 
 mod admin;
 mod answers;
+mod browser;
 mod ca_guides;
 mod ca_tick;
 mod clients;
@@ -16,6 +17,7 @@ mod configuration_keys;
 mod control;
 mod crl_command;
 mod crl_file;
+mod dashboard;
 mod demo;
 mod django_ca;
 mod documented_lines;
