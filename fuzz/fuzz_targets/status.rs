@@ -89,7 +89,14 @@ fuzz_target!(|script: Script<'_>| {
                 None => base.revoked(&content),
             }
         });
-        let expected = gravest(overlaid).or_else(|| gravest(listed.collect()));
+        let expected = match (gravest(overlaid), gravest(listed.collect())) {
+            // An overlay moves no revocation to a later time.
+            (Some(overlaid), Some(listed)) if !rank(&listed).0 => Some(RevokedInfo {
+                revocation_time: overlaid.revocation_time.min(listed.revocation_time),
+                ..listed
+            }),
+            (overlaid, listed) => overlaid.or(listed),
+        };
         let serial = SerialNumber::from_content(&content).expect("1..=64 octets");
         match (table.lookup(&serial), expected) {
             (Lookup::Revoked(found), Some(expected)) => {
