@@ -69,43 +69,17 @@ where
 {
     let work = Mutex::new(step);
     if bytes >= SMALL_BYTES {
-        at_idle_priority(&work, patience)?;
+        let part = at_idle_priority(patience, |goes_on| {
+            let mut step = work.lock().unwrap_or_else(PoisonError::into_inner);
+            while goes_on() && step()? {}
+            Ok(())
+        });
+        // Without a thread all is left to the caller.
+        part.map_or(Ok(()), |part| part.result)?;
     }
     let mut step = work.into_inner().unwrap_or_else(PoisonError::into_inner);
     while step()? {}
     Ok(())
-}
-
-fn at_idle_priority<Step>(work: &Mutex<Step>, patience: Duration) -> Result<(), SourceError>
-where
-    Step: FnMut() -> Result<bool, SourceError> + Send,
-{
-    let rise = AtomicBool::new(false);
-    let (done, is_done) = sync_channel(1);
-    thread::scope(|scope| {
-        let idle = thread::Builder::new().name("list-load".to_owned());
-        let worker = idle.spawn_scoped(scope, || {
-            lower_this_thread();
-            let mut step = work.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut goes_on = Ok(true);
-            while matches!(goes_on, Ok(true)) && !rise.load(Ordering::Relaxed) {
-                goes_on = step();
-            }
-            // Nobody waits any more: then it was asked to stop.
-            let _ = done.send(());
-            goes_on.map(|_| ())
-        });
-        // Without a thread all is left to the caller.
-        let Ok(worker) = worker else {
-            return Ok(());
-        };
-        if is_done.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
-            rise.store(true, Ordering::Relaxed);
-        }
-        worker
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
 }
 
 /// Does work that nobody else can go on with: at idle priority if that comes to its end in time, else it is ended there and
@@ -119,37 +93,52 @@ pub(crate) fn beside_or_anew<T: Send>(
     seconds_left: i64,
     work: impl Fn(&dyn Fn() -> bool) -> Result<T, SourceError> + Sync,
 ) -> Result<T, SourceError> {
-    let beside = match quiet_time >= SHORT {
-        true => anew_at_idle_priority(patience(quiet_time, seconds_left), &work),
-        false => None,
-    };
-    beside.unwrap_or_else(|| work(&|| true))
+    if quiet_time >= SHORT {
+        let whole = at_idle_priority(patience(quiet_time, seconds_left), &work);
+        if let Some(whole) = whole
+            && (whole.result.is_ok() || !whole.was_ended)
+        {
+            return whole.result;
+        }
+    }
+    work(&|| true)
 }
 
-/// None: it was ended, or there was no thread.
-fn anew_at_idle_priority<T: Send>(
+/// What came of work at idle priority.
+struct Aside<T> {
+    result: T,
+    /// It was asked to end, since it took too long.
+    was_ended: bool,
+}
+
+/// Does work on a thread of idle priority; once `patience` is over, the question that it asks is answered with no.  None:
+/// there was no thread.
+fn at_idle_priority<T: Send>(
     patience: Duration,
-    work: &(impl Fn(&dyn Fn() -> bool) -> Result<T, SourceError> + Sync),
-) -> Option<Result<T, SourceError>> {
+    work: impl FnOnce(&dyn Fn() -> bool) -> T + Send,
+) -> Option<Aside<T>> {
     let rise = AtomicBool::new(false);
     let (done, is_done) = sync_channel(1);
     thread::scope(|scope| {
-        let idle = thread::Builder::new().name("list-read".to_owned());
+        let idle = thread::Builder::new().name("list-load".to_owned());
         let worker = idle.spawn_scoped(scope, || {
             lower_this_thread();
-            let found = work(&|| !rise.load(Ordering::Relaxed));
-            // Nobody waits any more: then it was asked to stop.
+            let result = work(&|| !rise.load(Ordering::Relaxed));
+            // Nobody waits any more: then it was asked to end.
             let _ = done.send(());
-            found
+            result
         });
         let worker = worker.ok()?;
         if is_done.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
             rise.store(true, Ordering::Relaxed);
         }
-        let found = worker
+        let result = worker
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        (found.is_ok() || !rise.load(Ordering::Relaxed)).then_some(found)
+        Some(Aside {
+            result,
+            was_ended: rise.load(Ordering::Relaxed),
+        })
     })
 }
 
