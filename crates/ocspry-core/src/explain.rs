@@ -73,11 +73,7 @@ fn said(
     serial: &SerialNumber,
     now: Time,
 ) -> Result<Said, Refusal> {
-    if now > issuer.not_after() {
-        return Err(Refusal::IssuerExpired {
-            not_after: issuer.not_after(),
-        });
-    }
+    issuer.refuse_if_over(now)?;
     let table = table.ok_or(Refusal::SourceMissing)?;
     let credentials = issuer.credentials_guard();
     let (credential, _) = who_signs(&credentials, None, table.source().signature_algorithm, now)

@@ -360,15 +360,22 @@ impl Issuer {
     /// # Errors
     /// What would be said instead.
     pub fn can_answer(&self, now: Time) -> Result<(), Refusal> {
-        if now > self.not_after {
-            return Err(Refusal::IssuerExpired {
-                not_after: self.not_after,
-            });
-        }
+        self.refuse_if_over(now)?;
         let table = self.table_guard();
         let table = table.as_ref().ok_or(Refusal::SourceMissing)?;
         let credential = self.credential().ok_or(Refusal::SignerMissing)?;
         lifetime(table.window(), self, &credential, now).map(|_| ())
+    }
+
+    /// # Errors
+    /// Its certificate has ended: then nobody answers for it, whatever its lists say.
+    pub(crate) fn refuse_if_over(&self, now: Time) -> Result<(), Refusal> {
+        match now > self.not_after {
+            true => Err(Refusal::IssuerExpired {
+                not_after: self.not_after,
+            }),
+            false => Ok(()),
+        }
     }
 
     /// Could one CertID name both?

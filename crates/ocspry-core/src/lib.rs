@@ -41,6 +41,6 @@ pub use signing::{SignError, Signer, SigningCounts, SigningPool, SigningSpeed};
 pub use status::{
     Absence, IssuedSerials, IssuedSerialsBuilder, IssuedSorting, Known, ListPart, Lookup, Overlay,
     Revocation, RevokedSerials, RevokedSerialsBuilder, SourceInfo, StatusParts, StatusTable,
-    StatusTableBuilder, TableSorting, ValidityWindow,
+    StatusTableBuilder, TableSorting, ValidityWindow, graver,
 };
 pub use verify::{ResponseCheck, ResponseDefect, VerifiedResponse};

@@ -223,11 +223,7 @@ impl Responder {
     ) -> Result<Prepared, Refusal> {
         let issuer = self.issuers.issuer(issuer_id);
         let policy = issuer.policy();
-        if now > issuer.not_after() {
-            return Err(Refusal::IssuerExpired {
-                not_after: issuer.not_after(),
-            });
-        }
+        issuer.refuse_if_over(now)?;
         let nonce = match policy.nonce {
             NoncePolicy::Echo => request.nonce,
             NoncePolicy::Ignore => None,

@@ -21,7 +21,7 @@ mod tests;
 
 pub use issued::{IssuedSerials, IssuedSerialsBuilder, IssuedSorting};
 pub use revoked::{Revocation, RevokedSerials, RevokedSerialsBuilder, TableSorting};
-pub use table::{Known, ListPart, Overlay, StatusParts, StatusTable, StatusTableBuilder};
+pub use table::{Known, ListPart, Overlay, StatusParts, StatusTable, StatusTableBuilder, graver};
 
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::RevokedInfo;

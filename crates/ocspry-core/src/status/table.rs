@@ -280,7 +280,7 @@ impl Overlay {
 }
 
 /// What is said when two parts call a serial revoked: for good rather than on hold, then the earlier time.
-fn graver(one: RevokedInfo, other: RevokedInfo) -> RevokedInfo {
+pub fn graver(one: RevokedInfo, other: RevokedInfo) -> RevokedInfo {
     let rank = |info: &RevokedInfo| {
         (
             info.reason == Some(CrlReason::CertificateHold),

@@ -7,9 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ocspry_core::{Overlay, Revocation, RevokedSerials, RevokedSerialsBuilder};
+use ocspry_core::{Overlay, Revocation, RevokedSerials, RevokedSerialsBuilder, graver};
 use ocspry_wire::Time;
-use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
+use ocspry_wire::ocsp::RevokedInfo;
 
 use super::followed::{Followed, Look, SETTLED_SECONDS};
 use crate::SourceError;
@@ -137,7 +137,7 @@ impl KnownOverlay {
         let mut all = None;
         let mut serials = RevokedSerialsBuilder::new();
         let facts = read_overlay(path, &OverlayLimits::DEFAULT, |entry| match entry {
-            OverlayEntry::All(info) => all = graver(all, Some(info)),
+            OverlayEntry::All(info) => all = Some(all.map_or(info, |said| graver(said, info))),
             OverlayEntry::Serial(serial, info) => serials.push(&serial, Revocation::Revoked(info)),
         })?;
         let known = KnownOverlay {
@@ -176,19 +176,10 @@ impl KnownOverlay {
         };
         KnownOverlay {
             serials,
-            all: graver(self.all, other.all),
+            all: self.all.into_iter().chain(other.all).reduce(graver),
             digest: self.digest,
         }
     }
-}
-
-/// For good rather than on hold, then the earlier.
-fn graver(one: Option<RevokedInfo>, other: Option<RevokedInfo>) -> Option<RevokedInfo> {
-    let said = one.into_iter().chain(other);
-    said.min_by_key(|info| {
-        let is_hold = info.reason == Some(CrlReason::CertificateHold);
-        (is_hold, info.revocation_time)
-    })
 }
 
 fn sentence(facts: &OverlayFacts) -> String {
