@@ -1,8 +1,8 @@
 //! The admin listener by itself: how far the program is, and clients that hang on it.
 
-use crate::fixture::{Fixture, GOOD, PATIENT};
+use crate::fixture::{Fixture, GOOD, PATIENT, nothing_wrong};
 use ocspry_core::{Clock, SystemClock};
-use ocspry_http::{Admin, AdminState, IssuerReport};
+use ocspry_http::{Admin, AdminState};
 use ocspry_testkit::{HttpClient, wait_until};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,21 +46,9 @@ fn it_is_not_ready_before_there_are_workers_and_after_the_stop_began() {
     started.state.serving(fixture.server.meter());
     assert_eq!(started.get("/readyz"), not_ready("no issuer can answer"));
     let responder = fixture.responder.load_full();
-    let report = |issuer: &Arc<_>| IssuerReport {
-        issuer: Arc::clone(issuer),
-        source_path: "test.crl".to_owned(),
-        source_problem: None,
-        signer_problem: None,
-        state_problem: None,
-        sources: Vec::new(),
-        lists: Vec::new(),
-        unproven: None,
-        is_holding: false,
-        vanished_count: 0,
-    };
     started
         .state
-        .publish(responder.issuers().iter().map(report).collect());
+        .publish(responder.issuers().iter().map(nothing_wrong).collect());
     assert_eq!(started.get("/readyz"), (200, "ready\n".to_owned()));
     started.state.stopping();
     assert_eq!(started.get("/readyz"), not_ready("stopping"));

@@ -1,7 +1,7 @@
 //! The dashboard by itself: what it says beside `/status`, what it does with hostile names and requests, its bounds and its
 //! headers.
 
-use crate::fixture::{Fixture, GOOD, PATIENT, REVOKED};
+use crate::fixture::{Fixture, GOOD, PATIENT, REVOKED, nothing_wrong};
 use ocspry_core::{Clock, RevokedSerials, ValidityWindow};
 use ocspry_http::{Admin, AdminState, IssuerReport, ListReport, Problem, SourceReport};
 use ocspry_testkit::{HttpClient, HttpResponse, pem};
@@ -31,16 +31,8 @@ impl Dashboard {
         let responder = fixture.responder.load_full();
         let issuer = responder.issuers().iter().next().unwrap();
         let mut report = IssuerReport {
-            issuer: Arc::clone(issuer),
-            source_path: "test.crl".to_owned(),
-            source_problem: None,
-            signer_problem: None,
-            state_problem: None,
-            sources: Vec::new(),
-            lists: Vec::new(),
-            unproven: None,
-            is_holding: false,
             vanished_count: 4_321,
+            ..nothing_wrong(issuer)
         };
         change(&mut report);
         state.publish(vec![report]);
@@ -252,16 +244,8 @@ fn what_was_wrong_is_told_until_it_is_over_and_after_it() {
     let responder = dashboard.fixture.responder.load_full();
     let issuer = responder.issuers().iter().next().unwrap();
     let report = |source_problem| IssuerReport {
-        issuer: Arc::clone(issuer),
-        source_path: "test.crl".to_owned(),
         source_problem,
-        signer_problem: None,
-        state_problem: None,
-        sources: Vec::new(),
-        lists: Vec::new(),
-        unproven: None,
-        is_holding: false,
-        vanished_count: 0,
+        ..nothing_wrong(issuer)
     };
     assert!(
         dashboard

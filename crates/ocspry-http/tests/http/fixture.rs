@@ -6,7 +6,7 @@ use ocspry_core::{
     ResponderCredential, SignError, Signer, SigningPool, SigningSpeed, SourceInfo, StatusTable,
     StatusTableBuilder, ValidityWindow,
 };
-use ocspry_http::{Limits, Listeners, Server};
+use ocspry_http::{IssuerReport, Limits, Listeners, Server};
 use ocspry_testkit::{Authority, HttpClient, KeyKind, RequestSpec, cert_id, nonce_extension};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{HashAlgorithm, RevokedInfo};
@@ -256,5 +256,21 @@ impl Gate {
                 .unwrap(),
         );
         self.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// What the control thread says of an issuer that is fine.
+pub(crate) fn nothing_wrong(issuer: &Arc<Issuer>) -> IssuerReport {
+    IssuerReport {
+        issuer: Arc::clone(issuer),
+        source_path: "test.crl".to_owned(),
+        source_problem: None,
+        signer_problem: None,
+        state_problem: None,
+        sources: Vec::new(),
+        lists: Vec::new(),
+        unproven: None,
+        is_holding: false,
+        vanished_count: 0,
     }
 }

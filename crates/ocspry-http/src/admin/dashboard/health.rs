@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use super::figures;
-use crate::admin::snapshot::IssuerSnapshot;
+use crate::admin::snapshot::{IssuerSnapshot, ListSeen, SignerSeen};
 
 /// The states of an issuer, the worst first; what is worse hides what is less so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,24 +110,48 @@ pub(super) fn reasons(seen: &IssuerSnapshot) -> Vec<Markup> {
 }
 
 fn ends_soon(seen: &IssuerSnapshot) -> bool {
-    let list = seen.list().is_some_and(|list| {
-        let life = list
-            .window
-            .next_update
-            .seconds_since(list.window.this_update);
-        is_last_fifth(list.seconds_left, life)
-    });
-    let signer = seen.signer().is_some_and(|signer| {
-        let life = signer.not_after.seconds_since(signer.not_before);
-        is_last_fifth(signer.seconds_left, life) && signer.seconds_left < SIGNER_SECONDS_SOON
-    });
-    list || signer
+    let list = seen.list().map(|list| Rest::of_list(&list));
+    let signer = seen.signer().map(|signer| Rest::of_signer(&signer));
+    list.into_iter().chain(signer).any(|rest| rest.is_soon)
 }
 
-/// Of a life of so many seconds less than a fifth is left.
-pub(super) fn is_last_fifth(seconds_left: i64, life: i64) -> bool {
-    seconds_left < life / 5
+/// What is left of the life of something.
+pub(super) struct Rest {
+    seconds_left: i64,
+    life: i64,
+    is_soon: bool,
+}
+
+impl Rest {
+    /// The end is soon in the last fifth.
+    pub(super) fn new(seconds_left: i64, life: i64) -> Rest {
+        Rest {
+            seconds_left,
+            life,
+            is_soon: seconds_left < life / 5,
+        }
+    }
+
+    /// Of the list in use.
+    pub(super) fn of_list(list: &ListSeen<'_>) -> Rest {
+        let window = list.window;
+        let life = window.next_update.seconds_since(window.this_update);
+        Rest::new(list.seconds_left, life)
+    }
+
+    /// Of the signer in use.
+    pub(super) fn of_signer(signer: &SignerSeen) -> Rest {
+        let life = signer.not_after.seconds_since(signer.not_before);
+        let mut rest = Rest::new(signer.seconds_left, life);
+        rest.is_soon &= signer.seconds_left < SIGNER_SECONDS_SOON;
+        rest
+    }
+
+    /// As a bar and in words.
+    pub(super) fn markup(&self) -> Markup {
+        figures::left(self.seconds_left, self.life, self.is_soon)
+    }
 }
 
 /// A year's certificate is no worry ten weeks before its end.
-pub(super) const SIGNER_SECONDS_SOON: i64 = 14 * 86_400;
+const SIGNER_SECONDS_SOON: i64 = 14 * 86_400;

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use ocspry_wire::x509::certificate::display_name;
 use serde_json::Value;
 
-use super::health::{self, Health};
+use super::health::{self, Health, Rest};
 use super::{Page, explain, figures};
 use crate::admin::snapshot::{IssuerSnapshot, Snapshot};
 use crate::admin::{AdminState, ListReport, Problem, SourceReport, status};
@@ -69,14 +69,9 @@ fn answers(seen: &IssuerSnapshot) -> Markup {
     let Some(list) = seen.list() else {
         return html! { p.missing { "No usable list has been loaded yet." } };
     };
-    let life = list
-        .window
-        .next_update
-        .seconds_since(list.window.this_update);
-    let is_soon = health::is_last_fifth(list.seconds_left, life);
     html! {
         dl {
-            dt { "Time left" } dd { (figures::left(list.seconds_left, life, is_soon)) }
+            dt { "Time left" } dd { (Rest::of_list(&list).markup()) }
             dt { "Entries" } dd { (figures::length(list.entry_count)) " revoked" }
             dt { "Number" } dd { (list.number.as_deref().unwrap_or("none")) }
             dt { "thisUpdate" } dd { (figures::moment(list.window.this_update)) }
@@ -92,12 +87,9 @@ fn signer(seen: &IssuerSnapshot) -> Markup {
     let Some(signer) = seen.signer() else {
         return html! { p.missing { "There is no key with a certificate that may answer." } };
     };
-    let life = signer.not_after.seconds_since(signer.not_before);
-    let is_soon = health::is_last_fifth(signer.seconds_left, life)
-        && signer.seconds_left < health::SIGNER_SECONDS_SOON;
     html! {
         dl {
-            dt { "Time left" } dd { (figures::left(signer.seconds_left, life, is_soon)) }
+            dt { "Time left" } dd { (Rest::of_signer(&signer).markup()) }
             dt { "Kind" } dd { (signer.kind) }
             dt { "Subject" } dd { (signer.subject) }
             dt { "Algorithm" } dd { (signer.algorithm) }
@@ -203,7 +195,7 @@ fn list_row(list: &ListReport, seen: &IssuerSnapshot) -> Markup {
             td.number { (list.number.as_deref().unwrap_or("none")) }
             td.moment { (figures::moment(list.this_update)) }
             td.moment { (figures::moment(list.next_update)) }
-            td { (figures::left(seconds_left, life, health::is_last_fifth(seconds_left, life))) }
+            td { (Rest::new(seconds_left, life).markup()) }
             td.number { (figures::length(list.entry_count)) }
         }
     }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use maud::{Markup, html};
 
 use super::chart::chart;
-use super::health::{self, Health};
+use super::health::{self, Health, Rest};
 use super::{Page, figures};
 use crate::admin::AdminState;
 use crate::admin::problem_log::LoggedProblem;
@@ -147,12 +147,8 @@ pub(super) fn list_cell(seen: &IssuerSnapshot) -> Markup {
     let Some(list) = seen.list() else {
         return html! { span.missing { "no list yet" } };
     };
-    let life = list
-        .window
-        .next_update
-        .seconds_since(list.window.this_update);
     html! {
-        (figures::left(list.seconds_left, life, health::is_last_fifth(list.seconds_left, life)))
+        (Rest::of_list(&list).markup())
         span.small {
             @if let Some(number) = &list.number { "number " (number) ", " }
             (figures::length(list.entry_count)) " revoked"
@@ -165,11 +161,8 @@ pub(super) fn signer_cell(seen: &IssuerSnapshot) -> Markup {
     let Some(signer) = seen.signer() else {
         return html! { span.missing { "no signer" } };
     };
-    let life = signer.not_after.seconds_since(signer.not_before);
-    let is_soon = health::is_last_fifth(signer.seconds_left, life)
-        && signer.seconds_left < health::SIGNER_SECONDS_SOON;
     html! {
-        (figures::left(signer.seconds_left, life, is_soon))
+        (Rest::of_signer(&signer).markup())
         span.small { (signer.kind) ", " (signer.algorithm) }
     }
 }
