@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::io;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -22,7 +23,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Serves `stream` until either side closes it, a deadline passes or the server stops.
-pub(crate) async fn serve(stream: TcpStream, worker: Rc<Worker>, permit: Permit, watched: Watched) {
+pub(crate) async fn serve(
+    stream: TcpStream,
+    peer: IpAddr,
+    worker: Rc<Worker>,
+    permit: Permit,
+    watched: Watched,
+) {
     // Answers are written whole: nothing is gained by waiting for more.
     let _ = stream.set_nodelay(true);
     let deadline = Rc::clone(watched.deadline());
@@ -36,7 +43,9 @@ pub(crate) async fn serve(stream: TcpStream, worker: Rc<Worker>, permit: Permit,
     let service = service_fn({
         let worker = Rc::clone(&worker);
         let deadline = Rc::clone(&deadline);
-        move |http_request| ocsp::respond(http_request, Rc::clone(&worker), Rc::clone(&deadline))
+        move |http_request| {
+            ocsp::respond(http_request, peer, Rc::clone(&worker), Rc::clone(&deadline))
+        }
     });
     let mut http = worker.http().serve_connection(TokioIo::new(io), service);
 

@@ -19,10 +19,11 @@ pub mod listener;
 mod metrics;
 mod ocsp;
 mod published;
+mod request_log;
 pub mod server;
 
 pub use admin::{
-    Admin, AdminError, AdminState, IssuerReport, LedgerLook, LedgerMeter, ListReport,
+    Admin, AdminError, AdminState, IssuerReport, LedgerLook, LedgerMeter, LineCounts, ListReport,
     NamedDeltaReport, Problem, SourceReport,
 };
 pub use counts::ServerCounts;
@@ -30,4 +31,5 @@ pub use endpoint_paths::EndpointPaths;
 pub use exchange::{Exchange, ExchangeReceiver, ExchangeSender, exchange_queue};
 pub use limits::Limits;
 pub use listener::{ListenError, Listeners};
+pub use request_log::{RecordedAddresses, RequestLogSender, RequestRecord, request_log_queue};
 pub use server::{DrainReport, Server, ServerMeter, ServerOptions, StartError};

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ocspry_core::{AnswerCounts, RECENT_BYTES_MAX};
 use ocspry_wire::ocsp::HashAlgorithm;
@@ -68,6 +69,16 @@ fn process(page: &mut Page<'_>, state: &AdminState) -> fmt::Result {
         "process_start_time_seconds",
         "When the process started, in seconds since 1970",
         [([], state.started_at.unix_seconds())],
+    )?;
+    page.counter(
+        "ocspry_log_lines_unwritten",
+        "Log lines that the log file did not take",
+        [([], state.lines().log_unwritten.load(Ordering::Relaxed))],
+    )?;
+    page.counter(
+        "ocspry_request_log_lines_unwritten",
+        "Records of requests that the request log did not take",
+        [([], state.lines().requests_unwritten.load(Ordering::Relaxed))],
     )
 }
 

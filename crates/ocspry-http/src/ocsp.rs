@@ -10,6 +10,7 @@ use crate::deadlines::{Deadline, Phase};
 use crate::get_path::{self, GetPath};
 use crate::headers::{self, Cacheable};
 use crate::published::{self, Published};
+use crate::request_log::RequestRecord;
 use crate::server::{Scratch, Worker};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -20,16 +21,19 @@ use ocspry_core::{Answer, SignedResponse};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::ErrorStatus;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
 /// Answers one HTTP request.
 pub(crate) async fn respond(
     http_request: Request<Incoming>,
+    peer: IpAddr,
     worker: Rc<Worker>,
     deadline: Rc<Deadline>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let started = tracing::enabled!(tracing::Level::DEBUG).then(Instant::now);
+    let is_recorded = worker.is_recorded();
+    let started = (is_recorded || tracing::enabled!(tracing::Level::DEBUG)).then(Instant::now);
     // A pipelined request comes out of hyper's buffer: no read has told that it began.
     if matches!(deadline.phase(), Phase::Idle | Phase::Write) {
         deadline.enter(Phase::Request);
@@ -85,7 +89,20 @@ pub(crate) async fn respond(
         counts.response_body_bytes.add(body_bytes);
     }
     if let Some(started) = started {
-        let elapsed_us = started.elapsed().as_micros();
+        let elapsed = started.elapsed();
+        if is_recorded {
+            let record = RequestRecord {
+                time: now,
+                method: MethodKind::of(&head.method).label(),
+                outcome: outcome.label(),
+                status: response.status().as_u16(),
+                body_bytes: response.body().size_hint().exact().unwrap_or(0),
+                elapsed,
+                peer: None,
+            };
+            worker.record(record, peer);
+        }
+        let elapsed_us = elapsed.as_micros();
         let outcome = outcome.label();
         tracing::debug!(outcome, method = %head.method, elapsed_us, "answered");
     }

@@ -14,6 +14,7 @@ use crate::deadlines::{Deadlines, Phase};
 use crate::get_path::GetBuffers;
 use crate::headers::DateHeader;
 use crate::listener::BACKLOG;
+use crate::request_log::{RequestLogSender, RequestRecord, Sampler};
 use crate::{EndpointPaths, ExchangeSender, Limits, Listeners};
 use arc_swap::{ArcSwap, Cache};
 use bytes::BytesMut;
@@ -25,7 +26,7 @@ use ocspry_core::{
 use ocspry_wire::Time;
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -52,6 +53,8 @@ pub struct ServerOptions {
     pub limits: Limits,
     /// Whom to tell of each request and its answer.
     pub exchanges: Option<ExchangeSender>,
+    /// Whom to tell of one request in so many.
+    pub request_log: Option<RequestLogSender>,
     /// Where issuers have endpoints of their own.
     pub endpoint_paths: EndpointPaths,
 }
@@ -61,6 +64,7 @@ impl From<Limits> for ServerOptions {
         ServerOptions {
             limits,
             exchanges: None,
+            request_log: None,
             endpoint_paths: EndpointPaths::new([EndpointPaths::DEFAULT]),
         }
     }
@@ -114,6 +118,7 @@ impl Server {
         let ServerOptions {
             limits,
             exchanges,
+            request_log,
             endpoint_paths,
         } = options.into();
         let (addresses, workers) = listeners.into_parts();
@@ -139,6 +144,7 @@ impl Server {
                 clock: Arc::clone(&clock),
                 limits,
                 exchanges: exchanges.clone(),
+                request_log: request_log.clone(),
                 endpoint_paths: endpoint_paths.clone(),
                 admission: Arc::clone(&server.meter.admission),
                 counts: Arc::new(WorkerCounts::default()),
@@ -229,6 +235,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     limits: Limits,
     exchanges: Option<ExchangeSender>,
+    request_log: Option<RequestLogSender>,
     endpoint_paths: EndpointPaths,
     admission: Arc<Admission>,
     counts: Arc<WorkerCounts>,
@@ -374,6 +381,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 pub(crate) struct Worker {
     limits: Limits,
     exchanges: Option<ExchangeSender>,
+    request_log: Option<Sampler>,
     endpoint_paths: EndpointPaths,
     clock: Arc<dyn Clock>,
     responder: RefCell<CurrentResponder>,
@@ -395,6 +403,7 @@ impl Worker {
             clock,
             limits,
             exchanges,
+            request_log,
             endpoint_paths,
             admission,
             counts,
@@ -404,6 +413,7 @@ impl Worker {
         Worker {
             limits,
             exchanges,
+            request_log: request_log.map(Sampler::new),
             endpoint_paths,
             clock,
             responder: RefCell::new(CurrentResponder::new(responder)),
@@ -431,7 +441,7 @@ impl Worker {
         let watched = self.deadlines.watch(phase);
         let worker = Rc::clone(self);
         tokio::task::spawn_local(async move {
-            connection::serve(stream, Rc::clone(&worker), permit, watched).await;
+            connection::serve(stream, peer.ip(), Rc::clone(&worker), permit, watched).await;
             worker.less_busy.notify_one();
         });
     }
@@ -467,6 +477,18 @@ impl Worker {
     pub(crate) fn note_exchange(&self, request: &[u8], answer: &Answer) {
         if let Some(exchanges) = &self.exchanges {
             exchanges.send(request, answer);
+        }
+    }
+
+    /// Whether this request is to be recorded; once for each.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.request_log.as_ref().is_some_and(Sampler::is_turn)
+    }
+
+    /// Records it.
+    pub(crate) fn record(&self, record: RequestRecord, peer: IpAddr) {
+        if let Some(log) = &self.request_log {
+            log.send(record, peer);
         }
     }
 

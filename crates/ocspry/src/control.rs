@@ -562,6 +562,12 @@ impl Control {
         if config.log_file.as_deref() != self.log.path() {
             warn!("the log file is another one now: that needs a restart");
         }
+        if config.log_format != self.log.format() {
+            warn!("the log format is another one now: that needs a restart");
+        }
+        if config.request_log != self.config_at_start.request_log {
+            warn!("the request log is another one now: that needs a restart");
+        }
         if config.state != self.config_at_start.state {
             warn!("the state directory is another one now: that needs a restart");
         }

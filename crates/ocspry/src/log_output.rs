@@ -1,34 +1,60 @@
-//! Where log lines go: standard error, or a file that is opened again on SIGHUP.  From: `tracing`.  To: the operator.
+//! Where log lines go, and how they look: text or JSON, to standard error or a file.  From: `tracing`.  To: the operator.
 //!
-//! The level comes from `OCSPRY_LOG` (`warn`, `debug`, `ocspry_http=trace`, …), `info` without it.
+//! The level comes from `OCSPRY_LOG` (`warn`, `debug`, `ocspry_http=trace`, …), `info` without it.  Where standard error is
+//! the journal, each line begins with its priority (sd-daemon(3)).
 
 use std::env;
-use std::fs::{File, OpenOptions};
+use std::ffi::OsStr;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use arc_swap::ArcSwap;
+use ocspry_http::LineCounts;
+use serde_json::json;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, MakeWriter};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, fmt, registry};
+use tracing_subscriber::{EnvFilter, fmt as lines, registry};
 
 use crate::load_bar;
 use crate::log_capture::CaptureLayer;
+use crate::log_file::{LogFile, Unwritten};
 
 /// Names the level of the log, for all or by part.
 const LEVEL_VARIABLE: &str = "OCSPRY_LOG";
 
+/// systemd names there the device and inode of the journal's socket.
+const JOURNAL_VARIABLE: &str = "JOURNAL_STREAM";
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object each.
+    Json,
+}
+
+impl LogFormat {
+    /// As they are typed.
+    pub(crate) const WORDS: &'static [(&'static str, LogFormat)] =
+        &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+}
+
 /// The one place that log lines are written to.
 #[derive(Debug)]
-pub(crate) enum LogOutput {
-    /// Standard error.
-    StandardError,
-    /// A file, appended to; swapped when it is opened again.  No lock: a panic while a line is written is a line too.
-    File { path: PathBuf, file: ArcSwap<File> },
+pub(crate) struct LogOutput {
+    /// None: standard error.
+    file: Option<LogFile>,
+    format: LogFormat,
 }
 
 impl LogOutput {
@@ -36,14 +62,15 @@ impl LogOutput {
     ///
     /// # Errors
     /// The file cannot be opened, `OCSPRY_LOG` cannot be understood, or there is a log already.
-    pub(crate) fn install(path: Option<&Path>) -> Result<Arc<LogOutput>> {
-        let output = Arc::new(match path {
-            Some(path) => LogOutput::File {
-                path: path.to_owned(),
-                file: ArcSwap::from_pointee(open(path)?),
-            },
-            None => LogOutput::StandardError,
-        });
+    pub(crate) fn install(
+        path: Option<&Path>,
+        format: LogFormat,
+        counts: &Arc<LineCounts>,
+    ) -> Result<Arc<LogOutput>> {
+        let file = path
+            .map(|path| LogFile::open(path, Arc::clone(&counts.log_unwritten)))
+            .transpose()?;
+        let output = Arc::new(LogOutput { file, format });
         let level = env::var(LEVEL_VARIABLE)
             .ok()
             .filter(|level| !level.is_empty());
@@ -51,15 +78,29 @@ impl LogOutput {
         let filter = EnvFilter::builder().parse(level).map_err(|_| {
             anyhow!("{LEVEL_VARIABLE}={level} is not a log level: give error, warn, info, debug or trace")
         })?;
-        let lines = fmt::layer()
+        let is_journal = path.is_none() && is_journal(env::var_os(JOURNAL_VARIABLE).as_deref());
+        let layer = lines::layer()
             .with_target(false)
             .with_ansi(path.is_none() && io::stderr().is_terminal())
             // A line that cannot be written is lost: saying so on a closed standard error would be a panic.
             .log_internal_errors(false)
-            .with_writer(SharedOutput(Arc::clone(&output)))
-            .with_filter(filter);
+            .with_writer(SharedOutput(Arc::clone(&output)));
+        let layer = match format {
+            // The journal has a time of its own.
+            LogFormat::Text if is_journal => layer
+                .without_time()
+                .map_event_format(|inner| Prefixed { is_journal, inner })
+                .boxed(),
+            LogFormat::Text => layer.boxed(),
+            LogFormat::Json => layer
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .map_event_format(|inner| Prefixed { is_journal, inner })
+                .boxed(),
+        };
         registry()
-            .with(lines)
+            .with(layer.with_filter(filter))
             // With a filter of its own, so that no debug line costs anything because of it.
             .with(CaptureLayer.with_filter(LevelFilter::INFO))
             .try_init()
@@ -67,62 +108,123 @@ impl LogOutput {
         Ok(output)
     }
 
-    /// Opens the file anew, so that a rotated log is let go.
+    /// Opens the file anew.
     ///
     /// # Errors
     /// The file cannot be opened; lines go on into the old one.
     pub(crate) fn reopen(&self) -> Result<()> {
-        match self {
-            LogOutput::StandardError => Ok(()),
-            LogOutput::File { path, file } => {
-                file.store(Arc::new(open(path)?));
-                Ok(())
-            }
-        }
+        self.file.as_ref().map_or(Ok(()), LogFile::reopen)
     }
 
     /// The file, where there is one.
     pub(crate) fn path(&self) -> Option<&Path> {
-        match self {
-            LogOutput::StandardError => None,
-            LogOutput::File { path, file: _ } => Some(path),
+        self.file.as_ref().map(LogFile::path)
+    }
+
+    /// How its lines look.
+    pub(crate) fn format(&self) -> LogFormat {
+        self.format
+    }
+
+    /// Writes a line to the file, or to standard error while the file takes nothing (a full disk).
+    fn write(&self, line: &[u8]) -> io::Result<()> {
+        let Some(file) = &self.file else {
+            return to_standard_error(line);
+        };
+        let gap = |missing| {
+            self.own_line(&format!(
+                "{missing} lines are missing here: the file could not be written"
+            ))
+        };
+        match file.write(line, gap) {
+            Ok(()) => Ok(()),
+            Err(Unwritten { cause, is_first }) => {
+                if is_first {
+                    let path = file.path().display();
+                    let said = self.own_line(&format!(
+                        "the log file {path} cannot be written ({cause}): lines go to standard error until it can"
+                    ));
+                    to_standard_error(said.as_bytes())?;
+                }
+                to_standard_error(line)
+            }
+        }
+    }
+
+    /// A line about the log itself, which cannot go through it.
+    fn own_line(&self, message: &str) -> String {
+        let mut time = String::new();
+        // A String takes whatever is written.
+        let _ = SystemTime.format_time(&mut Writer::new(&mut time));
+        match self.format {
+            LogFormat::Text => format!("{time}  WARN {message}\n"),
+            LogFormat::Json => {
+                let line = json!({"timestamp": time, "level": "WARN", "message": message});
+                format!("{line}\n")
+            }
         }
     }
 }
 
-fn open(path: &Path) -> Result<File> {
-    OpenOptions::new().create(true).append(true).open(path).map_err(|error| {
-        anyhow!(
-            "the log file {} cannot be opened: {error}: check that its directory exists and may be written",
-            path.display()
-        )
+fn to_standard_error(line: &[u8]) -> io::Result<()> {
+    load_bar::aside(|| io::stderr().write_all(line))
+}
+
+/// Whether standard error is the socket that the variable names, as `device:inode`; a redirected one is not.
+fn is_journal(variable: Option<&OsStr>) -> bool {
+    let named = variable.and_then(OsStr::to_str);
+    named.is_some_and(|named| {
+        rustix::fs::fstat(io::stderr())
+            .is_ok_and(|found| format!("{}:{}", found.st_dev, found.st_ino) == named)
     })
 }
 
-/// Writes one event, in one piece: lines of several threads do not mix.
-pub(crate) enum LogWriter {
-    /// To standard error.
-    StandardError(io::Stderr),
-    /// To the file, or to standard error while the file takes nothing (a full disk).
-    File(Arc<File>),
+/// A line of the inner format; for the journal with its priority before it: `<3>` is an error (sd-daemon(3)).
+struct Prefixed<F> {
+    is_journal: bool,
+    inner: F,
 }
 
-impl Write for LogWriter {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        match self {
-            LogWriter::StandardError(stream) => load_bar::aside(|| stream.write(buffer)),
-            LogWriter::File(file) => file
-                .as_ref()
-                .write(buffer)
-                .or_else(|_| load_bar::aside(|| io::stderr().write(buffer))),
+impl<S, N, F> FormatEvent<S, N> for Prefixed<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        if self.is_journal {
+            write!(writer, "<{}>", priority(*event.metadata().level()))?;
         }
+        self.inner.format_event(context, writer, event)
+    }
+}
+
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        // `Level` is not an enum.
+        _ => 7,
+    }
+}
+
+/// Writes one event, in one piece: lines of several threads do not mix.
+pub(crate) struct LogWriter<'a>(&'a LogOutput);
+
+impl Write for LogWriter<'_> {
+    /// A whole line, which is how `tracing` writes.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write(line).map(|()| line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self {
-            LogWriter::StandardError(stream) => stream.flush(),
-            LogWriter::File(file) => file.as_ref().flush(),
-        }
+        Ok(())
     }
 }
 
@@ -130,13 +232,10 @@ impl Write for LogWriter {
 struct SharedOutput(Arc<LogOutput>);
 
 impl<'a> MakeWriter<'a> for SharedOutput {
-    type Writer = LogWriter;
+    type Writer = LogWriter<'a>;
 
-    fn make_writer(&'a self) -> LogWriter {
-        match self.0.as_ref() {
-            LogOutput::StandardError => LogWriter::StandardError(io::stderr()),
-            LogOutput::File { path: _, file } => LogWriter::File(file.load_full()),
-        }
+    fn make_writer(&'a self) -> LogWriter<'a> {
+        LogWriter(&self.0)
     }
 }
 
@@ -146,9 +245,11 @@ mod tests {
 
     #[test]
     fn a_line_that_the_file_does_not_take_is_no_error_and_holds_up_nobody() {
-        let path = PathBuf::from("/dev/full");
-        let file = ArcSwap::from_pointee(open(&path).unwrap());
-        let output = SharedOutput(Arc::new(LogOutput::File { path, file }));
+        let file = LogFile::open(Path::new("/dev/full"), Arc::default()).unwrap();
+        let output = SharedOutput(Arc::new(LogOutput {
+            file: Some(file),
+            format: LogFormat::Text,
+        }));
         // As when a panic is reported in the middle of a line.
         let mut first = output.make_writer();
         let mut second = output.make_writer();
@@ -157,21 +258,12 @@ mod tests {
     }
 
     #[test]
-    fn a_rotated_log_file_is_let_go_when_it_is_opened_again() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("ocspry.log");
-        let file = ArcSwap::from_pointee(open(&path).unwrap());
-        let output = SharedOutput(Arc::new(LogOutput::File {
-            path: path.clone(),
-            file,
-        }));
-        output.make_writer().write_all(b"first\n").unwrap();
-        let rotated = directory.path().join("ocspry.log.1");
-        std::fs::rename(&path, &rotated).unwrap();
-        output.make_writer().write_all(b"second\n").unwrap();
-        output.0.reopen().unwrap();
-        output.make_writer().write_all(b"third\n").unwrap();
-        assert_eq!(std::fs::read_to_string(rotated).unwrap(), "first\nsecond\n");
-        assert_eq!(std::fs::read_to_string(path).unwrap(), "third\n");
+    fn standard_error_is_the_journal_only_where_the_variable_names_that_very_socket() {
+        let found = rustix::fs::fstat(io::stderr()).unwrap();
+        let named = format!("{}:{}", found.st_dev, found.st_ino);
+        assert!(is_journal(Some(OsStr::new(&named))));
+        let other = format!("{}:{}", found.st_dev, found.st_ino + 1);
+        assert!(!is_journal(Some(OsStr::new(&other))));
+        assert!(!is_journal(None));
     }
 }

@@ -33,8 +33,8 @@ use tokio::time::{Instant, interval, interval_at, sleep, timeout};
 use crate::{ListenError, Listeners};
 
 pub use state::{
-    AdminState, IssuerReport, LedgerLook, LedgerMeter, ListReport, NamedDeltaReport, Problem,
-    SourceReport,
+    AdminState, IssuerReport, LedgerLook, LedgerMeter, LineCounts, ListReport, NamedDeltaReport,
+    Problem, SourceReport,
 };
 
 /// Open connections; one more is closed at once.

@@ -6,7 +6,7 @@
 //! has just been replaced.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,16 @@ pub struct AdminState {
     requests: Mutex<RequestHistory>,
     /// Of the last while.
     problems: Mutex<ProblemLog>,
+    lines: Arc<LineCounts>,
+}
+
+/// Lines that did not get to where they belong, since the start.
+#[derive(Debug, Default)]
+pub struct LineCounts {
+    /// The log file did not take them.
+    pub log_unwritten: Arc<AtomicU64>,
+    /// Records of requests that the log of requests did not take.
+    pub requests_unwritten: Arc<AtomicU64>,
 }
 
 /// What the control thread knows of one issuer.
@@ -185,7 +195,13 @@ impl AdminState {
             is_stopping: AtomicBool::new(false),
             requests: Mutex::default(),
             problems: Mutex::default(),
+            lines: Arc::default(),
         }
+    }
+
+    /// Whoever writes lines counts there those that were not written.
+    pub fn lines(&self) -> &Arc<LineCounts> {
+        &self.lines
     }
 
     /// These are the issuers now; the control thread says so after each look.

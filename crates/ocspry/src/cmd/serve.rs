@@ -32,6 +32,7 @@ use crate::control_socket::ControlSocket;
 use crate::exchange_printer::ExchangePrinter;
 use crate::file_stamp::FileStamps;
 use crate::log_output::LogOutput;
+use crate::request_log::RequestLog;
 use crate::signals::EndProcessOnPanic;
 use crate::{issuer_report, report, signals, summary};
 
@@ -122,7 +123,6 @@ pub(crate) fn serve_in(
             return Ok(ExitCode::FAILURE);
         }
     };
-    let log = LogOutput::install(config.log_file.as_deref())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     // Before the lists are read, which may take a while: it says that the program lives, and is not ready.
     let admin_state = Arc::new(AdminState::new(
@@ -130,6 +130,11 @@ pub(crate) fn serve_in(
         Arc::clone(&clock),
         summary::crl_number,
     ));
+    let log = LogOutput::install(
+        config.log_file.as_deref(),
+        config.log_format,
+        admin_state.lines(),
+    )?;
     let admin = start_admin(config.admin, &admin_state)?;
     let (state, state_error) = assemble::open_state(&config.state)?;
     let processors = thread::available_parallelism().map_or(1, usize::from);
@@ -176,6 +181,12 @@ pub(crate) fn serve_in(
         .transpose()
         .context("the thread that prints requests cannot be started")?;
     let (exchanges, printing) = printing.unzip();
+    let requests = config
+        .request_log
+        .as_ref()
+        .map(|log| RequestLog::start(log, admin_state.lines()))
+        .transpose()?;
+    let (request_log, requests) = requests.unzip();
     let server = Server::start(
         listeners,
         Arc::clone(&responder),
@@ -183,6 +194,7 @@ pub(crate) fn serve_in(
         ServerOptions {
             limits,
             exchanges,
+            request_log,
             endpoint_paths: config.endpoint_paths.clone(),
         },
     )?;
@@ -294,6 +306,9 @@ pub(crate) fn serve_in(
     }
     if let Some(printing) = printing {
         printing.finish(PRINT_TIME);
+    }
+    if let Some(requests) = requests {
+        requests.finish(PRINT_TIME);
     }
     aside.say_last(move || match drained.connections_cut {
         0 => info!("stopped"),

@@ -26,10 +26,12 @@ use super::duration::DurationBounds;
 use super::error::{ConfigError, ConfigWarning, FileRole};
 use super::ledger::LedgerConfig;
 use super::raw::{RawConfig, RawIssuer};
+use super::request_log::RequestLogConfig;
 use super::responder::ResponderConfig;
 use super::status::SourceConfig;
 use crate::certificate_file::CertificateFile;
 use crate::file_stamp::FileStamps;
+use crate::log_output::LogFormat;
 
 /// A configuration that holds together.
 #[derive(Clone, Debug)]
@@ -46,6 +48,10 @@ pub(crate) struct Config {
     pub(crate) check_interval: Duration,
     /// Log here instead of to standard error.
     pub(crate) log_file: Option<PathBuf>,
+    /// How log lines look.
+    pub(crate) log_format: LogFormat,
+    /// Which requests are written down, and where.
+    pub(crate) request_log: Option<RequestLogConfig>,
     /// Where the operator wants the control socket.
     pub(crate) control_socket: Option<PathBuf>,
     /// The ledger, if there is one.
@@ -211,6 +217,13 @@ pub(super) fn check(
         .check_interval
         .and_then(|text| checker.duration("check-interval", &text, CHECK_INTERVAL_BOUNDS));
     let log_file = raw.log_file.and_then(|path| checker.path("log-file", path));
+    let log_format = checker.choice(
+        "log-format",
+        raw.log_format.as_ref(),
+        LogFormat::WORDS,
+        LogFormat::default(),
+    );
+    let request_log = raw.request_log.and_then(|log| checker.request_log(log));
     let control_socket = raw
         .control_socket
         .and_then(|path| checker.path("control-socket", path));
@@ -239,6 +252,8 @@ pub(super) fn check(
         state,
         check_interval: check_interval.unwrap_or(DEFAULT_CHECK_INTERVAL),
         log_file,
+        log_format,
+        request_log,
         control_socket,
         ledger: checker.ledger,
         issuers: issuers.into_iter().map(|(_, issuer)| issuer).collect(),

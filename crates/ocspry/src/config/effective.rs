@@ -12,7 +12,9 @@ use super::checked::{Config, StateChoice};
 use super::control_socket::SocketChoice;
 use super::diagnostics::{ConfigText, Place};
 use super::keys::{Absent, KEYS, Key};
-use super::raw::{RawConfig, RawIssuer, RawLedger, RawListen, RawResponder, RawStatus};
+use super::raw::{
+    RawConfig, RawIssuer, RawLedger, RawListen, RawRequestLog, RawResponder, RawStatus,
+};
 
 /// One key in force.
 #[derive(Clone, Debug)]
@@ -81,15 +83,18 @@ impl<'a> Settings<'a> {
             state_dir,
             check_interval,
             log_file,
+            log_format,
             control_socket,
             listen,
             issuer,
             ledger,
+            request_log,
         } = raw;
         self.add("version", None, version);
         self.add("state-dir", None, state_dir);
         self.add("check-interval", None, check_interval);
         self.add("log-file", None, log_file);
+        self.add("log-format", None, log_format);
         self.add("control-socket", None, control_socket);
         let none = RawListen::default();
         let RawListen {
@@ -117,6 +122,16 @@ impl<'a> Settings<'a> {
             self.add("ledger.url", None, &url);
             self.add("ledger.published", None, published);
             self.add("ledger.responder-requests", None, responder_requests);
+        }
+        if let Some(log) = request_log {
+            let RawRequestLog {
+                file,
+                sample,
+                addresses,
+            } = log.get_ref();
+            self.add("request-log.file", None, file);
+            self.add("request-log.sample", None, sample);
+            self.add("request-log.addresses", None, addresses);
         }
     }
 

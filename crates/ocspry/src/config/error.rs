@@ -137,6 +137,9 @@ pub(crate) enum ConfigError {
         text: String,
         known: Vec<&'static str>,
     },
+    /// No share of the requests.
+    #[error("`sample` cannot be `{text}`")]
+    Sample { text: String },
     /// A number out of bounds.
     #[error("`{key}` must be between {min} and {max}")]
     Range {
@@ -341,6 +344,9 @@ impl ConfigError {
                     Some(name) => format!("did you mean `{name}`?"),
                     None => format!("it is {}", one_of(known)),
                 })
+            }
+            ConfigError::Sample { text: _ } => {
+                Some("write one request in so many, as \"1/1000\"; \"1/1\" is all of them".to_owned())
             }
             ConfigError::Range { key: _, min: _, max: _ } => None,
             ConfigError::EmptyList { key: _ } => {

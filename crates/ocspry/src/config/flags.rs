@@ -93,9 +93,13 @@ pub(crate) struct ServeFlags {
     #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u64).range(1..=87_600))]
     pub(crate) next_update: Option<u64>,
 
-    /// Log to this file instead of standard error; opened again on SIGHUP
+    /// Log to this file instead of standard error; one that was rotated is let go by itself
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) log_file: Option<PathBuf>,
+
+    /// How log lines look: text, or one JSON object each [default: text]
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"], hide_possible_values = true)]
+    pub(crate) log_format: Option<String>,
 
     /// Directory for the last good CRLs and high-water marks
     /// [default: $STATE_DIRECTORY, else $XDG_STATE_HOME/ocspry, else ~/.local/state/ocspry]
@@ -133,6 +137,9 @@ impl ServeFlags {
         // A path given on the command line is relative to where the command was given.
         if let Some(path) = &self.log_file {
             raw.log_file = Some(flagged(from_here(path)));
+        }
+        if let Some(format) = &self.log_format {
+            raw.log_format = Some(flagged(format.clone()));
         }
         if let Some(path) = &self.state_dir {
             raw.state_dir = Some(flagged(from_here(path)));

@@ -30,6 +30,8 @@ pub(super) struct RawConfig {
     pub(super) check_interval: Option<Spanned<String>>,
     /// Log here instead of to standard error.
     pub(super) log_file: Option<Spanned<PathBuf>>,
+    /// `text` or `json`.
+    pub(super) log_format: Option<Spanned<String>>,
     /// Where the control socket is.
     pub(super) control_socket: Option<Spanned<PathBuf>>,
     /// `[listen]`.
@@ -39,6 +41,20 @@ pub(super) struct RawConfig {
     pub(super) issuer: BTreeMap<Spanned<String>, Spanned<RawIssuer>>,
     /// `[ledger]`.
     pub(super) ledger: Option<Spanned<RawLedger>>,
+    /// `[request-log]`.
+    pub(super) request_log: Option<Spanned<RawRequestLog>>,
+}
+
+/// `[request-log]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawRequestLog {
+    /// Where requests are written down.
+    pub(super) file: Option<Spanned<PathBuf>>,
+    /// `1/1000`: one in a thousand.
+    pub(super) sample: Option<Spanned<String>>,
+    /// `none` or `peer`.
+    pub(super) addresses: Option<Spanned<String>>,
 }
 
 /// `[ledger]`.
@@ -283,9 +299,8 @@ fn misplaced(key: &str, known: &[String]) -> Option<&'static str> {
             Some("it belongs under `[issuer.NAME]`")
         }
         "cache-ttl" => Some("the key is `check-interval`, at the top of the file"),
-        "state-dir" | "check-interval" | "log-file" | "control-socket" | "version" => {
-            Some("it belongs at the top of the file, before the first table")
-        }
+        "state-dir" | "check-interval" | "log-file" | "log-format" | "control-socket"
+        | "version" => Some("it belongs at the top of the file, before the first table"),
         _ => None,
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn sample() -> String {
         for about in shown.iter().copied().flat_map(about) {
             text.push_str(&format!("# {about}\n"));
         }
-        let is_open = first.default == Absent::Refused && first.table() != LEDGER;
+        let is_open = first.default == Absent::Refused && !OPTIONAL.contains(&first.table());
         let mark = if is_open { "" } else { "#" };
         text.push_str(&format!("{mark}{}\n", line_of(first)));
     }
@@ -55,6 +55,10 @@ fn table_of(key: &Key) -> &'static str {
 
 const ISSUER: &str = "issuer.*";
 const LEDGER: &str = "ledger";
+const REQUEST_LOG: &str = "request-log";
+
+/// Tables that nobody needs to have.
+pub(super) const OPTIONAL: &[&str] = &[LEDGER, REQUEST_LOG];
 
 fn heading(table: &str) -> &'static str {
     match table {
@@ -62,6 +66,7 @@ fn heading(table: &str) -> &'static str {
             "\n# One table for each CA; its name is yours, and stands in logs and in the URL of its endpoint.\n[issuer.intermediate]\n"
         }
         LEDGER => "\n# For sources of the kind `ledger`.\n#[ledger]\n",
+        REQUEST_LOG => "\n# One request in so many, in a file of its own.\n#[request-log]\n",
         _ => "\n[listen]\n",
     }
 }

@@ -64,6 +64,8 @@ pub(crate) enum Takes {
     Url,
     /// A name in the ledger.
     Name,
+    /// One in so many.
+    Share,
     /// A table in braces, whose keys follow.
     Table,
     /// Tables in braces, in brackets; their keys follow.
@@ -154,6 +156,7 @@ impl Takes {
             Takes::UrlPaths => "list of URL paths",
             Takes::Url => "URL",
             Takes::Name => "name",
+            Takes::Share => "share",
             Takes::Table => "table",
             Takes::Tables => "list of tables",
         }
@@ -170,6 +173,7 @@ impl Takes {
             Takes::WordOrDuration(words, bounds) => {
                 Some(format!("{}, or {}", words().join(", "), span(bounds)))
             }
+            Takes::Share => Some("\"1/N\": one in N".to_owned()),
             Takes::Time => Some("UTC in whole seconds, at most 7 days ahead".to_owned()),
             Takes::YesOrNo
             | Takes::File

@@ -8,8 +8,10 @@ use ocspry_source::{FreshestCrl, Guard, IssuedRole, Lag};
 
 use super::super::checked::CHECK_INTERVAL_BOUNDS;
 use super::super::policy::{ARCHIVE_BOUNDS, ARCHIVE_CUTOFF, VALIDITY_BOUNDS, WINDOW_BOUNDS};
+use super::super::request_log::ADDRESSES;
 use super::super::status::MAX_AGE_BOUNDS;
 use super::{Absent, Applies, Key, Takes, words};
+use crate::log_output::LogFormat;
 
 /// Every key, each table whole.
 pub(crate) const KEYS: &[Key] = &[
@@ -46,9 +48,18 @@ pub(crate) const KEYS: &[Key] = &[
         name: "log-file",
         takes: Takes::File,
         default: Absent::Means("to standard error"),
-        meaning: "where the log goes; opened again on SIGHUP",
+        meaning: "where the log goes; one that was rotated is let go by itself",
         example: r#"log-file = "ocspry.log""#,
         flags: &["--log-file"],
+        applies: Applies::Restart,
+    },
+    Key {
+        name: "log-format",
+        takes: Takes::Word(|| words(LogFormat::WORDS)),
+        default: Absent::Value(r#""text""#),
+        meaning: "how log lines look: text, or one JSON object each",
+        example: r#"log-format = "json""#,
+        flags: &["--log-format"],
         applies: Applies::Restart,
     },
     Key {
@@ -446,5 +457,32 @@ pub(crate) const KEYS: &[Key] = &[
         example: r#"responder-requests = "requests""#,
         flags: &[],
         applies: Applies::Reload,
+    },
+    Key {
+        name: "request-log.file",
+        takes: Takes::File,
+        default: Absent::Refused,
+        meaning: "where requests are written down, as JSON lines",
+        example: r#"file = "requests.jsonl""#,
+        flags: &[],
+        applies: Applies::Restart,
+    },
+    Key {
+        name: "request-log.sample",
+        takes: Takes::Share,
+        default: Absent::Value(r#""1/1000""#),
+        meaning: "how many of the requests are written down",
+        example: r#"sample = "1/1""#,
+        flags: &[],
+        applies: Applies::Restart,
+    },
+    Key {
+        name: "request-log.addresses",
+        takes: Takes::Word(|| words(ADDRESSES)),
+        default: Absent::Value(r#""none""#),
+        meaning: "whether a line says who asked",
+        example: r#"addresses = "peer""#,
+        flags: &[],
+        applies: Applies::Restart,
     },
 ];

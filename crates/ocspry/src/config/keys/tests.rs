@@ -25,7 +25,11 @@ fn read_in(text: &str) -> BTreeSet<String> {
 #[test]
 fn the_table_has_the_keys_that_are_read_and_no_others() {
     let tables = [
-        ("", "zzz = 1", &["listen", "issuer", "ledger"][..]),
+        (
+            "",
+            "zzz = 1",
+            &["listen", "issuer", "ledger", "request-log"][..],
+        ),
         ("listen", "[listen]\nzzz = 1", &[]),
         ("issuer.*", "[issuer.a]\nzzz = 1", &[]),
         ("issuer.*.status", "[issuer.a]\nstatus = [{ zzz = 1 }]", &[]),
@@ -35,6 +39,7 @@ fn the_table_has_the_keys_that_are_read_and_no_others() {
             &[],
         ),
         ("ledger", "[ledger]\nzzz = 1", &[]),
+        ("request-log", "[request-log]\nzzz = 1", &[]),
     ];
     for (table, text, tables_in_it) in tables {
         let own = KEYS
@@ -54,7 +59,7 @@ fn the_table_has_the_keys_that_are_read_and_no_others() {
 }
 
 #[test]
-fn every_flag_of_serve_is_a_key_and_what_concerns_all_issuers_is_a_flag() {
+fn every_flag_of_serve_is_a_key_and_what_stands_above_all_tables_is_a_flag() {
     let command = ServeFlags::augment_args(clap::Command::new("serve"));
     let flags: BTreeSet<String> = command
         .get_arguments()
@@ -68,7 +73,7 @@ fn every_flag_of_serve_is_a_key_and_what_concerns_all_issuers_is_a_flag() {
     assert_eq!(flags, of_keys);
     for key in KEYS {
         // What differs between issuers is said where each has its name; the ledger is one of their sources.
-        let is_of_all = !key.name.starts_with("issuer.") && !key.name.starts_with("ledger.");
+        let is_of_all = ["", "listen"].contains(&key.table());
         assert!(
             !is_of_all || key.name == "version" || !key.flags.is_empty(),
             "{} has no flag",

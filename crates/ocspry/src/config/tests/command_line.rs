@@ -43,13 +43,14 @@ fn flags_say_the_same_as_keys() {
         "--next-update 5",
         "--cache-ttl 60",
         "--log-file log",
+        "--log-format json",
         "--state-dir state",
         "--ocsp-key-passphrase-file pass",
     ];
     let by_flags = files.load_flags(&flags).unwrap();
     let by_file = files
         .load(
-            "version = 1\nstate-dir = \"state\"\ncheck-interval = \"60s\"\nlog-file = \"log\"\n[listen]\nocsp = [\"[::1]:1234\"]\n\
+            "version = 1\nstate-dir = \"state\"\ncheck-interval = \"60s\"\nlog-file = \"log\"\nlog-format = \"json\"\n[listen]\nocsp = [\"[::1]:1234\"]\n\
              [issuer.one]\ncertificate = \"one.pem\"\nstatus = [{ crl = \"one.crl\" }]\n\
              responder = { ca-key = \"one.key\", passphrase-file = \"pass\" }\nvalidity = \"5h\"\n",
         )
@@ -58,6 +59,7 @@ fn flags_say_the_same_as_keys() {
     assert_eq!(by_flags.state, by_file.state);
     assert_eq!(by_flags.check_interval, by_file.check_interval);
     assert_eq!(by_flags.log_file, by_file.log_file);
+    assert_eq!(by_flags.log_format, by_file.log_format);
     let ([one], [other]) = (by_flags.issuers.as_slice(), by_file.issuers.as_slice()) else {
         panic!("one issuer each")
     };

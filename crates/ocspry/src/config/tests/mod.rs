@@ -561,7 +561,14 @@ impl Files {
             .iter()
             .flat_map(|flag| {
                 let (name, value) = flag.split_once(' ').unwrap();
-                let is_plain = ["--port", "--host", "--cache-ttl", "--next-update"].contains(&name);
+                let is_plain = [
+                    "--port",
+                    "--host",
+                    "--cache-ttl",
+                    "--next-update",
+                    "--log-format",
+                ]
+                .contains(&name);
                 let value = if is_plain {
                     value.to_owned()
                 } else {

@@ -1,6 +1,7 @@
 //! The sample: it loads, every key is in it, and each of them can be uncommented as it stands.
 
 use super::*;
+use crate::config::sample::OPTIONAL;
 
 /// The directory with the files that the sample names.
 fn files() -> Files {
@@ -36,6 +37,28 @@ fn with(lines: &[&str]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// The heading and the keys without which the table that a commented line belongs to is none; nothing for other lines.
+fn needed_by(line: &str) -> Vec<String> {
+    let is_its_line = |key: &Key| {
+        let default = match key.default {
+            Absent::Value(value) => format!("{} = {value}", key.last()),
+            Absent::Means(_) | Absent::Refused => key.example.to_owned(),
+        };
+        line == default || line == format!("[{}]", key.table())
+    };
+    let mut of_tables = KEYS.iter().filter(|key| OPTIONAL.contains(&key.table()));
+    let Some(key) = of_tables.find(|key| is_its_line(key)) else {
+        return Vec::new();
+    };
+    let required = KEYS
+        .iter()
+        .filter(|other| other.table() == key.table() && other.default == Absent::Refused);
+    let required = required.map(|key| key.example.to_owned());
+    std::iter::once(format!("[{}]", key.table()))
+        .chain(required)
+        .collect()
+}
+
 #[test]
 fn the_sample_that_ships_is_the_one_that_is_printed() {
     let shipped = include_str!(concat!(
@@ -59,7 +82,11 @@ fn the_sample_loads_as_it_is_and_says_what_holds_without_it() {
             matches!(key.default, Absent::Value(value) if line == format!("{} = {value}", key.last()))
         });
         if key.is_some() {
-            assert_same(&files.load(&with(&[&line])).unwrap(), &bare, &line);
+            let needed = needed_by(&line);
+            let mut lines: Vec<&str> = needed.iter().map(String::as_str).collect();
+            let without = files.load(&with(&lines)).unwrap();
+            lines.push(&line);
+            assert_same(&files.load(&with(&lines)).unwrap(), &without, &line);
         }
     }
     let issued = |more: &str| {
@@ -85,8 +112,12 @@ fn assert_same(one: &Config, other: &Config, what: &str) {
             ..
         } = config;
         format!(
-            "{listen:?} {admin:?} {endpoint_paths:?} {state:?} {check_interval:?} {:?} {:?} {:?}",
-            config.log_file, config.control_socket, config.ledger
+            "{listen:?} {admin:?} {endpoint_paths:?} {state:?} {check_interval:?} {:?} {:?} {:?} {:?} {:?}",
+            config.log_file,
+            config.log_format,
+            config.control_socket,
+            config.ledger,
+            config.request_log
         )
     };
     assert_eq!(facts(one), facts(other), "{what}");
@@ -101,11 +132,7 @@ fn every_key_is_in_the_sample_with_its_meaning_and_each_can_be_uncommented() {
     let files = files();
     let text = sample();
     let lines = commented();
-    let ledger: Vec<&str> = lines
-        .iter()
-        .map(String::as_str)
-        .filter(|line| *line == "[ledger]" || line.starts_with("url = "))
-        .collect();
+    let ledger = needed_by("[ledger]");
     assert_eq!(ledger.len(), 2);
     let source = "status = [{ ledger = \"intermediate\" }]";
     let requests = "responder-requests = \"requests\"";
@@ -121,13 +148,10 @@ fn every_key_is_in_the_sample_with_its_meaning_and_each_can_be_uncommented() {
     }
     for line in lines.iter().map(String::as_str) {
         let mut uncommented = vec![line];
-        if line.contains("ledger =")
-            || line.contains("managed")
-            || ["[ledger]", "url", "published", "responder-requests"]
-                .iter()
-                .any(|name| line.starts_with(name))
-        {
-            uncommented.extend(&ledger);
+        let of_its_table = needed_by(line);
+        uncommented.extend(of_its_table.iter().map(String::as_str));
+        if line.contains("ledger =") || line.contains("managed") {
+            uncommented.extend(ledger.iter().map(String::as_str));
         }
         if line.contains("managed") {
             uncommented.extend([source, requests]);
