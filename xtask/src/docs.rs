@@ -429,6 +429,11 @@ const FLAG_TABLES: &[(&str, &str, &str)] = &[
     ),
     ("ledger check", LEDGER, "\n## `ocspry ledger check`\n"),
     ("ledger migrate", LEDGER, "\n## `ocspry ledger migrate`\n"),
+    (
+        "audit verify",
+        "docs/reference/audit.md",
+        "\n## `ocspry audit verify FILE…`\n",
+    ),
 ];
 /// Lists of a CA, its timer, and the safety of its ledger.
 const LEDGER: &str = "docs/reference/ledger.md";

@@ -79,6 +79,11 @@ fn process(page: &mut Page<'_>, state: &AdminState) -> fmt::Result {
         "ocspry_request_log_lines_unwritten",
         "Records of requests that the request log did not take",
         [([], state.lines().requests_unwritten.load(Ordering::Relaxed))],
+    )?;
+    page.counter(
+        "ocspry_audit_lines_unwritten",
+        "Lines that the audit file did not take",
+        [([], state.lines().audit_unwritten.load(Ordering::Relaxed))],
     )
 }
 

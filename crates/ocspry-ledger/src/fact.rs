@@ -370,4 +370,8 @@ pub struct Fact {
     pub act: Act,
     /// Of a revocation or release: when the first CRL with it was published.
     pub first_published: Option<Time>,
+    /// Of a CRL that was published: the last fact that it takes into account.
+    pub covers: Option<u64>,
+    /// Of the last fact of its act: the mark of the act, as in a [`Position`](crate::Position).
+    pub ends_act: Option<[u8; 16]>,
 }

@@ -142,6 +142,7 @@ impl<'a> Ocspry<'a> {
             "HOME",
             "OCSPRY_LOG",
             "OCSPRY_LEDGER",
+            "OCSPRY_AUDIT",
             "JOURNAL_STREAM",
             "CREDENTIALS_DIRECTORY",
             "NOTIFY_SOCKET",

@@ -16,6 +16,7 @@ use ocspry_core::crypto::sha256;
 use ocspry_ledger::{IssuerFacts, IssuerName, Setting};
 use ocspry_wire::hex::to_hex;
 
+use crate::audit::AuditTrail;
 use crate::output::say;
 use crate::passphrases::PassphraseSource;
 
@@ -79,13 +80,15 @@ impl KeyPlace {
     /// A key that lies where the operator wants it, opened once to see that it is the CA's.
     ///
     /// # Errors
-    /// As [`KeyPlace::existing`]; it cannot be opened, or is another one's.
+    /// As [`KeyPlace::existing`]; it cannot be opened, or is another one's; that cannot be written down.
     pub(crate) fn checked(
         path: &Path,
         certificate: &OwnedCertificate,
         passphrase: &PassphraseSource,
         ca: &IssuerName,
+        audit: &AuditTrail,
     ) -> Result<KeyPlace> {
+        audit.key_opens(ca.as_str(), path)?;
         let key = passphrase.open_key(path, ca.as_str())?;
         CertificateAuthority::new(certificate.clone(), key)
             .with_context(|| format!("{}", path.display()))?;
@@ -130,11 +133,12 @@ pub(crate) fn certificate_of(ca: &IssuerFacts) -> Result<&OwnedCertificate> {
 /// Opens a CA to sign CRLs and certificates.
 ///
 /// # Errors
-/// Its key is not at hand, cannot be opened, or is another one's.
+/// Its key is not at hand, cannot be opened, or is another one's; that it is opened cannot be written down.
 pub(crate) fn open(
     ledger: &Path,
     ca: &IssuerFacts,
     passphrase: &PassphraseSource,
+    audit: &AuditTrail,
 ) -> Result<CertificateAuthority> {
     let name = ca.name.as_str();
     let Some(path) = key_path(ledger, ca) else {
@@ -142,6 +146,7 @@ pub(crate) fn open(
             "the key of CA {name} is not at hand, so that it cannot sign; name it: ocspry ca edit {name} --key FILE"
         );
     };
+    audit.key_opens(name, &path)?;
     let key = passphrase.open_key(&path, name)?;
     Ok(CertificateAuthority::new(certificate_of(ca)?.clone(), key)?)
 }
@@ -154,6 +159,7 @@ pub(crate) fn open_to_issue(
     ledger: &Path,
     ca: &IssuerFacts,
     passphrase: &PassphraseSource,
+    audit: &AuditTrail,
 ) -> Result<CertificateAuthority> {
     if !is_enabled(ca) {
         let name = &ca.name;
@@ -161,7 +167,7 @@ pub(crate) fn open_to_issue(
             "CA {name} is disabled and issues nothing; to change that: ocspry ca edit {name} --enable"
         );
     }
-    open(ledger, ca, passphrase)
+    open(ledger, ca, passphrase, audit)
 }
 
 /// Does it issue?

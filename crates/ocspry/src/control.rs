@@ -23,6 +23,7 @@ use sd_notify::NotifyState;
 use tracing::{error, info, warn};
 
 use crate::assemble::{self, FirstLook, RunningIssuer};
+use crate::audit::{AUDIT, AuditStream};
 use crate::clock_watch::{CLOCK_INTERVAL, ClockWatch, Reading};
 use crate::cmd::serve::notify;
 use crate::config::{Config, ConfigOrigin, Environment, IssuerConfig, SourceConfig};
@@ -98,6 +99,8 @@ pub(crate) struct Control {
     pub(crate) clock: Arc<dyn Clock>,
     /// The log, opened again on SIGHUP.
     pub(crate) log: Arc<LogOutput>,
+    /// For auditors.
+    pub(crate) audit: AuditStream,
     /// Where last good lists are kept.
     pub(crate) state: Option<Arc<StateDirectory>>,
     /// Fetches lists; None when there is nowhere to put them.
@@ -322,6 +325,7 @@ impl Control {
                 Verdict::Refused
             }
         };
+        info!(target: AUDIT, event = "reloaded", verdict = verdict.name());
         notify(&[NotifyState::Ready]);
         verdict
     }
@@ -567,6 +571,9 @@ impl Control {
         }
         if config.request_log != self.config_at_start.request_log {
             warn!("the request log is another one now: that needs a restart");
+        }
+        if config.audit_file != self.config_at_start.audit_file {
+            warn!("the audit file is another one now: that needs a restart");
         }
         if config.state != self.config_at_start.state {
             warn!("the state directory is another one now: that needs a restart");

@@ -27,6 +27,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::warn;
 
+use crate::audit::AUDIT;
 use crate::control_command::{
     COMMAND_BYTES_MAX, CommandQueue, ControlCommand, ControlPeer, ControlReply, STOPPING,
 };
@@ -374,6 +375,7 @@ impl RefusedUsers {
             pid = peer.pid,
             "refused at the control socket; more of these are not said for a minute"
         );
+        warn!(target: AUDIT, event = "user-refused", uid = peer.uid, pid = peer.pid);
     }
 }
 

@@ -11,6 +11,7 @@ use ocspry_ledger::{Act, Ledger, LedgerError, LedgerPlace, LedgerReader};
 use ocspry_wire::Time;
 use rustix::process::{geteuid, getuid};
 
+use crate::audit::AuditTrail;
 use crate::config::{self, Environment};
 
 /// Where the ledger is.
@@ -119,6 +120,9 @@ pub(crate) struct ActFlags {
     /// Number or name of the request that this is for, kept with what is recorded
     #[arg(long, value_name = "TEXT")]
     ticket: Option<String>,
+
+    #[command(flatten)]
+    audit: AuditFlags,
 }
 
 impl ActFlags {
@@ -128,6 +132,57 @@ impl ActFlags {
             ticket: self.ticket.clone(),
             ..Act::by(&actor(), now)
         }
+    }
+
+    /// Begins to write down what a command does, if that was asked for.
+    ///
+    /// # Errors
+    /// It cannot be written down: nothing may be done.
+    pub(crate) fn audit(
+        &self,
+        ledger: &LedgerFlags,
+        command: &'static str,
+        act: &Act,
+    ) -> Result<AuditTrail> {
+        let file = self.audit.file();
+        AuditTrail::begin(file.as_deref(), Some(ledger.place()?), command, act)
+    }
+
+    /// The same for a command that mostly has nothing to do: there is a line when it does something.
+    ///
+    /// # Errors
+    /// As [`ActFlags::audit`].
+    pub(crate) fn audit_when_due(
+        &self,
+        ledger: &LedgerFlags,
+        command: &'static str,
+        act: &Act,
+    ) -> Result<AuditTrail> {
+        let file = self.audit.file();
+        AuditTrail::open(file.as_deref(), Some(ledger.place()?), command, act)
+    }
+}
+
+/// Where what is done is written down.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct AuditFlags {
+    /// Append what is done to this audit file [default: $OCSPRY_AUDIT, else to none]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    audit_file: Option<PathBuf>,
+}
+
+/// The variable that names the audit file.
+const AUDIT_VARIABLE: &str = "OCSPRY_AUDIT";
+
+impl AuditFlags {
+    /// The audit file, if there is to be one.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        let by_variable = || {
+            env::var_os(AUDIT_VARIABLE)
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from)
+        };
+        self.audit_file.clone().or_else(by_variable)
     }
 }
 

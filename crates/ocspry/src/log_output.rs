@@ -14,7 +14,8 @@ use anyhow::{Result, anyhow};
 use ocspry_http::LineCounts;
 use serde_json::json;
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, MakeWriter};
@@ -23,6 +24,8 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt as lines, registry};
 
+use crate::audit::AUDIT;
+use crate::audit::stream::AuditLayer;
 use crate::load_bar;
 use crate::log_capture::CaptureLayer;
 use crate::log_file::{LogFile, Unwritten};
@@ -66,6 +69,7 @@ impl LogOutput {
         path: Option<&Path>,
         format: LogFormat,
         counts: &Arc<LineCounts>,
+        audit: Option<AuditLayer>,
     ) -> Result<Arc<LogOutput>> {
         let file = path
             .map(|path| LogFile::open(path, Arc::clone(&counts.log_unwritten)))
@@ -99,10 +103,15 @@ impl LogOutput {
                 .map_event_format(|inner| Prefixed { is_journal, inner })
                 .boxed(),
         };
+        let is_for_audit = |event: &Metadata<'_>| event.target() == AUDIT;
+        // With levels of their own, so that no debug line costs anything because of them.
+        let for_log =
+            filter_fn(move |event| !is_for_audit(event)).with_max_level_hint(LevelFilter::TRACE);
+        let for_audit = filter_fn(is_for_audit).with_max_level_hint(LevelFilter::INFO);
         registry()
-            .with(layer.with_filter(filter))
-            // With a filter of its own, so that no debug line costs anything because of it.
-            .with(CaptureLayer.with_filter(LevelFilter::INFO))
+            .with(layer.with_filter(filter.and(for_log.clone())))
+            .with(CaptureLayer.with_filter(for_log.and(LevelFilter::INFO)))
+            .with(audit.map(|audit| audit.with_filter(for_audit)))
             .try_init()
             .map_err(|error| anyhow!("the log cannot be set up: {error}"))?;
         Ok(output)

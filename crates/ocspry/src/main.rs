@@ -6,6 +6,7 @@
 
 mod aside;
 mod assemble;
+mod audit;
 mod ca_choice;
 mod ca_keys;
 mod certificate_file;
@@ -49,6 +50,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use cmd::audit::AuditCommand;
 use cmd::ca::CaCommand;
 use cmd::cert::CertCommand;
 use cmd::config::ConfigCommand;
@@ -112,6 +114,9 @@ enum Command {
     /// Keep the ledger safe: back it up, restore it, look whether it is whole
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Check audit streams
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Work with what is remembered across restarts
     #[command(subcommand)]
     State(StateCommand),
@@ -171,6 +176,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Import(command) => cmd::import::run(command),
         Command::Index(command) => cmd::index::run(command),
         Command::Ledger(command) => cmd::ledger::run(command),
+        Command::Audit(command) => cmd::audit::run(&command),
         Command::State(command) => cmd::state::run(command),
         Command::Man(flags) => {
             cmd::papers::man(Cli::command(), &flags.directory).map(|()| ExitCode::SUCCESS)

@@ -3,14 +3,17 @@
 //! error: an issuer cannot answer, or soon will not; warn: it answers, degraded; info: its state changed.
 
 use ocspry_core::Stale;
+use ocspry_core::crypto::sha256;
 use ocspry_source::{
     Ended, Event, LeftBy, ListInUse, NamedDeltas, Report, Served, TakenBack, Vanished,
 };
 use ocspry_wire::Time;
+use ocspry_wire::hex::to_hex;
 use ocspry_wire::x509::certificate::display_name;
 use tracing::{error, info, warn};
 
 use crate::assemble::{FirstLook, PairLook, RunningIssuer};
+use crate::audit::AUDIT;
 use crate::credential_files::{PairError, PairWarning};
 use crate::managed_responder::Awaited;
 use crate::time_text::{utc, utc_and_distance};
@@ -58,17 +61,21 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
                     entries_vanished(issuer, place, "in no CRL any more", *vanished);
                 }
             }
-            Event::FactsInUse(sentence) => info!(issuer, path = place, "{sentence}"),
+            Event::FactsInUse(sentence) => {
+                info!(issuer, path = place, "{sentence}");
+                let what = sentence.as_str();
+                info!(target: AUDIT, event = "facts-in-use", issuer, path = place, what);
+            }
             Event::Settling { until } => info!(
                 issuer,
                 path = place,
                 "the file was changed just now: what it adds counts at once, what it takes back from {until} on, if it stays as it is"
             ),
-            Event::OverlayEmptied => warn!(
-                issuer,
-                path = place,
-                "the overlay is empty: it revokes nothing any more"
-            ),
+            Event::OverlayEmptied => {
+                let what = "the overlay is empty: it revokes nothing any more";
+                warn!(issuer, path = place, "{what}");
+                info!(target: AUDIT, event = "facts-in-use", issuer, path = place, what);
+            }
             Event::TakenBack(taken_back) => facts_taken_back(issuer, place, *taken_back),
             Event::NotCompared(error) => error!(
                 issuer,
@@ -170,6 +177,19 @@ fn list_in_use(issuer: &str, place: &str, in_use: &ListInUse, now: Time) {
         facts.entry_count,
         utc(facts.window.this_update),
         utc_and_distance(facts.window.next_update, now),
+    );
+    info!(
+        target: AUDIT,
+        event = "list-in-use",
+        issuer,
+        path = place,
+        kind,
+        crl_number = facts.crl_number.as_ref().map(display),
+        this_update = %facts.window.this_update,
+        next_update = %facts.window.next_update,
+        entries = facts.entry_count as u64,
+        sha256 = to_hex(&facts.digest),
+        is_last_good_copy = in_use.served == Served::LastGood,
     );
     for warning in &facts.warnings {
         warn!(issuer, path = place, "{warning}");
@@ -292,6 +312,16 @@ pub(crate) fn pair_in_use(running: &RunningIssuer, warnings: &[PairWarning], now
             display_name(credential.certificate().view().subject),
             credential.algorithm().name(),
             utc_and_distance(credential.not_after(), now),
+        );
+        info!(
+            target: AUDIT,
+            event = "responder-key-loaded",
+            issuer,
+            subject = display_name(credential.certificate().view().subject),
+            certificate_sha256 = to_hex(&sha256(credential.certificate().der())),
+            algorithm = credential.algorithm().name(),
+            is_ca_key = credential.certificate() == running.issuer.certificate(),
+            not_after = %credential.not_after(),
         );
     }
     for warning in warnings {

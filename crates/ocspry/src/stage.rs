@@ -12,6 +12,7 @@ use ocspry_wire::Time;
 use tracing::{error, info, warn};
 
 use crate::assemble::RunningIssuer;
+use crate::audit::AUDIT;
 use crate::time_text::{utc, utc_and_distance};
 
 /// How far something is through its time.
@@ -153,6 +154,15 @@ impl StaleWord {
 fn tell_stale(running: &RunningIssuer, now: Time) -> Option<StaleWord> {
     let issuer = running.config.name.as_str();
     let (word, news) = StaleWord::next(running.told.stale, running.issuer.stale(now), now);
+    let told = match &news {
+        StaleNews::None => None,
+        StaleNews::InUse(stale) => Some(("stale-until-in-use", Some(stale.until))),
+        StaleNews::Ended => Some(("stale-until-ended", None)),
+        StaleNews::Over { until } => Some(("stale-until-over", Some(*until))),
+    };
+    if let Some((event, until)) = told {
+        info!(target: AUDIT, event, issuer, until = until.map(display));
+    }
     match news {
         StaleNews::None => {}
         StaleNews::InUse(stale) => error!(

@@ -41,6 +41,8 @@ pub struct AdminState {
 pub struct LineCounts {
     /// The log file did not take them.
     pub log_unwritten: Arc<AtomicU64>,
+    /// The audit file did not take them.
+    pub audit_unwritten: Arc<AtomicU64>,
     /// Records of requests that the log of requests did not take.
     pub requests_unwritten: Arc<AtomicU64>,
 }

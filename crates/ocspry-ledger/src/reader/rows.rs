@@ -193,6 +193,8 @@ pub(crate) fn fact(row: &Row<'_>) -> rusqlite::Result<Fact> {
             recorded: time(row, 11)?,
         },
         first_published: optional_time(row, 12)?,
+        covers: row.get::<_, Option<i64>>(13)?.map(i64::cast_unsigned),
+        ends_act: row.get(14)?,
     })
 }
 

@@ -2,6 +2,8 @@ SELECT f.sequence, f.kind, f.issuer, f.serial, f.effective, f.reason, f.invalid_
     a.actor, a.ticket, a.requested, a.recorded,
     CASE WHEN f.kind IN (8, 9) THEN
         (SELECT min(crl.published) FROM crl WHERE crl.issuer = f.issuer AND crl.covers >= f.sequence)
-    END
+    END,
+    CASE WHEN f.kind = 11 THEN (SELECT covers FROM crl WHERE crl.sequence = f.sequence) END,
+    CASE WHEN a.last = f.sequence THEN a.mark END
 FROM fact f JOIN act a ON a.first = (SELECT max(first) FROM act WHERE first <= f.sequence)
 WHERE f.sequence > ?1 ORDER BY f.sequence LIMIT ?2

@@ -1,5 +1,6 @@
 //! The verbs of the command line.  From: `main`.  To: everything below.
 
+pub(crate) mod audit;
 pub(crate) mod ca;
 pub(crate) mod cert;
 pub(crate) mod config;

@@ -24,6 +24,7 @@ use tracing::{info, warn};
 
 use crate::aside::Aside;
 use crate::assemble::{self, Assembly};
+use crate::audit::{AUDIT, AuditStream};
 use crate::clock_watch::{ClockWatch, Reading};
 use crate::config::{Config, ConfigOrigin, Environment, ServeFlags, SocketChoice};
 use crate::control::{self, Bell, Control};
@@ -130,11 +131,15 @@ pub(crate) fn serve_in(
         Arc::clone(&clock),
         summary::crl_number,
     ));
+    let audit = AuditStream::start(config.audit_file.as_deref(), admin_state.lines())
+        .context("the thread that writes the audit file cannot be started")?;
     let log = LogOutput::install(
         config.log_file.as_deref(),
         config.log_format,
         admin_state.lines(),
+        audit.layer(),
     )?;
+    info!(target: AUDIT, event = "started", version = env!("CARGO_PKG_VERSION"), pid = std::process::id());
     let admin = start_admin(config.admin, &admin_state)?;
     let (state, state_error) = assemble::open_state(&config.state)?;
     let processors = thread::available_parallelism().map_or(1, usize::from);
@@ -255,6 +260,7 @@ pub(crate) fn serve_in(
         config,
         clock,
         log,
+        audit: audit.clone(),
         state,
         downloads,
         pool,
@@ -310,6 +316,8 @@ pub(crate) fn serve_in(
     if let Some(requests) = requests {
         requests.finish(PRINT_TIME);
     }
+    info!(target: AUDIT, event = "stopped");
+    audit.finish();
     aside.say_last(move || match drained.connections_cut {
         0 => info!("stopped"),
         cut => warn!("stopped: {cut} connections were still busy and were cut"),

@@ -11,13 +11,16 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand, ValueHint};
 use ocspry_core::{Clock, Issuer, OwnedCertificate, Policy, SystemClock};
+use ocspry_ledger::Act;
 use ocspry_source::{CrlSigners, ListLoad, LoadedList, SourceError, SourceLimits, StateDirectory};
 use ocspry_wire::Time;
 use rustix::process::getuid;
 use serde_json::json;
 
+use crate::audit::AuditTrail;
 use crate::certificate_file::CertificateFile;
 use crate::config::{ConfigOrigin, Environment, ServeFlags, StateChoice, default_state};
+use crate::ledger_flags::{AuditFlags, actor};
 use crate::time_text::utc_and_distance;
 
 /// Verbs on the state directory.
@@ -69,6 +72,9 @@ pub(crate) struct ResetFlags {
     /// Do not ask
     #[arg(long)]
     yes: bool,
+
+    #[command(flatten)]
+    audit: AuditFlags,
 }
 
 /// Runs a verb.
@@ -110,7 +116,14 @@ fn reset(flags: ResetFlags, now: Time) -> Result<ExitCode> {
         let _ = writeln!(anstream::stderr(), "nothing was changed");
         return Ok(ExitCode::FAILURE);
     }
+    let act = Act::by(&actor(), now);
+    let audit = AuditTrail::begin(flags.audit.file().as_deref(), None, "state reset", &act)?;
     let line = plan.carry_out(&state, getuid().as_raw(), now)?;
+    let done = [
+        ("issuer", json!(plan.name)),
+        ("identity", json!(plan.identity)),
+    ];
+    audit.say("state-reset", done)?;
     let _ = writeln!(anstream::stderr(), "audit: {line}");
     let _ = writeln!(
         anstream::stderr(),

@@ -25,7 +25,7 @@ use super::diagnostics::{Place, Problem};
 use super::duration::DurationBounds;
 use super::error::{ConfigError, ConfigWarning, FileRole};
 use super::ledger::LedgerConfig;
-use super::raw::{RawConfig, RawIssuer};
+use super::raw::{RawAudit, RawConfig, RawIssuer};
 use super::request_log::RequestLogConfig;
 use super::responder::ResponderConfig;
 use super::status::SourceConfig;
@@ -52,6 +52,8 @@ pub(crate) struct Config {
     pub(crate) log_format: LogFormat,
     /// Which requests are written down, and where.
     pub(crate) request_log: Option<RequestLogConfig>,
+    /// Where what happens is written down for auditors.
+    pub(crate) audit_file: Option<PathBuf>,
     /// Where the operator wants the control socket.
     pub(crate) control_socket: Option<PathBuf>,
     /// The ledger, if there is one.
@@ -224,6 +226,7 @@ pub(super) fn check(
         LogFormat::default(),
     );
     let request_log = raw.request_log.and_then(|log| checker.request_log(log));
+    let audit_file = raw.audit.and_then(|audit| checker.audit(audit));
     let control_socket = raw
         .control_socket
         .and_then(|path| checker.path("control-socket", path));
@@ -254,6 +257,7 @@ pub(super) fn check(
         log_file,
         log_format,
         request_log,
+        audit_file,
         control_socket,
         ledger: checker.ledger,
         issuers: issuers.into_iter().map(|(_, issuer)| issuer).collect(),
@@ -326,6 +330,21 @@ impl Checker<'_> {
             return None;
         }
         Some(self.base.join(path))
+    }
+
+    fn audit(&mut self, raw: Spanned<RawAudit>) -> Option<PathBuf> {
+        let place = raw.span();
+        let RawAudit { file } = raw.into_inner();
+        let Some(file) = file else {
+            let missing = ConfigError::MissingKey {
+                table: "`audit`".to_owned(),
+                key: "file",
+                example: "file = \"/var/log/ocspry/audit.jsonl\"",
+            };
+            self.problem(place, missing);
+            return None;
+        };
+        self.path("file", file)
     }
 
     fn issuer(&mut self, name: Spanned<String>, raw: Spanned<RawIssuer>) -> Option<IssuerConfig> {

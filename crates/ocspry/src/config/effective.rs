@@ -13,7 +13,7 @@ use super::control_socket::SocketChoice;
 use super::diagnostics::{ConfigText, Place};
 use super::keys::{Absent, KEYS, Key};
 use super::raw::{
-    RawConfig, RawIssuer, RawLedger, RawListen, RawRequestLog, RawResponder, RawStatus,
+    RawAudit, RawConfig, RawIssuer, RawLedger, RawListen, RawRequestLog, RawResponder, RawStatus,
 };
 
 /// One key in force.
@@ -88,6 +88,7 @@ impl<'a> Settings<'a> {
             listen,
             issuer,
             ledger,
+            audit,
             request_log,
         } = raw;
         self.add("version", None, version);
@@ -122,6 +123,10 @@ impl<'a> Settings<'a> {
             self.add("ledger.url", None, &url);
             self.add("ledger.published", None, published);
             self.add("ledger.responder-requests", None, responder_requests);
+        }
+        if let Some(audit) = audit {
+            let RawAudit { file } = audit.get_ref();
+            self.add("audit.file", None, file);
         }
         if let Some(log) = request_log {
             let RawRequestLog {

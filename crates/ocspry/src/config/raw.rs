@@ -41,6 +41,8 @@ pub(super) struct RawConfig {
     pub(super) issuer: BTreeMap<Spanned<String>, Spanned<RawIssuer>>,
     /// `[ledger]`.
     pub(super) ledger: Option<Spanned<RawLedger>>,
+    /// `[audit]`.
+    pub(super) audit: Option<Spanned<RawAudit>>,
     /// `[request-log]`.
     pub(super) request_log: Option<Spanned<RawRequestLog>>,
 }
@@ -55,6 +57,14 @@ pub(super) struct RawRequestLog {
     pub(super) sample: Option<Spanned<String>>,
     /// `none` or `peer`.
     pub(super) addresses: Option<Spanned<String>>,
+}
+
+/// `[audit]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawAudit {
+    /// Where `serve` writes down what it does.
+    pub(super) file: Option<Spanned<PathBuf>>,
 }
 
 /// `[ledger]`.

@@ -55,10 +55,11 @@ fn table_of(key: &Key) -> &'static str {
 
 const ISSUER: &str = "issuer.*";
 const LEDGER: &str = "ledger";
+const AUDIT: &str = "audit";
 const REQUEST_LOG: &str = "request-log";
 
 /// Tables that nobody needs to have.
-pub(super) const OPTIONAL: &[&str] = &[LEDGER, REQUEST_LOG];
+pub(super) const OPTIONAL: &[&str] = &[LEDGER, AUDIT, REQUEST_LOG];
 
 fn heading(table: &str) -> &'static str {
     match table {
@@ -66,6 +67,9 @@ fn heading(table: &str) -> &'static str {
             "\n# One table for each CA; its name is yours, and stands in logs and in the URL of its endpoint.\n[issuer.intermediate]\n"
         }
         LEDGER => "\n# For sources of the kind `ledger`.\n#[ledger]\n",
+        AUDIT => {
+            "\n# For auditors: which lists and keys came into use, what was commanded and reloaded.\n#[audit]\n"
+        }
         REQUEST_LOG => "\n# One request in so many, in a file of its own.\n#[request-log]\n",
         _ => "\n[listen]\n",
     }

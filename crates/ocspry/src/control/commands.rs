@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use ocspry_source::{CrlSigners, Event, Report, Served};
 use ocspry_wire::hex::to_hex;
+use serde_json::json;
 use tracing::info;
 
 use super::Control;
 use crate::assemble::RunningIssuer;
+use crate::audit::AUDIT;
+use crate::audit::line::Entry;
 use crate::cmd::state::{Lists, Plan};
 use crate::control_command::{AcceptedList, ControlCommand, ControlReply, QueuedCommand, Verdict};
 use crate::{log_capture, report};
@@ -30,14 +33,28 @@ impl Control {
             peer,
             reply,
         } = queued;
-        let (mut answer, lines) = log_capture::lines_of(|| match &command {
-            ControlCommand::Reload {} => ControlReply {
+        let begun = self.audit.must(Entry::new(
+            self.clock.now(),
+            "command-begun",
+            [
+                ("command", json!(command.name())),
+                ("issuer", json!(command.issuer())),
+                ("uid", json!(peer.uid)),
+                ("pid", json!(peer.pid)),
+            ],
+        ));
+        let (mut answer, lines) = log_capture::lines_of(|| match (&command, begun) {
+            (ControlCommand::CrlAccept { .. } | ControlCommand::StateReset { .. }, Err(error)) => {
+                ControlReply::refused(format!("nothing was done: {error}"))
+            }
+            // What is read again makes nothing good that was not.
+            (ControlCommand::Reload {}, _) => ControlReply {
                 verdict: self.reload_and_tell(),
                 lines: Vec::new(),
                 accepted: Vec::new(),
             },
-            ControlCommand::CrlAccept { issuer } => self.accept(issuer),
-            ControlCommand::StateReset { issuer } => self.reset_state(issuer, peer.uid),
+            (ControlCommand::CrlAccept { issuer }, Ok(())) => self.accept(issuer),
+            (ControlCommand::StateReset { issuer }, Ok(())) => self.reset_state(issuer, peer.uid),
         });
         answer.lines.splice(..0, lines);
         info!(
@@ -48,6 +65,15 @@ impl Control {
             issuer = command.issuer(),
             verdict = answer.verdict.name(),
             "asked for by the control socket"
+        );
+        info!(
+            target: AUDIT,
+            event = "command-done",
+            command = command.name(),
+            issuer = command.issuer(),
+            uid = peer.uid,
+            pid = peer.pid,
+            verdict = answer.verdict.name(),
         );
         // Whoever has the reply may look at the pages next.
         self.publish(self.clock.now());

@@ -10,6 +10,8 @@ use ocspry_wire::Time;
 use ocspry_wire::hex::to_hex;
 use tracing::info;
 
+use crate::audit::AUDIT;
+
 use super::beside::{OfIssuer, Snapshot};
 use super::kept::{self, Remembered};
 use super::{LedgerProblem, Looked, POLL, POLL_FAILING, Subject};
@@ -264,6 +266,13 @@ impl Following {
     fn feed(&self, joint: &Joint, table: &FollowedTable, now: Time) {
         if is_of(joint, table) {
             joint.take_ledger(&table.table, self.sequence(), now);
+            info!(
+                target: AUDIT,
+                event = "ledger-in-use",
+                issuer = joint.issuer().name(),
+                ca = table.name,
+                up_to_fact = self.sequence(),
+            );
         }
     }
 

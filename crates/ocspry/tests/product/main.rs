@@ -7,6 +7,7 @@
 
 mod admin;
 mod answers;
+mod audit;
 mod browser;
 mod ca_guides;
 mod ca_tick;

@@ -99,6 +99,7 @@ pub(super) fn run(flags: &CompromiseFlags, now: Time) -> Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
         let act = flags.act.act(now);
+        let _audit = flags.act.audit(&flags.ledger, "ca compromise", &act)?;
         // First of all, no more of them: what is in the ledger from here on was brought along.
         ledger.set(&act, ca.number, &[(Setting::Enabled, Some("no"))])?;
         loop {

@@ -103,7 +103,9 @@ pub(super) fn run(flags: &EditFlags, now: Time) -> Result<ExitCode> {
     if let Some(key) = &flags.key {
         super::import::check_key_is_there(key, certificate_of(&ca)?)?;
     }
-    ledger.set(&flags.act.act(now), ca.number, &changes)?;
+    let act = flags.act.act(now);
+    let _audit = flags.act.audit(&flags.ledger, "ca edit", &act)?;
+    ledger.set(&act, ca.number, &changes)?;
     show::print_ca(ledger.reader(), &ca.name, flags.json, now)?;
     Ok(ExitCode::SUCCESS)
 }

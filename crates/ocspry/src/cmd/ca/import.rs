@@ -89,9 +89,12 @@ pub(super) fn run(flags: &ImportFlags, now: Time) -> Result<ExitCode> {
             display_name(certificate.view().subject)
         );
     }
+    let act = flags.act.act(now);
+    let audit = flags.act.audit(&flags.ledger, "ca import", &act)?;
     let mut settings = Vec::new();
     if let Some(path) = &flags.key {
-        let place = KeyPlace::checked(path, &certificate, &flags.passphrase.source(), &name)?;
+        let passphrase = flags.passphrase.source();
+        let place = KeyPlace::checked(path, &certificate, &passphrase, &name, &audit)?;
         settings.push((Setting::Key, place.setting));
     }
     let mut ledger = flags.ledger.to_write_or_make()?;
@@ -103,7 +106,6 @@ pub(super) fn run(flags: &ImportFlags, now: Time) -> Result<ExitCode> {
     if known.is_none() {
         refuse_taken(&ledger, &name)?;
     }
-    let act = flags.act.act(now);
     let is_root = certificate.view().issuer == certificate.view().subject;
     let parent = cas
         .iter()

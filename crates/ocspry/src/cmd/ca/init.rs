@@ -19,6 +19,7 @@ use ocspry_ledger::{Act, IssuerFacts, IssuerName, IssuerNumber, Ledger, Setting}
 use ocspry_wire::Time;
 
 use super::{DAYS_MAX, days, http_url, show, urls_setting, write_recorded};
+use crate::audit::AuditTrail;
 use crate::ca_choice::{self, algorithm_from_text};
 use crate::ca_keys::{self, KeyPlace};
 use crate::ledger_flags::{ActFlags, LedgerFlags};
@@ -126,8 +127,10 @@ pub(super) fn run(flags: &InitFlags, now: Time) -> Result<ExitCode> {
     let mut ledger = flags.ledger.to_write_or_make()?;
     let path = ledger.reader().path().to_owned();
     refuse_taken(&ledger, &name)?;
+    let act = flags.act.act(now);
+    let audit = flags.act.audit(&flags.ledger, "ca init", &act)?;
     let parent = match &flags.parent {
-        Some(parent) => Some(Parent::open(&ledger, parent, flags)?),
+        Some(parent) => Some(Parent::open(&ledger, parent, flags, &audit)?),
         None => None,
     };
     let passphrase = match flags.no_passphrase {
@@ -140,13 +143,13 @@ pub(super) fn run(flags: &InitFlags, now: Time) -> Result<ExitCode> {
         None => CertificateAuthority::prepare_root(&key, &flags.root()?, now)?,
     };
     let place = KeyPlace::for_new(&path, name.as_str(), &key, flags.key.as_deref())?;
+    audit.key_opens(name.as_str(), &place.path)?;
     place.write(&key, passphrase.as_ref())?;
     let settings = flags.settings(&place, parent.as_ref());
     let settings: Vec<(Setting, &str)> = settings
         .iter()
         .map(|(setting, value)| (*setting, value.as_str()))
         .collect();
-    let act = flags.act.act(now);
     let certificate = match &parent {
         Some(parent) => {
             let certificate = sign_reserved(&mut ledger, &act, parent.ca.number, &prepared)?;
@@ -203,11 +206,11 @@ struct Parent {
 }
 
 impl Parent {
-    fn open(ledger: &Ledger, name: &str, flags: &InitFlags) -> Result<Parent> {
+    fn open(ledger: &Ledger, name: &str, flags: &InitFlags, audit: &AuditTrail) -> Result<Parent> {
         let reader = ledger.reader();
         let ca = ca_choice::ca(reader, name)?;
         let passphrase = flags.parent_passphrase.source();
-        let authority = ca_keys::open_to_issue(reader.path(), &ca, &passphrase)?;
+        let authority = ca_keys::open_to_issue(reader.path(), &ca, &passphrase, audit)?;
         Ok(Parent { ca, authority })
     }
 }

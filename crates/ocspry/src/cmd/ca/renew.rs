@@ -19,6 +19,7 @@ use ocspry_wire::Time;
 
 use super::init::{refuse_taken, sign_reserved};
 use super::{DAYS_MAX, days, show, write_recorded};
+use crate::audit::AuditTrail;
 use crate::ca_choice::{self, algorithm_from_text};
 use crate::ca_keys::{self, KeyPlace, certificate_of};
 use crate::cmd::cert::as_long_as;
@@ -99,8 +100,9 @@ pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
     if flags.new_key.is_none() {
         refuse_same_key(ledger.reader(), &old.name)?;
     }
-    let parent = Parent::of(&ledger, &old, flags)?;
     let act = flags.act.act(now);
+    let audit = flags.act.audit(&flags.ledger, "ca renew", &act)?;
+    let parent = Parent::of(&ledger, &old, flags, &audit)?;
     let (name, certificate) = match (flags.new_key, &flags.as_name) {
         (Some(algorithm), Some(name)) => {
             let name = IssuerName::new(name)?;
@@ -108,11 +110,11 @@ pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
                 name: &name,
                 algorithm,
             };
-            let certificate = flags.with_new_key(&mut ledger, &act, &old, &parent, &new, now)?;
+            let certificate = flags.with_new_key(&mut ledger, &act, &old, &parent, &new, &audit)?;
             (name, certificate)
         }
         (_, _) => {
-            let certificate = flags.with_same_key(&mut ledger, &act, &old, &parent, now)?;
+            let certificate = flags.with_same_key(&mut ledger, &act, &old, &parent, &audit)?;
             (old.name.clone(), certificate)
         }
     };
@@ -160,7 +162,12 @@ enum Parent {
 }
 
 impl Parent {
-    fn of(ledger: &Ledger, ca: &IssuerFacts, flags: &RenewFlags) -> Result<Parent> {
+    fn of(
+        ledger: &Ledger,
+        ca: &IssuerFacts,
+        flags: &RenewFlags,
+        audit: &AuditTrail,
+    ) -> Result<Parent> {
         let view = certificate_of(ca)?.view();
         if view.issuer == view.subject {
             return Ok(Parent::Itself);
@@ -174,7 +181,7 @@ impl Parent {
         })?;
         let above = ca_choice::ca(reader, name)?;
         let passphrase = flags.parent_passphrase.source();
-        let authority = ca_keys::open_to_issue(reader.path(), &above, &passphrase)?;
+        let authority = ca_keys::open_to_issue(reader.path(), &above, &passphrase, audit)?;
         Ok(Parent::Above(above, Box::new(authority)))
     }
 }
@@ -197,17 +204,17 @@ impl RenewFlags {
         act: &Act,
         ca: &IssuerFacts,
         parent: &Parent,
-        now: Time,
+        audit: &AuditTrail,
     ) -> Result<OwnedCertificate> {
         let name = ca.name.as_str();
         let old = certificate_of(ca)?;
         match parent {
             Parent::Itself => {
                 let path = ledger.reader().path();
-                let own = ca_keys::open(path, ca, &self.passphrase.source())?;
+                let own = ca_keys::open(path, ca, &self.passphrase.source(), audit)?;
                 // Somebody may have taken a while to type it.
                 refuse_same_key(ledger.reader(), &ca.name)?;
-                let certificate = self.sign_root(old, own.key(), now)?;
+                let certificate = self.sign_root(old, own.key(), act.recorded)?;
                 ledger.renew_root(act, name, &certificate)?;
                 Ok(certificate)
             }
@@ -215,7 +222,7 @@ impl RenewFlags {
                 refuse_same_key(ledger.reader(), &ca.name)?;
                 let public_key = PublicKey::from_der(old.view().public_key.der)?;
                 let request = self.request(old, public_key, above)?;
-                let prepared = authority.prepare(&request, now)?;
+                let prepared = authority.prepare(&request, act.recorded)?;
                 let certificate = sign_reserved(ledger, act, above.number, &prepared)?;
                 ledger.issue_issuer_certificate(act, above.number, &certificate, name)?;
                 Ok(certificate)
@@ -230,7 +237,7 @@ impl RenewFlags {
         old: &IssuerFacts,
         parent: &Parent,
         new: &NewCa<'_>,
-        now: Time,
+        audit: &AuditTrail,
     ) -> Result<OwnedCertificate> {
         refuse_taken(ledger, new.name)?;
         let passphrase = match self.no_passphrase {
@@ -249,19 +256,22 @@ impl RenewFlags {
             .map(|(setting, value)| (*setting, value.as_str()))
             .collect();
         let old = certificate_of(old)?;
+        audit.key_opens(new.name.as_str(), &place.path)?;
         place.write(&key, passphrase.as_ref())?;
         if passphrase.is_none() {
             place.warn_not_encrypted();
         }
         match parent {
             Parent::Itself => {
-                let certificate = self.sign_root(old, &key, now)?;
+                let certificate = self.sign_root(old, &key, act.recorded)?;
                 ledger.add_issuer(act, new.name, &certificate, &settings)?;
                 Ok(certificate)
             }
             Parent::Above(above, authority) => {
-                let prepared =
-                    authority.prepare(&self.request(old, key.public_key().clone(), above)?, now)?;
+                let prepared = authority.prepare(
+                    &self.request(old, key.public_key().clone(), above)?,
+                    act.recorded,
+                )?;
                 let certificate = sign_reserved(ledger, act, above.number, &prepared)?;
                 ledger.issue_issuer(act, above.number, &certificate, new.name, &settings)?;
                 Ok(certificate)

@@ -73,7 +73,11 @@ pub(super) fn run(flags: &ImportFlags, now: Time) -> Result<ExitCode> {
         .filter_map(|file| entry(&ca, file, flags.profile.as_deref()).ok());
     let imported = match flags.dry_run {
         true => ledger.reader().preview_import(ca.number, entries)?,
-        false => ledger.import(&flags.act.act(now), ca.number, entries, |_| {})?,
+        false => {
+            let act = flags.act.act(now);
+            let _audit = flags.act.audit(&flags.ledger, "cert import", &act)?;
+            ledger.import(&act, ca.number, entries, |_| {})?
+        }
     };
     let Imported {
         entries,

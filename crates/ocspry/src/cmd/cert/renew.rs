@@ -110,12 +110,14 @@ pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
     let request = CertificateRequest::renewing(&old, public_key, expiry, pointers)?;
     let profile = chosen.certificate.profile.as_deref();
     let profile = profile.unwrap_or(request.profile.name()).to_owned();
-    let authority = ca_keys::open_to_issue(&path, &chosen.ca, &flags.passphrase.source())?;
+    let act = flags.act.act(now);
+    let audit = flags.act.audit(&flags.ledger, "cert renew", &act)?;
+    let passphrase = flags.passphrase.source();
+    let authority = ca_keys::open_to_issue(&path, &chosen.ca, &passphrase, &audit)?;
     let prepared = authority.prepare(&request, now)?;
     if let Some(CertifiedKey::New(new)) = &certified {
         new.write()?;
     }
-    let act = flags.act.act(now);
     let ca = &chosen.ca;
     let certificate = sign_reserved(&mut ledger, &act, ca.number, &prepared)?;
     ledger.issue(&act, ca.number, &certificate, &profile)?;

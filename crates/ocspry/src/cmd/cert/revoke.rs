@@ -175,6 +175,7 @@ pub(super) fn run(flags: &RevokeFlags, now: Time) -> Result<ExitCode> {
             // Others were issued while the question stood there.
             selection = flags.selection(&ledger, info.reason, now)?;
         }
+        let _audit = flags.act.audit(&flags.ledger, "cert revoke", &act)?;
         revoked = revoke_all(&mut ledger, &act, &selection, info)?;
         say(&format!("revoked {revoked}; it is recorded"));
     }
@@ -263,6 +264,7 @@ fn release(flags: &RevokeFlags, ledger: &mut Ledger, act: &Act) -> Result<ExitCo
         .iter()
         .map(|text| chooser.certificate(text))
         .collect::<Result<Vec<_>>>()?;
+    let _audit = flags.act.audit(&flags.ledger, "cert revoke", act)?;
     for one in &chosen {
         ledger.release(act, one.ca.number, &one.certificate.serial_number)?;
         say(&format!(

@@ -108,12 +108,13 @@ pub(super) fn run(flags: &SignFlags, now: Time) -> Result<ExitCode> {
     }
     let request = flags.request(&ca, &certified, profile)?;
     let profile_name = request.profile.name();
-    let authority = ca_keys::open_to_issue(&path, &ca, &flags.passphrase.source())?;
+    let act = flags.act.act(now);
+    let audit = flags.act.audit(&flags.ledger, "cert sign", &act)?;
+    let authority = ca_keys::open_to_issue(&path, &ca, &flags.passphrase.source(), &audit)?;
     let prepared = authority.prepare(&request, now)?;
     if let CertifiedKey::New(new) = &certified {
         new.write()?;
     }
-    let act = flags.act.act(now);
     let certificate = sign_reserved(&mut ledger, &act, ca.number, &prepared)?;
     ledger.issue(&act, ca.number, &certificate, profile_name)?;
     hand_out(

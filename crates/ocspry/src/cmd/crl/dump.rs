@@ -98,7 +98,9 @@ pub(super) fn run(flags: &DumpFlags) -> Result<ExitCode> {
     let mut ledger = flags.ledger.to_write()?;
     let path = ledger.reader().path().to_owned();
     let ca = ca_choice::ca(ledger.reader(), &flags.ca)?;
-    let authority = ca_keys::open(&path, &ca, &flags.passphrase.source())?;
+    let act = flags.act.act(SystemClock.now());
+    let audit = flags.act.audit(&flags.ledger, "crl dump", &act)?;
+    let authority = ca_keys::open(&path, &ca, &flags.passphrase.source(), &audit)?;
     let lock = ListLock::wait(&path)?;
     let now = SystemClock.now();
     // What it takes the place of, and what `ca tick` put where it does unless told otherwise.

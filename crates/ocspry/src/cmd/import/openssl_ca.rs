@@ -18,6 +18,7 @@ use ocspry_wire::x509::SerialNumber;
 use serde_json::json;
 
 use super::brought_ca::BroughtCa;
+use crate::audit::AuditTrail;
 use crate::ca_choice::read_certificate;
 use crate::ca_keys::KeyPlace;
 use crate::cmd::index::{CertificateFiles, CountedImport, IndexFile};
@@ -76,12 +77,14 @@ pub(crate) struct OpensslCaFlags {
 /// # Errors
 /// Something of it cannot be read, certificate and key differ, or it contradicts the ledger.
 pub(super) fn run(flags: &OpensslCaFlags) -> Result<ExitCode> {
-    let found = Found::read(flags)?;
+    let act = flags.act.act(SystemClock.now());
+    let audit = flags.act.audit(&flags.ledger, "import openssl-ca", &act)?;
+    let found = Found::read(flags, &audit)?;
     let counts = if flags.dry_run {
         found.preview(flags.ledger.to_read_if_there()?.as_ref())?
     } else {
         let mut ledger = flags.ledger.to_write_or_make()?;
-        found.record(&mut ledger, &flags.act.act(SystemClock.now()))?
+        found.record(&mut ledger, &act)?
     };
     counts.say(flags, &found);
     Ok(ExitCode::SUCCESS)
@@ -102,7 +105,7 @@ struct Counts {
 }
 
 impl Found {
-    fn read(flags: &OpensslCaFlags) -> Result<Found> {
+    fn read(flags: &OpensslCaFlags, audit: &AuditTrail) -> Result<Found> {
         let directory = &flags.directory;
         let certificate_path = flags
             .certificate
@@ -121,6 +124,7 @@ impl Found {
                 &certificate,
                 &flags.passphrase.source(),
                 &name,
+                audit,
             )?),
         };
         let newcerts = Newcerts {

@@ -73,6 +73,7 @@ pub(super) fn run(flags: &ImportFlags) -> Result<ExitCode> {
         let mut ledger = flags.ledger.to_write()?;
         let ca = ca_choice::ca(ledger.reader(), &flags.ca)?;
         let act = flags.act.act(SystemClock.now());
+        let _audit = flags.act.audit(&flags.ledger, "index import", &act)?;
         index.import(&mut ledger, ca.number, &act)?
     };
     match flags.json {

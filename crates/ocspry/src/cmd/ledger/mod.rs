@@ -11,12 +11,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueHint};
+use ocspry_core::{Clock as _, SystemClock};
 use ocspry_ledger::{CheckReport, LedgerPlace};
 use serde_json::{Value, json};
 
 use crate::consent::{ConsentFlags, Question};
 use crate::crl_publishing::ListLock;
-use crate::ledger_flags::LedgerFlags;
+use crate::ledger_flags::{ActFlags, LedgerFlags};
 use crate::output::{print, print_json, say};
 
 /// Verbs on the ledger.
@@ -78,6 +79,9 @@ pub(crate) struct RestoreFlags {
 
     #[command(flatten)]
     ledger: LedgerFlags,
+
+    #[command(flatten)]
+    act: ActFlags,
 }
 
 /// What `ledger check` can be told.
@@ -143,7 +147,11 @@ fn restore(flags: &RestoreFlags) -> Result<ExitCode> {
     }
     // A list that is being published is recorded before.
     let _lock = ListLock::wait(path)?;
+    let act = flags.act.act(SystemClock.now());
+    let audit = flags.act.audit(&flags.ledger, "ledger restore", &act)?;
     let kept = ocspry_ledger::restore(&flags.file, &place)?;
+    let from = flags.file.display().to_string();
+    audit.say("ledger-restored", [("from", json!(from))])?;
     let kept_text = match &kept {
         Some(kept) => format!("; what was there is {}", kept.display()),
         None => String::new(),

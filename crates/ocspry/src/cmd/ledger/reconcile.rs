@@ -83,6 +83,8 @@ pub(super) fn run(flags: &ReconcileFlags) -> Result<ExitCode> {
     }
     let found = evidence.found();
     let act = flags.act.act(SystemClock.now());
+    let audit = flags.act.audit(&flags.ledger, "ledger reconcile", &act)?;
+    seen = seen.max(audit.last_fact()?);
     let reconciled = ledger.reconcile(&act, evidence.issuers(), seen)?;
     tell(
         flags.json,

@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 use self::due::{Due, Rhythm};
 use self::requests::Requested;
 use self::responder::Renewal;
+use crate::audit::AuditTrail;
 use crate::ca_choice;
 use crate::ca_keys;
 use crate::cmd::crl::dump::{lifetime, published_json};
@@ -114,6 +115,7 @@ pub(crate) fn run(flags: &TickFlags) -> Result<ExitCode> {
     // What another one did while this one waited is seen, and its time is before this one.
     let act = flags.act.act(SystemClock.now());
     let now = act.recorded;
+    let audit = flags.act.audit_when_due(&flags.ledger, "ca tick", &act)?;
     let cas = match flags.cas.as_slice() {
         [] => ledger.reader().issuers()?,
         names => names
@@ -126,6 +128,7 @@ pub(crate) fn run(flags: &TickFlags) -> Result<ExitCode> {
         directory: &directory,
         lock: &lock,
         act: &act,
+        audit: &audit,
     };
     let lists = cas
         .iter()
@@ -134,13 +137,13 @@ pub(crate) fn run(flags: &TickFlags) -> Result<ExitCode> {
     let renewals = flags
         .responder
         .iter()
-        .map(|file| responder::renew(&mut ledger, file, &act, &flags.passphrase.source()))
+        .map(|file| responder::renew(&mut ledger, file, &act, &flags.passphrase.source(), &audit))
         .collect::<Vec<_>>();
     let directories = &flags.responder_requests;
     let passphrase = flags.passphrase.source();
     let requested = cas
         .iter()
-        .flat_map(|ca| requests::answer(&mut ledger, ca, directories, &act, &passphrase))
+        .flat_map(|ca| requests::answer(&mut ledger, ca, directories, &act, &passphrase, &audit))
         .collect::<Vec<_>>();
     let report = Report {
         lists,
@@ -185,6 +188,7 @@ struct Tick<'a> {
     directory: &'a Path,
     lock: &'a ListLock,
     act: &'a Act,
+    audit: &'a AuditTrail,
 }
 
 /// What became of the CRL of one CA.
@@ -281,7 +285,7 @@ impl Tick<'_> {
             },
         };
         let passphrase = self.flags.passphrase.source();
-        let authority = ca_keys::open(ledger.reader().path(), ca, &passphrase)?;
+        let authority = ca_keys::open(ledger.reader().path(), ca, &passphrase, self.audit)?;
         let order = ListOrder {
             ca,
             authority: &authority,

@@ -18,6 +18,7 @@ use ocspry_wire::Time;
 use ocspry_wire::x509::SerialNumber;
 use serde_json::{Value, json};
 
+use crate::audit::AuditTrail;
 use crate::ca_keys;
 use crate::cmd::ca::sign_reserved;
 use crate::managed_responder::renewal_due;
@@ -52,12 +53,13 @@ pub(super) fn answer(
     directories: &[PathBuf],
     act: &Act,
     passphrase: &PassphraseSource,
+    audit: &AuditTrail,
 ) -> Vec<Requested> {
     let answered = directories.iter().filter_map(|directory| {
         let file = directory.join(format!("{}.csr", ca.name));
         let outcome = match read(&file, directory) {
             Ok(None) => return None,
-            Ok(Some(request)) => sign(ledger, ca, &request, act, passphrase),
+            Ok(Some(request)) => sign(ledger, ca, &request, act, passphrase, audit),
             Err(error) => Err(error),
         };
         Some(Requested {
@@ -88,13 +90,14 @@ fn sign(
     request: &SigningRequest,
     act: &Act,
     passphrase: &PassphraseSource,
+    audit: &AuditTrail,
 ) -> Result<Outcome> {
     let key = request.public_key();
     check(ca, request)?;
     if let Some(certified) = certified(ledger.reader(), ca, key, act.recorded)? {
         return Ok(Outcome::Certified(certified));
     }
-    let authority = ca_keys::open_to_issue(ledger.reader().path(), ca, passphrase)?;
+    let authority = ca_keys::open_to_issue(ledger.reader().path(), ca, passphrase, audit)?;
     let profile = Profile::OcspResponder;
     let profile_name = profile.name();
     let request = CertificateRequest::usual(subject(ca)?, key.clone(), profile);

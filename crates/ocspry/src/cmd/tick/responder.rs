@@ -19,6 +19,7 @@ use ocspry_wire::x509::Certificate;
 use serde_json::{Value, json};
 use std::time::Duration;
 
+use crate::audit::AuditTrail;
 use crate::ca_choice::{issued, read_certificate};
 use crate::ca_keys;
 use crate::cmd::ca::sign_reserved;
@@ -45,10 +46,12 @@ pub(super) fn renew(
     file: &Path,
     act: &Act,
     passphrase: &PassphraseSource,
+    audit: &AuditTrail,
 ) -> Renewal {
-    let outcome = outcome(ledger, file, act, passphrase).unwrap_or_else(|error| Outcome::Failed {
-        error: format!("{error:#}"),
-    });
+    let outcome =
+        outcome(ledger, file, act, passphrase, audit).unwrap_or_else(|error| Outcome::Failed {
+            error: format!("{error:#}"),
+        });
     Renewal {
         file: file.to_owned(),
         outcome,
@@ -60,6 +63,7 @@ fn outcome(
     file: &Path,
     act: &Act,
     passphrase: &PassphraseSource,
+    audit: &AuditTrail,
 ) -> Result<Outcome> {
     let old = read_certificate(file)?;
     refuse_key_file(file)?;
@@ -73,7 +77,7 @@ fn outcome(
         bail!("no CA of this ledger signed it");
     };
     check_renewable(ledger, ca, &view)?;
-    let authority = ca_keys::open_to_issue(ledger.reader().path(), ca, passphrase)?;
+    let authority = ca_keys::open_to_issue(ledger.reader().path(), ca, passphrase, audit)?;
     let key = PublicKey::from_der(view.public_key.der)?;
     let life_seconds = view.not_after.seconds_since(view.not_before);
     let life = Duration::from_secs(u64::try_from(life_seconds).unwrap_or(0));

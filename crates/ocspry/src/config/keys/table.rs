@@ -459,6 +459,15 @@ pub(crate) const KEYS: &[Key] = &[
         applies: Applies::Reload,
     },
     Key {
+        name: "audit.file",
+        takes: Takes::File,
+        default: Absent::Refused,
+        meaning: "where `serve` writes down what it does, for auditors",
+        example: r#"file = "audit.jsonl""#,
+        flags: &[],
+        applies: Applies::Restart,
+    },
+    Key {
         name: "request-log.file",
         takes: Takes::File,
         default: Absent::Refused,

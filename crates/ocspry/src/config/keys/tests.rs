@@ -28,7 +28,7 @@ fn the_table_has_the_keys_that_are_read_and_no_others() {
         (
             "",
             "zzz = 1",
-            &["listen", "issuer", "ledger", "request-log"][..],
+            &["listen", "issuer", "ledger", "audit", "request-log"][..],
         ),
         ("listen", "[listen]\nzzz = 1", &[]),
         ("issuer.*", "[issuer.a]\nzzz = 1", &[]),
@@ -39,6 +39,7 @@ fn the_table_has_the_keys_that_are_read_and_no_others() {
             &[],
         ),
         ("ledger", "[ledger]\nzzz = 1", &[]),
+        ("audit", "[audit]\nzzz = 1", &[]),
         ("request-log", "[request-log]\nzzz = 1", &[]),
     ];
     for (table, text, tables_in_it) in tables {

@@ -44,7 +44,7 @@ fn each_value_names_its_line_its_variable_or_its_flag() {
 fn every_key_is_shown() {
     let files = Files::new();
     let status = "[{ crl = \"one.crl\" }, { crl-dir = \"d\" }, { crl-url = \"http://h.example/c\" }, { issued = \"i\" }, { overlay = \"o\" }, { ledger = \"x\" }]";
-    let tables = "[ledger]\nurl = \"x.db\"\n[request-log]\nfile = \"r\"\n";
+    let tables = "[ledger]\nurl = \"x.db\"\n[audit]\nfile = \"a\"\n[request-log]\nfile = \"r\"\n";
     let text = GOOD.replace("[{ crl = \"one.crl\" }]", status) + tables;
     let settings = files
         .origin(&text)

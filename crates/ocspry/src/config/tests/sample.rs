@@ -112,11 +112,12 @@ fn assert_same(one: &Config, other: &Config, what: &str) {
             ..
         } = config;
         format!(
-            "{listen:?} {admin:?} {endpoint_paths:?} {state:?} {check_interval:?} {:?} {:?} {:?} {:?} {:?}",
+            "{listen:?} {admin:?} {endpoint_paths:?} {state:?} {check_interval:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             config.log_file,
             config.log_format,
             config.control_socket,
             config.ledger,
+            config.audit_file,
             config.request_log
         )
     };

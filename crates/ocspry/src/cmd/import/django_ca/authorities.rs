@@ -13,6 +13,7 @@ use ocspry_wire::Time;
 
 use super::super::brought_ca::BroughtCa;
 use super::{DjangoCaFlags, row};
+use crate::audit::AuditTrail;
 use crate::ca_choice::{issued, plain_name};
 use crate::ca_keys::KeyPlace;
 
@@ -65,6 +66,7 @@ impl Authorities {
         database: &DjangoCaDatabase,
         reader: Option<&LedgerReader>,
         flags: &DjangoCaFlags,
+        audit: &AuditTrail,
         now: Time,
     ) -> Result<Authorities> {
         let in_ledger = match reader {
@@ -83,7 +85,7 @@ impl Authorities {
         }
         let groups = grouped(rows);
         for group in &groups {
-            let ca = all.ca(group, &in_ledger, flags)?;
+            let ca = all.ca(group, &in_ledger, flags, audit)?;
             if let Some(other) = all.cas.iter().find(|other| other.ca.name == ca.ca.name) {
                 bail!(
                     "{:?} and {:?} would both be called {} here: give one another name with --rename",
@@ -123,6 +125,7 @@ impl Authorities {
         group: &[Read],
         in_ledger: &[IssuerFacts],
         flags: &DjangoCaFlags,
+        audit: &AuditTrail,
     ) -> Result<DjangoCa> {
         let Some((newest, older)) = group.split_last() else {
             bail!("a CA without a certificate");
@@ -140,7 +143,7 @@ impl Authorities {
         }
         let ca = DjangoCa {
             ca: BroughtCa {
-                key: self.key(newest, &name, flags)?,
+                key: self.key(newest, &name, flags, audit)?,
                 crl_number: group
                     .iter()
                     .map(|read| row::crl_number(&read.row))
@@ -195,6 +198,7 @@ impl Authorities {
         read: &Read,
         name: &IssuerName,
         flags: &DjangoCaFlags,
+        audit: &AuditTrail,
     ) -> Result<Option<KeyPlace>> {
         if flags.no_keys {
             return Ok(None);
@@ -213,7 +217,7 @@ impl Authorities {
             return Ok(None);
         };
         let passphrase = flags.passphrase.source();
-        KeyPlace::checked(&path, &read.certificate, &passphrase, name).map(Some)
+        KeyPlace::checked(&path, &read.certificate, &passphrase, name, audit).map(Some)
     }
 
     /// Finds who signed each certificate of a CA.

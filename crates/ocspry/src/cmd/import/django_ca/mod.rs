@@ -13,13 +13,14 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, ValueHint};
 use ocspry_core::{Clock as _, SystemClock, crypto};
 use ocspry_ledger::{
-    DjangoCaDatabase, DjangoCertificate, ImportEntry, Imported, IssuerNumber, LedgerReader,
+    Act, DjangoCaDatabase, DjangoCertificate, ImportEntry, Imported, IssuerNumber, LedgerReader,
 };
 use ocspry_wire::Time;
 use serde_json::json;
 
 use self::authorities::{Above, Authorities, DjangoCa};
 use super::numbered_crl::NumberedCrl;
+use crate::audit::AuditTrail;
 use crate::cmd::index::added_text;
 use crate::ledger_flags::{ActFlags, LedgerFlags};
 use crate::output::{print, print_json, say};
@@ -93,10 +94,12 @@ pub(super) fn run(flags: &DjangoCaFlags) -> Result<ExitCode> {
     let now = SystemClock.now();
     let database = DjangoCaDatabase::open(&flags.file)?;
     let reader = flags.ledger.to_read_if_there()?;
-    let mut found = Found::read(&database, reader.as_ref(), flags, now)?;
+    let act = flags.act.act(now);
+    let audit = flags.act.audit(&flags.ledger, "import django-ca", &act)?;
+    let mut found = Found::read(&database, reader.as_ref(), flags, &audit, now)?;
     let counts = match flags.dry_run {
         true => found.preview(reader.as_ref())?,
-        false => found.record(flags)?,
+        false => found.record(flags, &act)?,
     };
     found.say(flags, &counts);
     Ok(ExitCode::SUCCESS)
@@ -114,10 +117,11 @@ impl Found<'_> {
         database: &'a DjangoCaDatabase,
         reader: Option<&LedgerReader>,
         flags: &DjangoCaFlags,
+        audit: &AuditTrail,
         now: Time,
     ) -> Result<Found<'a>> {
         let path = database.path().display();
-        let mut authorities = Authorities::read(database, reader, flags, now)
+        let mut authorities = Authorities::read(database, reader, flags, audit, now)
             .with_context(|| format!("{path}: nothing was recorded"))?;
         if let Some(orphan) = database.orphan()? {
             let place = row::place(TABLE, &orphan);
@@ -199,7 +203,7 @@ impl Found<'_> {
         Ok(counts)
     }
 
-    fn record(&mut self, flags: &DjangoCaFlags) -> Result<Vec<Imported>> {
+    fn record(&mut self, flags: &DjangoCaFlags, act: &Act) -> Result<Vec<Imported>> {
         let mut ledger = flags.ledger.to_write_or_make()?;
         let cas = &self.authorities.cas;
         let known = cas
@@ -207,7 +211,7 @@ impl Found<'_> {
             .map(|ca| ca.ca.known(ledger.reader()))
             .collect::<Result<Vec<_>>>()?;
         let mut unknown_reasons = 0;
-        let counts = ledger.import_whole(&flags.act.act(self.now), |whole| {
+        let counts = ledger.import_whole(act, |whole| {
             let mut numbers: Vec<IssuerNumber> = Vec::new();
             for (ca, known) in cas.iter().zip(&known) {
                 numbers.push(ca.ca.record(whole, known.as_ref())?);
