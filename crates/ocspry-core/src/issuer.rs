@@ -14,11 +14,12 @@ use ocspry_wire::hex::to_hex;
 use ocspry_wire::ocsp::{CertId, HashAlgorithm};
 
 use crate::endpoint::EndpointNames;
+use crate::issuer_counts::IssuerCounts;
 use crate::produced::ProducedTimes;
 use crate::response::lifetime;
 use crate::{
     OwnedCertificate, Policy, Refusal, ResponderCredential, StatusTable, UnknownIssuerPolicy,
-    crypto,
+    ValidityWindow, crypto,
 };
 
 /// Which issuer of an [`IssuerSet`]: an index that only the set can make.
@@ -53,6 +54,7 @@ pub struct Issuer {
     credentials: ArcSwap<Vec<Arc<ResponderCredential>>>,
     produced: Arc<ProducedTimes>,
     published: ArcSwapOption<PublishedCrl>,
+    counts: Arc<IssuerCounts>,
 }
 
 /// The CRL that a CA has published, to be handed out as it is.
@@ -159,6 +161,7 @@ impl Issuer {
             credentials: ArcSwap::default(),
             produced: ProducedTimes::new(),
             published: ArcSwapOption::empty(),
+            counts: Arc::default(),
             certificate,
             chain: Vec::new(),
             enclosed: Vec::new(),
@@ -194,6 +197,7 @@ impl Issuer {
     /// Takes the place of an issuer of the same CA, and knows when that one answered.
     pub fn continue_from(&mut self, before: &Issuer) {
         self.produced = Arc::clone(&before.produced);
+        self.counts = Arc::clone(&before.counts);
         self.set_published_crl(before.published_crl());
         self.note_time_passed(before.time_passed());
     }
@@ -314,6 +318,24 @@ impl Issuer {
         })
     }
 
+    /// Whether less than a fifth of the time of its list is left, or none; None without a list.
+    pub fn source_is_ending(&self, now: Time) -> Option<bool> {
+        let table = self.table_guard();
+        let mut window = table.as_ref()?.window();
+        window.next_update = self.policy.source_end(window);
+        Some(now >= window.last_fifth())
+    }
+
+    /// Whether less than a fifth of the time of its signer's certificate is left, or none; None without a signer.
+    pub fn signer_is_ending(&self, now: Time) -> Option<bool> {
+        let credential = self.credential()?;
+        let window = ValidityWindow {
+            this_update: credential.not_before(),
+            next_update: credential.not_after(),
+        };
+        Some(now >= window.last_fifth())
+    }
+
     /// The credential in use: of several, the first.
     pub fn credential(&self) -> Option<Arc<ResponderCredential>> {
         self.credentials.load().first().cloned()
@@ -353,6 +375,11 @@ impl Issuer {
     /// When answers about its certificates were made.
     pub(crate) fn produced(&self) -> &ProducedTimes {
         &self.produced
+    }
+
+    /// What its clients were told, and how its keys signed.
+    pub fn counts(&self) -> &Arc<IssuerCounts> {
+        &self.counts
     }
 
     /// Would a request about one of its certificates be answered at `now`?  By the rules that the request would meet.

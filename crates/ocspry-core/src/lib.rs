@@ -9,11 +9,13 @@ pub mod crypto;
 pub mod endpoint;
 pub mod explain;
 pub mod issuer;
+pub mod issuer_counts;
 pub mod outcome;
 pub mod policy;
 mod produced;
 pub mod responder;
 pub mod response;
+pub mod shared_counts;
 mod side_by_side;
 pub mod signing;
 pub mod status;
@@ -28,14 +30,16 @@ pub use credential::{CredentialError, CredentialKind, CredentialWarning, Respond
 pub use endpoint::Endpoint;
 pub use explain::{Explanation, NamedBy, Said};
 pub use issuer::{Issuer, IssuerError, IssuerId, IssuerSet, PublishedCrl, Stale};
+pub use issuer_counts::{IssuerCounts, SignatureCounts, Told};
 pub use outcome::{Outcome, OutcomeKind, Refusal, SignedStatus};
 pub use policy::{
     AbsentPolicy, ArchiveCutoff, CERT_IDS_LIMIT, CertIdHashes, CertificatesPolicy,
     NeverIssuedPolicy, NoncePolicy, Policy, ResponderIdPolicy, SignatureHash, UnablePolicy,
     UnknownIssuerPolicy, word,
 };
-pub use responder::{Answer, Responder, SignedResponse};
+pub use responder::{Answer, Answered, Effort, Responder, SignedResponse};
 pub use response::{CLOCK_BEHIND_SECONDS_MAX, Limit};
+pub use shared_counts::{Durations, SharedCounts};
 pub use side_by_side::side_by_side;
 pub use signing::{SignError, Signer, SigningCounts, SigningPool, SigningSpeed};
 pub use status::{

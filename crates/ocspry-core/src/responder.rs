@@ -64,6 +64,30 @@ pub struct SignedResponse {
     pub max_age_max: Duration,
 }
 
+/// An answer with what is told of it, but to the client.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// What goes back.
+    pub answer: Answer,
+    /// Why it is this one.
+    pub outcome: Outcome,
+    /// What it took.
+    pub effort: Effort,
+    /// Who was asked about, as far as that was found out.
+    issuer: Option<IssuerId>,
+}
+
+/// What an answer took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// It was there.
+    Cached,
+    /// A signature, made for it or awaited.
+    Signed,
+    /// It is not signed.
+    Unsigned,
+}
+
 /// Answers requests for one set of issuers.
 pub struct Responder {
     /// Tells this responder's answers from those of the one it replaced.
@@ -109,8 +133,11 @@ impl Responder {
         buffer: &mut BytesMut,
     ) -> (Answer, Outcome) {
         let everybody = Endpoint::All;
-        self.answer_at(everybody, request, now, recent, buffer)
-            .await
+        let answered = self.answer_at(everybody, request, now, recent, buffer);
+        let Answered {
+            answer, outcome, ..
+        } = answered.await;
+        (answer, outcome)
     }
 
     /// Answers a request that was put to `endpoint`: where that names an issuer, only about certificates of that one
@@ -122,7 +149,25 @@ impl Responder {
         now: Time,
         recent: &RecentAnswers,
         buffer: &mut BytesMut,
-    ) -> (Answer, Outcome) {
+    ) -> Answered {
+        let answered = self.find_or_make(endpoint, request, now, recent, buffer);
+        let answered = answered.await;
+        if let Some(issuer) = answered.issuer {
+            let counts = self.issuers.issuer(issuer).counts();
+            counts.answered(&answered.outcome);
+        }
+        answered
+    }
+
+    /// The answer, which is not counted yet.
+    async fn find_or_make(
+        &self,
+        endpoint: Endpoint<'_>,
+        request: &[u8],
+        now: Time,
+        recent: &RecentAnswers,
+        buffer: &mut BytesMut,
+    ) -> Answered {
         let only = match endpoint {
             Endpoint::All => None,
             Endpoint::Named(name) => match self.issuers.named(name) {
@@ -135,47 +180,53 @@ impl Responder {
             is_asked(answer.basis.issuer) && self.standing(answer, now) == Standing::Current
         };
         if let Some(answer) = recent.get_if(request, is_current) {
-            return signed(&answer);
+            return signed(&answer, Effort::Cached);
         }
         let mut tally = Tally::new(recent.counts());
         let mut unable = UnablePolicy::TryLater;
+        let mut asked = None;
         for _ in 0..ATTEMPTS_MAX {
-            let (prepared, policy) = match self.understand(request, &mut tally) {
+            let (prepared, issuer) = match self.understand(request, &mut tally) {
                 Ok((_, issuer)) if !is_asked(issuer) => {
                     return refuse(Refusal::WrongEndpoint, unable);
                 }
                 Ok((request, issuer)) => (
                     self.prepare(&request, issuer, now, &mut tally, buffer),
-                    self.issuers.issuer(issuer).policy(),
+                    issuer,
                 ),
                 Err(refusal) => return refuse(refusal, unable),
             };
-            unable = policy.unable;
+            unable = self.issuers.issuer(issuer).policy().unable;
+            asked = Some(issuer);
             let unsigned = match prepared {
                 Ok(Prepared::Cached(answer)) => {
-                    return keep_and_send(recent, request, &tally, answer);
+                    return keep_and_send(recent, request, &tally, answer, Effort::Cached);
                 }
                 Ok(Prepared::Unsigned(unsigned)) => unsigned,
-                Err(refusal) => return refuse(refusal, unable),
+                Err(refusal) => return refuse(refusal, unable).about(asked),
             };
             let new = match self.sign(unsigned, &tally, buffer).await {
                 Ok(new) => new,
-                Err(refusal) => return refuse(refusal, unable),
+                Err(refusal) => return refuse(refusal, unable).about(asked),
             };
             // A slow key takes its time, and the answer may be one that another client waited for: what was good when it
             // began may be revoked by now.
             match new {
                 NewAnswer::Kept(answer) if self.holds(&answer.basis) => {
-                    return keep_and_send(recent, request, &tally, answer);
+                    return keep_and_send(recent, request, &tally, answer, Effort::Signed);
                 }
                 NewAnswer::Once(response, basis) if self.holds(&basis) => {
-                    let outcome = Outcome::Signed(basis.content.status());
-                    return (Answer::Signed(response), outcome);
+                    return Answered {
+                        answer: Answer::Signed(response),
+                        outcome: Outcome::Signed(basis.content.status()),
+                        effort: Effort::Signed,
+                        issuer: asked,
+                    };
                 }
                 NewAnswer::Kept(_) | NewAnswer::Once(..) => {}
             }
         }
-        refuse(Refusal::Overtaken, unable)
+        refuse(Refusal::Overtaken, unable).about(asked)
     }
 
     /// What may be done with this cached answer, which may be an earlier responder's?
@@ -499,8 +550,9 @@ fn keep_and_send(
     request: &[u8],
     tally: &Tally<'_>,
     answer: Arc<CachedAnswer>,
-) -> (Answer, Outcome) {
-    let sent = signed(&answer);
+    effort: Effort,
+) -> Answered {
+    let sent = signed(&answer, effort);
     if let Some(asked) = tally.asked()
         && !asked.has_nonce()
     {
@@ -509,11 +561,13 @@ fn keep_and_send(
     sent
 }
 
-fn signed(answer: &CachedAnswer) -> (Answer, Outcome) {
-    (
-        Answer::Signed(answer.response.clone()),
-        Outcome::Signed(answer.basis.content.status()),
-    )
+fn signed(answer: &CachedAnswer, effort: Effort) -> Answered {
+    Answered {
+        answer: Answer::Signed(answer.response.clone()),
+        outcome: Outcome::Signed(answer.basis.content.status()),
+        effort,
+        issuer: Some(answer.basis.issuer),
+    }
 }
 
 impl From<SignError> for Refusal {
@@ -525,9 +579,21 @@ impl From<SignError> for Refusal {
     }
 }
 
-fn refuse(refusal: Refusal, unable: UnablePolicy) -> (Answer, Outcome) {
-    let answer = Answer::of(refusal.error_status(), unable);
-    (answer, Outcome::Refused(refusal))
+fn refuse(refusal: Refusal, unable: UnablePolicy) -> Answered {
+    Answered {
+        answer: Answer::of(refusal.error_status(), unable),
+        outcome: Outcome::Refused(refusal),
+        effort: Effort::Unsigned,
+        issuer: None,
+    }
+}
+
+impl Answered {
+    /// It is about certificates of this issuer.
+    fn about(mut self, issuer: Option<IssuerId>) -> Answered {
+        self.issuer = issuer;
+        self
+    }
 }
 
 impl Answer {

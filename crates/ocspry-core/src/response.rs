@@ -205,6 +205,12 @@ impl ValidityWindow {
     pub fn margin_seconds(self) -> i64 {
         (self.next_update.seconds_since(self.this_update) / 100).clamp(0, 60)
     }
+
+    /// From then on it is nearly over, and the operator is told: a fifth of it is left (DESIGN §7, the staleness ladder).
+    pub fn last_fifth(self) -> Time {
+        let seconds = self.next_update.seconds_since(self.this_update);
+        self.next_update.plus_seconds(-(seconds / 5))
+    }
 }
 
 /// Octets kept free in front of the answers, beside those of the responder id: the headers of OCSPResponse,

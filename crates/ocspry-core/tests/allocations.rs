@@ -77,7 +77,7 @@ fn to_find_an_endpoint_allocates_nothing() {
         let endpoint = Endpoint::Named(name.as_bytes());
         let responder = &fixture.responder;
         let answer = responder.answer_at(endpoint, &request, noon(), &recent, &mut buffer);
-        wait(answer).0
+        wait(answer).answer
     };
     assert!(matches!(ask(&name), Answer::Signed(_)));
     let outside = allocation_counter::measure(|| wait(std::future::ready(())));

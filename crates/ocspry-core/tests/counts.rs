@@ -4,7 +4,9 @@ mod fixture;
 
 use bytes::BytesMut;
 use fixture::{Fixture, SERIAL_GOOD, SERIAL_REVOKED, answer_at, noon, table_with, wait};
-use ocspry_core::{NoncePolicy, Outcome, OutcomeKind, Policy, RecentAnswers};
+use ocspry_core::{
+    Effort, Endpoint, Issuer, NoncePolicy, Outcome, OutcomeKind, Policy, RecentAnswers, Told,
+};
 use ocspry_testkit::{KeyKind, RequestSpec, cert_id, nonce_extension};
 use ocspry_wire::ocsp::HashAlgorithm;
 use std::time::Duration;
@@ -185,4 +187,61 @@ fn signatures_count_by_how_they_ended_whoever_makes_them() {
         }
         assert_eq!((pool.refused, pool.waiting, pool.waiting_max), (0, 0, 8));
     }
+}
+
+/// What was told more than never.
+fn told(issuer: &Issuer) -> Vec<(Told, u64)> {
+    let counts = issuer.counts().told().into_iter();
+    counts.filter(|(_, count)| *count > 0).collect()
+}
+
+#[test]
+fn an_issuer_counts_what_its_clients_were_told_and_hands_the_counts_on() {
+    let fixture = Fixture::with_policy(Policy {
+        nonce: NoncePolicy::Required,
+        ..Policy::DEFAULT
+    });
+    let recent = RecentAnswers::default();
+    let plain = |serial| request(&fixture, HashAlgorithm::Sha256, serial);
+    let with_nonce = |serial| {
+        plain(serial)
+            .with_extension(nonce_extension(&[7; 16]))
+            .der()
+    };
+    ask(&fixture, &with_nonce(SERIAL_GOOD), &recent);
+    ask(&fixture, &with_nonce(SERIAL_GOOD), &recent);
+    ask(&fixture, &with_nonce(SERIAL_REVOKED), &recent);
+    ask(&fixture, &plain(SERIAL_GOOD).der(), &recent);
+    // Nobody's.
+    ask(&fixture, b"none", &recent);
+    let issuer = fixture.issuer();
+    let expected = [(Told::Good, 2), (Told::Revoked, 1), (Told::Refused, 1)];
+    assert_eq!(told(&issuer), expected);
+    drop(issuer.set_table(None));
+    ask(&fixture, &with_nonce(SERIAL_GOOD), &recent);
+    assert_eq!(told(&issuer).last(), Some(&(Told::TryLater, 1)));
+
+    let (name, certificate) = ("anew".to_owned(), issuer.certificate().clone());
+    let mut anew = Issuer::new(name, certificate, Policy::DEFAULT);
+    assert_eq!(told(&anew), []);
+    anew.continue_from(&issuer);
+    assert_eq!(told(&anew), told(&issuer));
+}
+
+#[test]
+fn an_answer_tells_what_it_took() {
+    let fixture = Fixture::new(KeyKind::P256);
+    let (one, other) = (RecentAnswers::default(), RecentAnswers::default());
+    let effort = |asked: &[u8], recent: &RecentAnswers| {
+        let mut buffer = BytesMut::new();
+        let responder = &fixture.responder;
+        let answered = responder.answer_at(Endpoint::All, asked, noon(), recent, &mut buffer);
+        wait(answered).effort
+    };
+    let good = request(&fixture, HashAlgorithm::Sha256, SERIAL_GOOD).der();
+    assert_eq!(effort(&good, &one), Effort::Signed);
+    // By the same request, and by the CertID alone.
+    assert_eq!(effort(&good, &one), Effort::Cached);
+    assert_eq!(effort(&good, &other), Effort::Cached);
+    assert_eq!(effort(b"none", &one), Effort::Unsigned);
 }

@@ -69,6 +69,8 @@ pub(crate) struct WorkerCounts {
     pub(crate) not_modified: Count,
     /// Octets of bodies.
     pub(crate) response_body_bytes: Count,
+    /// Turns of its loop.
+    pub(crate) turns: Count,
     /// What the answers were made from.
     pub(crate) answers: Arc<AnswerCounts>,
     requests: Requests,

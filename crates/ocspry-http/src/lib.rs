@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`listener`] (which sockets), [`server`] (one thread and its accept loops for each set of them),
 //! `admission` (who may connect), `connection`, `framing` and `deadlines` (how a client may speak, and how long it may take), `ocsp` (one HTTP request), [`get_path`] (the
-//! request in a URL), `endpoint_paths` (which issuer a URL names), `headers` (what a cache may keep), [`exchange`] (for whoever wants to see it all); then `counts`, `metrics` and [`admin`] (what operators see).  RFC 6960 Appendix A, RFC 9919 §6 and §7, RFC 9110, RFC 9112.
+//! request in a URL), `endpoint_paths` (which issuer a URL names), `headers` (what a cache may keep), [`exchange`] (for whoever wants to see it all); then `counts`, `sampling`, `metrics` and [`admin`] (what operators see).  RFC 6960 Appendix A, RFC 9919 §6 and §7, RFC 9110, RFC 9112.
 
 pub mod admin;
 mod admission;
@@ -20,11 +20,12 @@ mod metrics;
 mod ocsp;
 mod published;
 mod request_log;
+mod sampling;
 pub mod server;
 
 pub use admin::{
     Admin, AdminError, AdminState, IssuerReport, LedgerLook, LedgerMeter, LineCounts, ListReport,
-    NamedDeltaReport, Problem, SourceReport,
+    NamedDeltaReport, Problem, ProcessUsage, ReloadResult, SourceReport,
 };
 pub use counts::ServerCounts;
 pub use endpoint_paths::EndpointPaths;

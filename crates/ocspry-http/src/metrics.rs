@@ -4,7 +4,9 @@
 //! Nothing is registered and nothing is kept: each scrape sums the workers' own counts.  Labels are closed sets or the
 //! issuers' configured names, never anything from a request.  docs/reference/metrics.md explains each; a test compares.
 
-use std::collections::BTreeMap;
+mod issuers;
+mod page;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,11 +14,11 @@ use std::sync::atomic::Ordering;
 use ocspry_core::{AnswerCounts, RECENT_BYTES_MAX};
 use ocspry_wire::ocsp::HashAlgorithm;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, prometheus_text};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::{DescriptorEncoder, prometheus_text};
 use prometheus_client::registry::Registry;
 
-use crate::admin::{AdminState, IssuerReport, LedgerLook};
+use self::page::{Page, number};
+use crate::admin::{AdminState, ReloadResult};
 use crate::counts::{MethodKind, RequestOutcome};
 use crate::server::ServerMeter;
 
@@ -47,24 +49,48 @@ impl fmt::Debug for Numbers {
 
 impl Collector for Numbers {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut page = Page { encoder };
+        let mut page = Page::new(encoder);
+        program(&mut page, &self.state)?;
         process(&mut page, &self.state)?;
         if let Some(server) = self.state.server() {
             requests(&mut page, server)?;
             connections(&mut page, server)?;
             cache(&mut page, server)?;
             signing(&mut page, server)?;
+            workers(&mut page, server)?;
         }
-        issuers(&mut page, &self.state)
+        issuers::write(&mut page, &self.state)
     }
 }
 
-fn process(page: &mut Page<'_>, state: &AdminState) -> fmt::Result {
+fn program(page: &mut Page<'_>, state: &AdminState) -> fmt::Result {
     page.gauge(
         "ocspry_build_info",
         "The version of the program, as a label",
         [([("version", state.version)], 1)],
     )?;
+    page.gauge(
+        "ocspry_time_seconds",
+        "What this machine's clock says, in seconds since 1970",
+        [([], state.now().unix_seconds())],
+    )?;
+    page.counter(
+        "ocspry_clock_steps",
+        "Times the clock was set by more than 5 seconds",
+        [([], state.counts.clock_steps())],
+    )?;
+    page.counter(
+        "ocspry_reloads",
+        "Times configuration, certificates, keys and lists were read again because somebody asked, or a file changed",
+        ReloadResult::ALL.map(|result| {
+            let labels = [("result", result.label())];
+            (labels, state.counts.reloads(result))
+        }),
+    )
+}
+
+/// Named as by every other program.
+fn process(page: &mut Page<'_>, state: &AdminState) -> fmt::Result {
     page.gauge(
         "process_start_time_seconds",
         "When the process started, in seconds since 1970",
@@ -84,6 +110,42 @@ fn process(page: &mut Page<'_>, state: &AdminState) -> fmt::Result {
         "ocspry_audit_lines_unwritten",
         "Lines that the audit file did not take",
         [([], state.lines().audit_unwritten.load(Ordering::Relaxed))],
+    )?;
+    let usage = state.usage();
+    let of = |value: Option<u64>| value.map(|value| ([], number(value)));
+    page.seconds(
+        "process_cpu_seconds",
+        "Time that processors worked for the process",
+        usage.cpu.map(|cpu| ([], cpu)),
+    )?;
+    page.gauge(
+        "process_resident_memory_bytes",
+        "Memory of the process that is in use",
+        of(usage.resident_bytes),
+    )?;
+    page.gauge(
+        "process_open_fds",
+        "File descriptors that are open, connections included",
+        of(usage.descriptors),
+    )?;
+    page.gauge(
+        "process_max_fds",
+        "File descriptors that may be open",
+        of(usage.descriptors_max),
+    )
+}
+
+fn workers(page: &mut Page<'_>, server: &ServerMeter) -> fmt::Result {
+    let turns = server.turns().into_iter().enumerate();
+    let turns: Vec<(String, u64)> = turns
+        .map(|(worker, turns)| (worker.to_string(), turns))
+        .collect();
+    page.counter(
+        "ocspry_worker_turns",
+        "Turns of each worker's loop, four a second: one that stands still is stuck",
+        turns
+            .iter()
+            .map(|(worker, turns)| ([("worker", worker.as_str())], *turns)),
     )
 }
 
@@ -121,6 +183,14 @@ fn requests(page: &mut Page<'_>, server: &ServerMeter) -> fmt::Result {
                 server.answers(|counts| counts.without_nonce.get()),
             ),
         ],
+    )?;
+    page.histogram(
+        "ocspry_answer_duration_seconds",
+        "How long it took to find or to make an answer; one request in 64 is measured",
+        server
+            .durations()
+            .all()
+            .map(|(effort, durations)| ([("effort", effort)], durations)),
     )?;
     let counts = server.counts();
     page.counter(
@@ -254,176 +324,4 @@ fn signing(page: &mut Page<'_>, server: &ServerMeter) -> fmt::Result {
         "Signatures of slow keys that may wait",
         [([], number(queued.waiting_max))],
     )
-}
-
-fn issuers(page: &mut Page<'_>, state: &AdminState) -> fmt::Result {
-    let now = state.now();
-    let issuers = state.issuers();
-    let mut each = |name: &str, help: &str, value: &dyn Fn(&IssuerReport) -> Option<i64>| {
-        let rows = issuers.iter().filter_map(|report| {
-            let labels = [("issuer", report.issuer.name())];
-            value(report).map(|value| (labels, value))
-        });
-        page.gauge(name, help, rows)
-    };
-    each(
-        "ocspry_issuer_can_answer",
-        "1 if a request about this issuer would get a signed answer now, else 0",
-        &|report| Some(i64::from(report.issuer.can_answer(now).is_ok())),
-    )?;
-    each(
-        "ocspry_source_seconds_until_stale",
-        "Seconds until answers from the list in use end, by its nextUpdate or by window-max; negative once they have",
-        &|report| {
-            let window = report.issuer.table()?.window();
-            let end = report.issuer.policy().source_end(window);
-            Some(end.seconds_since(now))
-        },
-    )?;
-    each(
-        "ocspry_source_stale",
-        "1 while answers come from a list that is over, because of stale-until, else 0",
-        &|report| Some(i64::from(report.issuer.stale(now).is_some())),
-    )?;
-    each(
-        "ocspry_source_this_update_timestamp_seconds",
-        "The thisUpdate of the list in use, in seconds since 1970",
-        &|report| {
-            let table = report.issuer.table()?;
-            Some(table.window().this_update.unix_seconds())
-        },
-    )?;
-    each(
-        "ocspry_source_entries",
-        "Entries of the list in use",
-        &|report| Some(number(report.issuer.table()?.entry_count() as u64)),
-    )?;
-    each(
-        "ocspry_source_failing",
-        "1 while the newest list cannot be used or kept (/status says why), else 0",
-        &|report| Some(i64::from(report.source_problem.is_some())),
-    )?;
-    each(
-        "ocspry_signer_seconds_until_expiry",
-        "Seconds until the notAfter of the signer's certificate; negative once it is over",
-        &|report| {
-            let credential = report.issuer.credential()?;
-            Some(credential.not_after().seconds_since(now))
-        },
-    )?;
-    each(
-        "ocspry_signer_failing",
-        "1 while the newest certificate and key cannot be used (/status says why), else 0",
-        &|report| Some(i64::from(report.signer_problem.is_some())),
-    )?;
-    each(
-        "ocspry_absence_unproven",
-        "1 while certificates that no list names get tryLater (/status says why), else 0",
-        &|report| Some(i64::from(report.unproven.is_some())),
-    )?;
-    each(
-        "ocspry_crl_held",
-        "1 while the guard holds something until ocspry crl accept, else 0",
-        &|report| Some(i64::from(report.is_holding)),
-    )?;
-    page.gauge(
-        "ocspry_crl_fetch_last_success_timestamp_seconds",
-        "When the URL last had a CRL, or said that it is still the same, in seconds since 1970",
-        issuers.iter().flat_map(|report| {
-            report.sources.iter().filter_map(|source| {
-                let labels = [
-                    ("issuer", report.issuer.name()),
-                    ("source", source.name.as_str()),
-                ];
-                Some((labels, source.last_fetch?.unix_seconds()))
-            })
-        }),
-    )?;
-    let mut of_ledger = |name: &str, help: &str, value: &dyn Fn(LedgerLook) -> i64| {
-        let rows = issuers.iter().filter_map(|report| {
-            let mut meters = report
-                .sources
-                .iter()
-                .filter_map(|source| source.ledger.as_ref());
-            let look = meters.next()?.last_look()?;
-            Some(([("issuer", report.issuer.name())], value(look)))
-        });
-        page.gauge(name, help, rows)
-    };
-    of_ledger(
-        "ocspry_ledger_sequence",
-        "The last fact of the ledger that was seen",
-        &|look| number(look.sequence),
-    )?;
-    of_ledger(
-        "ocspry_ledger_last_look_timestamp_seconds",
-        "When the ledger was read last, in seconds since 1970",
-        &|look| look.time.unix_seconds(),
-    )?;
-    page.counter(
-        "ocspry_crl_vanished_entries",
-        "Entries that one complete CRL had and the next had not",
-        issuers
-            .iter()
-            .map(|report| ([("issuer", report.issuer.name())], report.vanished_count)),
-    )?;
-    page.gauge(
-        "ocspry_crl_defects",
-        "What is tolerated in the CRLs in use, by name",
-        issuers.iter().flat_map(|report| {
-            let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-            for (defect, count) in report.lists.iter().flat_map(|list| &list.defects) {
-                *counts.entry(defect).or_default() += count;
-            }
-            counts.into_iter().map(|(defect, count)| {
-                let labels = [("issuer", report.issuer.name()), ("defect", defect)];
-                (labels, number(count))
-            })
-        }),
-    )
-}
-
-/// A gauge's value; no count here comes near the end of it.
-fn number(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// The page in the making: one family after the other.
-struct Page<'a> {
-    encoder: DescriptorEncoder<'a>,
-}
-
-impl Page<'_> {
-    /// A counter; `_total` is added to its name.
-    fn counter<'l, const LABELS: usize>(
-        &mut self,
-        name: &str,
-        help: &str,
-        rows: impl IntoIterator<Item = ([(&'l str, &'l str); LABELS], u64)>,
-    ) -> fmt::Result {
-        let mut family = self
-            .encoder
-            .encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (labels, value) in rows {
-            family
-                .encode_family(&labels)?
-                .encode_counter::<NoLabelSet, u64, f64>(&value, None)?;
-        }
-        Ok(())
-    }
-
-    fn gauge<'l, const LABELS: usize>(
-        &mut self,
-        name: &str,
-        help: &str,
-        rows: impl IntoIterator<Item = ([(&'l str, &'l str); LABELS], i64)>,
-    ) -> fmt::Result {
-        let mut family = self
-            .encoder
-            .encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for (labels, value) in rows {
-            family.encode_family(&labels)?.encode_gauge(&value)?;
-        }
-        Ok(())
-    }
 }

@@ -12,12 +12,12 @@ use crate::headers::{self, Cacheable};
 use crate::published::{self, Published};
 use crate::request_log::RequestRecord;
 use crate::server::{Scratch, Worker};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
-use ocspry_core::{Answer, SignedResponse};
+use ocspry_core::{Answer, Answered, Endpoint, SignedResponse};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::ErrorStatus;
 use std::convert::Infallible;
@@ -158,11 +158,28 @@ async fn post(
     } else {
         &whole
     };
-    let responder = worker.responder();
     let endpoint = worker.endpoint(get_path::plain(path.as_bytes(), get));
-    let (answer, outcome) = responder
-        .answer_at(endpoint, der, worker.now(), worker.recent(), answer)
+    ask(worker, endpoint, der, answer).await
+}
+
+/// Puts the whole request to the responder.
+async fn ask(
+    worker: &Worker,
+    endpoint: Endpoint<'_>,
+    der: &[u8],
+    buffer: &mut BytesMut,
+) -> (Reply, RequestOutcome) {
+    let started = worker.durations().begin();
+    let responder = worker.responder();
+    let Answered {
+        answer,
+        outcome,
+        effort,
+        ..
+    } = responder
+        .answer_at(endpoint, der, worker.now(), worker.recent(), buffer)
         .await;
+    worker.durations().end(started, effort);
     worker.note_exchange(der, &answer);
     (Reply::Ocsp(answer), RequestOutcome::Ocsp(outcome.kind()))
 }
@@ -195,13 +212,8 @@ async fn get(
     let (prefix, decoded) = get_path::decode_behind(target.path().as_bytes(), get);
     match decoded {
         GetPath::Request(der) => {
-            let responder = worker.responder();
             let endpoint = worker.endpoint(prefix);
-            let (answer, outcome) = responder
-                .answer_at(endpoint, der, worker.now(), worker.recent(), answer)
-                .await;
-            worker.note_exchange(der, &answer);
-            (Reply::Ocsp(answer), RequestOutcome::Ocsp(outcome.kind()))
+            ask(worker, endpoint, der, answer).await
         }
         GetPath::Malformed => {
             let answer = Answer::Error(ErrorStatus::MalformedRequest);

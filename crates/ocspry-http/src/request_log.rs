@@ -69,15 +69,15 @@ pub fn request_log_queue(
 }
 
 /// The sender with a worker's own count.
-pub(crate) struct Sampler {
+pub(crate) struct RequestSampler {
     log: RequestLogSender,
     left: Cell<u64>,
 }
 
-impl Sampler {
-    pub(crate) fn new(log: RequestLogSender) -> Sampler {
+impl RequestSampler {
+    pub(crate) fn new(log: RequestLogSender) -> RequestSampler {
         let left = Cell::new(log.every.get());
-        Sampler { log, left }
+        RequestSampler { log, left }
     }
 
     /// Once for each request.
@@ -129,7 +129,7 @@ mod tests {
         let lost = Arc::<AtomicU64>::default();
         let (sender, receiver) =
             request_log_queue(2, every, RecordedAddresses::None, Arc::clone(&lost));
-        let sampler = Sampler::new(sender);
+        let sampler = RequestSampler::new(sender);
         let peer = "192.0.2.1".parse().unwrap();
         for _ in 0..10 {
             if sampler.is_turn() {

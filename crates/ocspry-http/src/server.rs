@@ -14,7 +14,8 @@ use crate::deadlines::{Deadlines, Phase};
 use crate::get_path::GetBuffers;
 use crate::headers::DateHeader;
 use crate::listener::BACKLOG;
-use crate::request_log::{RequestLogSender, RequestRecord, Sampler};
+use crate::request_log::{RequestLogSender, RequestRecord, RequestSampler};
+use crate::sampling::{AnswerDurations, DurationSampler};
 use crate::{EndpointPaths, ExchangeSender, Limits, Listeners};
 use arc_swap::{ArcSwap, Cache};
 use bytes::BytesMut;
@@ -77,6 +78,7 @@ pub struct ServerMeter {
     addresses: Vec<SocketAddr>,
     endpoint_paths: EndpointPaths,
     counts: Vec<Arc<WorkerCounts>>,
+    durations: Arc<AnswerDurations>,
     admission: Arc<Admission>,
     responder: Arc<ArcSwap<Responder>>,
 }
@@ -131,6 +133,7 @@ impl Server {
                 addresses,
                 endpoint_paths: endpoint_paths.clone(),
                 counts: Vec::with_capacity(workers.len()),
+                durations: Arc::default(),
                 admission: Arc::new(Admission::new(
                     limits.connections_max,
                     limits.connections_per_address_max,
@@ -148,6 +151,7 @@ impl Server {
                 endpoint_paths: endpoint_paths.clone(),
                 admission: Arc::clone(&server.meter.admission),
                 counts: Arc::new(WorkerCounts::default()),
+                durations: Arc::clone(&server.meter.durations),
             };
             server.meter.counts.push(Arc::clone(&shared.counts));
             let thread = start_worker(number, sockets, shared, server.stop.subscribe()).map_err(
@@ -218,6 +222,18 @@ impl ServerMeter {
         &self.endpoint_paths
     }
 
+    /// How long answers took.
+    pub(crate) fn durations(&self) -> &AnswerDurations {
+        &self.durations
+    }
+
+    /// How often each worker's loop has come round so far: a few times a second, whatever it has to do.  One that does not
+    /// any more is stuck.
+    pub fn turns(&self) -> Vec<u64> {
+        let turns = self.counts.iter().map(|worker| worker.turns.get());
+        turns.collect()
+    }
+
     /// The bounds.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
@@ -239,6 +255,7 @@ struct Shared {
     endpoint_paths: EndpointPaths,
     admission: Arc<Admission>,
     counts: Arc<WorkerCounts>,
+    durations: Arc<AnswerDurations>,
 }
 
 /// Makes the runtime and registers the sockets here, where an error can still be returned, then starts the thread.
@@ -381,7 +398,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 pub(crate) struct Worker {
     limits: Limits,
     exchanges: Option<ExchangeSender>,
-    request_log: Option<Sampler>,
+    request_log: Option<RequestSampler>,
     endpoint_paths: EndpointPaths,
     clock: Arc<dyn Clock>,
     responder: RefCell<CurrentResponder>,
@@ -391,6 +408,7 @@ pub(crate) struct Worker {
     counts: Arc<WorkerCounts>,
     date: RefCell<DateHeader>,
     recent: RecentAnswers,
+    durations: DurationSampler,
     scratch: RefCell<Vec<Scratch>>,
     accept_loops: Cell<usize>,
     less_busy: Notify,
@@ -407,13 +425,14 @@ impl Worker {
             endpoint_paths,
             admission,
             counts,
+            durations,
         } = shared;
         let date = DateHeader::new(clock.now());
         let recent = RecentAnswers::new(RECENT_BYTES_MAX, Arc::clone(&counts.answers));
         Worker {
             limits,
             exchanges,
-            request_log: request_log.map(Sampler::new),
+            request_log: request_log.map(RequestSampler::new),
             endpoint_paths,
             clock,
             responder: RefCell::new(CurrentResponder::new(responder)),
@@ -423,6 +442,7 @@ impl Worker {
             counts,
             date: RefCell::new(date),
             recent,
+            durations: DurationSampler::new(durations),
             scratch: RefCell::new(Vec::new()),
             accept_loops: Cell::new(0),
             less_busy: Notify::new(),
@@ -447,6 +467,7 @@ impl Worker {
     }
 
     fn sweep(&self) {
+        self.counts.turns.add(1);
         self.deadlines.sweep();
         // An idle worker must not be the one that keeps an old configuration in memory.
         self.responder.borrow_mut().refresh();
@@ -482,7 +503,9 @@ impl Worker {
 
     /// Whether this request is to be recorded; once for each.
     pub(crate) fn is_recorded(&self) -> bool {
-        self.request_log.as_ref().is_some_and(Sampler::is_turn)
+        self.request_log
+            .as_ref()
+            .is_some_and(RequestSampler::is_turn)
     }
 
     /// Records it.
@@ -515,6 +538,11 @@ impl Worker {
     /// The answers that this worker gave last.
     pub(crate) fn recent(&self) -> &RecentAnswers {
         &self.recent
+    }
+
+    /// Measures some of the answers.
+    pub(crate) fn durations(&self) -> &DurationSampler {
+        &self.durations
     }
 
     /// Writes the Date header of `now`.

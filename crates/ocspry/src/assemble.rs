@@ -49,6 +49,8 @@ pub(crate) struct RunningIssuer {
     pub(crate) credentials: Credentials,
     /// How far list and signer are through their time, as last said.
     pub(crate) told: Stages,
+    /// When its sources were looked at.
+    pub(crate) looked: Time,
     /// What was wrong at the last look, for the admin listener.
     pub(crate) problems: Problems,
 }
@@ -209,6 +211,7 @@ pub(crate) fn build(
         refresher,
         credentials,
         told: Stages::UNTOLD,
+        looked: now,
         problems: Problems::default(),
     };
     (running, FirstLook { reports, pair })

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use ocspry_core::{Clock, Issuer, Responder, SigningPool};
-use ocspry_http::AdminState;
+use ocspry_http::{AdminState, ReloadResult};
 use ocspry_source::{Downloads, FileWatch, StateDirectory};
 use ocspry_wire::Time;
 use sd_notify::NotifyState;
@@ -177,8 +177,12 @@ impl Control {
     /// Compares the clocks; returns whether the wall clock was set.
     fn look_at_clock(&mut self) -> bool {
         let reading = Reading::take(self.clock.as_ref());
-        self.clock_watch
-            .look(reading, &self.issuers, self.state.as_deref())
+        let state = self.state.as_deref();
+        let was_set = self.clock_watch.look(reading, &self.issuers, state);
+        if was_set {
+            self.admin.clock_stepped();
+        }
+        was_set
     }
 
     /// What a call may be about; any number of them may have become one.
@@ -305,27 +309,28 @@ impl Control {
             .iter()
             .filter(|running| running.credentials.is_refused() || !running.can_answer())
             .count();
-        let verdict = match reloaded {
+        let (verdict, result) = match reloaded {
             Ok(()) if refused_count == 0 => {
                 info!("reloaded: {} issuer(s)", self.issuers.len());
-                Verdict::Ok
+                (Verdict::Ok, ReloadResult::Whole)
             }
             Ok(()) => {
                 warn!(
                     "reloaded in part: {refused_count} of {} issuer(s) could not take their files",
                     self.issuers.len()
                 );
-                Verdict::InPart
+                (Verdict::InPart, ReloadResult::InPart)
             }
             Err(reasons) => {
                 error!(
                     "not reloaded, the configuration stays as it is: {}",
                     reasons.join("; ")
                 );
-                Verdict::Refused
+                (Verdict::Refused, ReloadResult::Refused)
             }
         };
         info!(target: AUDIT, event = "reloaded", verdict = verdict.name());
+        self.admin.reloaded(result);
         notify(&[NotifyState::Ready]);
         verdict
     }
@@ -594,6 +599,7 @@ enum Part {
 
 fn look_at_sources(running: &mut RunningIssuer, now: Time) {
     let reports = running.refresher.refresh(now);
+    running.looked = now;
     report::sources(running, &reports, now);
 }
 

@@ -14,6 +14,7 @@ use crate::certificate_file::{CertificateFile, CertificateFileError};
 use crate::config::{FileRole, PassphraseSource, ResponderFiles};
 use crate::file_stamp::FileStamps;
 use crate::managed_responder::{Awaited, FolderError};
+use crate::metered_signer::MeteredSigner;
 
 /// Loads one issuer's credential, and loads it again when its files change.
 pub(crate) struct CredentialFiles {
@@ -193,7 +194,7 @@ fn load(
         .cloned()
         .map(PairWarning::Key)
         .collect();
-    let signer: Arc<dyn Signer> = Arc::new(signer);
+    let signer: Arc<dyn Signer> = Arc::new(MeteredSigner::new(signer, issuer.counts()));
     let (path, credential) = match config {
         ResponderFiles::Delegated {
             certificate: path,

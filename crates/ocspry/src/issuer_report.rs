@@ -17,6 +17,8 @@ use crate::assemble::RunningIssuer;
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     source: Option<Problem>,
+    /// When nothing was wrong with the sources.
+    success: Option<Time>,
     signer: Option<Problem>,
     state: Option<Problem>,
     /// One for each source.
@@ -34,6 +36,9 @@ pub(crate) fn take(issuers: &mut [RunningIssuer], now: Time) -> Vec<IssuerReport
             first.map(|problem| problem.error.to_string())
         };
         note(&mut running.problems.source, first(&|_| true), now);
+        if running.problems.source.is_none() {
+            running.problems.success = Some(running.looked);
+        }
         let state = first(&|problem| problem.source.is_none());
         note(&mut running.problems.state, state, now);
         let is_of = |index| {
@@ -81,6 +86,7 @@ pub(crate) fn take(issuers: &mut [RunningIssuer], now: Time) -> Vec<IssuerReport
             issuer: Arc::clone(&running.issuer),
             source_path: running.config.source_names(),
             source_problem: running.problems.source.clone(),
+            source_success: running.problems.success,
             signer_problem: running.problems.signer.clone(),
             state_problem: running.problems.state.clone(),
             sources,

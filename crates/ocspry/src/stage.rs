@@ -334,22 +334,17 @@ impl Span {
             Stage::Over { end }
         } else if now >= self.answers_until {
             Stage::Closing { end }
-        } else if now >= self.last_fifth() {
+        } else if now >= self.window.last_fifth() {
             Stage::Ending { end }
         } else {
             Stage::Fresh
         }
     }
 
-    fn last_fifth(self) -> Time {
-        let (start, end) = (self.window.this_update, self.window.next_update);
-        end.plus_seconds(-(end.seconds_since(start) / 5))
-    }
-
     fn next_stage(self, now: Time) -> Option<Time> {
         [
             self.answers_from,
-            self.last_fifth(),
+            self.window.last_fifth(),
             self.answers_until,
             self.window.next_update.plus_seconds(1),
         ]

@@ -8,6 +8,7 @@
 mod dashboard;
 mod pages;
 mod problem_log;
+mod program;
 mod request_history;
 mod snapshot;
 mod state;
@@ -32,6 +33,7 @@ use tokio::time::{Instant, interval, interval_at, sleep, timeout};
 
 use crate::{ListenError, Listeners};
 
+pub use program::{ProcessUsage, ReloadResult};
 pub use state::{
     AdminState, IssuerReport, LedgerLook, LedgerMeter, LineCounts, ListReport, NamedDeltaReport,
     Problem, SourceReport,

@@ -45,6 +45,8 @@ pub(crate) struct ListSeen<'a> {
     pub(crate) window: ValidityWindow,
     /// By window-max, if that ends answers before the list does.
     pub(crate) seconds_left: i64,
+    /// Less than a fifth of that time is left.
+    pub(crate) is_ending: bool,
 }
 
 /// Who signs them.
@@ -55,6 +57,8 @@ pub(crate) struct SignerSeen {
     pub(crate) not_before: Time,
     pub(crate) not_after: Time,
     pub(crate) seconds_left: i64,
+    /// Less than a fifth of its life is left.
+    pub(crate) is_ending: bool,
 }
 
 impl Snapshot {
@@ -104,19 +108,27 @@ impl IssuerSnapshot {
         let table = self.table.as_deref()?;
         let window = table.window();
         let source = table.source();
-        let end = self.report().issuer.policy().source_end(window);
+        let in_use = ValidityWindow {
+            next_update: self.report().issuer.policy().source_end(window),
+            ..window
+        };
         Some(ListSeen {
             read_from: &source.origin,
             number: source.crl_number.as_deref().map(self.crl_number),
             entry_count: table.entry_count(),
             window,
-            seconds_left: end.seconds_since(self.now),
+            seconds_left: in_use.next_update.seconds_since(self.now),
+            is_ending: self.now >= in_use.last_fifth(),
         })
     }
 
     /// Who signs; of several, the first.
     pub(crate) fn signer(&self) -> Option<SignerSeen> {
         let credential = self.credential.as_deref()?;
+        let life = ValidityWindow {
+            this_update: credential.not_before(),
+            next_update: credential.not_after(),
+        };
         Some(SignerSeen {
             kind: match credential.kind() {
                 CredentialKind::Issuer => "issuer",
@@ -127,6 +139,7 @@ impl IssuerSnapshot {
             not_before: credential.not_before(),
             not_after: credential.not_after(),
             seconds_left: credential.not_after().seconds_since(self.now),
+            is_ending: self.now >= life.last_fifth(),
         })
     }
 }

@@ -15,6 +15,7 @@ use ocspry_core::{Clock, Issuer, Refusal, RevokedSerials};
 use ocspry_wire::Time;
 
 use super::problem_log::{LoggedProblem, ProblemLog};
+use super::program::{ProcessUsage, ProgramCounts, ReloadResult};
 use super::request_history::{AnswerCounts, RequestHistory, totals};
 use crate::server::ServerMeter;
 
@@ -26,6 +27,8 @@ pub struct AdminState {
     started: Instant,
     clock: Arc<dyn Clock>,
     pub(crate) crl_number: fn(&[u8]) -> String,
+    usage: fn() -> ProcessUsage,
+    pub(crate) counts: ProgramCounts,
     server: OnceLock<ServerMeter>,
     issuers: ArcSwap<Vec<IssuerReport>>,
     is_stopping: AtomicBool,
@@ -56,6 +59,8 @@ pub struct IssuerReport {
     pub source_path: String,
     /// What keeps the newest list from being used or kept.
     pub source_problem: Option<Problem>,
+    /// When the sources were last looked at and nothing of that kind was found.
+    pub source_success: Option<Time>,
     /// What keeps the newest certificate and key from being used.
     pub signer_problem: Option<Problem>,
     /// What is wrong with what the state directory keeps of it.
@@ -192,6 +197,8 @@ impl AdminState {
             started: Instant::now(),
             clock,
             crl_number,
+            usage: ProcessUsage::default,
+            counts: ProgramCounts::default(),
             server: OnceLock::new(),
             issuers: ArcSwap::default(),
             is_stopping: AtomicBool::new(false),
@@ -204,6 +211,21 @@ impl AdminState {
     /// Whoever writes lines counts there those that were not written.
     pub fn lines(&self) -> &Arc<LineCounts> {
         &self.lines
+    }
+
+    /// `usage` asks the kernel what the process uses, whenever somebody wants to know.
+    pub fn with_usage(self, usage: fn() -> ProcessUsage) -> AdminState {
+        AdminState { usage, ..self }
+    }
+
+    /// Everything was read again.
+    pub fn reloaded(&self, result: ReloadResult) {
+        self.counts.reloaded(result);
+    }
+
+    /// The clock was set.
+    pub fn clock_stepped(&self) {
+        self.counts.clock_stepped();
     }
 
     /// These are the issuers now; the control thread says so after each look.
@@ -224,6 +246,10 @@ impl AdminState {
 
     pub(crate) fn now(&self) -> Time {
         self.clock.now()
+    }
+
+    pub(crate) fn usage(&self) -> ProcessUsage {
+        (self.usage)()
     }
 
     pub(crate) fn uptime(&self) -> Duration {

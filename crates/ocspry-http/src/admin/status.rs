@@ -65,6 +65,8 @@ fn source(seen: &IssuerSnapshot) -> Value {
             "next_update": list.window.next_update.to_string(),
             // By window-max, if that ends answers before the list does.
             "seconds_left": list.seconds_left,
+            // Less than a fifth of its time is left.
+            "ending": list.is_ending,
         })
     });
     let report = seen.report();
@@ -129,6 +131,7 @@ fn signer(seen: &IssuerSnapshot) -> Value {
             "algorithm": signer.algorithm,
             "not_after": signer.not_after.to_string(),
             "seconds_left": signer.seconds_left,
+            "ending": signer.is_ending,
         })
     });
     json!({

@@ -265,6 +265,7 @@ pub(crate) fn nothing_wrong(issuer: &Arc<Issuer>) -> IssuerReport {
         issuer: Arc::clone(issuer),
         source_path: "test.crl".to_owned(),
         source_problem: None,
+        source_success: None,
         signer_problem: None,
         state_problem: None,
         sources: Vec::new(),

@@ -35,7 +35,7 @@ use crate::file_stamp::FileStamps;
 use crate::log_output::LogOutput;
 use crate::request_log::RequestLog;
 use crate::signals::EndProcessOnPanic;
-use crate::{issuer_report, report, signals, summary};
+use crate::{issuer_report, process_usage, report, signals, summary};
 
 /// Requests in flight get this long to finish when the program stops.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
@@ -126,11 +126,12 @@ pub(crate) fn serve_in(
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     // Before the lists are read, which may take a while: it says that the program lives, and is not ready.
-    let admin_state = Arc::new(AdminState::new(
+    let admin_state = AdminState::new(
         env!("CARGO_PKG_VERSION"),
         Arc::clone(&clock),
         summary::crl_number,
-    ));
+    );
+    let admin_state = Arc::new(admin_state.with_usage(process_usage::now));
     let audit = AuditStream::start(config.audit_file.as_deref(), admin_state.lines())
         .context("the thread that writes the audit file cannot be started")?;
     let log = LogOutput::install(

@@ -25,6 +25,7 @@ use ocspry_wire::x509::Certificate;
 use crate::config::ManagedConfig;
 use crate::credential_files::{CredentialReport, PairError, PairWarning, Refused};
 use crate::file_stamp::FileStamps;
+use crate::metered_signer::MeteredSigner;
 use folder::{Folder, Kept, Pair, Places};
 
 pub(crate) use folder::FolderError;
@@ -322,7 +323,8 @@ impl ManagedResponder {
             return Ok(Some(Arc::clone(known)));
         }
         warnings.extend(pair.signer.warnings().iter().cloned().map(PairWarning::Key));
-        let signer: Arc<dyn Signer> = Arc::new(pair.signer);
+        let signer: Arc<dyn Signer> =
+            Arc::new(MeteredSigner::new(pair.signer, self.issuer.counts()));
         let credential =
             ResponderCredential::delegated(pair.certificate, signer, &self.issuer, now);
         let (credential, more) = credential.map_err(|source| PairError::Credential {

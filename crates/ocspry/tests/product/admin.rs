@@ -72,7 +72,7 @@ fn admin_port(line: &str) -> u16 {
 #[derive(Debug)]
 struct Metrics {
     /// Name and labels as written, to value.
-    samples: BTreeMap<String, i64>,
+    samples: BTreeMap<String, f64>,
     /// Name to type.
     types: BTreeMap<String, String>,
 }
@@ -97,14 +97,14 @@ impl Metrics {
                 assert_eq!(helped.take(), Some(name), "{line}");
                 assert!(is_name(name), "{line}");
                 assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
-                assert!(["counter", "gauge"].contains(&kind), "{line}");
+                assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
                 let first = metrics.types.insert(name.to_owned(), kind.to_owned());
                 assert!(first.is_none(), "twice: {line}");
                 family = name.to_owned();
             } else {
                 let (sample, value) = line.rsplit_once(' ').unwrap();
                 let name = sample.split('{').next().unwrap();
-                assert_eq!(name, family, "{line}");
+                assert_eq!(family_of(name, &metrics.types), family, "{line}");
                 if let Some(labels) = sample.strip_prefix(name).filter(|rest| !rest.is_empty()) {
                     assert!(labels.ends_with("\"}"), "{line}");
                     for label in labels[1..labels.len() - 1].split(',') {
@@ -123,7 +123,7 @@ impl Metrics {
 
     fn value(&self, sample: &str) -> i64 {
         let value = self.samples.get(sample);
-        *value.unwrap_or_else(|| panic!("no {sample} in {:#?}", self.samples))
+        *value.unwrap_or_else(|| panic!("no {sample} in {:#?}", self.samples)) as i64
     }
 
     /// All samples of a family that are not 0.
@@ -131,7 +131,7 @@ impl Metrics {
         let of_family = |sample: &&str| sample.split('{').next() == Some(name);
         self.samples
             .iter()
-            .map(|(sample, value)| (sample.as_str(), *value))
+            .map(|(sample, value)| (sample.as_str(), *value as i64))
             .filter(|(sample, value)| of_family(sample) && *value != 0)
             .collect()
     }
@@ -139,13 +139,16 @@ impl Metrics {
     /// The keys of a family's labels.
     fn labels(&self, name: &str) -> BTreeSet<&str> {
         let samples = self.samples.keys().filter_map(|sample| {
-            let labels = sample.strip_prefix(name)?.strip_prefix('{')?;
-            labels.strip_suffix('}')
+            let (sample, labels) = sample.split_once('{')?;
+            let is_its = family_of(sample, &self.types) == name;
+            is_its.then(|| labels.strip_suffix('}')).flatten()
         });
         samples
             .flat_map(|labels| labels.split(','))
             .filter_map(|label| label.split_once('='))
             .map(|(key, _)| key)
+            // Of the buckets of every histogram.
+            .filter(|key| *key != "le")
             .collect()
     }
 
@@ -158,6 +161,16 @@ impl Metrics {
             .map(|(value, _)| value)
             .collect()
     }
+}
+
+/// The family that a sample belongs to: of a histogram's, its name without the last part.
+fn family_of<'a>(sample: &'a str, types: &BTreeMap<String, String>) -> &'a str {
+    let is_histogram = |name: &&str| types.get(*name).is_some_and(|kind| kind == "histogram");
+    ["_bucket", "_sum", "_count"]
+        .into_iter()
+        .filter_map(|part| sample.strip_suffix(part))
+        .find(is_histogram)
+        .unwrap_or(sample)
 }
 
 /// The first list, with a reason that is not to be written out.
@@ -271,6 +284,37 @@ fn ops_11_ops_12_metrics_count_each_request_once_by_what_became_of_it() {
         ("ocspry_connections_open", 1),
         ("ocspry_connections_refused_total", 0),
         ("ocspry_panics_total", 0),
+        // By issuer, in six words; the stranger's and what is malformed are nobody's.
+        (
+            r#"ocspry_issuer_requests_total{issuer="intermediate_ca",answer="good"}"#,
+            9,
+        ),
+        (
+            r#"ocspry_issuer_requests_total{issuer="intermediate_ca",answer="revoked"}"#,
+            1,
+        ),
+        (
+            r#"ocspry_issuer_requests_total{issuer="intermediate_ca",answer="try-later"}"#,
+            0,
+        ),
+        // One more by which the key was tried.
+        (
+            r#"ocspry_issuer_signatures_total{issuer="intermediate_ca",algorithm="ecdsa-sha256",result="signed"}"#,
+            6,
+        ),
+        (
+            r#"ocspry_signature_duration_seconds_count{issuer="intermediate_ca",algorithm="ecdsa-sha256"}"#,
+            6,
+        ),
+        (
+            r#"ocspry_signature_duration_seconds_bucket{issuer="intermediate_ca",algorithm="ecdsa-sha256",le="+Inf"}"#,
+            6,
+        ),
+        // The first request of a worker is measured.
+        (
+            r#"ocspry_answer_duration_seconds_count{effort="signed"}"#,
+            1,
+        ),
         (r#"ocspry_source_entries{issuer="intermediate_ca"}"#, 1),
         (r#"ocspry_issuer_can_answer{issuer="intermediate_ca"}"#, 1),
     ] {
@@ -361,6 +405,10 @@ fn the_reference_explains_every_metric_with_its_labels_and_no_other() {
     wait_until("the URL was asked", NOTICE_WAIT_MAX, || {
         !watched.issuer()["sources"][1]["last_fetch"].is_null()
     });
+    site.write("crl.pem", b"not a list");
+    wait_until("the file is refused", NOTICE_WAIT_MAX, || {
+        !watched.issuer()["source"]["last_error"].is_null()
+    });
     let metrics = watched.metrics();
     let reference = include_str!(concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -393,6 +441,9 @@ fn the_reference_explains_every_metric_with_its_labels_and_no_other() {
         "level",
         "result",
         "defect",
+        "answer",
+        "algorithm",
+        "effort",
     ] {
         for value in metrics.label_values(key) {
             let quoted = format!("`{value}`");

@@ -33,6 +33,7 @@ mod life;
 mod list_server;
 mod log_lines;
 mod managed_responder;
+mod monitoring;
 mod old_lines;
 mod openssl_ca;
 mod openssl_ocsp;

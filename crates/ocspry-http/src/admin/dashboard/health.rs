@@ -2,6 +2,8 @@
 //! overview, and the words and signs of every page.
 
 use maud::{Markup, html};
+use ocspry_core::ValidityWindow;
+use ocspry_wire::Time;
 
 use super::figures;
 use crate::admin::snapshot::{IssuerSnapshot, ListSeen, SignerSeen};
@@ -123,34 +125,41 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    /// The end is soon in the last fifth.
-    pub(super) fn new(seconds_left: i64, life: i64) -> Rest {
+    /// Of a window.
+    pub(super) fn of(window: ValidityWindow, now: Time) -> Rest {
         Rest {
-            seconds_left,
-            life,
-            is_soon: seconds_left < life / 5,
+            seconds_left: window.next_update.seconds_since(now),
+            life: life_of(window),
+            is_soon: now >= window.last_fifth(),
         }
     }
 
     /// Of the list in use.
     pub(super) fn of_list(list: &ListSeen<'_>) -> Rest {
-        let window = list.window;
-        let life = window.next_update.seconds_since(window.this_update);
-        Rest::new(list.seconds_left, life)
+        Rest {
+            seconds_left: list.seconds_left,
+            life: life_of(list.window),
+            is_soon: list.is_ending,
+        }
     }
 
     /// Of the signer in use.
     pub(super) fn of_signer(signer: &SignerSeen) -> Rest {
-        let life = signer.not_after.seconds_since(signer.not_before);
-        let mut rest = Rest::new(signer.seconds_left, life);
-        rest.is_soon &= signer.seconds_left < SIGNER_SECONDS_SOON;
-        rest
+        Rest {
+            seconds_left: signer.seconds_left,
+            life: signer.not_after.seconds_since(signer.not_before),
+            is_soon: signer.is_ending && signer.seconds_left < SIGNER_SECONDS_SOON,
+        }
     }
 
     /// As a bar and in words.
     pub(super) fn markup(&self) -> Markup {
         figures::left(self.seconds_left, self.life, self.is_soon)
     }
+}
+
+fn life_of(window: ValidityWindow) -> i64 {
+    window.next_update.seconds_since(window.this_update)
 }
 
 /// A year's certificate is no worry ten weeks before its end.

@@ -1,6 +1,7 @@
 //! `/issuer/NAME`: all that is known of one issuer: its state, lists, sources, signer, endpoint and limits.
 
 use maud::{Markup, html};
+use ocspry_core::ValidityWindow;
 use ocspry_wire::x509::certificate::display_name;
 use serde_json::Value;
 
@@ -179,8 +180,10 @@ fn lists(seen: &IssuerSnapshot) -> Markup {
 }
 
 fn list_row(list: &ListReport, seen: &IssuerSnapshot) -> Markup {
-    let life = list.next_update.seconds_since(list.this_update);
-    let seconds_left = list.next_update.seconds_since(seen.now);
+    let window = ValidityWindow {
+        this_update: list.this_update,
+        next_update: list.next_update,
+    };
     html! {
         tr {
             th scope="row" {
@@ -195,7 +198,7 @@ fn list_row(list: &ListReport, seen: &IssuerSnapshot) -> Markup {
             td.number { (list.number.as_deref().unwrap_or("none")) }
             td.moment { (figures::moment(list.this_update)) }
             td.moment { (figures::moment(list.next_update)) }
-            td { (Rest::new(seconds_left, life).markup()) }
+            td { (Rest::of(window, seen.now).markup()) }
             td.number { (figures::length(list.entry_count)) }
         }
     }
