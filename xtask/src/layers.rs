@@ -150,6 +150,7 @@ const CRATES: &[CrateRule] = &[
             "clap_complete",
             "clap_mangen",
             "indicatif",
+            "listenfd",
             "rpassword",
             "rustix",
             "sd-notify",

@@ -296,6 +296,11 @@ const NEEDS: &[Need] = &[
     program("chromium", "chromium", "browser for the dashboard"),
     program("chromedriver", "chromium-driver", "drives the browser"),
     program("npm", "npm", "brings axe-core, which checks pages"),
+    program(
+        "systemd-analyze",
+        "systemd",
+        "whether systemd takes the units",
+    ),
 ];
 
 /// What Debian's packages ask before they start a service.

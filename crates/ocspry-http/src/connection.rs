@@ -56,7 +56,10 @@ pub(crate) async fn serve(
             return Poll::Ready(End::Expired(phase));
         }
         // Before an answer that is ready by now is written: it says `connection: close`.
-        if !is_draining && deadline.verdict() == Verdict::Drain && deadline.phase() != Phase::Idle {
+        if !is_draining
+            && deadline.verdict() == Verdict::Drain
+            && !matches!(deadline.phase(), Phase::New | Phase::Idle)
+        {
             is_draining = true;
             Pin::new(&mut http).graceful_shutdown();
         }
@@ -66,6 +69,8 @@ pub(crate) async fn serve(
                 Ok(Poll::Ready(Ok(()))) => return Poll::Ready(End::Closed),
                 Ok(Poll::Ready(Err(error))) => return Poll::Ready(End::Failed(error)),
                 Ok(Poll::Pending) if deadline.verdict() != Verdict::Drain => return Poll::Pending,
+                // Its first request may be on the way: the deadline ends the wait for that.
+                Ok(Poll::Pending) if deadline.phase() == Phase::New => return Poll::Pending,
                 // What was under way when the drain began is finished, with `connection: close`.
                 Ok(Poll::Pending) if !is_draining => {
                     is_draining = true;
@@ -92,7 +97,8 @@ pub(crate) async fn serve(
         }
         End::Expired(phase) => {
             tracing::debug!(?phase, "connection took too long");
-            if phase != Phase::Linger {
+            let is_of_drain = phase == Phase::New && worker.is_draining();
+            if phase != Phase::Linger && !is_of_drain {
                 worker.counts().connections_expired.add(1);
             }
             if phase == Phase::Request {
@@ -172,7 +178,9 @@ impl AsyncRead for Io {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        if buffer.filled().len() > before && self.deadline.phase() == Phase::Idle {
+        if buffer.filled().len() > before
+            && matches!(self.deadline.phase(), Phase::New | Phase::Idle)
+        {
             self.deadline.enter(Phase::Request);
         }
         if self.framing.watch(&mut buffer.filled_mut()[before..]) {

@@ -14,7 +14,9 @@ use std::time::Duration;
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// The first octet of a request.
+    /// The first octet of its first request: it has just come, and is about to ask.
+    New,
+    /// The first octet of another request.
     Idle,
     /// The rest of the request.
     Request,
@@ -43,6 +45,7 @@ pub(crate) struct Deadlines {
     ticks_max: TicksMax,
     now: Rc<Cell<u64>>,
     watched: RefCell<Vec<Rc<Deadline>>>,
+    is_draining: Cell<bool>,
 }
 
 impl Deadlines {
@@ -52,6 +55,7 @@ impl Deadlines {
             ticks_max: TicksMax::new(limits),
             now: Rc::new(Cell::new(0)),
             watched: RefCell::new(Vec::new()),
+            is_draining: Cell::new(false),
         }
     }
 
@@ -80,19 +84,32 @@ impl Deadlines {
         self.now.set(now);
         for deadline in self.watched.borrow().iter() {
             let phase = deadline.phase.get();
-            if now - deadline.since.get() > self.ticks_max.of(phase) {
+            let ticks_max = match phase {
+                Phase::New if self.is_draining.get() => self.ticks_max.new_in_drain,
+                phase => self.ticks_max.of(phase),
+            };
+            if now - deadline.since.get() > ticks_max {
                 deadline.tell(Verdict::Expired(phase));
             }
         }
     }
 
-    /// Asks every connection to finish.
+    /// Asks every connection to finish.  One that has just come may still ask, if it does so soon.
     pub(crate) fn drain(&self) {
+        self.is_draining.set(true);
         for deadline in self.watched.borrow().iter() {
             if deadline.verdict.get() == Verdict::Continue {
+                if deadline.phase.get() == Phase::New {
+                    deadline.since.set(self.now.get());
+                }
                 deadline.tell(Verdict::Drain);
             }
         }
+    }
+
+    /// [`Deadlines::drain`] was called.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.get()
     }
 
     /// How many are watched.
@@ -186,9 +203,13 @@ impl Deadline {
     }
 }
 
+/// How long a connection that came as the server stopped may be silent: its request is on the way, or it is not.
+const NEW_IN_DRAIN_TIME: Duration = Duration::from_secs(1);
+
 /// The durations of [`Limits`], in ticks.
 #[derive(Clone, Copy, Debug)]
 struct TicksMax {
+    new_in_drain: u64,
     idle: u64,
     request: u64,
     answer: u64,
@@ -204,6 +225,7 @@ impl TicksMax {
                 .unwrap_or(u64::MAX)
         };
         TicksMax {
+            new_in_drain: ticks(NEW_IN_DRAIN_TIME),
             idle: ticks(limits.idle),
             request: ticks(limits.request),
             answer: ticks(limits.answer),
@@ -214,7 +236,7 @@ impl TicksMax {
 
     fn of(&self, phase: Phase) -> u64 {
         match phase {
-            Phase::Idle => self.idle,
+            Phase::New | Phase::Idle => self.idle,
             Phase::Request => self.request,
             Phase::Answer => self.answer,
             Phase::Write => self.write,
@@ -291,6 +313,27 @@ mod tests {
         );
         watched.clear();
         assert_eq!(deadlines.count(), 0);
+    }
+
+    #[test]
+    fn a_connection_that_has_just_come_when_a_drain_begins_may_ask_for_a_second() {
+        let deadlines = Rc::new(Deadlines::new(&Limits {
+            idle: Duration::from_secs(60),
+            sweep: Duration::from_millis(100),
+            ..Limits::DEFAULT
+        }));
+        let watched = deadlines.watch(Phase::New);
+        for _ in 0..100 {
+            deadlines.sweep();
+        }
+        deadlines.drain();
+        let mut sweeps = 0;
+        while watched.deadline().verdict() == Verdict::Drain {
+            deadlines.sweep();
+            sweeps += 1;
+        }
+        assert_eq!(sweeps, 11);
+        assert_eq!(watched.deadline().verdict(), Verdict::Expired(Phase::New));
     }
 
     #[test]

@@ -31,6 +31,6 @@ pub use counts::ServerCounts;
 pub use endpoint_paths::EndpointPaths;
 pub use exchange::{Exchange, ExchangeReceiver, ExchangeSender, exchange_queue};
 pub use limits::Limits;
-pub use listener::{ListenError, Listeners};
+pub use listener::{ListenError, Listeners, PortHolder};
 pub use request_log::{RecordedAddresses, RequestLogSender, RequestRecord, request_log_queue};
 pub use server::{DrainReport, Server, ServerMeter, ServerOptions, StartError};

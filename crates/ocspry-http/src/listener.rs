@@ -3,13 +3,25 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 
 /// Bound and listening sockets: for each worker one per address.
 #[derive(Debug)]
 pub struct Listeners {
     addresses: Vec<SocketAddr>,
     workers: Vec<Vec<TcpListener>>,
+    holder: PortHolder,
+}
+
+/// Who else has the port: it decides how listening ends (ADR-0018).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortHolder {
+    /// Nobody: with the sockets the port is closed.
+    Alone,
+    /// Another instance may listen beside this one, on sockets of its own, and takes what comes next.
+    Beside,
+    /// Who started this process holds the very sockets, with what waits on them, for the one that comes next.
+    Parent,
 }
 
 /// Why we cannot listen.
@@ -60,6 +72,51 @@ impl Listeners {
     /// # Errors
     /// [`ListenError`], for the first address that cannot be had.
     pub fn bind(addresses: &[SocketAddr], workers: usize) -> Result<Listeners, ListenError> {
+        Listeners::bind_as(PortHolder::Alone, addresses, workers)
+    }
+
+    /// The same beside whoever listens there already, if that one is of the same user and has bound its sockets as
+    /// [`Listeners::bind`] or this does.
+    ///
+    /// # Errors
+    /// As [`Listeners::bind`].
+    pub fn bind_beside(addresses: &[SocketAddr], workers: usize) -> Result<Listeners, ListenError> {
+        Listeners::bind_as(PortHolder::Beside, addresses, workers)
+    }
+
+    /// Takes sockets that listen already.  All workers share each of them, and so does whoever handed them over.
+    ///
+    /// # Errors
+    /// One of them does not listen, the kernel does not tell their addresses, or it gives no more descriptors.
+    pub fn inherit(sockets: Vec<TcpListener>, workers: usize) -> io::Result<Listeners> {
+        let mut listeners = Listeners {
+            addresses: Vec::with_capacity(sockets.len()),
+            workers: Vec::with_capacity(workers.max(1)),
+            holder: PortHolder::Parent,
+        };
+        for socket in &sockets {
+            if !SockRef::from(socket).is_listener()? {
+                let what = "it is a socket that does not listen";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+            }
+            socket.set_nonblocking(true)?;
+            listeners.addresses.push(socket.local_addr()?);
+        }
+        for _ in 1..workers.max(1) {
+            let of_worker = sockets.iter().map(TcpListener::try_clone);
+            listeners
+                .workers
+                .push(of_worker.collect::<io::Result<_>>()?);
+        }
+        listeners.workers.push(sockets);
+        Ok(listeners)
+    }
+
+    fn bind_as(
+        holder: PortHolder,
+        addresses: &[SocketAddr],
+        workers: usize,
+    ) -> Result<Listeners, ListenError> {
         if addresses.is_empty() {
             return Err(ListenError::NoAddress);
         }
@@ -68,6 +125,7 @@ impl Listeners {
             workers: std::iter::repeat_with(Vec::new)
                 .take(workers.max(1))
                 .collect(),
+            holder,
         };
         for &address in addresses {
             // [::] also takes IPv4 connections, unless an IPv4 address of the same port is to be bound beside it.
@@ -83,6 +141,9 @@ impl Listeners {
 
     fn bind_one(&mut self, asked: SocketAddr, only_v6: bool) -> io::Result<()> {
         let first = new_socket(asked, only_v6)?;
+        if self.holder == PortHolder::Beside {
+            first.set_reuse_port(true)?;
+        }
         first.bind(&asked.into())?;
         let address = first
             .local_addr()?
@@ -109,6 +170,11 @@ impl Listeners {
         &self.addresses
     }
 
+    /// Who else has the port.
+    pub(crate) fn holder(&self) -> PortHolder {
+        self.holder
+    }
+
     /// How many workers they are for.
     pub fn worker_count(&self) -> usize {
         self.workers.len()
@@ -122,6 +188,27 @@ impl Listeners {
 
 /// Connections that the kernel holds for us until we accept them (it also applies net.core.somaxconn).
 pub(crate) const BACKLOG: i32 = 1024;
+
+/// Whoever wants to connect from now on is not heard by this socket, whose port others share: a client tries again after
+/// a second, and then the kernel, which has forgotten this socket, asks another one.  Handshakes under way are finished.
+/// Without that, what arrives between the last accept and the close would be reset.
+pub(crate) fn turn_away_newcomers(listener: &impl std::os::fd::AsFd) -> io::Result<()> {
+    // Classic BPF over the TCP header: of the flags at octet 13, SYN without ACK is dropped, all else kept.
+    const LOAD_OCTET: u16 = 0x30;
+    const AND: u16 = 0x54;
+    const IF_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    const SYN: u32 = 0x02;
+    const ACK: u32 = 0x10;
+    let filter = [
+        SockFilter::new(LOAD_OCTET, 0, 0, 13),
+        SockFilter::new(AND, 0, 0, SYN | ACK),
+        SockFilter::new(IF_EQUAL, 0, 1, SYN),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ];
+    SockRef::from(listener).attach_filter(&filter)
+}
 
 fn new_socket(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
     let socket = Socket::new(
@@ -179,6 +266,27 @@ mod tests {
                 "cannot listen on {address}: address in use; stop the program that listens there, or choose another port"
             )
         );
+    }
+
+    #[test]
+    fn a_second_instance_is_let_in_where_it_asks_to_be_beside() {
+        let first = Listeners::bind(&[LOOPBACK.parse().unwrap()], 2).unwrap();
+        let address = first.local_addresses()[0];
+        let beside = Listeners::bind_beside(&[address], 2).unwrap();
+        assert_eq!(beside.local_addresses(), [address]);
+        // Who does not ask for it is told as ever.
+        assert!(Listeners::bind(&[address], 2).is_err());
+    }
+
+    #[test]
+    fn inherited_sockets_are_shared_by_all_workers_and_outlive_them() {
+        let parent = TcpListener::bind(LOOPBACK).unwrap();
+        let address = parent.local_addr().unwrap();
+        let listeners = Listeners::inherit(vec![parent.try_clone().unwrap()], 3).unwrap();
+        assert_eq!(listeners.local_addresses(), [address]);
+        assert_eq!(listeners.worker_count(), 3);
+        drop(listeners);
+        assert!(std::net::TcpStream::connect(address).is_ok());
     }
 
     #[test]

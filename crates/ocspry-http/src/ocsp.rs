@@ -35,7 +35,7 @@ pub(crate) async fn respond(
     let is_recorded = worker.is_recorded();
     let started = (is_recorded || tracing::enabled!(tracing::Level::DEBUG)).then(Instant::now);
     // A pipelined request comes out of hyper's buffer: no read has told that it began.
-    if matches!(deadline.phase(), Phase::Idle | Phase::Write) {
+    if matches!(deadline.phase(), Phase::New | Phase::Idle | Phase::Write) {
         deadline.enter(Phase::Request);
     }
     let (mut head, body) = http_request.into_parts();

@@ -13,7 +13,7 @@ use crate::counts::{MethodKind, RequestOutcome, ServerCounts, WorkerCounts};
 use crate::deadlines::{Deadlines, Phase};
 use crate::get_path::GetBuffers;
 use crate::headers::DateHeader;
-use crate::listener::BACKLOG;
+use crate::listener::{BACKLOG, PortHolder, turn_away_newcomers};
 use crate::request_log::{RequestLogSender, RequestRecord, RequestSampler};
 use crate::sampling::{AnswerDurations, DurationSampler};
 use crate::{EndpointPaths, ExchangeSender, Limits, Listeners};
@@ -123,6 +123,7 @@ impl Server {
             request_log,
             endpoint_paths,
         } = options.into();
+        let holder = listeners.holder();
         let (addresses, workers) = listeners.into_parts();
         let (stop, _) = watch::channel(None);
         let mut server = Server {
@@ -146,6 +147,7 @@ impl Server {
                 responder: Arc::clone(&responder),
                 clock: Arc::clone(&clock),
                 limits,
+                holder,
                 exchanges: exchanges.clone(),
                 request_log: request_log.clone(),
                 endpoint_paths: endpoint_paths.clone(),
@@ -250,6 +252,7 @@ struct Shared {
     responder: Arc<ArcSwap<Responder>>,
     clock: Arc<dyn Clock>,
     limits: Limits,
+    holder: PortHolder,
     exchanges: Option<ExchangeSender>,
     request_log: Option<RequestLogSender>,
     endpoint_paths: EndpointPaths,
@@ -343,7 +346,7 @@ async fn accept_loop(
             _ = stop.changed() => break,
         };
         match accepted {
-            Ok((stream, peer)) => worker.serve(stream, peer, Phase::Idle),
+            Ok((stream, peer)) => worker.serve(stream, peer, Phase::New),
             // The client left before we came.
             Err(error) if is_of_one_connection(&error) => worker.counts().accept_errors.add(1),
             Err(error) => {
@@ -356,6 +359,12 @@ async fn accept_loop(
             }
         }
     }
+    match worker.holder {
+        // What waits there is for the one that comes next.
+        PortHolder::Parent => return,
+        PortHolder::Alone => {}
+        PortHolder::Beside => finish_handshakes(&listener, &worker).await,
+    }
     let Ok(listener) = listener.into_std() else {
         return;
     };
@@ -364,16 +373,38 @@ async fn accept_loop(
         let Ok((stream, peer)) = listener.accept() else {
             break;
         };
-        // Whoever has sent nothing yet can ask elsewhere; whoever has sent a request gets an answer.
-        if stream.set_nonblocking(true).is_ok()
-            && stream.peek(&mut [0]).is_ok_and(|octets| octets > 0)
-            && let Ok(stream) = TcpStream::from_std(stream)
-        {
-            worker.serve(stream, peer, Phase::Request);
+        if stream.set_nonblocking(true).is_err() {
+            continue;
+        }
+        let has_sent = stream.peek(&mut [0]).is_ok_and(|octets| octets > 0);
+        let phase = if has_sent { Phase::Request } else { Phase::New };
+        if let Ok(stream) = TcpStream::from_std(stream) {
+            worker.serve(stream, peer, phase);
         }
     }
     worker.deadlines.drain();
 }
+
+/// Lets in who is connecting already, and nobody else: the port stays open beside us.
+async fn finish_handshakes(listener: &TcpListener, worker: &Rc<Worker>) {
+    if let Err(error) = turn_away_newcomers(listener) {
+        tracing::warn!(%error, "clients that connect at this moment may be reset");
+        return;
+    }
+    let mut time = std::pin::pin!(tokio::time::sleep(HANDSHAKE_TIME));
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => worker.serve(stream, peer, Phase::New),
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            },
+            () = &mut time => return,
+        }
+    }
+}
+
+/// How long a client may take to finish connecting: a round trip around the world.
+const HANDSHAKE_TIME: Duration = Duration::from_millis(300);
 
 /// How long accepting rests after an error that the next attempt would meet again (no file descriptors, no memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -397,6 +428,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// What the connections of one thread share.
 pub(crate) struct Worker {
     limits: Limits,
+    holder: PortHolder,
     exchanges: Option<ExchangeSender>,
     request_log: Option<RequestSampler>,
     endpoint_paths: EndpointPaths,
@@ -420,6 +452,7 @@ impl Worker {
             responder,
             clock,
             limits,
+            holder,
             exchanges,
             request_log,
             endpoint_paths,
@@ -431,6 +464,7 @@ impl Worker {
         let recent = RecentAnswers::new(RECENT_BYTES_MAX, Arc::clone(&counts.answers));
         Worker {
             limits,
+            holder,
             exchanges,
             request_log: request_log.map(RequestSampler::new),
             endpoint_paths,
@@ -482,6 +516,11 @@ impl Worker {
 
     fn is_busy(&self) -> bool {
         self.accept_loops.get() > 0 || self.deadlines.count() > 0
+    }
+
+    /// The server stops.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.deadlines.is_draining()
     }
 
     /// The bounds.

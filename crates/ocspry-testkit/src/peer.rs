@@ -64,6 +64,8 @@ pub enum Peer {
     Chromedriver,
     /// axe-core: no program but a script that checks pages in a browser.
     AxeCore,
+    /// Says whether systemd takes a unit.
+    SystemdAnalyze,
 }
 
 /// Where a peer is and how one gets it.
@@ -160,6 +162,7 @@ impl Peer {
                 "OCSPRY_TEST_CHROMEDRIVER",
             ),
             Peer::AxeCore => ("axe.min.js", "axe-core", "OCSPRY_TEST_AXE_CORE"),
+            Peer::SystemdAnalyze => ("systemd-analyze", "systemd", "OCSPRY_TEST_SYSTEMD_ANALYZE"),
         };
         Source {
             program,

@@ -9,6 +9,8 @@ use crate::wait::wait_for_some;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{BufRead as _, BufReader, PipeWriter, Read};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -29,6 +31,7 @@ pub struct Ocspry<'a> {
     directory: Option<PathBuf>,
     namespace: Option<&'a Namespace>,
     stderr: Option<PipeWriter>,
+    socket: Option<TcpListener>,
 }
 
 impl<'a> Ocspry<'a> {
@@ -41,7 +44,15 @@ impl<'a> Ocspry<'a> {
             directory: None,
             namespace: None,
             stderr: None,
+            socket: None,
         }
+    }
+
+    /// Hands it this socket, as systemd does: file descriptor 3, with LISTEN_FDS and LISTEN_PID.
+    #[must_use]
+    pub fn socket(mut self, socket: &TcpListener) -> Ocspry<'a> {
+        self.socket = Some(socket.try_clone().expect("a socket can be shared"));
+        self
     }
 
     /// One more argument.
@@ -130,9 +141,16 @@ impl<'a> Ocspry<'a> {
     }
 
     fn spawn(&self) -> Child {
-        let mut command = match self.namespace {
-            Some(namespace) => namespace.command(&self.program),
-            None => Command::new(&self.program),
+        let mut command = match (self.namespace, &self.socket) {
+            (Some(namespace), _) => namespace.command(&self.program),
+            (None, None) => Command::new(&self.program),
+            (None, Some(_)) => {
+                // A shell moves the socket, and knows the process id that the program will have.
+                const HAND_OVER: &str = "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\" 3<&0 0</dev/null";
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", HAND_OVER, "sh"]).arg(&self.program);
+                shell
+            }
         };
         command.args(&self.arguments);
         for name in [
@@ -146,6 +164,10 @@ impl<'a> Ocspry<'a> {
             "JOURNAL_STREAM",
             "CREDENTIALS_DIRECTORY",
             "NOTIFY_SOCKET",
+            "WATCHDOG_USEC",
+            "WATCHDOG_PID",
+            "LISTEN_FDS",
+            "LISTEN_PID",
         ] {
             command.env_remove(name);
         }
@@ -154,7 +176,13 @@ impl<'a> Ocspry<'a> {
             command.current_dir(directory);
         }
         command
-            .stdin(Stdio::null())
+            .stdin(match &self.socket {
+                Some(socket) => {
+                    let socket = socket.try_clone().expect("a socket can be shared");
+                    OwnedFd::from(socket).into()
+                }
+                None => Stdio::null(),
+            })
             .stdout(Stdio::piped())
             .stderr(match &self.stderr {
                 Some(pipe) => pipe.try_clone().expect("a pipe can be shared").into(),

@@ -556,6 +556,9 @@ impl Control {
         if config.endpoint_paths != self.config_at_start.endpoint_paths {
             warn!("the paths of endpoints are others now: that needs a restart");
         }
+        if config.port_sharing != self.config_at_start.port_sharing {
+            warn!("whether the port is shared has changed: that needs a restart");
+        }
         if config.listen != self.config_at_start.listen {
             warn!(
                 "the addresses to listen on are {} now: that needs a restart",

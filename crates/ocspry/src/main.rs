@@ -24,6 +24,7 @@ mod crl_at_hand;
 mod crl_publishing;
 mod exchange_printer;
 mod file_stamp;
+mod inherited_sockets;
 mod issuer_report;
 mod ledger_feed;
 mod ledger_flags;
@@ -45,6 +46,7 @@ mod stage;
 mod summary;
 mod text_table;
 mod time_text;
+mod watchdog;
 
 use std::io::{self, Write};
 use std::panic;

@@ -4,7 +4,7 @@ use crate::deadlines::wait_until;
 use crate::fixture::{Fixture, GOOD, PATIENT};
 
 use ocspry_core::{Clock, IssuerSet, Responder, SigningPool, SigningSpeed};
-use ocspry_http::{DrainReport, Listeners};
+use ocspry_http::{DrainReport, Listeners, Server};
 use ocspry_testkit::{HttpClient, Reply};
 use ocspry_wire::ocsp::ErrorStatus;
 use std::net::TcpStream;
@@ -27,6 +27,76 @@ fn ops_05_idle_connections_are_closed_at_once() {
     );
     assert!(kept.is_closed().unwrap());
     assert!(silent.is_closed().unwrap_or(true));
+}
+
+#[test]
+fn a_worker_that_hangs_turns_no_more_and_the_others_do() {
+    let fixture = Fixture::start_with(PATIENT, SigningSpeed::Inline, 2);
+    let meter = fixture.server.meter();
+    let before = meter.turns();
+    wait_until(|| (0..2).all(|worker| meter.turns()[worker] > before[worker]));
+    // The key hangs, and the worker with it: it signs itself.
+    fixture.gate.close();
+    let mut client = fixture.connect();
+    send_post(&mut client, &fixture.request(GOOD, &[]));
+    wait_until(|| fixture.gate.waiting() == 1);
+    let at_hang = meter.turns();
+    wait_until(|| (0..2).any(|worker| meter.turns()[worker] > at_hang[worker] + 20));
+    let turns = meter.turns();
+    let hung = (0..2).filter(|worker| turns[*worker] == at_hang[*worker]);
+    assert_eq!(hung.count(), 1, "{at_hang:?} {turns:?}");
+    fixture.gate.open();
+    assert_eq!(client.receive(true).unwrap().status, 200);
+    let opened = meter.turns();
+    wait_until(|| (0..2).all(|worker| meter.turns()[worker] > opened[worker]));
+}
+
+#[test]
+fn a_client_that_has_just_come_when_the_server_stops_may_still_ask() {
+    let fixture = Fixture::start(PATIENT);
+    let der = fixture.request(GOOD, &[]);
+    let mut silent = fixture.connect();
+    let mut new = fixture.connect();
+    wait_until(|| fixture.server.counts().connections_open == 2);
+    let (port, authority) = (fixture.port(), fixture.authority.clone());
+    let Fixture { server, .. } = fixture;
+    let drain = std::thread::spawn(move || server.drain(LONG));
+    wait_until(|| TcpStream::connect(("127.0.0.1", port)).is_err());
+    let response = new.post(&der).unwrap();
+    Reply::check(&response.body, &authority).single();
+    assert!(new.is_closed().unwrap());
+    // Who says nothing is let go without waiting for the end of the drain.
+    assert!(silent.is_closed().unwrap_or(true));
+    assert_eq!(drain.join().unwrap(), DrainReport { connections_cut: 0 });
+}
+
+#[test]
+fn inherited_sockets_keep_what_waits_on_them_for_the_next_server() {
+    let fixture = Fixture::start(PATIENT);
+    let parent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = parent.local_addr().unwrap().port();
+    let start = || {
+        let sockets = vec![parent.try_clone().unwrap()];
+        let listeners = Listeners::inherit(sockets, 2).unwrap();
+        let clock = Arc::clone(&fixture.clock) as Arc<dyn Clock>;
+        Server::start(listeners, Arc::clone(&fixture.responder), clock, PATIENT).unwrap()
+    };
+    let first = start();
+    assert_eq!(
+        HttpClient::connect(port)
+            .unwrap()
+            .get("/healthz")
+            .unwrap()
+            .status,
+        200
+    );
+    first.drain(LONG);
+    // Nobody takes it now.
+    let mut waiting = HttpClient::connect(port).unwrap();
+    send_post(&mut waiting, &fixture.request(GOOD, &[]));
+    let second = start();
+    assert_eq!(waiting.receive(true).unwrap().status, 200);
+    second.drain(LONG);
 }
 
 #[test]

@@ -26,7 +26,7 @@ use crate::aside::Aside;
 use crate::assemble::{self, Assembly};
 use crate::audit::{AUDIT, AuditStream};
 use crate::clock_watch::{ClockWatch, Reading};
-use crate::config::{Config, ConfigOrigin, Environment, ServeFlags, SocketChoice};
+use crate::config::{Config, ConfigOrigin, Environment, PortSharing, ServeFlags, SocketChoice};
 use crate::control::{self, Bell, Control};
 use crate::control_command::CommandQueue;
 use crate::control_socket::ControlSocket;
@@ -35,7 +35,8 @@ use crate::file_stamp::FileStamps;
 use crate::log_output::LogOutput;
 use crate::request_log::RequestLog;
 use crate::signals::EndProcessOnPanic;
-use crate::{issuer_report, process_usage, report, signals, summary};
+use crate::watchdog::Watchdog;
+use crate::{inherited_sockets, issuer_report, process_usage, report, signals, summary};
 
 /// Requests in flight get this long to finish when the program stops.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
@@ -111,6 +112,7 @@ pub(crate) fn serve_in(
         printer,
         start,
     } = manner;
+    let inherited = inherited_sockets::take()?;
     let (bell, calls) = Bell::new();
     let aside = Aside::start().context("the thread for log lines cannot be started")?;
     let stop =
@@ -175,7 +177,13 @@ pub(crate) fn serve_in(
         bail!("{}", lines.trim_end());
     }
     allow_descriptors(limits.connections_max, processors);
-    let listeners = Listeners::bind(&config.listen, workers.unwrap_or(processors))?;
+    let workers = workers.unwrap_or(processors);
+    let listeners = match (inherited, config.port_sharing) {
+        (Some(sockets), _) => Listeners::inherit(sockets, workers)
+            .context("the sockets of LISTEN_FDS cannot be used")?,
+        (None, PortSharing::Beside) => Listeners::bind_beside(&config.listen, workers)?,
+        (None, PortSharing::Alone) => Listeners::bind(&config.listen, workers)?,
+    };
     let responder = Arc::new(ArcSwap::from_pointee(responder));
     stop.will_be_awaited();
     let (queue, commands) = CommandQueue::new(bell.clone());
@@ -243,6 +251,8 @@ pub(crate) fn serve_in(
             }),
     };
     notify(&[NotifyState::Ready]);
+    let watchdog = Watchdog::start(server.meter())
+        .context("the thread that feeds the watchdog cannot be started")?;
 
     let structure = config.structure.clone();
     let last_call = bell.clone();
@@ -288,6 +298,8 @@ pub(crate) fn serve_in(
     stop.wait();
 
     admin_state.stopping();
+    // From here on systemd counts the time until the end, and workers end one by one.
+    drop(watchdog);
     drop(control_socket);
     // Nothing that is said may hold up the end.
     aside.say(|| {

@@ -25,6 +25,7 @@ use super::diagnostics::{Place, Problem};
 use super::duration::DurationBounds;
 use super::error::{ConfigError, ConfigWarning, FileRole};
 use super::ledger::LedgerConfig;
+use super::listen::PortSharing;
 use super::raw::{RawAudit, RawConfig, RawIssuer};
 use super::request_log::RequestLogConfig;
 use super::responder::ResponderConfig;
@@ -42,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) admin: Option<SocketAddr>,
     /// Below which paths each issuer has an endpoint.
     pub(crate) endpoint_paths: EndpointPaths,
+    /// Whether another instance may listen there too.
+    pub(crate) port_sharing: PortSharing,
     /// Where to keep state.
     pub(crate) state: StateChoice,
     /// Time between two checks of the files, besides the watch.
@@ -208,7 +211,7 @@ pub(super) fn check(
         );
     }
     checker.ledger = raw.ledger.and_then(|ledger| checker.ledger(ledger));
-    let (listen, admin, endpoint_paths) = checker.listen(raw.listen);
+    let listen = checker.listen(raw.listen);
     let state = match raw.state_dir {
         Some(path) => checker
             .path("state-dir", path)
@@ -249,9 +252,10 @@ pub(super) fn check(
         return Err(checker.problems);
     }
     Ok(Config {
-        listen,
-        admin,
-        endpoint_paths,
+        listen: listen.ocsp,
+        admin: listen.admin,
+        endpoint_paths: listen.endpoint_paths,
+        port_sharing: listen.port_sharing,
         state,
         check_interval: check_interval.unwrap_or(DEFAULT_CHECK_INTERVAL),
         log_file,

@@ -103,11 +103,13 @@ impl<'a> Settings<'a> {
             endpoint_paths,
             admin,
             admin_exposed,
+            share_port,
         } = listen.as_ref().map_or(&none, Spanned::get_ref);
         self.add("listen.ocsp", None, ocsp);
         self.add("listen.endpoint-paths", None, endpoint_paths);
         self.add("listen.admin", None, admin);
         self.add("listen.admin-exposed", None, admin_exposed);
+        self.add("listen.share-port", None, share_port);
         let mut issuers: Vec<_> = issuer.iter().collect();
         issuers.sort_by_key(|(name, _)| name.span().start);
         for (name, issuer) in issuers {

@@ -52,6 +52,10 @@ pub(crate) struct ServeFlags {
     #[arg(long)]
     pub(crate) admin_exposed: bool,
 
+    /// Another `serve` of the same user may listen on the same address and port, for an upgrade without a gap
+    #[arg(long)]
+    pub(crate) share_port: bool,
+
     /// Path below which each issuer has an endpoint of its own; may be repeated [default: /ocsp/]
     #[arg(long, value_name = "PATH")]
     pub(crate) endpoint_path: Vec<String>,
@@ -132,6 +136,9 @@ impl ServeFlags {
         }
         if self.admin_exposed {
             listen.admin_exposed = Some(flagged(true));
+        }
+        if self.share_port {
+            listen.share_port = Some(flagged(true));
         }
         raw.check_interval = self.check_interval().or(raw.check_interval.take());
         // A path given on the command line is relative to where the command was given.

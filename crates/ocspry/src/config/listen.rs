@@ -29,22 +29,44 @@ const USUAL_ADMIN: Usual = Usual {
     host: DEFAULT_HOST,
     port: 9560,
 };
+/// What `[listen]` says.
+pub(super) struct Listen {
+    pub(super) ocsp: Vec<SocketAddr>,
+    pub(super) admin: Option<SocketAddr>,
+    pub(super) endpoint_paths: EndpointPaths,
+    pub(super) port_sharing: PortSharing,
+}
+
+/// Whether two instances may listen on one port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PortSharing {
+    /// A second one is told that the port is in use.
+    Alone,
+    /// It is let in, for as long as both run.
+    Beside,
+}
+
 impl Checker<'_> {
     /// The addresses of both listeners, where they can be understood, and the paths of the first.
-    pub(super) fn listen(
-        &mut self,
-        raw: Option<Spanned<RawListen>>,
-    ) -> (Vec<SocketAddr>, Option<SocketAddr>, EndpointPaths) {
+    pub(super) fn listen(&mut self, raw: Option<Spanned<RawListen>>) -> Listen {
         let RawListen {
             ocsp,
             admin,
             admin_exposed,
             endpoint_paths,
+            share_port,
         } = raw.map(Spanned::into_inner).unwrap_or_default();
         let ocsp = self.ocsp_addresses(ocsp);
         let may_be_exposed = admin_exposed.is_some_and(Spanned::into_inner);
-        let admin = admin.and_then(|text| self.admin_address(&text, &ocsp, may_be_exposed));
-        (ocsp, admin, self.endpoint_paths(endpoint_paths))
+        Listen {
+            admin: admin.and_then(|text| self.admin_address(&text, &ocsp, may_be_exposed)),
+            ocsp,
+            endpoint_paths: self.endpoint_paths(endpoint_paths),
+            port_sharing: match share_port.map(Spanned::into_inner) {
+                Some(true) => PortSharing::Beside,
+                Some(false) | None => PortSharing::Alone,
+            },
+        }
     }
 
     fn endpoint_paths(&mut self, paths: Option<Spanned<Vec<Spanned<String>>>>) -> EndpointPaths {

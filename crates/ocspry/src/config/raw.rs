@@ -91,6 +91,8 @@ pub(super) struct RawListen {
     pub(super) admin: Option<Spanned<String>>,
     /// The admin listener may be beyond loopback.
     pub(super) admin_exposed: Option<Spanned<bool>>,
+    /// Another instance may listen on the same addresses.
+    pub(super) share_port: Option<Spanned<bool>>,
 }
 
 /// `[issuer.NAME]`.

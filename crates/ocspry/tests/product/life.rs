@@ -1,14 +1,15 @@
 //! Start and stop: what the start says, how signals end or renew it, and what a start that cannot work says.
 
 use crate::site::{
-    CONFIGURATION, GOOD, LATER, NOTICE_WAIT_MAX, SERVE_FLAGS, Site, assert_openssl_says,
+    CONFIGURATION, GOOD, LATER, NOTICE_WAIT_MAX, OCSPRY, SERVE_FLAGS, Site, assert_openssl_says,
     says_revoked, write_private,
 };
 use ocspry_testkit::{
     Authority, CertificateSpec, CrlSpec, HttpClient, KeyKind, Namespace, Peer, Reply, RequestSpec,
-    TerminationSignal, base64_path, cert_id, now, pem, wait_for_some, wait_until,
+    TerminationSignal, base64_path, cert_id, now, pem, run_bounded, wait_for_some, wait_until,
 };
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus, HashAlgorithm};
+use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 #[test]
@@ -380,7 +381,7 @@ fn a_changed_configuration_file_is_read_again_by_itself() {
 #[test]
 fn the_service_manager_is_told_of_ready_reload_and_stop() {
     let site = Site::new();
-    let socket = std::os::unix::net::UnixDatagram::bind(site.file("notify")).unwrap();
+    let socket = UnixDatagram::bind(site.file("notify")).unwrap();
     socket.set_read_timeout(Some(NOTICE_WAIT_MAX)).unwrap();
     let next = || {
         let mut message = [0; 512];
@@ -406,6 +407,63 @@ fn the_service_manager_is_told_of_ready_reload_and_stop() {
     process.signal(TerminationSignal::Terminate);
     assert!(next().contains("STOPPING=1"));
     assert_eq!(process.finish(Duration::from_secs(10)).code, Some(0));
+}
+
+#[test]
+fn the_service_manager_hears_that_workers_turn_only_where_it_waits_for_that() {
+    let site = Site::new();
+    let socket = UnixDatagram::bind(site.file("notify")).unwrap();
+    socket.set_read_timeout(Some(NOTICE_WAIT_MAX)).unwrap();
+    let serve = || site.serve().env("NOTIFY_SOCKET", site.file("notify"));
+    let next = || {
+        let mut message = [0; 512];
+        let length = socket.recv(&mut message).unwrap();
+        String::from_utf8_lossy(&message[..length]).into_owned()
+    };
+    let process = serve().env("WATCHDOG_USEC", "1200000").start();
+    assert_eq!(next(), "READY=1\n");
+    for _ in 0..3 {
+        assert_eq!(next(), "WATCHDOG=1\n");
+    }
+    process.signal(TerminationSignal::Terminate);
+    let end = wait_for_some(NOTICE_WAIT_MAX, || match next().as_str() {
+        "WATCHDOG=1\n" => None,
+        word => Some(word.to_owned()),
+    });
+    assert_eq!(end.as_deref(), Some("STOPPING=1\n"));
+    assert_eq!(process.finish(Duration::from_secs(10)).code, Some(0));
+
+    let process = serve().start();
+    assert_eq!(next(), "READY=1\n");
+    process.signal(TerminationSignal::Terminate);
+    assert_eq!(next(), "STOPPING=1\n");
+    assert_eq!(process.finish(Duration::from_secs(10)).code, Some(0));
+}
+
+#[test]
+fn systemd_takes_the_units_that_ship() {
+    let Some(mut verify) = Peer::SystemdAnalyze.command() else {
+        return;
+    };
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    let site = Site::new();
+    let mut files = Vec::new();
+    for name in [
+        "ocspry.service",
+        "ocspry.socket",
+        "ocspry-tick.service",
+        "ocspry-tick.timer",
+    ] {
+        let unit = std::fs::read_to_string(format!("{folder}/{name}")).unwrap();
+        // It looks for the programs, and that of a package is not here.
+        let unit = unit.replace("/usr/local/bin/ocspry", OCSPRY);
+        site.write(name, unit);
+        files.push(site.file(name));
+    }
+    let run = run_bounded(verify.args(["verify", "--man=no"]).args(files));
+    assert_eq!(run.code, Some(0), "{run:?}");
+    // Other units of this machine may be complained of.
+    assert!(!run.stderr.contains("ocspry"), "{run:?}");
 }
 
 #[test]

@@ -108,6 +108,15 @@ pub(crate) const KEYS: &[Key] = &[
         applies: Applies::Reload,
     },
     Key {
+        name: "listen.share-port",
+        takes: Takes::YesOrNo,
+        default: Absent::Value("false"),
+        meaning: "lets another `serve` of the same user listen beside this one",
+        example: "share-port = true",
+        flags: &["--share-port"],
+        applies: Applies::Restart,
+    },
+    Key {
         name: "issuer.*.certificate",
         takes: Takes::File,
         default: Absent::Refused,
