@@ -60,6 +60,7 @@ use cmd::cert::CertCommand;
 use cmd::config::ConfigCommand;
 use cmd::crl::CrlCommand;
 use cmd::demo::DemoFlags;
+use cmd::healthcheck::HealthcheckFlags;
 use cmd::import::ImportCommand;
 use cmd::index::IndexCommand;
 use cmd::ledger::LedgerCommand;
@@ -100,6 +101,9 @@ enum Command {
     /// Let a running `serve` read configuration, certificates, keys and CRLs again, and print the verdict
     #[command(after_help = RELOAD_AFTER_HELP)]
     Reload(ControlFlags),
+    /// Say by one line and the exit code whether a running `serve` is well, for containers and load balancers
+    #[command(after_help = HEALTHCHECK_AFTER_HELP)]
+    Healthcheck(HealthcheckFlags),
     /// Look into CRLs, try whether one would be used, accept one that is held
     #[command(subcommand)]
     Crl(CrlCommand),
@@ -142,6 +146,17 @@ is what the log of `serve` gets.
 Exit codes: 0 everything was read and taken, 1 it was not (refused, or in part) or no `serve` is
 reached, 2 wrong usage.";
 
+/// What the exit code says.
+const HEALTHCHECK_AFTER_HELP: &str = "\
+Examples:
+  ocspry healthcheck
+  ocspry healthcheck --strict -c /etc/ocspry/ocspry.toml
+  ocspry healthcheck --url http://127.0.0.1:8888/healthz
+
+Exit codes: 0 healthy; 1 not: it starts or stops, no issuer can answer, or it is not reached; with
+--strict also what that flag names; 2 wrong usage.  Restart by the first, call people by --strict:
+all replicas share a list that ends.";
+
 /// Two ways to serve, and what belongs together.
 const SERVE_AFTER_HELP: &str = "\
 Examples:
@@ -174,6 +189,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(flags) => cmd::demo::run(&flags),
         Command::Config(command) => cmd::config::run(command),
         Command::Reload(flags) => cmd::reload::run(&flags),
+        Command::Healthcheck(flags) => cmd::healthcheck::run(&flags),
         Command::Crl(command) => cmd::crl::run(command),
         Command::Ca(command) => cmd::ca::run(command),
         Command::Cert(command) => cmd::cert::run(command),

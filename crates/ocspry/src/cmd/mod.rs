@@ -6,6 +6,7 @@ pub(crate) mod cert;
 pub(crate) mod config;
 pub(crate) mod crl;
 pub(crate) mod demo;
+pub(crate) mod healthcheck;
 pub(crate) mod import;
 pub(crate) mod index;
 pub(crate) mod ledger;

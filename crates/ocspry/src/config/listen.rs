@@ -1,8 +1,12 @@
 //! Where to listen: addresses as people write them.  From: `raw`.  To: `checked`.
 
+use std::fs;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::Path;
 
+use anyhow::{Context, Result};
 use ocspry_http::EndpointPaths;
+use serde::Deserialize;
 use toml::Spanned;
 
 use super::checked::Checker;
@@ -29,6 +33,38 @@ const USUAL_ADMIN: Usual = Usual {
     host: DEFAULT_HOST,
     port: 9560,
 };
+/// The same as text, for whoever looks for it.
+pub(crate) const USUAL_ADMIN_ADDRESS: &str = "127.0.0.1:9560";
+
+/// Where the `serve` of this configuration file has its admin listener, as it stands there.
+///
+/// # Errors
+/// The file cannot be read, is no TOML, or names none.
+pub(crate) fn admin_of(config: &Path) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Keys {
+        listen: Option<Listen>,
+    }
+    #[derive(Deserialize)]
+    struct Listen {
+        admin: Option<String>,
+    }
+    let unknown = || {
+        format!(
+            "the admin listener cannot be found by {}: name it with --admin ADDRESS",
+            config.display()
+        )
+    };
+    let text = fs::read_to_string(config).with_context(unknown)?;
+    let keys: Keys = toml::from_str(&text)
+        .map_err(|error| anyhow::anyhow!("{}", error.message()))
+        .with_context(unknown)?;
+    let address = keys.listen.and_then(|listen| listen.admin);
+    address
+        .context("it has no listen.admin")
+        .with_context(unknown)
+}
+
 /// What `[listen]` says.
 pub(super) struct Listen {
     pub(super) ocsp: Vec<SocketAddr>,

@@ -55,7 +55,7 @@ pub(crate) use error::{ConfigError, FileRole};
 pub(crate) use flags::ServeFlags;
 pub(crate) use keys::{Absent, Applies, KEYS, Key, SOURCE, find as find_keys};
 pub(crate) use ledger::{LedgerConfig, ledger_of, published_beside};
-pub(crate) use listen::PortSharing;
+pub(crate) use listen::{PortSharing, USUAL_ADMIN_ADDRESS, admin_of};
 pub(crate) use openssl_flag_error::OpensslFlagError;
 pub(crate) use openssl_flags::OpensslFlags;
 pub(crate) use passphrase::PassphraseSource;

@@ -23,6 +23,7 @@ mod demo;
 mod django_ca;
 mod documented_lines;
 mod faults;
+mod healthcheck;
 mod issuers;
 mod keys;
 mod kills;
