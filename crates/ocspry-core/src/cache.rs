@@ -96,10 +96,12 @@ pub(crate) struct CachedAnswer {
 /// What an answer was derived from.
 #[derive(Clone, Copy)]
 pub(crate) struct Basis {
-    /// Which responder: its issuers and policies.
-    pub(crate) responder: u64,
-    /// Which of its issuers.
+    /// Which issuer: its policies, its tables, its signers.
+    pub(crate) instance: u64,
+    /// Where that stood among the issuers of the responder.
     pub(crate) issuer: IssuerId,
+    /// Which responder, where all of its issuers mattered: that none of them is the CA that was asked about.
+    pub(crate) responder: Option<u64>,
     /// The generation of that issuer's table.
     pub(crate) generation: u64,
     /// From when to when the table knows what it says; of several certificates that of the last.

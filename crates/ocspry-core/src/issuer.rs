@@ -35,6 +35,8 @@ impl IssuerId {
 
 /// A CA we answer for.
 pub struct Issuer {
+    /// Tells this issuer from the one that a reload makes in its place.
+    instance: u64,
     name: String,
     identity: String,
     certificate: OwnedCertificate,
@@ -146,8 +148,10 @@ impl Issuer {
                 .to_vec(),
             other_names: Vec::new(),
         });
+        static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(0);
         let identity = crypto::sha256(&[view.subject, view.public_key.key_bits].concat());
         Issuer {
+            instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),
             name,
             identity: to_hex(&identity),
             not_before: view.not_before,
@@ -200,6 +204,11 @@ impl Issuer {
         self.counts = Arc::clone(&before.counts);
         self.set_published_crl(before.published_crl());
         self.note_time_passed(before.time_passed());
+    }
+
+    /// No other issuer of this process has this number, also not one of the same CA.
+    pub(crate) fn instance(&self) -> u64 {
+        self.instance
     }
 
     /// The configured name.
@@ -507,6 +516,18 @@ impl IssuerSet {
     /// The issuer behind an id of this set.
     pub fn issuer(&self, id: IssuerId) -> &Arc<Issuer> {
         &self.issuers[id.index()]
+    }
+
+    /// Where this instance stands, if it is one of these; in another set it stood at `before`.
+    pub(crate) fn find_instance(&self, instance: u64, before: IssuerId) -> Option<IssuerId> {
+        let is_it = |issuer: &Arc<Issuer>| issuer.instance == instance;
+        if self.issuers.get(before.index()).is_some_and(is_it) {
+            return Some(before);
+        }
+        let all = (0u32..).map(IssuerId).zip(&self.issuers);
+        all.into_iter()
+            .find(|(_, issuer)| is_it(issuer))
+            .map(|(id, _)| id)
     }
 
     /// In the order of the configuration.

@@ -90,7 +90,7 @@ pub enum Effort {
 
 /// Answers requests for one set of issuers.
 pub struct Responder {
-    /// Tells this responder's answers from those of the one it replaced.
+    /// Tells this responder, with all its issuers, from the one that it replaced.
     id: u64,
     issuers: IssuerSet,
     pool: Arc<SigningPool>,
@@ -106,6 +106,14 @@ impl Responder {
             issuers,
             pool,
             cache: Arc::new(ResponseCache::new(CACHE_BYTES_MAX)),
+        }
+    }
+
+    /// A responder for other issuers, some of which may be the same: what is cached of those stays.
+    pub fn with_issuers(&self, issuers: IssuerSet) -> Responder {
+        Responder {
+            cache: Arc::clone(&self.cache),
+            ..Responder::new(issuers, Arc::clone(&self.pool))
         }
     }
 
@@ -176,11 +184,16 @@ impl Responder {
             },
         };
         let is_asked = |issuer| only.is_none_or(|only| only == issuer);
+        let mut its_issuer = None;
         let is_current = |answer: &CachedAnswer| {
-            is_asked(answer.basis.issuer) && self.standing(answer, now) == Standing::Current
+            its_issuer = self.issuer_of(&answer.basis);
+            its_issuer.is_some_and(|issuer| {
+                let issuer_now = self.issuers.issuer(issuer);
+                is_asked(issuer) && answer.standing(issuer_now, now) == Standing::Current
+            })
         };
         if let Some(answer) = recent.get_if(request, is_current) {
-            return signed(&answer, Effort::Cached);
+            return signed(&answer, Effort::Cached).about(its_issuer);
         }
         let mut tally = Tally::new(recent.counts());
         let mut unable = UnablePolicy::TryLater;
@@ -200,7 +213,8 @@ impl Responder {
             asked = Some(issuer);
             let unsigned = match prepared {
                 Ok(Prepared::Cached(answer)) => {
-                    return keep_and_send(recent, request, &tally, answer, Effort::Cached);
+                    let sent = keep_and_send(recent, request, &tally, answer, Effort::Cached);
+                    return sent.about(asked);
                 }
                 Ok(Prepared::Unsigned(unsigned)) => unsigned,
                 Err(refusal) => return refuse(refusal, unable).about(asked),
@@ -213,7 +227,8 @@ impl Responder {
             // began may be revoked by now.
             match new {
                 NewAnswer::Kept(answer) if self.holds(&answer.basis) => {
-                    return keep_and_send(recent, request, &tally, answer, Effort::Signed);
+                    let sent = keep_and_send(recent, request, &tally, answer, Effort::Signed);
+                    return sent.about(asked);
                 }
                 NewAnswer::Once(response, basis) if self.holds(&basis) => {
                     return Answered {
@@ -229,18 +244,32 @@ impl Responder {
         refuse(Refusal::Overtaken, unable).about(asked)
     }
 
-    /// What may be done with this cached answer, which may be an earlier responder's?
-    fn standing(&self, answer: &CachedAnswer, now: Time) -> Standing {
-        if answer.basis.responder != self.id {
-            return Standing::Over;
+    /// The issuer of a cached answer, which may be an earlier responder's; None where that issuer was replaced, or where
+    /// the answer rests on issuers that are others now.
+    fn issuer_of(&self, basis: &Basis) -> Option<IssuerId> {
+        if basis
+            .responder
+            .is_some_and(|responder| responder != self.id)
+        {
+            return None;
         }
-        answer.standing(self.issuers.issuer(answer.basis.issuer), now)
+        self.issuers.find_instance(basis.instance, basis.issuer)
+    }
+
+    /// What may be done with a cached answer?
+    fn standing(&self, answer: &CachedAnswer, now: Time) -> Standing {
+        match self.issuer_of(&answer.basis) {
+            Some(issuer) => answer.standing(self.issuers.issuer(issuer), now),
+            None => Standing::Over,
+        }
     }
 
     /// Does what an answer was made from still hold?
     fn holds(&self, basis: &Basis) -> bool {
-        let issuer = self.issuers.issuer(basis.issuer);
-        basis.holds(issuer, &AtomicU64::new(basis.generation))
+        self.issuer_of(basis).is_some_and(|issuer| {
+            let generation = AtomicU64::new(basis.generation);
+            basis.holds(self.issuers.issuer(issuer), &generation)
+        })
     }
 
     /// Reads the request, and finds the issuer that is to answer it.
@@ -318,9 +347,11 @@ impl Responder {
         let mut source = table.window();
         let mut max_age_max = MAX_AGE_MAX;
         let mut last_verdict = FOREIGN;
+        let mut are_all_ours = true;
         for single in request.single_requests() {
             let cert_id = single.cert_id;
             let is_ours = self.issuers.find(&cert_id) == Some(issuer_id);
+            are_all_ours &= is_ours;
             let mut its_lifetime = lifetime;
             let verdict = if is_ours {
                 let known = table.known(&cert_id.serial_number);
@@ -351,8 +382,9 @@ impl Responder {
             _ => Content::Several,
         };
         let basis = Basis {
-            responder: self.id,
+            instance: issuer.instance(),
             issuer: issuer_id,
+            responder: (!are_all_ours).then_some(self.id),
             generation,
             source,
             credential: credential.id(),
@@ -566,7 +598,7 @@ fn signed(answer: &CachedAnswer, effort: Effort) -> Answered {
         answer: Answer::Signed(answer.response.clone()),
         outcome: Outcome::Signed(answer.basis.content.status()),
         effort,
-        issuer: Some(answer.basis.issuer),
+        issuer: None,
     }
 }
 

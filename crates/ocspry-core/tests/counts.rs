@@ -216,16 +216,16 @@ fn an_issuer_counts_what_its_clients_were_told_and_hands_the_counts_on() {
     ask(&fixture, b"none", &recent);
     let issuer = fixture.issuer();
     let expected = [(Told::Good, 2), (Told::Revoked, 1), (Told::Refused, 1)];
-    assert_eq!(told(&issuer), expected);
+    assert_eq!(told(issuer), expected);
     drop(issuer.set_table(None));
     ask(&fixture, &with_nonce(SERIAL_GOOD), &recent);
-    assert_eq!(told(&issuer).last(), Some(&(Told::TryLater, 1)));
+    assert_eq!(told(issuer).last(), Some(&(Told::TryLater, 1)));
 
     let (name, certificate) = ("anew".to_owned(), issuer.certificate().clone());
     let mut anew = Issuer::new(name, certificate, Policy::DEFAULT);
     assert_eq!(told(&anew), []);
-    anew.continue_from(&issuer);
-    assert_eq!(told(&anew), told(&issuer));
+    anew.continue_from(issuer);
+    assert_eq!(told(&anew), told(issuer));
 }
 
 #[test]

@@ -133,7 +133,7 @@ pub(crate) fn assemble(
         .map(|config| build(config, state, downloads, ledger.as_ref(), &[], now))
         .unzip();
     Ok(Assembly {
-        responder: responder(issuers.iter(), pool)?,
+        responder: Responder::new(issuer_set(issuers.iter())?, Arc::clone(pool)),
         issuers,
         first_looks,
         ledger,
@@ -217,16 +217,15 @@ pub(crate) fn build(
     (running, FirstLook { reports, pair })
 }
 
-/// Makes the responder that answers for these issuers.
+/// What a responder answers for.
 ///
 /// # Errors
 /// Two of them are the same CA.
-pub(crate) fn responder<'a>(
+pub(crate) fn issuer_set<'a>(
     issuers: impl Iterator<Item = &'a RunningIssuer>,
-    pool: &Arc<SigningPool>,
-) -> Result<Responder, ConfigError> {
-    let set = IssuerSet::new(issuers.map(|running| Arc::clone(&running.issuer)).collect())?;
-    Ok(Responder::new(set, Arc::clone(pool)))
+) -> Result<IssuerSet, ConfigError> {
+    let issuers = issuers.map(|running| Arc::clone(&running.issuer));
+    Ok(IssuerSet::new(issuers.collect())?)
 }
 
 /// Starts the thread that fetches lists, if there may be one to fetch; what is fetched lies in the state directory

@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use ocspry_core::{Clock, Issuer, Responder, SigningPool};
+use ocspry_core::{Clock, Issuer, Responder};
 use ocspry_http::{AdminState, ReloadResult};
 use ocspry_source::{Downloads, FileWatch, StateDirectory};
 use ocspry_wire::Time;
@@ -107,8 +107,6 @@ pub(crate) struct Control {
     pub(crate) downloads: Option<Downloads>,
     /// The ledger that issuers are fed from, if there is one.
     pub(crate) ledger: Option<LedgerFeed>,
-    /// The threads for slow keys.
-    pub(crate) pool: Arc<SigningPool>,
     /// What the workers answer with.
     pub(crate) responder: Arc<ArcSwap<Responder>>,
     /// The issuers of that responder.
@@ -382,11 +380,11 @@ impl Control {
             Part::Built(built) => &built.0,
         });
         let none_would_answer = !issuers.clone().any(|running| running.can_answer_at(now));
-        let responder = assemble::responder(issuers, &self.pool)
+        let responder = assemble::issuer_set(issuers)
             .map_err(|error| vec![error.to_string()])
-            .and_then(|responder| {
+            .and_then(|issuers| {
                 self.refuse_losses(&parts, none_would_answer, now)
-                    .map(|()| responder)
+                    .map(|()| self.responder.load().with_issuers(issuers))
             });
         let responder = match responder {
             Ok(responder) => responder,
@@ -416,7 +414,7 @@ impl Control {
             }
         }
         self.warn_of_what_needs_a_restart(&config);
-        // The one in use has its answers cached: it stays when all its issuers do.
+        // What is cached of the issuers that stay goes on with the new one; if all do, nothing changes at all.
         if !self.all_stay(&parts) {
             // Kept until no worker has it any more: freeing it is no work for a worker.
             self.retired.push(self.responder.swap(Arc::new(responder)));

@@ -156,6 +156,13 @@ pub(crate) struct QueuedCommand {
     pub(crate) reply: oneshot::Sender<ControlReply>,
 }
 
+impl QueuedCommand {
+    /// It asks for all to be read again.
+    pub(crate) fn is_reload(&self) -> bool {
+        matches!(self.command, ControlCommand::Reload {})
+    }
+}
+
 /// The side of the queue where commands are put in.
 #[derive(Clone, Debug)]
 pub(crate) struct CommandQueue {

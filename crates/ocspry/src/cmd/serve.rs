@@ -274,7 +274,6 @@ pub(crate) fn serve_in(
         audit: audit.clone(),
         state,
         downloads,
-        pool,
         responder,
         issuers,
         bell,

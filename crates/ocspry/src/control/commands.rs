@@ -1,6 +1,7 @@
 //! What the control socket asks for, carried out on the control thread.  From: `control_command`, through its queue.
 //! To: the running parts, the audit line in the log, and the reply.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ocspry_source::{CrlSigners, Event, Report, Served};
@@ -20,20 +21,52 @@ impl Control {
     /// Carries out what waits.  True if everything was read again, so that no look is needed.
     pub(super) fn carry_out_commands(&mut self) -> bool {
         let mut is_reread = false;
-        while let Ok(queued) = self.commands.try_recv() {
-            is_reread |= matches!(queued.command, ControlCommand::Reload {});
-            self.carry_out(queued);
+        let mut waiting = VecDeque::new();
+        loop {
+            waiting.extend(self.commands.try_iter());
+            let Some(queued) = waiting.pop_front() else {
+                return is_reread;
+            };
+            is_reread |= queued.is_reload();
+            let same = with_same(&queued, &mut waiting);
+            let (mut answer, lines) = log_capture::lines_of(|| self.carry_out(&queued, &same));
+            answer.lines.splice(..0, lines);
+            for queued in std::iter::once(queued).chain(same) {
+                self.reply(queued, answer.clone());
+            }
         }
-        is_reread
     }
 
-    fn carry_out(&mut self, queued: QueuedCommand) {
-        let QueuedCommand {
-            command,
-            peer,
-            reply,
-        } = queued;
-        let begun = self.audit.must(Entry::new(
+    /// Carries out a command, and with it the reloads that were asked for together with it.
+    fn carry_out(&mut self, queued: &QueuedCommand, same: &[QueuedCommand]) -> ControlReply {
+        // What is read again makes nothing good that was not: it waits for no line.
+        if let ControlCommand::Reload {} = queued.command {
+            for QueuedCommand { command, peer, .. } in std::iter::once(queued).chain(same) {
+                info!(
+                    target: AUDIT,
+                    event = "command-begun",
+                    command = command.name(),
+                    uid = peer.uid,
+                    pid = peer.pid,
+                );
+            }
+        } else if let Err(error) = self.must_tell_begun(queued) {
+            return ControlReply::refused(format!("nothing was done: {error}"));
+        }
+        match &queued.command {
+            ControlCommand::Reload {} => ControlReply {
+                verdict: self.reload_and_tell(),
+                lines: Vec::new(),
+                accepted: Vec::new(),
+            },
+            ControlCommand::CrlAccept { issuer } => self.accept(issuer),
+            ControlCommand::StateReset { issuer } => self.reset_state(issuer, queued.peer.uid),
+        }
+    }
+
+    fn must_tell_begun(&self, queued: &QueuedCommand) -> Result<(), String> {
+        let QueuedCommand { command, peer, .. } = queued;
+        self.audit.must(Entry::new(
             self.clock.now(),
             "command-begun",
             [
@@ -42,21 +75,16 @@ impl Control {
                 ("uid", json!(peer.uid)),
                 ("pid", json!(peer.pid)),
             ],
-        ));
-        let (mut answer, lines) = log_capture::lines_of(|| match (&command, begun) {
-            (ControlCommand::CrlAccept { .. } | ControlCommand::StateReset { .. }, Err(error)) => {
-                ControlReply::refused(format!("nothing was done: {error}"))
-            }
-            // What is read again makes nothing good that was not.
-            (ControlCommand::Reload {}, _) => ControlReply {
-                verdict: self.reload_and_tell(),
-                lines: Vec::new(),
-                accepted: Vec::new(),
-            },
-            (ControlCommand::CrlAccept { issuer }, Ok(())) => self.accept(issuer),
-            (ControlCommand::StateReset { issuer }, Ok(())) => self.reset_state(issuer, peer.uid),
-        });
-        answer.lines.splice(..0, lines);
+        ))
+    }
+
+    /// Says what came of a command, to the log and to whoever asked.
+    fn reply(&mut self, queued: QueuedCommand, answer: ControlReply) {
+        let QueuedCommand {
+            command,
+            peer,
+            reply,
+        } = queued;
         info!(
             target: "audit",
             uid = peer.uid,
@@ -185,5 +213,43 @@ fn accepted(report: &Report) -> Option<AcceptedList> {
             sha256: to_hex(&facts.digest),
         }),
         Served::LastGood => None,
+    }
+}
+
+/// Whoever asked for a reload before this one began has got it.
+fn with_same(done: &QueuedCommand, waiting: &mut VecDeque<QueuedCommand>) -> Vec<QueuedCommand> {
+    let mut same = Vec::new();
+    while done.is_reload() && waiting.front().is_some_and(QueuedCommand::is_reload) {
+        same.extend(waiting.pop_front());
+    }
+    same
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::control_command::ControlPeer;
+
+    fn queued(command: ControlCommand) -> QueuedCommand {
+        QueuedCommand {
+            command,
+            peer: ControlPeer { uid: 0, pid: None },
+            reply: oneshot::channel().0,
+        }
+    }
+
+    #[test]
+    fn reloads_that_were_asked_for_together_are_one_and_what_stands_between_keeps_its_place() {
+        let reload = || queued(ControlCommand::Reload {});
+        let issuer = "site".to_owned();
+        let accept = queued(ControlCommand::CrlAccept { issuer });
+        let mut waiting = VecDeque::from([reload(), reload(), accept, reload()]);
+        assert_eq!(with_same(&reload(), &mut waiting).len(), 2);
+        let accept = waiting.pop_front().unwrap();
+        assert!(!accept.is_reload());
+        assert_eq!(with_same(&accept, &mut waiting).len(), 0);
+        assert_eq!(waiting.len(), 1);
     }
 }

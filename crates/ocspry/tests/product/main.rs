@@ -43,6 +43,7 @@ mod policies;
 mod proxies;
 mod proxy;
 mod published_lists;
+mod reloads;
 mod requests;
 mod resets;
 mod rules_http;
