@@ -1,8 +1,10 @@
 //! Clients that ask all the time, while something is done to the responder; every answer is checked.
 
 use crate::site::{GOOD, REVOKED, Site};
-use ocspry_testkit::{HttpClient, Reply, RequestSpec, nonce_extension, wait_until};
-use ocspry_wire::ocsp::CertStatus;
+use ocspry_testkit::{
+    Authority, HttpClient, Reply, RequestSpec, cert_id, nonce_extension, wait_until,
+};
+use ocspry_wire::ocsp::{CertStatus, HashAlgorithm};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -30,6 +32,11 @@ impl Load {
 
 /// Lets clients ask at `port` while `act` is under way; panics with what any of them met that was not the right answer.
 pub(crate) fn under_load<T>(site: &Site, port: u16, act: impl FnOnce(&Load) -> T) -> T {
+    under_load_of(&[&site.ca], port, act)
+}
+
+/// As [`under_load`], about certificates of each of these CAs in turn.
+pub(crate) fn under_load_of<T>(cas: &[&Authority], port: u16, act: impl FnOnce(&Load) -> T) -> T {
     let load = Load {
         answers: AtomicUsize::new(0),
         is_over: AtomicBool::new(false),
@@ -38,7 +45,7 @@ pub(crate) fn under_load<T>(site: &Site, port: u16, act: impl FnOnce(&Load) -> T
         let clients: Vec<_> = (0..2 * CLIENTS_OF_A_KIND)
             .map(|number| {
                 let client = Client {
-                    site,
+                    cas,
                     port,
                     keeps: number % 2 == 0,
                     kept: None,
@@ -72,7 +79,7 @@ impl Drop for Over<'_> {
 }
 
 struct Client<'a> {
-    site: &'a Site,
+    cas: &'a [&'a Authority],
     port: u16,
     keeps: bool,
     kept: Option<HttpClient>,
@@ -83,11 +90,12 @@ impl Client<'_> {
         let mut round: u8 = 0;
         while !load.is_over.load(Ordering::SeqCst) {
             round = round.wrapping_add(1);
+            let ca = self.cas[usize::from(round / 2) % self.cas.len()];
             let (serial, is_good) = match round % 2 {
                 0 => (GOOD, true),
                 _ => (REVOKED, false),
             };
-            let spec = RequestSpec::one(self.site.cert_id(serial));
+            let spec = RequestSpec::one(cert_id(HashAlgorithm::Sha256, ca, serial));
             let request = match round % 3 {
                 0 => spec.with_extension(nonce_extension(&[round; 16])).der(),
                 _ => spec.der(),
@@ -96,7 +104,7 @@ impl Client<'_> {
                 // Nobody needs to wait any more.
                 load.is_over.store(true, Ordering::SeqCst);
             })?;
-            let status = Reply::check(&answer, &self.site.ca).single().status;
+            let status = Reply::check(&answer, ca).single().status;
             match status {
                 CertStatus::Good if is_good => {}
                 CertStatus::Revoked(_) if !is_good => {}

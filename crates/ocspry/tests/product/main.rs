@@ -56,4 +56,5 @@ mod small_ca_office;
 mod small_ca_revocation;
 mod sources;
 mod terminal;
+mod two_cas;
 mod upgrade;
