@@ -6,6 +6,7 @@ pub mod flags;
 pub mod list;
 pub mod list_file;
 pub mod load;
+pub mod made_list;
 pub mod nginx;
 pub mod question;
 pub mod report;

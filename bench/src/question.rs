@@ -15,6 +15,52 @@ const OF_EACH_SORT: u64 = 8;
 /// Octets of the nonces.
 pub const NONCE: usize = 16;
 
+/// How certificates are asked about under load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestKind {
+    /// Answers that are in the cache.
+    CachedGet,
+    /// A new answer for every nonce.
+    FreshPost,
+}
+
+impl RequestKind {
+    /// What tables call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            RequestKind::CachedGet => "cached GET",
+            RequestKind::FreshPost => "fresh POST",
+        }
+    }
+
+    /// The whole HTTP request.
+    pub fn request(self, question: &Question) -> Vec<u8> {
+        match self {
+            RequestKind::CachedGet => question.get(),
+            RequestKind::FreshPost => question.post_with_nonce(),
+        }
+    }
+
+    /// Writes it over the one before, with another nonce if it has one.
+    pub fn renew(self, model: &[u8], counter: &mut u64, request: &mut Vec<u8>) {
+        request.clear();
+        request.extend_from_slice(model);
+        if self == RequestKind::FreshPost {
+            *counter += 1;
+            let end = request.len();
+            request[end - 8..].copy_from_slice(&counter.to_be_bytes());
+        }
+    }
+
+    /// Its nonce, which the answer must have.
+    pub fn nonce(self, request: &[u8]) -> Option<&[u8]> {
+        match self {
+            RequestKind::CachedGet => None,
+            RequestKind::FreshPost => Some(&request[request.len() - NONCE..]),
+        }
+    }
+}
+
 /// A certificate that is asked about.
 pub struct Question {
     /// Content octets of its serial number.

@@ -8,13 +8,14 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use ocspry_bench::child::{self, Cost, Ended};
+use ocspry_bench::made_list::MadeList;
 use ocspry_bench::question::{Question, Tally, ask_all};
 use ocspry_bench::server::Server;
 use ocspry_bench::spread::Spread;
 use ocspry_testkit::KeyKind;
 use serde_json::{Value, json};
 
-use crate::MadeList;
+use crate::made_of_size;
 use crate::options::Options;
 
 /// In the JSON of `ocspry crl check --json`: octets of the finished table.
@@ -30,7 +31,7 @@ pub(crate) fn measure(options: &Options) -> Result<Value> {
     let mut found = Vec::new();
     for &entries in &options.entries {
         for (position, &key) in options.keys.iter().enumerate() {
-            let made = MadeList::of_size(options, key, entries)?;
+            let made = made_of_size(options, key, entries)?;
             found.push(one_list(options, verb, &made, position == 0)?);
         }
     }

@@ -13,14 +13,10 @@ mod options;
 mod reload;
 mod totals;
 
-use std::path::PathBuf;
-
 use anyhow::Result;
-use ocspry_bench::ca_files::CaFiles;
-use ocspry_bench::list::{ListSpec, Shape};
-use ocspry_bench::list_file::{self, Armour};
+use ocspry_bench::made_list::MadeList;
 use ocspry_bench::report::Report;
-use ocspry_testkit::{KeyKind, now};
+use ocspry_testkit::KeyKind;
 
 use crate::options::{Options, Part};
 
@@ -38,40 +34,17 @@ fn main() -> Result<()> {
     report.end(options.out.as_deref())
 }
 
-/// A list on the disk, number 1 of its CA.
-struct MadeList {
-    files: CaFiles,
-    list: ListSpec,
-    path: PathBuf,
-    bytes: u64,
-}
-
-/// Entries of every list come from this seed.
-const SEED: u64 = 20_260_901;
-/// A list is so old when it is made: the next ones are younger, and not of the future.
-const AGE: i64 = 3600;
-
-impl MadeList {
-    fn make(options: &Options, name: &str, key: KeyKind, entries: u64) -> Result<MadeList> {
-        let files = CaFiles::open(&options.directory.join(name), &format!("CA {name}"), key)?;
-        let list = ListSpec::new(Shape::Random, SEED, entries, 1, now().plus_seconds(-AGE));
-        let path = files.path("crl.der");
-        let bytes = list_file::write(&list, &files.ca, Armour::Der, &path)?;
-        Ok(MadeList {
-            files,
-            list,
-            path,
-            bytes,
-        })
-    }
-
-    /// One of the lists that are loaded.
-    fn of_size(options: &Options, key: KeyKind, entries: u64) -> Result<MadeList> {
-        let word = match key {
-            KeyKind::Rsa2048 => "rsa",
-            _ => "p256",
-        };
-        eprintln!("making a list of {entries} entries, {word}");
-        MadeList::make(options, &format!("{word}-{entries}"), key, entries)
-    }
+/// One of the lists that are loaded.
+fn made_of_size(options: &Options, key: KeyKind, entries: u64) -> Result<MadeList> {
+    let word = match key {
+        KeyKind::Rsa2048 => "rsa",
+        _ => "p256",
+    };
+    eprintln!("making a list of {entries} entries, {word}");
+    MadeList::make(
+        &options.directory,
+        &format!("{word}-{entries}"),
+        key,
+        entries,
+    )
 }

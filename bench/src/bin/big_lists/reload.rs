@@ -11,13 +11,14 @@ use anyhow::{Context as _, Result, ensure};
 use ocspry_bench::list::ListSpec;
 use ocspry_bench::list_file::{self, Armour};
 use ocspry_bench::load::{self, Measured, Traffic};
-use ocspry_bench::question::{NONCE, Question, Tally, ask_all};
+use ocspry_bench::made_list::MadeList;
+use ocspry_bench::question::{Question, RequestKind, Tally, ask_all};
 use ocspry_bench::server::{self, Server};
 use ocspry_testkit::{KeyKind, Reply};
 use serde_json::{Value, json};
 
-use crate::MadeList;
 use crate::loading::{TABLE_SHARE, table_bytes};
+use crate::made_of_size;
 use crate::options::Options;
 
 /// Connections, kept alive.
@@ -29,26 +30,8 @@ const RELOAD_MAX: Duration = Duration::from_secs(600);
 /// One answer in so many is kept, and its signature checked afterwards: checking all would take more than signing them.
 const KEPT: u64 = 4096;
 
-/// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// Answers that are in the cache.
-    CachedGet,
-    /// A new answer for every nonce.
-    FreshPost,
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Kind::CachedGet => "cached GET",
-            Kind::FreshPost => "fresh POST",
-        }
-    }
-}
-
 pub(crate) fn measure(options: &Options) -> Result<Value> {
-    let made = MadeList::of_size(options, KeyKind::P256, options.entries_max())?;
+    let made = made_of_size(options, KeyKind::P256, options.entries_max())?;
     let second = made.list.next(made.list.this_update.plus_seconds(600));
     let third = second.next(made.list.this_update.plus_seconds(1200));
     let renamed = [("crl-2.der", &second), ("crl-3.der", &third)].map(|(name, list)| {
@@ -58,13 +41,13 @@ pub(crate) fn measure(options: &Options) -> Result<Value> {
     let [second_path, third_path] = renamed;
     let steps = [
         Step {
-            kind: Kind::CachedGet,
+            kind: RequestKind::CachedGet,
             before: made.list.clone(),
             after: second.clone(),
             file: second_path?,
         },
         Step {
-            kind: Kind::FreshPost,
+            kind: RequestKind::FreshPost,
             before: second,
             after: third,
             file: third_path?,
@@ -96,7 +79,7 @@ pub(crate) fn measure(options: &Options) -> Result<Value> {
 
 /// One reload: from which list to which, and what is asked meanwhile.
 struct Step {
-    kind: Kind,
+    kind: RequestKind,
     before: ListSpec,
     after: ListSpec,
     file: PathBuf,
@@ -215,7 +198,7 @@ enum End {
 
 /// Asks all questions in turn on every connection, and knows the answers.
 struct Asking<'a> {
-    kind: Kind,
+    kind: RequestKind,
     questions: &'a [Question],
     requests: Vec<Vec<u8>>,
     /// The one in use, and the one that replaces it.
@@ -235,11 +218,13 @@ struct Asking<'a> {
 }
 
 impl<'a> Asking<'a> {
-    fn new(kind: Kind, questions: &'a [Question], lists: &'a [ListSpec], end: End) -> Asking<'a> {
-        let request = |question: &Question| match kind {
-            Kind::CachedGet => question.get(),
-            Kind::FreshPost => question.post_with_nonce(),
-        };
+    fn new(
+        kind: RequestKind,
+        questions: &'a [Question],
+        lists: &'a [ListSpec],
+        end: End,
+    ) -> Asking<'a> {
+        let request = |question: &Question| kind.request(question);
         Asking {
             kind,
             questions,
@@ -270,21 +255,13 @@ impl Traffic for Asking<'_> {
     fn ask(&mut self, connection: usize, request: &mut Vec<u8>) {
         let question = (self.asked[connection] + 1) % self.questions.len();
         self.asked[connection] = question;
-        request.clear();
-        request.extend_from_slice(&self.requests[question]);
-        if self.kind == Kind::FreshPost {
-            self.counter += 1;
-            let end = request.len();
-            request[end - 8..].copy_from_slice(&self.counter.to_be_bytes());
-        }
+        let model = &self.requests[question];
+        self.kind.renew(model, &mut self.counter, request);
     }
 
     fn judge(&mut self, connection: usize, request: &[u8], body: &[u8]) -> Result<(), String> {
         let question = self.asked[connection];
-        let nonce = match self.kind {
-            Kind::CachedGet => None,
-            Kind::FreshPost => Some(&request[request.len() - NONCE..]),
-        };
+        let nonce = self.kind.nonce(request);
         let position = self.questions[question].judge(body, nonce, self.lists)?;
         let newest = &mut self.newest[connection][question];
         if position < *newest {

@@ -1,29 +1,24 @@
 //! Many issuers with a small list each, and one with a big one: every answer right, and the memory it takes.
 
-use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
+use ocspry_bench::made_list::{self, MadeList};
 use ocspry_bench::question::{Question, Tally, ask_all};
 use ocspry_bench::server::Server;
 use ocspry_testkit::KeyKind;
 use serde_json::{Value, json};
 
-use crate::MadeList;
+use crate::made_of_size;
 use crate::options::Options;
 
 pub(crate) fn measure(options: &Options) -> Result<Value> {
-    let big = MadeList::of_size(options, KeyKind::P256, options.entries_max())?;
+    let big = made_of_size(options, KeyKind::P256, options.entries_max())?;
     eprintln!(
         "making {} lists of {} entries",
         options.issuers, options.issuer_entries
     );
-    let small = (0..options.issuers)
-        .map(|index| {
-            let name = format!("issuer-{index:03}");
-            MadeList::make(options, &name, KeyKind::P256, options.issuer_entries)
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let small = MadeList::make_many(&options.directory, options.issuers, options.issuer_entries)?;
     println!("\nissuers x entries");
     Ok(json!([serve(options, &small)?, serve(options, &[big])?]))
 }
@@ -36,7 +31,10 @@ fn serve(options: &Options, lists: &[MadeList]) -> Result<Value> {
         std::fs::remove_dir_all(&state)?;
     }
     let configuration = directory.join("ocspry.toml");
-    std::fs::write(&configuration, toml(lists, &directory))?;
+    std::fs::write(
+        &configuration,
+        made_list::configuration(lists, &directory, ""),
+    )?;
     let arguments = vec![
         "serve".to_owned(),
         format!("--config={}", configuration.display()),
@@ -83,22 +81,4 @@ fn serve(options: &Options, lists: &[MadeList]) -> Result<Value> {
         "peak_kib": peak_kib,
         "answers": tally.to_json(),
     }))
-}
-
-fn toml(lists: &[MadeList], directory: &Path) -> String {
-    let mut text = format!(
-        "version = 1\nstate-dir = \"state\"\nlog-file = \"{}\"\n[listen]\nocsp = [\"127.0.0.1:0\"]\n",
-        directory.join("serve.log").display()
-    );
-    for (index, made) in lists.iter().enumerate() {
-        let path = |name: &str| made.files.path(name).display().to_string();
-        text += &format!(
-            "[issuer.ca-{index:03}]\ncertificate = \"{}\"\nstatus = [{{ crl = \"{}\" }}]\nresponder = {{ certificate = \"{}\", key = \"{}\" }}\n",
-            path("ca.pem"),
-            made.path.display(),
-            path("ocsp.pem"),
-            path("ocsp.key"),
-        );
-    }
-    text
 }
