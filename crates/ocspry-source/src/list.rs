@@ -118,7 +118,9 @@ impl LoadedList {
         other.serials.missing_from(&self.serials).next().is_none()
     }
 
-    /// This delta may be laid over that complete list (RFC 5280 §5.2.4 (a) to (d)).  One scope they have already.
+    /// This delta may be laid over that complete list (RFC 5280 §5.2.4 (a) to (d)).  One scope they have already.  Where their
+    /// numbers and times disagree, since a CA numbers deltas apart or began anew, the later list has the last word on what is
+    /// not revoked any more.
     ///
     /// # Errors
     /// Why not; None when it is not worth a word, since the complete list knows all that the delta does.
@@ -142,7 +144,14 @@ impl LoadedList {
         if number <= complete {
             return Err(None);
         }
+        if self.takes_something_back() && self.this_update() < base.this_update() {
+            return Err(None);
+        }
         Ok(())
+    }
+
+    fn takes_something_back(&self) -> bool {
+        self.serials.revoked_count() < self.serials.len()
     }
 }
 

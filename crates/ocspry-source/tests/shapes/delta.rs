@@ -443,3 +443,23 @@ fn a_complete_list_that_waited_takes_back_nothing_of_a_delta_that_is_later() {
     }
     assert!(problem(&refresher).contains("that of a list already used"));
 }
+
+#[test]
+fn a_delta_of_a_higher_number_takes_nothing_back_of_a_complete_list_that_was_made_after_it() {
+    let site = Site::new();
+    let sources = site.files(&["base", "delta"]);
+    let (hold, key_compromise) = (CrlReason::CertificateHold, CrlReason::KeyCompromise);
+    site.put_list("base", &site.list(4, 60).revoke(&[1], Some(hold)));
+    site.put_list("delta", &site.list(6, 50).over(4).release(&[1]));
+    let mut running = site.restart(sources.clone());
+    running.refresh(site.now);
+    assert_says(&running, &[(1, Good)]);
+    let base = site.list(5, 10).revoke(&[1], Some(key_compromise));
+    site.put_list("base", &base);
+    running.refresh(site.now);
+    let mut restarted = site.restart(sources);
+    restarted.refresh(site.now);
+    for refresher in [&running, &restarted] {
+        assert_says(refresher, &[(1, Revoked), (2, Good)]);
+    }
+}
