@@ -9,7 +9,8 @@
 //! - What the list in use said and the next one does not (a certificate named, a revocation that is no lifted hold) is
 //!   never taken in silence: it is counted, and where it is alarming the guard has its say.  With `refuse` it counts on
 //!   until the operator accepts, also across restarts.  After a restart the list in use is the kept copy; without that,
-//!   it is said that nothing could be compared.
+//!   it is said that nothing could be compared.  The copy of a record names nothing any more, but what it revokes is revoked
+//!   until the record is in use again.
 //! - A file that was written a moment ago may be half there: what it adds counts at once, what it takes back once it has
 //!   stayed as it is (`followed.rs`).
 //! - A list is remembered by its path.  One that says all that the one before it said is taken, whatever else it says.
@@ -45,6 +46,8 @@ pub(crate) struct IssuedFeed {
     /// Since when there is nothing at its place.
     missing_since: Option<Time>,
     known: Option<Known>,
+    /// The copy of a record, while nothing of it is in use since the start: of that, what it revokes.
+    remembered: Option<Known>,
     /// What is there, and may be half written.
     settling: Option<Settling>,
     /// What was taken back and counts all the same.
@@ -78,6 +81,7 @@ impl IssuedFeed {
             followed: Followed::new(),
             missing_since: None,
             known: None,
+            remembered: None,
             settling: None,
             held: Held::default(),
             high_water: None,
@@ -97,7 +101,9 @@ impl IssuedFeed {
 
     pub(crate) fn carry_over(&mut self, old: &IssuedFeed) {
         self.followed.clone_from(&old.followed);
-        if self.source.role != old.source.role {
+        if self.source.role == old.source.role {
+            self.remembered.clone_from(&old.remembered);
+        } else {
             // What was refused as an export may be used as a record.
             self.followed.forget_seen();
         }
@@ -179,7 +185,7 @@ impl IssuedFeed {
             Look::Read(known) => self.judge(known, issuer, guard, now, &mut events),
         }
         if self.known.is_none() {
-            self.serve_copy(issuer, now, &mut events);
+            self.use_copy(issuer, now, &mut events);
         }
         let report = |event| Report {
             place: self.place(),
@@ -344,7 +350,7 @@ impl IssuedFeed {
     }
 
     fn take(&mut self, mut known: Known) {
-        self.settling = None;
+        (self.settling, self.remembered) = (None, None);
         self.settle_written(&mut known);
         let marks = self.marks_of(&known);
         self.is_unkept = self.series.as_ref().is_some_and(|series| {
@@ -402,21 +408,24 @@ impl IssuedFeed {
         }
     }
 
-    /// Nothing is in use: the last good copy of an export is as old as it says.  That of a record is none: it was not seen to
-    /// be so since.
-    fn serve_copy(&mut self, issuer: &OwnedCertificate, now: Time, events: &mut Vec<Event>) {
-        let (Some(series), Some(marks), IssuedRole::Export) =
-            (&self.series, &self.high_water, self.source.role)
+    /// Nothing is in use: the last good copy of an export is as old as it says.  That of a record was not seen to be so since,
+    /// and proves nothing; but nobody knows that what it revokes is not revoked any more.
+    fn use_copy(&mut self, issuer: &OwnedCertificate, now: Time, events: &mut Vec<Event>) {
+        let (Some(series), Some(marks), None) = (&self.series, &self.high_water, &self.remembered)
         else {
             return;
         };
-        let copy = kept::read(&series.list_path(), issuer, marks.written, now);
-        if let Ok(copy) = copy
-            && copy.facts.digest == marks.digest
-        {
-            let sentence = copy.sentence();
-            events.push(Event::FactsInUse(format!("the last good copy: {sentence}")));
-            self.known = Some(copy);
+        let Ok(copy) = kept::read(&series.list_path(), issuer, marks.written, now) else {
+            return;
+        };
+        match self.source.role {
+            IssuedRole::Record => self.remembered = Some(copy),
+            IssuedRole::Export if copy.facts.digest == marks.digest => {
+                let sentence = copy.sentence();
+                events.push(Event::FactsInUse(format!("the last good copy: {sentence}")));
+                self.known = Some(copy);
+            }
+            IssuedRole::Export => {}
         }
     }
 
@@ -566,11 +575,13 @@ impl IssuedFeed {
         Some((Arc::clone(&known.revoked), self.window()?, source))
     }
 
-    /// What an index said of revocations and does not say any more, and what it says that is not in use yet.
+    /// What an index said of revocations and does not say any more, or said before the start, and what it says that is not
+    /// in use yet.
     pub(crate) fn held_removals(&self) -> impl Iterator<Item = &Arc<RevokedSerials>> {
         let settling = || self.settling.iter();
         let revoked = self.held.revoked.iter();
         revoked
+            .chain(self.remembered.iter().map(|copy| &copy.revoked))
             .chain(settling().map(|new| &new.reading.revoked))
             .chain(settling().filter_map(|new| new.passed.revoked.as_ref()))
             .filter(|revoked| !revoked.is_empty())
@@ -579,7 +590,7 @@ impl IssuedFeed {
     /// A certificate with this serial is known not to have expired.
     pub(crate) fn is_unexpired(&self, serial: &SerialNumber) -> bool {
         let settling = self.settling.iter().map(|new| &new.reading);
-        let mut readings = self.known.iter().chain(settling);
+        let mut readings = self.known.iter().chain(&self.remembered).chain(settling);
         readings.any(|known| known.unexpired.contains(serial))
     }
 

@@ -2,7 +2,8 @@
 //! a restart, is refused, held or at least said, never taken in silence.
 
 use ocspry_source::{
-    Event, Guard, IssuedRole, IssuedSource, Refresher, Report, Sources, StatusSource, TakenBack,
+    Event, Guard, IssuedRole, IssuedSource, Lag, Refresher, Report, Sources, StatusSource,
+    TakenBack,
 };
 use ocspry_testkit::pem;
 
@@ -498,6 +499,67 @@ fn an_index_that_is_not_configured_for_a_while_is_remembered() {
     refresher.refresh(site.now);
     assert!(problem(&refresher).contains("was written on"));
     assert_says(&refresher, &[(1, Revoked), (3, Good)]);
+}
+
+/// An index that is kept as a record, beside a CRL.
+fn recorded(site: &Site, guard: Guard, lag: Lag) -> Sources {
+    site.put_list("ca.crl", &site.list(1, 10));
+    site.put("index.txt", index(NEWER));
+    let issued = IssuedSource {
+        lag,
+        ..record(site)
+    };
+    let mut sources = site.files(&["ca.crl"]);
+    sources.guard = guard;
+    sources.sources.push(StatusSource::Issued(issued));
+    site.restart(sources.clone()).refresh(site.now);
+    sources
+}
+
+#[test]
+fn what_a_record_revoked_is_revoked_after_a_restart_until_it_is_read() {
+    let site = Site::new();
+    let sources = recorded(&site, Guard::Alarm, Lag::Good);
+    site.remove("index.txt");
+    let mut restarted = site.restart(sources.clone());
+    restarted.refresh(site.now);
+    let mut reloaded = site.restart(sources);
+    reloaded.carry_over(&restarted);
+    for refresher in [&mut restarted, &mut reloaded] {
+        refresher.refresh(site.now);
+        assert_says(refresher, &[(1, Revoked), (2, Good)]);
+    }
+    site.put("index.txt", index(OLDER));
+    reloaded.refresh(site.now);
+    assert_says(&reloaded, &[(1, Good), (2, Good)]);
+}
+
+#[test]
+fn a_record_that_was_rewritten_a_moment_before_a_restart_lifts_no_revocation_before_the_guard_is_asked()
+ {
+    let site = Site::new();
+    let sources = recorded(&site, Guard::Refuse, Lag::TryLater);
+    std::fs::write(site.path("index.txt"), index(OLDER)).unwrap();
+    let mut restarted = site.restart(sources);
+    // At once, and when the file has stayed as it is for long.
+    for seconds in [0, 60] {
+        restarted.refresh(site.now.plus_seconds(seconds));
+        assert_says(&restarted, &[(1, Revoked), (2, Good)]);
+    }
+    assert!(restarted.is_holding());
+}
+
+#[test]
+fn the_first_list_after_a_restart_is_compared_though_the_record_cannot_be_read() {
+    let site = Site::new();
+    let sources = recorded(&site, Guard::Refuse, Lag::Good);
+    site.put_list("ca.crl", &site.list(2, 8).revoke(&[2], None));
+    site.restart(sources.clone()).refresh(site.now);
+    site.remove("index.txt");
+    site.put_list("ca.crl", &site.list(3, 6));
+    let mut restarted = site.restart(sources);
+    restarted.refresh(site.now);
+    assert_says(&restarted, &[(1, Revoked), (2, Revoked)]);
 }
 
 /// Where the one list of what was issued is remembered.
