@@ -93,9 +93,11 @@ pub(crate) struct Listed {
 impl Listed {
     /// `has_every_list`: every configured source of lists has yielded one.
     pub(crate) fn of<'a>(slots: impl Iterator<Item = &'a Slot>, has_every_list: bool) -> Listed {
-        let (used, proof) = judged(slots, has_every_list);
+        let slots: Vec<&Slot> = slots.collect();
+        let (used, proof) = judged(slots.iter().copied(), has_every_list);
         let mut lists: Vec<ListPart> = used.iter().filter_map(|slot| slot.part()).collect();
-        lists.extend(used.iter().filter_map(|slot| slot.held_part()));
+        // What is held is the operator's to let go, whether its list is there or not.
+        lists.extend(slots.iter().filter_map(|slot| slot.held_part()));
         Listed {
             lists,
             windows: used.iter().filter_map(|slot| slot.window()).collect(),

@@ -34,6 +34,11 @@ pub(crate) fn read(series: &KeptSeries) -> Result<Option<Arc<RevokedSerials>>, S
     Ok(is_there.then(|| Arc::new(held.build())))
 }
 
+/// Something was held of lists, and is written down.
+pub(crate) fn is_there(series: &KeptSeries) -> bool {
+    series.folder().join(HELD).exists()
+}
+
 /// Reads a file of revoked serials; false when there is none.
 ///
 /// # Errors
@@ -164,7 +169,7 @@ pub(crate) fn is_of_guard(path: &Path) -> bool {
     name.is_some_and(|name| name == HELD || name == HELD_ISSUED)
 }
 
-const HELD: &str = "held-removals.txt";
+pub(crate) const HELD: &str = "held-removals.txt";
 const HELD_ISSUED: &str = "held-issued.txt";
 
 /// As much as a list may hold.

@@ -186,10 +186,10 @@ impl Slot {
         is_unfed && !was_unfed && self.complete().is_some()
     }
 
-    /// The state directory has a complete list of it.
-    pub(crate) fn has_copy(&self) -> bool {
+    /// The state directory has a complete list of it, or what the guard holds.
+    pub(crate) fn is_kept_in_part(&self) -> bool {
         let series = self.series.as_ref();
-        series.is_some_and(|series| series.list_path().exists())
+        series.is_some_and(|series| series.list_path().exists() || held::is_there(series))
     }
 
     /// Notes whether its place has a newer list of another scope.  Whether that is news about a list in use.

@@ -22,6 +22,7 @@ use rustix::fs::FlockOperation;
 
 use crate::SourceError;
 use crate::copy::{self, Original};
+use crate::held::HELD;
 
 #[cfg(test)]
 mod faults;
@@ -95,7 +96,7 @@ impl StateDirectory {
         let folder = self.folder(identity);
         let mut keys = Vec::new();
         let is_kept = |folder: &Path| {
-            let names = [LAST_GOOD, MARKS, LAST_GOOD_DELTA, DELTA_MARKS];
+            let names = [LAST_GOOD, MARKS, LAST_GOOD_DELTA, DELTA_MARKS, HELD];
             names
                 .iter()
                 .any(|name| folder.join(name).symlink_metadata().is_ok())

@@ -90,7 +90,7 @@ impl Refresher {
         let is_any_fed = self.slots.iter().any(|(key, slot)| is_fed(key, slot));
         let are_others_there = is_any_fed || self.feeds.is_empty() || !of_operator.is_empty();
         let is_nothing = |key: &str, slot: &Slot| {
-            slot.complete().is_none() && !slot.has_copy() && !is_fed(key, slot)
+            slot.complete().is_none() && !slot.is_kept_in_part() && !is_fed(key, slot)
         };
         self.slots
             .retain(|key, slot| !(are_others_there && is_nothing(key, slot)));

@@ -1,11 +1,11 @@
 //! What vanishes from a list (docs/design.md §7): counted, raised as an alarm, or held until the operator accepts it.
 
 use ocspry_source::{Guard, Sources, StatusSource};
-use ocspry_testkit::CrlSpec;
+use ocspry_testkit::{Authority, CrlSpec, KeyKind};
 use ocspry_wire::ocsp::CrlReason;
 
 use crate::site::Says::{Good, Revoked};
-use crate::site::{Site, assert_says, in_use, problem, problems, says, says_of, vanished};
+use crate::site::{Site, assert_says, in_use, owned, problem, problems, says, says_of, vanished};
 
 fn revoking(list: CrlSpec, serials: impl IntoIterator<Item = u8>) -> CrlSpec {
     serials
@@ -148,6 +148,44 @@ fn a_refusing_guard_holds_removals_and_lets_additions_through_until_the_operator
     again.refresh(site.now);
     assert_says(&again, &[(1, Revoked), (20, Good), (30, Revoked)]);
     assert!(!again.is_holding());
+}
+
+#[test]
+fn what_is_held_is_revoked_though_the_list_that_lacks_it_is_lost_and_another_speaks_of_all_certificates()
+ {
+    let site = Site::new();
+    let other_key = Authority::root("Example CA", KeyKind::P256);
+    let sources = Sources {
+        crl_issuers: vec![owned(&other_key)],
+        ..refusing(site.files(&["ca.crl", "other.crl"]))
+    };
+    site.put("other.crl", other_key.crl(&site.list(1, 30)));
+    site.put_list("ca.crl", &revoking(site.list(1, 30), 1..=20));
+    let mut running = site.restart(sources.clone());
+    running.refresh(site.now);
+    site.put_list("ca.crl", &site.list(2, 20));
+    running.refresh(site.now);
+    assert_says(&running, &[(1, Revoked), (30, Good)]);
+    site.remove("ca.crl");
+    let mut issuers = std::fs::read_dir(site.path("state/issuers")).unwrap();
+    let folder = issuers.next().unwrap().unwrap().path();
+    let elsewhere = Sources {
+        sources: site.files(&["other.crl"]).sources,
+        ..sources.clone()
+    };
+    for (name, sources) in [
+        ("last-good.crl", &sources),
+        ("last-good.crl", &elsewhere),
+        ("marks.json", &sources),
+    ] {
+        let _ = std::fs::remove_file(folder.join(name));
+        let mut restarted = site.restart(sources.clone());
+        restarted.keep_when_told();
+        restarted.refresh(site.now);
+        assert_says(&restarted, &[(1, Revoked)]);
+        restarted.accept_held(site.now);
+        assert!(!restarted.is_holding());
+    }
 }
 
 #[test]
