@@ -77,6 +77,15 @@ impl std::fmt::Display for Unproven {
     }
 }
 
+/// What the configured sources of lists have yielded.
+#[derive(Clone, Copy)]
+pub(crate) struct Yield {
+    /// Each has a list.
+    pub(crate) has_every_list: bool,
+    /// No list is missing that another key of the CA may have signed: what two keys sign is added up.
+    pub(crate) has_every_key: bool,
+}
+
 /// What the lists in use say.
 #[derive(Clone)]
 pub(crate) struct Listed {
@@ -91,10 +100,10 @@ pub(crate) struct Listed {
 }
 
 impl Listed {
-    /// `has_every_list`: every configured source of lists has yielded one.
-    pub(crate) fn of<'a>(slots: impl Iterator<Item = &'a Slot>, has_every_list: bool) -> Listed {
+    /// Of these slots.
+    pub(crate) fn of<'a>(slots: impl Iterator<Item = &'a Slot>, yielded: Yield) -> Listed {
         let slots: Vec<&Slot> = slots.collect();
-        let (used, proof) = judged(slots.iter().copied(), has_every_list);
+        let (used, proof) = judged(slots.iter().copied(), yielded);
         let mut lists: Vec<ListPart> = used.iter().filter_map(|slot| slot.part()).collect();
         // What is held is the operator's to let go, whether its list is there or not.
         lists.extend(slots.iter().filter_map(|slot| slot.held_part()));
@@ -230,14 +239,13 @@ pub(crate) fn compose(listed: Listed, beside: Beside, ledger: OfLedger<'_>) -> O
     })
 }
 
-/// Whether the lists of these slots prove by themselves what is not revoked, and as lately as those of `all` do;
-/// `has_every_list` as in [`Beside`].
+/// Whether the lists of these slots prove by themselves what is not revoked, and as lately as those of `all` do.
 pub(crate) fn can_replace<'a>(
     slots: impl Iterator<Item = &'a Slot>,
     all: impl Iterator<Item = &'a Slot>,
-    has_every_list: bool,
+    yielded: Yield,
 ) -> bool {
-    let (used, proof) = judged(slots, has_every_list);
+    let (used, proof) = judged(slots, yielded);
     let all: Vec<&Slot> = all.collect();
     proof.is_ok() && known_since(&used) >= known_since(&all)
 }
@@ -245,10 +253,14 @@ pub(crate) fn can_replace<'a>(
 /// The slots with a list in use, and whether absence from them proves something.
 fn judged<'a>(
     slots: impl Iterator<Item = &'a Slot>,
-    has_every_list: bool,
+    yielded: Yield,
 ) -> (Vec<&'a Slot>, Result<(), Unproven>) {
     let (used, is_every_slot_used) = used_of(slots);
-    let proof = coverage(&used, has_every_list && is_every_slot_used);
+    let yielded = Yield {
+        has_every_list: yielded.has_every_list && is_every_slot_used,
+        ..yielded
+    };
+    let proof = coverage(&used, yielded);
     (used, proof)
 }
 
@@ -266,12 +278,23 @@ pub(crate) fn is_every_part_there<'a>(slots: impl Iterator<Item = &'a Slot>) -> 
 }
 
 /// When it was known last that what no list names is not revoked: thisUpdate of the newest list about all certificates and
-/// reasons, whatever older parts there are beside it; else of the oldest part, since each might name it (RFC 6960 §2.4).
+/// reasons, whatever older parts there are beside it, but for those of other keys, each of which might name it; else of the
+/// oldest part, for the same reason (RFC 6960 §2.4).
 pub(crate) fn known_since(used: &[&Slot]) -> Option<Time> {
-    let this_update = |slot: &&Slot| slot.window().map(|window| window.this_update);
-    let of_whole = used.iter().filter(|slot| is_whole(slot));
-    let of_whole = of_whole.filter_map(this_update).max();
-    of_whole.or_else(|| used.iter().filter_map(this_update).min())
+    let this_update = |slot: &Slot| slot.window().map(|window| window.this_update);
+    let whole = || used.iter().filter(|slot| is_whole(slot));
+    let of_every_key = |slot: &&Slot| {
+        let others = whole().filter(|other| is_by_another_key(other, slot));
+        let others = others.filter_map(|other| this_update(other));
+        others.chain(this_update(slot)).min()
+    };
+    let of_whole = whole().filter_map(of_every_key).max();
+    of_whole.or_else(|| used.iter().filter_map(|slot| this_update(slot)).min())
+}
+
+fn is_by_another_key(slot: &Slot, than: &Slot) -> bool {
+    let scopes = slot.scope().zip(than.scope());
+    scopes.is_some_and(|(scope, than)| scope.is_by_another_key_than(than))
 }
 
 fn is_whole(slot: &&Slot) -> bool {
@@ -288,22 +311,27 @@ fn narrower(left: ValidityWindow, right: ValidityWindow) -> ValidityWindow {
 
 /// A slot without a complete list counts as a part that is missing, if one was there, waits, or has a delta; unless its
 /// place has something else in use.
-fn is_made_up_for(slot: &Slot, used: &[&Slot]) -> bool {
+pub(crate) fn is_made_up_for(slot: &Slot, used: &[&Slot]) -> bool {
     slot.place_of_any()
         .is_none_or(|place| used.iter().any(|other| other.place() == Some(place)))
 }
 
 /// Whether the lists speak of every certificate and every reason (RFC 5280 §5.2.5, §6.3.3).
-fn coverage(used: &[&Slot], has_every_part: bool) -> Result<(), Unproven> {
+fn coverage(used: &[&Slot], yielded: Yield) -> Result<(), Unproven> {
     if used.iter().any(|slot| slot.is_delta_lost()) {
         return Err(Unproven::DeltaLost);
     }
     let scopes: Vec<&Scope> = used.iter().filter_map(|slot| slot.scope()).collect();
-    if scopes.iter().any(|scope| scope.is_whole()) {
-        return Ok(());
-    }
-    if !has_every_part {
+    let is_any_whole = scopes.iter().any(|scope| scope.is_whole());
+    let is_enough_there = match is_any_whole {
+        true => yielded.has_every_key,
+        false => yielded.has_every_list,
+    };
+    if !is_enough_there {
         return Err(Unproven::SourceMissing);
+    }
+    if is_any_whole {
+        return Ok(());
     }
     let covers_all_reasons = |scope: &&Scope| {
         let same = scopes

@@ -360,6 +360,7 @@ mod tests {
     use ocspry_wire::x509::SerialNumber;
 
     use super::*;
+    use crate::compose::Yield;
 
     const START: Time = Time::from_unix(1_900_000_000);
 
@@ -381,7 +382,11 @@ mod tests {
         let certificate = OwnedCertificate::from_der(ca.certificate).unwrap();
         let issuer = Issuer::new("ca".to_owned(), certificate, policy);
         let joint = Joint::new(Arc::new(issuer), true);
-        joint.take_looked(Listed::of(std::iter::empty(), true), nothing_beside());
+        let all = Yield {
+            has_every_list: true,
+            has_every_key: true,
+        };
+        joint.take_looked(Listed::of(std::iter::empty(), all), nothing_beside());
         joint
     }
 

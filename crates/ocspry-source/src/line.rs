@@ -204,6 +204,11 @@ impl Line {
         self.high_water.as_ref().map(|marks| marks.this_update)
     }
 
+    /// nextUpdate of that list, as used.
+    pub(crate) fn marked_next_update(&self) -> Option<Time> {
+        self.high_water.as_ref().map(|marks| marks.next_update)
+    }
+
     /// As of when the list in use is known: later than its thisUpdate, if it took over from what was.
     pub(crate) fn this_update(&self) -> Option<Time> {
         let offer = self.in_use.as_ref()?;

@@ -82,6 +82,12 @@ impl CrlSigners {
         self.named(&list.header.issuer).all(is_other)
     }
 
+    /// Two of them have one name, and not one key.
+    pub(crate) fn have_several_keys(&self) -> bool {
+        let mut others = self.others.iter();
+        others.any(|signer| self.other_key(signer).is_some())
+    }
+
     /// The key of that signer (SubjectPublicKeyInfo), unless the first of its name has it too: the issuer's own, if the
     /// name is the issuer's.
     fn other_key<'a>(&self, signer: &'a OwnedCertificate) -> Option<&'a [u8]> {

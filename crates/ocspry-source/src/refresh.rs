@@ -572,9 +572,8 @@ impl Refresher {
 
     /// Puts together what all sources say, and swaps it in if it is new.
     fn swap(&mut self, now: Time) {
-        let has_every_list =
-            configured(&self.feeds).all(|(_, feed)| feed.is_served(self.slots.values()));
-        let listed = Listed::of(self.slots.values(), has_every_list);
+        let yielded = self.yielded(|| self.slots.values(), now);
+        let listed = Listed::of(self.slots.values(), yielded);
         self.joint.take_looked(listed, self.beside(now));
         self.joint.free_retired();
     }

@@ -164,6 +164,11 @@ impl Slot {
         self.complete.marked_this_update()
     }
 
+    /// nextUpdate of that list.
+    pub(crate) fn marked_next_update(&self) -> Option<Time> {
+        self.complete.marked_next_update()
+    }
+
     /// The later of two slots with a list from one place is the greater; what was forgotten is the least.
     pub(crate) fn recency(&self) -> (Option<Time>, Option<Time>) {
         let in_use = self.complete().map(|list| list.this_update());

@@ -18,8 +18,8 @@ use ocspry_wire::Time;
 use super::follow::configured;
 use super::{Event, LeftBy, Refresher, Report};
 use crate::SourceError;
-use crate::compose::{can_replace, is_every_part_there};
-use crate::feed::Found;
+use crate::compose::{Yield, can_replace, is_every_part_there, is_made_up_for};
+use crate::feed::{Feed, Found};
 use crate::line::Offer;
 use crate::slot::Slot;
 
@@ -202,14 +202,14 @@ impl Refresher {
     /// The keys of slots whose lists are to be used no more, each with that of its successor, if there is one.
     fn leaving(&self, now: Time) -> Vec<(String, Option<String>)> {
         let staying = || self.slots.values().filter(|slot| !slot.is_leaving());
-        let has_every_list = configured(&self.feeds).all(|(_, feed)| feed.is_served(staying()));
-        let can_replace = can_replace(staying(), self.slots.values(), has_every_list);
+        let yielded = self.yielded(staying, now);
+        let can_replace = can_replace(staying(), self.slots.values(), yielded);
         let may_leave = |slot: &Slot| match self.closing(slot) {
             Some(closing) => can_replace || now >= closing,
             None => slot.waiting_place().is_none() && slot.gaps().next().is_none(),
         };
         // What the operator names instead is not there yet, though the lists that are there may speak of all certificates.
-        let is_every_source_there = has_every_list && is_every_part_there(staying());
+        let is_every_source_there = yielded.has_every_list && is_every_part_there(staying());
         let may_leave_unfed = |slot: &Slot| {
             let has_ended = self.closing(slot).is_some_and(|closing| now >= closing);
             has_ended || (is_every_source_there && can_replace)
@@ -240,6 +240,41 @@ impl Refresher {
         };
         let keys = leaving.keys();
         keys.map(|key| (key.clone(), staying_after(key))).collect()
+    }
+
+    /// What the sources have yielded, if these slots alone count.  Nothing is missing for the list of a key that has ended
+    /// where that was the last one: it is renewed no more.
+    pub(super) fn yielded<'a, Slots: Iterator<Item = &'a Slot>>(
+        &self,
+        slots: impl Fn() -> Slots,
+        now: Time,
+    ) -> Yield {
+        let missing = || configured(&self.feeds).filter(|(_, feed)| !feed.is_served(slots()));
+        let has_ended = |slot: &&Slot| {
+            let next_update = slot.marked_next_update();
+            slot.complete().is_none() && next_update.is_some_and(|end| end <= now)
+        };
+        let known = || {
+            let left = self.left.values().map(|left| &left.slot);
+            self.slots.values().chain(left)
+        };
+        let is_over = |feed: &Feed| {
+            let mut places = known().filter(has_ended).filter_map(Slot::place);
+            places.any(|place| feed.has_place(place))
+        };
+        let used: Vec<&Slot> = slots().filter(|slot| slot.complete().is_some()).collect();
+        let is_lost = |slot: &Slot| {
+            slot.complete().is_none()
+                && slot.place().is_some()
+                && !has_ended(&slot)
+                && !is_made_up_for(slot, &used)
+        };
+        let is_every_key_there =
+            || missing().all(|(_, feed)| is_over(feed)) && !slots().any(is_lost);
+        Yield {
+            has_every_list: missing().next().is_none(),
+            has_every_key: !self.signers.have_several_keys() || is_every_key_there(),
+        }
     }
 
     /// Slots that stay, each with its key and that of a newer one of the same name and another key, which ends later.

@@ -1,10 +1,14 @@
 //! Lists with entries of several issuers, and lists that somebody else signs (RFC 5280 §5.3.3, §6.3.3 (b)).
 
+use std::path::PathBuf;
+
 use ocspry_source::{Guard, ListSource, Refresher, Sources, StatusSource};
 use ocspry_testkit::{Authority, KeyKind, ScopeSpec};
 
 use crate::site::Says::{Good, Revoked, TryLater};
-use crate::site::{Site, assert_says, end, gap, in_use, left, owned, problem, problems};
+use crate::site::{
+    Site, assert_says, end, gap, in_use, known_since, left, owned, problem, problems,
+};
 
 fn with_crl_issuer(sources: Sources, crl_issuer: &Authority) -> Sources {
     Sources {
@@ -334,6 +338,76 @@ fn a_list_of_another_key_that_has_ended_long_ago_is_passed_over() {
     assert_eq!(in_use(&reports).len(), 1);
     assert_says(&refresher, &[(1, Good), (7, Revoked), (40, Good)]);
     assert_eq!(problems(&refresher), [""; 0]);
+}
+
+/// The folder of the issuer in the state directory.
+fn issuer_folder(site: &Site) -> PathBuf {
+    let mut issuers = std::fs::read_dir(site.path("state/issuers")).unwrap();
+    issuers.next().unwrap().unwrap().path()
+}
+
+#[test]
+fn while_the_list_of_one_key_was_never_there_that_of_another_proves_nothing() {
+    for missing in ["old.crl", "new.crl"] {
+        let (site, new_key) = site_with_two_keys();
+        let list = std::fs::read(site.path(missing)).unwrap();
+        site.remove(missing);
+        let sources = with_crl_issuer(site.files(&["old.crl", "new.crl"]), &new_key);
+        let mut refresher = site.restart(sources);
+        refresher.refresh(site.now);
+        let (there, absent) = match missing {
+            "old.crl" => (7, 1),
+            _ => (1, 7),
+        };
+        assert_says(&refresher, &[(there, Revoked), (absent, TryLater)]);
+        site.put(missing, list);
+        refresher.refresh(site.now);
+        assert_says(&refresher, &[(1, Revoked), (7, Revoked), (9, Good)]);
+    }
+}
+
+#[test]
+fn while_the_list_of_one_key_is_lost_that_of_another_proves_nothing() {
+    let (site, new_key) = site_with_two_keys();
+    std::fs::create_dir(site.path("lists")).unwrap();
+    std::fs::rename(site.path("new.crl"), site.path("lists/new.crl")).unwrap();
+    std::fs::rename(site.path("old.crl"), site.path("lists/old.crl")).unwrap();
+    let lists = StatusSource::Lists(ListSource::Directory(site.path("lists")));
+    let sources = with_crl_issuer(site.sources(vec![lists]), &new_key);
+    site.restart(sources.clone()).refresh(site.now);
+    site.remove("lists/old.crl");
+    std::fs::remove_file(issuer_folder(&site).join("last-good.crl")).unwrap();
+    let mut restarted = site.restart(sources);
+    restarted.refresh(site.now);
+    assert_says(&restarted, &[(1, TryLater), (7, Revoked)]);
+}
+
+#[test]
+fn the_last_list_of_a_key_that_has_ended_and_is_gone_ends_no_answers() {
+    let (site, new_key) = site_with_two_keys();
+    let soon = site.now.plus_seconds(3600);
+    site.put_list("old.crl", &site.list(1, 70).until(soon).revoke(&[1], None));
+    let sources = with_crl_issuer(site.files(&["old.crl", "new.crl"]), &new_key);
+    let mut running = site.restart(sources.clone());
+    running.refresh(site.now);
+    site.remove("old.crl");
+    running.refresh(soon);
+    let mut restarted = site.restart(sources);
+    for refresher in [&mut running, &mut restarted] {
+        refresher.refresh(soon.plus_seconds(60));
+        assert_says(refresher, &[(7, Revoked), (9, Good)]);
+    }
+}
+
+#[test]
+fn what_the_lists_of_two_keys_do_not_name_is_known_since_the_older_of_them() {
+    let (site, new_key) = site_with_two_keys();
+    let sources = with_crl_issuer(site.files(&["old.crl", "new.crl"]), &new_key);
+    let mut refresher = site.start(sources);
+    refresher.refresh(site.now);
+    let since = |serial| known_since(&refresher, serial);
+    assert_eq!(since(9), site.now.plus_seconds(-60 * 70));
+    assert_eq!(since(7), site.now.plus_seconds(-60 * 10));
 }
 
 #[test]
