@@ -341,6 +341,15 @@ impl Feed {
         }
     }
 
+    /// What is held is to be read again: the list that it was measured by is in use no more.
+    pub(crate) fn forget_held(&mut self) {
+        for place in self.places.values_mut() {
+            if place.verdict.held_until().is_some() {
+                place.seen = None;
+            }
+        }
+    }
+
     /// That file is to be read again.
     pub(crate) fn forget_seen_at(&mut self, path: &Path) {
         if let Some(place) = self.places.get_mut(path) {

@@ -484,11 +484,18 @@ impl Line {
                 held_until: Some(_),
                 ..
             }) => {
-                self.held = Some(HeldList {
-                    digest: offer.list.digest(),
-                    place: offer.place.clone(),
-                    this_update: offer.list.facts.window.this_update,
+                let this_update = offer.list.this_update();
+                // Of several, the newest: nobody is asked about one that it would overtake.
+                let is_newest = self.held.as_ref().is_none_or(|held| {
+                    held.place == offer.place || held.this_update <= this_update
                 });
+                if is_newest {
+                    self.held = Some(HeldList {
+                        digest: offer.list.digest(),
+                        place: offer.place.clone(),
+                        this_update,
+                    });
+                }
             }
             Some(_) => {}
             None => {

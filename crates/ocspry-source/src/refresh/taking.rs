@@ -263,6 +263,7 @@ impl Refresher {
     fn outcome(&mut self, outcome: Outcome, place: &str, reports: &mut Vec<Report>) -> Verdict {
         match outcome {
             Outcome::InUse(in_use) => {
+                self.forget_held();
                 reports.push(Report {
                     place: place.to_owned(),
                     event: Event::ListInUse(in_use),
@@ -276,6 +277,13 @@ impl Refresher {
                 Verdict::Unlaid
             }
             Outcome::Overtaken => Verdict::Unlaid,
+        }
+    }
+
+    /// What is held was measured by a list that is in use no more.
+    fn forget_held(&mut self) {
+        for (_, feed) in &mut self.feeds {
+            feed.forget_held();
         }
     }
 
@@ -335,6 +343,7 @@ impl Refresher {
                 match taken {
                     Ok(in_use) => {
                         has_taken = true;
+                        self.forget_held();
                         for (_, feed) in &mut self.feeds {
                             feed.took_over(&place);
                         }

@@ -1,10 +1,11 @@
 //! What vanishes from a list (docs/design.md §7): counted, raised as an alarm, or held until the operator accepts it.
 
-use ocspry_source::{Guard, Sources, StatusSource};
-use ocspry_testkit::{Authority, CrlSpec, KeyKind};
+use ocspry_source::{Guard, ListSource, Sources, StatusSource};
+use ocspry_testkit::{Authority, CrlSpec, KeyKind, ScopeSpec};
+use ocspry_wire::Time;
 use ocspry_wire::ocsp::CrlReason;
 
-use crate::site::Says::{Good, Revoked};
+use crate::site::Says::{Good, Revoked, TryLater};
 use crate::site::{Site, assert_says, in_use, owned, problem, problems, says, says_of, vanished};
 
 fn revoking(list: CrlSpec, serials: impl IntoIterator<Item = u8>) -> CrlSpec {
@@ -353,6 +354,64 @@ fn a_held_list_stays_held_when_an_earlier_one_of_another_place_is_taken_in_the_s
     refresher.accept_held(site.now);
     assert_says(&refresher, &[(2, Revoked), (3, Good)]);
     assert!(!refresher.is_holding());
+}
+
+/// Late enough for a file that has not changed to be known by its looks, and not read again.
+fn settled(site: &Site, seconds: i64) -> Time {
+    site.now.plus_seconds(3600 + seconds)
+}
+
+#[test]
+fn of_several_lists_that_are_held_the_newest_is_taken_in_whatever_order_they_came() {
+    let (b, c) = (("b.crl", 2, 30), ("c.crl", 3, 20));
+    for order in [[&[b][..], &[c]], [&[c], &[b]], [&[b, c], &[]]] {
+        let site = Site::new();
+        let mut refresher = site.start(site.files(&["a.crl", "b.crl", "c.crl"]));
+        site.put_list("a.crl", &site.list(10, 40).revoke(&[1], None));
+        refresher.refresh(settled(&site, 0));
+        for (seconds, held) in (1..).zip(order) {
+            for (name, number, minutes_ago) in held {
+                let list = revoking(
+                    site.list(*number, *minutes_ago),
+                    2..=u8::try_from(*number).unwrap(),
+                );
+                site.put_list(name, &list);
+            }
+            refresher.refresh(settled(&site, seconds));
+        }
+        refresher.accept_held(settled(&site, 3));
+        for seconds in [3, 60] {
+            assert_says(&refresher, &[(1, Good), (2, Revoked), (3, Revoked)]);
+            refresher.refresh(settled(&site, seconds));
+        }
+        assert!(!refresher.is_holding());
+    }
+}
+
+#[test]
+fn a_list_that_was_held_is_measured_by_what_is_in_use_since() {
+    let site = Site::new();
+    std::fs::create_dir(site.path("crls")).unwrap();
+    let lists = StatusSource::Lists(ListSource::Directory(site.path("crls")));
+    let mut refresher = site.start(site.sources(vec![lists]));
+    let part = |name: &str| ScopeSpec::part(&format!("http://crl.example/{name}.crl"));
+    let put = |name: &str, of: &str, number, minutes_ago| {
+        let list = site.list(number, minutes_ago).about(part(of));
+        site.put_list(&format!("crls/{name}"), &list.revoke(&[1], None));
+    };
+    put("a", "a", 10, 40);
+    put("b", "b", 10, 40);
+    refresher.refresh(settled(&site, 0));
+    assert_says(&refresher, &[(1, Revoked), (2, Good)]);
+    put("held", "a", 3, 30);
+    refresher.refresh(settled(&site, 1));
+    // One of its parts may be missing.
+    assert_says(&refresher, &[(1, Revoked), (2, TryLater)]);
+    put("newer", "a", 11, 20);
+    refresher.refresh(settled(&site, 2));
+    refresher.refresh(settled(&site, 3));
+    assert_says(&refresher, &[(1, Revoked), (2, Good)]);
+    assert_eq!(problems(&refresher), [""; 0]);
 }
 
 #[test]
