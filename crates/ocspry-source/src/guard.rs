@@ -108,7 +108,7 @@ impl Change {
         vanished
     }
 
-    /// What was revoked for good and is not any more, as it was revoked.
+    /// What was revoked and is not any more, as it was revoked.
     pub(crate) fn vanished(&self) -> impl Iterator<Item = (SerialNumber, Revocation)> {
         let as_before = |serial: SerialNumber| Some((serial, self.before.lookup(&serial)?));
         self.walk().flatten().filter_map(as_before)
@@ -119,12 +119,15 @@ impl Change {
         self.walk_gone().flatten().next().is_none()
     }
 
-    /// The same, one item for each that is looked at, None if nothing has changed for it.  What was on hold only is no news:
-    /// removeFromCRL ends a hold of the complete list, and in a list that does not name it one ends without a word (RFC 5280
-    /// §5.2.4, §5.3.1).
+    /// The same, one item for each that is looked at, None if nothing has changed for it.  What was on hold only is no news
+    /// among lists of one scope: removeFromCRL ends a hold of the complete list, and in a list that does not name it one ends
+    /// without a word (RFC 5280 §5.2.4, §5.3.1).  Where the scope itself goes, nobody ended it.
     fn walk(&self) -> Box<dyn Iterator<Item = Option<SerialNumber>> + Send + '_> {
-        let for_good = |serial: &SerialNumber| !self.was_on_hold(serial);
-        Box::new(self.walk_gone().map(move |gone| gone.filter(for_good)))
+        let is_news = |serial: &SerialNumber| match self.after {
+            After::Complete { .. } | After::Delta(_) => !self.was_on_hold(serial),
+            After::Others(_) => true,
+        };
+        Box::new(self.walk_gone().map(move |gone| gone.filter(is_news)))
     }
 
     fn walk_gone(&self) -> Box<dyn Iterator<Item = Option<SerialNumber>> + Send + '_> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ocspry_source::{Event, Guard, ListSource, Report, Sources, StatusSource, Unproven};
 use ocspry_testkit::{CrlSpec, ScopeSpec};
+use ocspry_wire::ocsp::CrlReason;
 
 use crate::site::Says::{Good, Revoked, TryLater};
 use crate::site::{Site, assert_says, end, in_use, known_since, left, problem, problems};
@@ -563,4 +564,30 @@ fn a_delta_leaves_with_the_scope_of_its_base_and_what_it_revoked_has_vanished() 
     running.accept_held(site.now);
     assert_says(&running, &[(25, Good)]);
     assert_says(&running, &OF_THE_SHARD);
+}
+
+#[test]
+fn what_was_on_hold_in_a_scope_that_was_left_is_guarded_since_nobody_ended_it() {
+    let site = Site::new();
+    let full = (1..=20).fold(site.list(9, 20), |list, serial| {
+        list.revoke(&[serial], Some(CrlReason::CertificateHold))
+    });
+    site.put_list("ca.crl", &full);
+    let sources = Sources {
+        guard: Guard::Refuse,
+        ..site.files(&["ca.crl"])
+    };
+    let mut running = site.restart(sources.clone());
+    running.refresh(site.now);
+    site.put_list(
+        "ca.crl",
+        &site.list(10, 10).about(part("a")).revoke(&[30], None),
+    );
+    let gone = left(&running.refresh(site.now));
+    assert_eq!((gone[0].count, gone[0].is_held), (20, true));
+    let mut restarted = site.restart(sources);
+    restarted.refresh(site.now);
+    for refresher in [&mut running, &mut restarted] {
+        assert_says(refresher, &[(1, Revoked), (30, Revoked), (40, Good)]);
+    }
 }
