@@ -41,6 +41,8 @@ pub(crate) struct Line {
     kept_marks: Option<Marks>,
     /// They were read, and are in `high_water`.
     marks_are_read: bool,
+    /// The copy in the state directory has been overtaken: it is not read again.
+    is_copy_over: bool,
     /// The list in use is not in the state directory yet.
     is_unkept: bool,
     keeping: Keeping,
@@ -133,6 +135,7 @@ impl Line {
             is_ahead: false,
             kept_marks: None,
             marks_are_read: false,
+            is_copy_over: false,
             is_unkept: false,
             keeping: Keeping::default(),
             keeps_when_told,
@@ -254,6 +257,11 @@ impl Line {
         self.is_unkept = false;
     }
 
+    /// Neither that list nor its copy is of use, whatever comes: what took over from it knows all that it does.
+    pub(crate) fn pass_over_copy(&mut self) {
+        self.is_copy_over = true;
+    }
+
     /// The list in use goes as one that never was used, from the state directory as well.
     pub(crate) fn forget(&mut self) {
         self.retire();
@@ -362,7 +370,7 @@ impl Line {
         limits: &SourceLimits,
         now: Time,
     ) -> Result<Option<Swap>, SourceError> {
-        let Some(series) = self.series.clone() else {
+        let Some(series) = self.series.clone().filter(|_| !self.is_copy_over) else {
             return Ok(None);
         };
         if let Some(best) = best
@@ -521,7 +529,7 @@ impl Line {
         self.keeping.begin();
         self.accepted = None;
         self.before = before;
-        self.is_ahead = false;
+        (self.is_ahead, self.is_copy_over) = (false, false);
         let list = Arc::clone(&offer.list);
         let before = self.in_use.replace(offer);
         Swap {

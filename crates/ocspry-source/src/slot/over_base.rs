@@ -120,9 +120,12 @@ impl Slot {
     /// list from before the delta follows, and none of its revocations is missed after a restart.  Of one that was forgotten
     /// nothing is left.
     pub(super) fn overtake_delta(&mut self) {
-        let Some(delta) = self.delta.in_use() else {
+        let Some(delta) = self.delta.in_use().cloned() else {
             return;
         };
+        if self.is_overtaken(&delta) {
+            self.delta.pass_over_copy();
+        }
         if self.is_delta_forgotten {
             self.delta.forget();
         } else {
@@ -134,14 +137,20 @@ impl Slot {
     /// The last good copy of the delta does not fit, and goes.  If the complete list has overtaken it and revokes all that it
     /// does, nothing is lost: what that is known by does not go back, though its marks may be gone.
     pub(super) fn retire_copy(&mut self) {
-        if let (Some(base), Some(delta)) = (self.complete.in_use(), self.delta.in_use())
-            && delta.applies_to(base) == Err(None)
-            && base.revokes_all_of(delta)
+        if let (Some(base), Some(delta)) = (self.complete.in_use(), self.delta.in_use().cloned())
+            && self.is_overtaken(&delta)
         {
-            let this_update = delta.this_update();
-            self.complete.raise_to(this_update);
+            if base.revokes_all_of(&delta) {
+                self.complete.raise_to(delta.this_update());
+            }
+            self.delta.pass_over_copy();
         }
         self.delta.retire();
+    }
+
+    fn is_overtaken(&self, delta: &LoadedList) -> bool {
+        self.complete()
+            .is_some_and(|base| delta.applies_to(base) == Err(None))
     }
 
     /// A delta was used that is later than what the complete list in use is known by, and it is not there: what it revoked

@@ -178,3 +178,47 @@ fn a_complete_list_from_before_a_delta_does_not_take_over_from_it_without_the_ho
     assert_says(&refresher, &[(2, Revoked), (3, Good)]);
     assert_eq!(problems(&refresher).len(), 1);
 }
+
+#[test]
+fn the_copy_of_a_delta_that_was_overtaken_is_read_once() {
+    let site = Site::new();
+    let sources = site.files(&["base", "delta"]);
+    site.put_list("base", &site.list(100, 40));
+    site.put_list("delta", &site.list(105, 30).over(100).revoke(&[2], None));
+    let mut running = site.restart(sources.clone());
+    running.refresh(site.now);
+    site.remove("delta");
+    site.put_list("base", &site.list(110, 20).revoke(&[2], None));
+    running.refresh(site.now);
+    let mut restarted = site.restart(sources);
+    restarted.refresh(site.now);
+    // Whoever read it again would find this.
+    let other = site.list(115, 10).over(100).revoke(&[3], None);
+    let copy = issuer_folder(&site).join("last-good-delta.crl");
+    std::fs::write(copy, site.ca.crl(&other)).unwrap();
+    for refresher in [&mut running, &mut restarted] {
+        refresher.refresh(site.now);
+        assert_says(refresher, &[(2, Revoked), (3, Good)]);
+    }
+}
+
+#[test]
+fn the_copy_of_a_delta_that_its_complete_list_is_behind_is_used_once_that_comes() {
+    let site = Site::new();
+    let sources = site.files(&["base", "delta"]);
+    site.put_list("base", &site.list(104, 40));
+    site.put_list("delta", &site.list(105, 30).over(104).revoke(&[2], None));
+    site.restart(sources.clone()).refresh(site.now);
+    site.remove("delta");
+    for name in ["marks.json", "last-good.crl"] {
+        std::fs::remove_file(issuer_folder(&site).join(name)).unwrap();
+    }
+    site.put_list("base", &site.list(100, 60));
+    let mut restarted = site.restart(sources);
+    restarted.refresh(site.now);
+    assert_says(&restarted, &[(2, TryLater)]);
+    site.put_list("base", &site.list(104, 40));
+    restarted.refresh(site.now);
+    restarted.refresh(site.now);
+    assert_says(&restarted, &[(2, Revoked), (3, Good)]);
+}
