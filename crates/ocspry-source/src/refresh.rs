@@ -102,6 +102,8 @@ pub struct Refresher {
     /// The source that is a ledger.
     ledger: Option<(usize, String)>,
     vanished_count: u64,
+    /// When it looked last.
+    looked_at: Option<Time>,
     told: Told,
     show_load: Option<Box<ShowLoad>>,
 }
@@ -153,6 +155,7 @@ impl Refresher {
             keeps_when_told: false,
             slot_problems: BTreeMap::new(),
             vanished_count: 0,
+            looked_at: None,
             told: Told::default(),
             show_load: None,
         }
@@ -184,6 +187,7 @@ impl Refresher {
         self.kept_scopes_are_known = old.kept_scopes_are_known;
         self.left.clone_from(&old.left);
         self.vanished_count = old.vanished_count;
+        self.looked_at = old.looked_at;
         self.told.clone_from(&old.told);
         self.follow_named();
         for (_, feed) in &mut self.feeds {
@@ -408,6 +412,11 @@ impl Refresher {
     /// request.  The reports are those that were not made before.
     pub fn refresh(&mut self, now: Time) -> Vec<Report> {
         let mut reports = Vec::new();
+        let looked_at = self.looked_at.replace(now);
+        if looked_at.is_some_and(|before| now.seconds_since(before) < -STEP_SECONDS_MAX) {
+            // What was passed over because it had ended has not.
+            self.forget_seen();
+        }
         // The guard asks what was issued.
         let pace = self.pace(now);
         for (_, feed) in &mut self.issued {
@@ -626,6 +635,9 @@ impl Refresher {
         self.forget_left();
     }
 }
+
+/// A clock that goes back further was ahead, or is wrong now.
+const STEP_SECONDS_MAX: i64 = 5;
 
 /// How soon a table that was replaced is looked at again.
 const RETIREMENT_SECONDS: i64 = 2;

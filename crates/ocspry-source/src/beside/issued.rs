@@ -144,7 +144,8 @@ impl IssuedFeed {
             return Vec::new();
         }
         if let Some(known) = &mut self.known
-            && now.seconds_since(known.read_at) >= AGES_HOLD_SECONDS
+            && !(-CLOCK_BEHIND_SECONDS_MAX..AGES_HOLD_SECONDS)
+                .contains(&now.seconds_since(known.read_at))
         {
             known.read_at = now;
             self.followed.forget_seen();

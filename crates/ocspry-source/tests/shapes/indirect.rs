@@ -400,6 +400,29 @@ fn the_last_list_of_a_key_that_has_ended_and_is_gone_ends_no_answers() {
 }
 
 #[test]
+fn a_list_of_a_key_that_had_ended_by_a_clock_that_was_ahead_is_used_once_that_is_right() {
+    for is_started_ahead in [true, false] {
+        let (site, new_key) = site_with_two_keys();
+        // Files that have not changed since are not read again.
+        let at = |minutes: i64| site.now.plus_seconds(3600 + 60 * minutes);
+        site.put_list(
+            "old.crl",
+            &site.list(1, 70).until(at(60)).revoke(&[1], None),
+        );
+        let sources = with_crl_issuer(site.files(&["old.crl", "new.crl"]), &new_key);
+        let mut refresher = site.restart(sources);
+        if !is_started_ahead {
+            refresher.refresh(at(0));
+        }
+        refresher.refresh(at(120));
+        assert_says(&refresher, &[(1, Good), (7, Revoked)]);
+        refresher.refresh(at(1));
+        assert_says(&refresher, &[(1, Revoked), (7, Revoked), (9, Good)]);
+        assert_eq!(end(&refresher), at(60));
+    }
+}
+
+#[test]
 fn what_the_lists_of_two_keys_do_not_name_is_known_since_the_older_of_them() {
     let (site, new_key) = site_with_two_keys();
     let sources = with_crl_issuer(site.files(&["old.crl", "new.crl"]), &new_key);

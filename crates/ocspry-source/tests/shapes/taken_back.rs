@@ -562,6 +562,22 @@ fn the_first_list_after_a_restart_is_compared_though_the_record_cannot_be_read()
     assert_says(&restarted, &[(1, Revoked), (2, Revoked)]);
 }
 
+#[test]
+fn what_had_expired_by_a_clock_that_was_ahead_has_not_once_that_is_right() {
+    let (site, sources) = exported(Guard::Refuse);
+    let at = |seconds: i64| site.now.plus_seconds(3600 + seconds);
+    let mut refresher = site.restart(sources);
+    refresher.refresh(at(50 * 365 * 86_400));
+    refresher.refresh(at(0));
+    site.put("index.txt", index(OLDER));
+    let gone = taken_back(&refresher.refresh(at(1))).unwrap();
+    assert_eq!(
+        (gone.revocations, gone.unexpired, gone.is_held),
+        (1, 2, true)
+    );
+    assert_says(&refresher, &[(1, Revoked), (3, Good)]);
+}
+
 /// Where the one list of what was issued is remembered.
 fn only_folder(site: &Site) -> std::path::PathBuf {
     let inner = |folder: std::path::PathBuf| {
