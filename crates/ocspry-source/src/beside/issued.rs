@@ -70,6 +70,8 @@ struct Settling {
     reading: Known,
     /// What readings before it said that were of no longer life.
     passed: Held,
+    /// Of the first of them.
+    since: Time,
     /// When it is judged.
     until: Time,
 }
@@ -280,15 +282,14 @@ impl IssuedFeed {
             (None, _, _) => None,
         };
         let compared = before.map(|before| before.map(|before| compare(&before, &known)));
-        let written = known.facts.written;
         if let Some(Ok((_, taken_back))) = &compared
             && !taken_back.is_empty()
-            && let Some(until) = self.followed.settles_at(written, SETTLED_SECONDS, now)
+            && let Some(until) = self.settles_when(&known, now)
         {
             if self.settling.is_none() {
                 events.push(Event::Settling { until });
             }
-            self.settle(known, until);
+            self.settle(known, until, now);
             return;
         }
         events.push(Event::FactsInUse(known.sentence()));
@@ -310,8 +311,24 @@ impl IssuedFeed {
         self.take(known);
     }
 
+    /// When that reading is judged; None: now.
+    fn settles_when(&self, reading: &Known, now: Time) -> Option<Time> {
+        let written = match reading.facts.kind {
+            IssuedKind::Serials | IssuedKind::Index => reading.facts.written,
+            // A file that goes leaves no trace in the times of the others, and one that comes may bring its own.
+            IssuedKind::Certificates => now,
+        };
+        let until = self.followed.settles_at(written, SETTLED_SECONDS, now)?;
+        let settling = self.settling.as_ref();
+        let is_restless = reading.facts.kind == IssuedKind::Certificates
+            && settling.is_some_and(|settling| {
+                !(0..RESTLESS_SECONDS).contains(&now.seconds_since(settling.since))
+            });
+        (!is_restless).then_some(until)
+    }
+
     /// It is judged later, and counts until then beside all that was said.
-    fn settle(&mut self, reading: Known, until: Time) {
+    fn settle(&mut self, reading: Known, until: Time, now: Time) {
         self.followed.forget_seen();
         match &mut self.settling {
             Some(settling) if settling.reading.facts.digest == reading.facts.digest => {
@@ -326,6 +343,7 @@ impl IssuedFeed {
                 self.settling = Some(Settling {
                     reading,
                     passed: Held::default(),
+                    since: now,
                     until,
                 });
             }
@@ -638,6 +656,9 @@ const QUIET_NANOSECONDS_PER_FILE: u64 = 100_000;
 
 /// How long there may be nothing where a list was.
 const REPLACING_SECONDS: i64 = 5;
+
+/// A directory to which a busy CA writes all the time never stays as it is for long.
+const RESTLESS_SECONDS: i64 = 60;
 
 /// How often a record that did not change is said to be of now.
 const CONFIRM_SECONDS: i64 = 60;

@@ -190,3 +190,47 @@ fn a_restart_while_a_list_is_rewritten_goes_by_the_copy_until_it_is_whole() {
     look(&site, &mut restarted, 12);
     assert_says(&restarted, &[(0x11, Good), (0x12, NeverIssued)]);
 }
+
+/// A directory of certificates that were written long ago.
+fn with_certificates(serials: &[u8]) -> (Site, Refresher) {
+    let (site, sources) = with_issued(Guard::Alarm, "");
+    site.remove("issued");
+    std::fs::create_dir(site.path("issued")).unwrap();
+    for serial in serials {
+        put_certificate(&site, *serial);
+    }
+    let mut refresher = site.start(sources);
+    look(&site, &mut refresher, 0);
+    (site, refresher)
+}
+
+fn put_certificate(site: &Site, serial: u8) {
+    let certificate = site.ca.server("a.example", &[serial]);
+    site.put(&format!("issued/{serial}"), certificate);
+}
+
+#[test]
+fn a_directory_that_is_filled_anew_takes_nothing_back_on_the_way_whatever_the_times_of_its_files() {
+    let (site, mut refresher) = with_certificates(&[1, 2]);
+    site.remove("issued/1");
+    for seconds in [10, 11] {
+        look(&site, &mut refresher, seconds);
+        assert_says(&refresher, &[(1, Good), (2, Good), (3, NeverIssued)]);
+    }
+    let wake = refresher.next_wake(at(&site, 11));
+    assert_eq!(wake, Some(at(&site, 12)));
+    assert!(is_taken_back(&look(&site, &mut refresher, 12)));
+    assert_says(&refresher, &[(1, NeverIssued), (2, Good)]);
+}
+
+#[test]
+fn a_directory_that_never_stays_as_it_is_is_taken_after_a_minute() {
+    let (site, mut refresher) = with_certificates(&[1, 2]);
+    site.remove("issued/1");
+    for (serial, seconds) in (3..).zip(10..=70) {
+        put_certificate(&site, serial);
+        let is_taken_back = is_taken_back(&look(&site, &mut refresher, seconds));
+        assert_eq!(is_taken_back, seconds == 70, "{seconds}");
+    }
+    assert_says(&refresher, &[(1, NeverIssued), (2, Good), (63, Good)]);
+}
