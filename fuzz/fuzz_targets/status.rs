@@ -300,17 +300,13 @@ fn shortest(content: &[u8]) -> Option<Vec<u8>> {
     Some(content)
 }
 
-/// Revoked before removed, then the earlier.
+/// Revoked before removed, for good before on hold, then the earlier.
 fn better(one: Revocation, other: Revocation) -> Revocation {
     match (one, other) {
         (Revocation::Removed, other) => other,
         (one, Revocation::Removed) => one,
         (Revocation::Revoked(left), Revocation::Revoked(right)) => {
-            let order = |info: &RevokedInfo| {
-                let (is_hold, time) = rank(info);
-                (time, is_hold)
-            };
-            if order(&right) < order(&left) {
+            if rank(&right) < rank(&left) {
                 other
             } else {
                 one

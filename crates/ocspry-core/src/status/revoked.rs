@@ -183,15 +183,15 @@ impl Aside {
         number
     }
 
-    /// Revoked before removed, then the earliest revocation; of the same second, for good before on hold.
+    /// Revoked before removed, for good before on hold, then the earliest revocation: as between lists.
     fn rank(&self, left: &[u8], right: &[u8]) -> Ordering {
         let rank = |data| match self.read(data) {
             Revocation::Revoked(info) => (
                 false,
-                info.revocation_time,
                 info.reason == Some(CrlReason::CertificateHold),
+                info.revocation_time,
             ),
-            Revocation::Removed => (true, Time::MAX, true),
+            Revocation::Removed => (true, true, Time::MAX),
         };
         rank(left).cmp(&rank(right))
     }
@@ -235,7 +235,8 @@ impl RevokedSerialsBuilder {
         }
     }
 
-    /// One entry.  Of several for one serial, revoked wins over removed, then the earliest revocation.
+    /// One entry.  Of several for one serial, revoked wins over removed, for good over on hold, then the earliest
+    /// revocation.
     #[inline]
     pub fn push(&mut self, serial: &SerialNumber, revocation: Revocation) {
         self.push_content(serial.content(), revocation);

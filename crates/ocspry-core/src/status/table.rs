@@ -363,7 +363,7 @@ impl StatusTableBuilder {
         self.issued.push(serial);
     }
 
-    /// Sorts and compacts.  Of several entries for one serial the earliest revocation wins.
+    /// Sorts and compacts.  Of several entries for one serial one for good wins over one on hold, then the earliest.
     pub fn build(self, window: ValidityWindow, source: SourceInfo) -> StatusTable {
         let base = Arc::new(self.revoked.build());
         let issued = self.issued.build();

@@ -75,8 +75,9 @@ proptest! {
             match (table.lookup(&serial(&content)), map.get(&number(&content))) {
                 (Lookup::Absent, None) => {}
                 (Lookup::Revoked(found), Some(infos)) => {
-                    let earliest = infos.iter().map(|info| info.revocation_time).min();
-                    prop_assert_eq!(Some(found.revocation_time), earliest);
+                    let said = infos.iter().map(|info| Revocation::Revoked(*info));
+                    let gravest = gravest(said.collect()).map(|info| info.revocation_time);
+                    prop_assert_eq!(Some(found.revocation_time), gravest);
                     prop_assert!(infos.contains(&found));
                 }
                 (found @ (Lookup::Absent | Lookup::Issued | Lookup::Revoked(_)), expected) => prop_assert!(false, "{:?} but {:?}", found, expected),
@@ -201,7 +202,7 @@ fn better(one: Revocation, other: Revocation) -> Revocation {
         (one, Revocation::Removed) => one,
         (Revocation::Revoked(one), Revocation::Revoked(other)) => {
             let is_hold = |info: &RevokedInfo| info.reason == Some(CrlReason::CertificateHold);
-            let rank = |info: &RevokedInfo| (info.revocation_time, is_hold(info));
+            let rank = |info: &RevokedInfo| (is_hold(info), info.revocation_time);
             Revocation::Revoked(if rank(&other) < rank(&one) {
                 other
             } else {
@@ -573,6 +574,18 @@ fn one_serial_over_and_over_is_one_entry_with_the_earliest_time() {
         list.lookup(&serial(&[7; 20])),
         Some(Revocation::Revoked(info(5, None)))
     );
+}
+
+#[test]
+fn one_serial_that_is_on_hold_and_then_revoked_for_good_in_one_list_is_revoked_for_good() {
+    let hold = Revocation::Revoked(info(1, Some(CrlReason::CertificateHold)));
+    let for_good = Revocation::Revoked(info(9, Some(CrlReason::KeyCompromise)));
+    for entries in [
+        [(&[5][..], hold), (&[5][..], for_good)],
+        [(&[5][..], for_good), (&[5][..], hold)],
+    ] {
+        assert_eq!(list(&entries).lookup(&serial(&[5])), Some(for_good));
+    }
 }
 
 #[test]

@@ -37,6 +37,20 @@ fn an_overlay_revokes_what_no_list_names_and_its_word_counts_for_what_one_does()
 }
 
 #[test]
+fn a_line_that_is_added_to_one_on_hold_revokes_for_good() {
+    let site = Site::new();
+    site.put_list("ca.crl", &site.list(1, 10));
+    let hold = "02 certificateHold 2026-01-01T12:00:00Z\n";
+    site.put("overlay.txt", hold);
+    let mut refresher = site.start(with_overlay(&site));
+    refresher.refresh(site.now);
+    site.put("overlay.txt", format!("{hold}02 keyCompromise\n"));
+    refresher.refresh(site.now);
+    let reason = revocation(&refresher, 2).reason;
+    assert_eq!(reason, Some(CrlReason::KeyCompromise));
+}
+
+#[test]
 fn sta_11_an_overlay_that_says_all_revokes_every_certificate() {
     let site = Site::new();
     site.put_list("ca.crl", &one_revoked(&site));
