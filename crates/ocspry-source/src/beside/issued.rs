@@ -46,7 +46,7 @@ pub(crate) struct IssuedFeed {
     /// Since when there is nothing at its place.
     missing_since: Option<Time>,
     known: Option<Known>,
-    /// The copy of a record, while nothing of it is in use since the start: of that, what it revokes.
+    /// A copy that proves nothing, while nothing is in use since the start: of that, what it revokes.
     remembered: Option<Known>,
     /// What is there, and may be half written.
     settling: Option<Settling>,
@@ -428,7 +428,7 @@ impl IssuedFeed {
     }
 
     /// Nothing is in use: the last good copy of an export is as old as it says.  That of a record was not seen to be so since,
-    /// and proves nothing; but nobody knows that what it revokes is not revoked any more.
+    /// nor was one that is behind the marks, and proves nothing; but nobody knows that what it revokes is not revoked any more.
     fn use_copy(&mut self, issuer: &OwnedCertificate, now: Time, events: &mut Vec<Event>) {
         let (Some(series), Some(marks), None) = (&self.series, &self.high_water, &self.remembered)
         else {
@@ -437,14 +437,14 @@ impl IssuedFeed {
         let Ok(copy) = kept::read(&series.list_path(), issuer, marks.written, now) else {
             return;
         };
+        let is_newest = copy.facts.digest == marks.digest;
         match self.source.role {
-            IssuedRole::Record => self.remembered = Some(copy),
-            IssuedRole::Export if copy.facts.digest == marks.digest => {
+            IssuedRole::Export if is_newest => {
                 let sentence = copy.sentence();
                 events.push(Event::FactsInUse(format!("the last good copy: {sentence}")));
                 self.known = Some(copy);
             }
-            IssuedRole::Export => {}
+            IssuedRole::Export | IssuedRole::Record => self.remembered = Some(copy),
         }
     }
 

@@ -537,6 +537,29 @@ fn what_a_record_revoked_is_revoked_after_a_restart_until_it_is_read() {
 }
 
 #[test]
+fn what_the_copy_of_an_export_revoked_is_revoked_though_a_later_one_could_not_be_kept() {
+    let site = Site::new();
+    site.put_list("ca.crl", &site.list(1, 10));
+    site.put("index.txt", index(NEWER));
+    let issued = IssuedSource {
+        lag: Lag::Good,
+        ..site.issued("index.txt")
+    };
+    let mut sources = site.files(&["ca.crl"]);
+    sources.sources.push(StatusSource::Issued(issued));
+    let mut running = site.restart(sources.clone());
+    running.refresh(site.now);
+    std::fs::create_dir(only_folder(&site).join(".last-good.txt.tmp")).unwrap();
+    site.put("index.txt", [index(NEWER), index(&[(4, "V")])].concat());
+    set_age(&site, "index.txt", 0);
+    running.refresh(site.now);
+    site.remove("index.txt");
+    let mut restarted = site.restart(sources);
+    restarted.refresh(site.now);
+    assert_says(&restarted, &[(1, Revoked), (4, Good)]);
+}
+
+#[test]
 fn a_record_that_was_rewritten_a_moment_before_a_restart_lifts_no_revocation_before_the_guard_is_asked()
  {
     let site = Site::new();
