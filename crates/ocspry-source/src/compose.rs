@@ -82,7 +82,7 @@ impl std::fmt::Display for Unproven {
 pub(crate) struct Yield {
     /// Each has a list.
     pub(crate) has_every_list: bool,
-    /// No list is missing that another key of the CA may have signed: what two keys sign is added up.
+    /// No list is missing that another key may have signed: what several keys sign is added up.
     pub(crate) has_every_key: bool,
 }
 

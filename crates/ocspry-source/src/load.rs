@@ -82,10 +82,11 @@ impl CrlSigners {
         self.named(&list.header.issuer).all(is_other)
     }
 
-    /// Two of them have one name, and not one key.
+    /// Lists may come from more keys than the issuer's own.
     pub(crate) fn have_several_keys(&self) -> bool {
+        let own = self.issuer.view().public_key.der;
         let mut others = self.others.iter();
-        others.any(|signer| self.other_key(signer).is_some())
+        others.any(|signer| signer.view().public_key.der != own)
     }
 
     /// The key of that signer (SubjectPublicKeyInfo), unless the first of its name has it too: the issuer's own, if the

@@ -367,6 +367,22 @@ fn while_the_list_of_one_key_was_never_there_that_of_another_proves_nothing() {
 }
 
 #[test]
+fn while_the_list_of_the_issuer_was_never_there_that_of_another_crl_issuer_proves_nothing() {
+    let site = Site::new();
+    let crl_issuer = Authority::root("CRL Issuer", KeyKind::P256);
+    let indirect = site.list(1, 10).about(ScopeSpec::indirect());
+    let indirect = indirect.revoke_of(&site.ca.name, &[7]);
+    site.put("indirect.crl", crl_issuer.crl(&indirect));
+    let sources = with_crl_issuer(site.files(&["own.crl", "indirect.crl"]), &crl_issuer);
+    let mut refresher = site.start(sources);
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, TryLater), (7, Revoked)]);
+    site.put_list("own.crl", &site.list(1, 20).revoke(&[1], None));
+    refresher.refresh(site.now);
+    assert_says(&refresher, &[(1, Revoked), (7, Revoked), (9, Good)]);
+}
+
+#[test]
 fn while_the_list_of_one_key_is_lost_that_of_another_proves_nothing() {
     let (site, new_key) = site_with_two_keys();
     std::fs::create_dir(site.path("lists")).unwrap();
