@@ -13,6 +13,7 @@ mod parts;
 
 use std::collections::HashMap;
 use std::fs;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
@@ -25,9 +26,10 @@ use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use ocspry_wire::x509::SerialNumber;
 
+use crate::decision::may_become;
 use crate::place::LedgerPlace;
 use crate::reader::{Continuation, LedgerReader, rows};
-use crate::{IssuerNumber, LedgerError, Position, Standing, may_become};
+use crate::{IssuerNumber, LedgerError, Position, Standing};
 use parts::{Loading, News, TableParts};
 
 /// How long what a ledger says is good for.
@@ -200,7 +202,7 @@ impl LedgerFollower {
         };
         let is_old = self
             .loaded
-            .is_none_or(|loaded| now.seconds_since(loaded) >= LOAD_SECONDS);
+            .is_none_or(|loaded| !LOADED_SECONDS.contains(&now.seconds_since(loaded)));
         if let Some(opened) = &self.open
             && opened.data_version == Some(version)
         {
@@ -498,13 +500,15 @@ fn check_complete(
 }
 
 /// Does the ledger say less of a certificate than what is known here?  A release among the facts up to `kept` was known here
-/// when the revocation came, and only a hold is ever released.
+/// when the revocation came, and only a hold is ever released; what was revoked for good is so since then.
 fn is_loss(known: &RevokedInfo, standing: &Standing, kept: u64) -> bool {
+    let is_hold = known.reason == Some(CrlReason::CertificateHold);
     match standing.revocation {
-        Revocation::Revoked(there) => may_become(there.reason, known.reason),
-        Revocation::Removed => {
-            known.reason != Some(CrlReason::CertificateHold) || standing.sequence <= kept
+        Revocation::Revoked(there) => {
+            let is_later = there.revocation_time > known.revocation_time;
+            may_become(there.reason, known.reason) || (is_later && !is_hold)
         }
+        Revocation::Removed => !is_hold || standing.sequence <= kept,
     }
 }
 
@@ -512,5 +516,6 @@ fn is_loss(known: &RevokedInfo, standing: &Standing, kept: u64) -> bool {
 const FOLLOWED_MAX: u64 = 100_000;
 /// How often tables that did not change are said to be of now.
 const CONFIRM_SECONDS: i64 = 60;
-/// How often they are read whole, so that what has expired leaves.
-const LOAD_SECONDS: i64 = 86_400;
+/// How old they may be since they were read whole, so that what has expired leaves; and how much younger than now, which what
+/// a clock that was ahead took for expired comes back by.
+const LOADED_SECONDS: Range<i64> = -CLOCK_BEHIND_SECONDS_MAX..86_400;

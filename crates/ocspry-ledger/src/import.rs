@@ -5,11 +5,13 @@
 //! goes on.  From: the commands that read those formats.  To: the ledger.
 
 use ocspry_core::{OwnedCertificate, Revocation};
+use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use ocspry_wire::x509::SerialNumber;
 use rusqlite::Connection;
 
-use crate::ledger::{self, CertificateRow, Restored, Writing, may_become, no_later};
+use crate::decision::{news_after, released_at};
+use crate::ledger::{self, CertificateRow, Restored, Writing};
 use crate::reader::{LedgerReader, rows};
 use crate::{
     Act, CrlNumber, ImportEntry, IssuerName, IssuerNumber, Ledger, LedgerError, Origin, Refusal,
@@ -49,9 +51,9 @@ impl Ledger {
             }
             let mut after = imported;
             self.write(act, |writing| {
-                batch
-                    .iter()
-                    .try_for_each(|entry| add_entry(writing, issuer, entry, &mut after))
+                batch.iter().try_for_each(|entry| {
+                    add_entry(writing, act.recorded, issuer, entry, &mut after)
+                })
             })?;
             imported = after;
             progress(&imported);
@@ -70,6 +72,7 @@ impl Ledger {
         let writing = self.begin(Restored::Refuse)?;
         let mut whole = WholeImport {
             writing,
+            now: act.recorded,
             imported: Imported::default(),
         };
         let value = record(&mut whole)?;
@@ -81,6 +84,7 @@ impl Ledger {
 /// CAs, certificates and revocations on their way into the ledger, together.
 pub struct WholeImport<'c> {
     writing: Writing<'c>,
+    now: Time,
     imported: Imported,
 }
 
@@ -128,7 +132,13 @@ impl WholeImport<'_> {
     /// # Errors
     /// As for [`Ledger::import`].
     pub fn add(&mut self, issuer: IssuerNumber, entry: &ImportEntry) -> Result<(), LedgerError> {
-        add_entry(&mut self.writing, issuer, entry, &mut self.imported)
+        add_entry(
+            &mut self.writing,
+            self.now,
+            issuer,
+            entry,
+            &mut self.imported,
+        )
     }
 
     /// Passes over CRL numbers that others used.
@@ -153,12 +163,13 @@ impl WholeImport<'_> {
 const BATCH: usize = 4096;
 
 impl LedgerReader {
-    /// What an import would add; nothing is changed.  An entry that stands twice among these counts twice.
+    /// What an import would add at `now`; nothing is changed.  An entry that stands twice among these counts twice.
     ///
     /// # Errors
     /// As for the import.
     pub fn preview_import(
         &self,
+        now: Time,
         issuer: IssuerNumber,
         entries: impl IntoIterator<Item = ImportEntry>,
     ) -> Result<Imported, LedgerError> {
@@ -170,7 +181,7 @@ impl LedgerReader {
             let mut count = 0;
             for entry in entries.by_ref().take(BATCH) {
                 count += 1;
-                let judged = self.read(|db| judge(db, issuer, &entry))?;
+                let judged = self.read(|db| judge(db, now, issuer, &entry))?;
                 let news = judged.map_err(|refusal| LedgerError::Refused {
                     path: self.path().to_owned(),
                     refusal: Box::new(refusal),
@@ -202,11 +213,12 @@ impl Imported {
 /// Adds what is not there yet of one certificate.
 pub(crate) fn add_entry(
     writing: &mut Writing<'_>,
+    now: Time,
     issuer: IssuerNumber,
     entry: &ImportEntry,
     imported: &mut Imported,
 ) -> Result<(), LedgerError> {
-    let judged = writing.read(|db| judge(db, issuer, entry))?;
+    let judged = writing.read(|db| judge(db, now, issuer, entry))?;
     let news = judged.map_err(|refusal| writing.refused(refusal))?;
     imported.count(&news);
     if news.is_certificate {
@@ -237,6 +249,7 @@ pub(crate) fn add_entry(
 /// What of an entry is news, and whether it can be at all.
 fn judge(
     db: &Connection,
+    now: Time,
     issuer: IssuerNumber,
     entry: &ImportEntry,
 ) -> rusqlite::Result<Result<EntryNews, Refusal>> {
@@ -252,25 +265,33 @@ fn judge(
             return Ok(Err(Refusal::SerialConflict { serial }));
         }
     }
-    let standing = rows::standing_of(db, issuer, &serial)?;
-    let is_news = |info: &RevokedInfo| match &standing {
-        None => true,
-        Some(standing) => match standing.revocation {
-            Revocation::Revoked(before) => may_become(before.reason, info.reason),
-            // A hold of before the release is the one that was released here, which the other did not know.
-            Revocation::Removed => {
-                info.reason != Some(CrlReason::CertificateHold)
-                    || info.revocation_time > standing.effective
-            }
-        },
+    let revoked = match entry.revoked {
+        Some(told) => revoked_news(db, now, issuer, &serial, told)?,
+        None => None,
     };
     Ok(Ok(EntryNews {
         is_certificate: known.is_none(),
-        revoked: entry
-            .revoked
-            .filter(is_news)
-            .map(|info| no_later(standing, info)),
+        revoked,
     }))
+}
+
+/// What of a revocation is news.
+fn revoked_news(
+    db: &Connection,
+    now: Time,
+    issuer: IssuerNumber,
+    serial: &SerialNumber,
+    told: RevokedInfo,
+) -> rusqlite::Result<Option<RevokedInfo>> {
+    // A hold of before the release is the one that was released here, which the other did not know.
+    if told.reason == Some(CrlReason::CertificateHold)
+        && released_at(db, issuer, serial, now)?
+            .is_some_and(|released| told.revocation_time <= released)
+    {
+        return Ok(None);
+    }
+    let standing = rows::standing_of(db, issuer, serial)?;
+    Ok(news_after(standing.as_ref(), told))
 }
 
 /// Is it the certificate of that entry?

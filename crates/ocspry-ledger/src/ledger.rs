@@ -13,12 +13,13 @@ use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use ocspry_wire::x509::{SerialNumber, display_name};
 use rusqlite::{OptionalExtension as _, params};
 
+use crate::decision::news_after;
 use crate::fact::{check_text, issuer_identity};
 use crate::place::LedgerPlace;
 use crate::reader::{LedgerReader, rows};
 use crate::{
     Act, CrlNumber, CrlUse, IssuerName, IssuerNumber, LedgerError, Origin, PublishedCrl, Refusal,
-    Setting, Standing, schema, sqlite,
+    Setting, schema, sqlite,
 };
 pub(crate) use writing::{CertificateRow, Restored, Writing};
 
@@ -246,7 +247,8 @@ impl Ledger {
     /// Revokes one certificate, or puts it on hold (`certificateHold`).
     ///
     /// One on hold can be revoked for good.  One revoked for another reason can be said to be so for keyCompromise, which
-    /// is often found out later (CA/B BR 4.9.1.1).  Its revocationDate stays what it was, unless this one is earlier.
+    /// is often found out later (CA/B BR 4.9.1.1).  Its revocationDate stays what it was, unless this one is earlier; an
+    /// earlier one can also be said for the reason that is known.
     ///
     /// # Errors
     /// `NoSuchCertificate`, `AlreadyRevoked`, `FutureRevocation`; the database cannot be written.
@@ -553,39 +555,13 @@ fn add_revocation(
         }));
     }
     let standing = writing.read(|db| rows::standing_of(db, issuer, serial))?;
-    if let Some(Revocation::Revoked(before)) = standing.map(|standing| standing.revocation)
-        && !may_become(before.reason, info.reason)
-    {
-        return Ok(Before::Revoked(before.revocation_time));
-    }
-    let info = no_later(standing, info);
-    writing.add_revocation(
-        issuer,
-        serial,
-        Revocation::Revoked(info),
-        info.revocation_time,
-    )?;
+    let Some(news) = news_after(standing.as_ref(), info) else {
+        let since = standing.map_or(info.revocation_time, |standing| standing.effective);
+        return Ok(Before::Revoked(since));
+    };
+    let since = news.revocation_time;
+    writing.add_revocation(issuer, serial, Revocation::Revoked(news), since)?;
     Ok(Before::NotRevoked)
-}
-
-/// What was signed after a revocation does not become older than it by another reason: revocationDate only moves back (CA/B
-/// BR 7.2.2), and that of a certificate that was on hold is the date of the hold (X.509, reasonCode).
-pub(crate) fn no_later(standing: Option<Standing>, info: RevokedInfo) -> RevokedInfo {
-    match standing.map(|standing| standing.revocation) {
-        Some(Revocation::Revoked(before)) => RevokedInfo {
-            revocation_time: info.revocation_time.min(before.revocation_time),
-            ..info
-        },
-        Some(Revocation::Removed) | None => info,
-    }
-}
-
-/// A hold may end in a revocation, and any reason turn out to be a compromised key.
-pub fn may_become(before: Option<CrlReason>, after: Option<CrlReason>) -> bool {
-    let is_hold = before == Some(CrlReason::CertificateHold);
-    let is_news = before != Some(CrlReason::KeyCompromise);
-    (is_hold && after != Some(CrlReason::CertificateHold))
-        || (is_news && after == Some(CrlReason::KeyCompromise))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 mod backup;
 mod check;
 mod crl_number;
+mod decision;
 mod django_ca;
 mod error;
 mod fact;
@@ -23,6 +24,7 @@ mod sqlite;
 pub use backup::{backup, restore};
 pub use check::{CheckReport, Defect, check};
 pub use crl_number::CrlNumber;
+pub use decision::revocation_news;
 pub use django_ca::{DjangoAuthority, DjangoCaDatabase, DjangoCaError, DjangoCertificate};
 pub use error::{LedgerError, Refusal};
 pub use fact::{
@@ -31,7 +33,7 @@ pub use fact::{
 };
 pub use follow::{FollowPolicy, FollowedTable, LedgerFollower};
 pub use import::{Imported, WholeImport};
-pub use ledger::{Ledger, Recorded, RevokedMany, may_become};
+pub use ledger::{Ledger, Recorded, RevokedMany};
 pub use place::LedgerPlace;
 pub use position::{NotAPosition, Position};
 pub use reader::{CertificatePage, Continuation, LedgerReader, Moment};

@@ -12,8 +12,9 @@ use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use ocspry_wire::x509::SerialNumber;
 
+use crate::decision::{news_after, released_at};
 use crate::import::add_entry;
-use crate::ledger::{CertificateRow, Restored, Writing, may_become, no_later};
+use crate::ledger::{CertificateRow, Restored, Writing};
 use crate::reader::rows;
 use crate::{
     Act, CrlNumber, CrlUse, ImportEntry, Imported, IssuerNumber, Ledger, LedgerError, Origin,
@@ -88,10 +89,11 @@ impl Ledger {
         let (mut revocations, mut named) = (0, 0);
         for of_issuer in evidence {
             for entry in &of_issuer.certificates {
-                add_entry(&mut writing, of_issuer.issuer, entry, &mut imported)?;
+                let issuer = of_issuer.issuer;
+                add_entry(&mut writing, act.recorded, issuer, entry, &mut imported)?;
             }
             for seen in &of_issuer.revoked {
-                let added = add_seen(&mut writing, of_issuer.issuer, seen)?;
+                let added = add_seen(&mut writing, act.recorded, of_issuer.issuer, seen)?;
                 named += u64::from(added.is_named);
                 revocations += u64::from(added.is_revoked);
             }
@@ -125,6 +127,7 @@ struct Added {
 
 fn add_seen(
     writing: &mut Writing<'_>,
+    now: Time,
     issuer: IssuerNumber,
     seen: &SeenRevocation,
 ) -> Result<Added, LedgerError> {
@@ -145,24 +148,22 @@ fn add_seen(
         )?;
     }
     let standing = writing.read(|db| rows::standing_of(db, issuer, serial))?;
-    let is_revoked = match standing {
-        None => true,
-        Some(standing) => match standing.revocation {
-            Revocation::Revoked(before) => may_become(before.reason, seen.info.reason),
-            // Only a hold is ever released; of the same second: rather revoked.
-            Revocation::Removed => {
-                seen.info.reason != Some(CrlReason::CertificateHold)
-                    || seen.seen >= standing.effective
-            }
-        },
+    // Only a hold is ever released; of the same second: rather revoked.
+    let is_over = seen.info.reason == Some(CrlReason::CertificateHold)
+        && writing
+            .read(|db| released_at(db, issuer, serial, now))?
+            .is_some_and(|released| seen.seen < released);
+    let news = match is_over {
+        true => None,
+        false => news_after(standing.as_ref(), seen.info),
     };
-    if is_revoked {
-        let revocation = Revocation::Revoked(no_later(standing, seen.info));
-        writing.add_revocation(issuer, serial, revocation, seen.info.revocation_time)?;
+    if let Some(news) = news {
+        let since = news.revocation_time;
+        writing.add_revocation(issuer, serial, Revocation::Revoked(news), since)?;
     }
     Ok(Added {
         is_named,
-        is_revoked,
+        is_revoked: news.is_some(),
     })
 }
 

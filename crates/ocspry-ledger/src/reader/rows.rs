@@ -63,6 +63,20 @@ pub(crate) fn standing_of(
         .optional()
 }
 
+/// From when on the last release of one serial from a hold counts.
+pub(crate) fn last_release(
+    connection: &Connection,
+    issuer: IssuerNumber,
+    serial: &SerialNumber,
+) -> rusqlite::Result<Option<Time>> {
+    connection
+        .prepare_cached(include_str!("../sql/last_release.sql"))?
+        .query_row(params![issuer.0.cast_signed(), serial.minimal()], |row| {
+            time(row, 0)
+        })
+        .optional()
+}
+
 /// What is known of one certificate; where a list named it as well, the certificate itself.
 pub(crate) fn certificate_of(
     connection: &Connection,

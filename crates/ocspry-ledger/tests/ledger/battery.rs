@@ -528,7 +528,7 @@ fn an_import_adds_what_is_missing_and_can_be_run_again(mut scene: Scene) {
     assert_eq!((first.certificates, first.revocations), (10, 5));
     // What happened here since then is not undone by running it again.
     scene.ledger.release(&act(), issuer, &serial(0)).unwrap();
-    let preview = scene.ledger.reader().preview_import(issuer, of(0..12));
+    let preview = scene.ledger.reader().preview_import(NOW, issuer, of(0..12));
     let mut told = Vec::new();
     let second = scene
         .ledger
@@ -597,7 +597,7 @@ fn another_certificate_under_a_known_serial_is_refused(mut scene: Scene) {
         let preview = scene
             .ledger
             .reader()
-            .preview_import(issuer, [entry.clone()]);
+            .preview_import(NOW, issuer, [entry.clone()]);
         assert_eq!(preview.unwrap_err().refusal(), Some(&refusal));
         let refused = scene.ledger.import(&act(), issuer, [entry], |_| {});
         assert_eq!(refused.unwrap_err().refusal(), Some(&refusal));

@@ -1,7 +1,10 @@
 //! What was decided holds: of a CA that issues no more, and since when a certificate is revoked.
 
 use ocspry_core::OwnedCertificate;
-use ocspry_ledger::{CrlUse, IssuerEvidence, Ledger, Refusal, SeenRevocation, Setting};
+use ocspry_ledger::{
+    Act, CrlUse, IssuerEvidence, IssuerNumber, Ledger, Refusal, SeenRevocation, Setting,
+};
+use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 
 use crate::fixture::{NOW, ROOT, Scene, act, certificate, entry, revoked, serial};
@@ -94,5 +97,154 @@ fn a_revocation_date_only_moves_back_whoever_says_so() {
                 assert_eq!(found, Some(compromised(expected)), "{of}");
             }
         }
+    }
+}
+
+/// Somebody saw it.
+fn evidence(issuer: IssuerNumber, number: u64, info: RevokedInfo, seen: Time) -> IssuerEvidence {
+    let serial_number = serial(number);
+    IssuerEvidence {
+        issuer,
+        certificates: Vec::new(),
+        revoked: vec![SeenRevocation {
+            serial_number,
+            info,
+            seen,
+        }],
+        crl_numbers: Vec::new(),
+    }
+}
+
+#[test]
+fn an_earlier_date_is_taken_also_for_the_reason_that_is_known() {
+    let mut scene = Scene::new();
+    let issuer = scene.issuer;
+    let at = |seconds, reason| RevokedInfo {
+        revocation_time: NOW.plus_seconds(seconds),
+        ..revoked(reason)
+    };
+    use CrlReason::{CertificateHold, KeyCompromise, Superseded};
+    for (more, before, told) in [
+        (10, Superseded, Superseded),
+        (20, KeyCompromise, Superseded),
+        (30, CertificateHold, CertificateHold),
+        (40, Superseded, CertificateHold),
+    ] {
+        let numbers = [more + 1, more + 2, more + 3];
+        for number in numbers {
+            scene.issue(number);
+            let info = at(-50, before);
+            scene
+                .ledger
+                .revoke(&act(), issuer, &serial(number), info)
+                .unwrap();
+        }
+        let [typed, imported, seen] = numbers;
+        let ledger = &mut scene.ledger;
+        // Twice, and a later one without effect.
+        for seconds in [-100, -100, -70] {
+            let info = at(seconds, told);
+            let revoked = ledger
+                .revoke_many(&act(), issuer, &[(serial(typed), info)])
+                .unwrap();
+            assert_eq!(revoked.revoked + revoked.already, 1);
+            ledger
+                .import(&act(), issuer, [entry(imported, Some(info))], |_| {})
+                .unwrap();
+            let evidence = evidence(issuer, seen, info, NOW);
+            ledger.reconcile(&act(), &[evidence], None).unwrap();
+        }
+        for number in numbers {
+            let found = ledger.reader().revocation(issuer, &serial(number)).unwrap();
+            assert_eq!(found, Some(at(-100, before)), "{number}");
+            let history = ledger.reader().history(issuer, &serial(number)).unwrap();
+            let said = history.iter().filter(|fact| fact.reason.is_some()).count();
+            assert_eq!(said, 2, "{number}: only what is new is recorded");
+        }
+    }
+}
+
+#[test]
+fn since_when_a_key_is_not_safe_is_not_forgotten_by_a_graver_reason_and_only_moves_back_by_the_same()
+ {
+    let mut scene = Scene::new();
+    let issuer = scene.issuer;
+    let since = |seconds: i64| Some(NOW.plus_seconds(seconds));
+    let suspected = |reason, invalidity_date| RevokedInfo {
+        invalidity_date,
+        ..revoked(reason)
+    };
+    use CrlReason::{CertificateHold, KeyCompromise, Superseded};
+    let mut said = [
+        (CertificateHold, since(-500), since(-500)),
+        (KeyCompromise, None, since(-500)),
+        (KeyCompromise, since(-400), since(-500)),
+        (KeyCompromise, since(-600), since(-600)),
+        (Superseded, since(-700), since(-600)),
+    ]
+    .into_iter();
+    let (reason, first, _) = said.next().unwrap();
+    scene.issue(1);
+    scene
+        .ledger
+        .revoke(&act(), issuer, &serial(1), suspected(reason, first))
+        .unwrap();
+    for (reason, told, expected) in said {
+        let listed = entry(1, Some(suspected(reason, told)));
+        let listed = ocspry_ledger::ImportEntry {
+            not_after: certificate(1).view().not_after,
+            ..listed
+        };
+        scene
+            .ledger
+            .import(&act(), issuer, [listed], |_| {})
+            .unwrap();
+        let found = scene
+            .ledger
+            .reader()
+            .revocation(issuer, &serial(1))
+            .unwrap();
+        assert_eq!(found, Some(suspected(KeyCompromise, expected)), "{told:?}");
+    }
+}
+
+#[test]
+fn a_release_by_a_clock_that_was_ahead_lifts_no_hold_that_came_after_it() {
+    let mut scene = Scene::new();
+    let issuer = scene.issuer;
+    let hold = revoked(CrlReason::CertificateHold);
+    for number in [1, 2] {
+        scene.issue(number);
+        scene.revoke(&serial(number), CrlReason::CertificateHold);
+        let ahead = Act::by("tests", NOW.plus_seconds(86_400));
+        scene
+            .ledger
+            .release(&ahead, issuer, &serial(number))
+            .unwrap();
+    }
+    // Lost, or said elsewhere: it is on hold again.
+    let ledger = &mut scene.ledger;
+    ledger
+        .reconcile(&act(), &[evidence(issuer, 1, hold, NOW)], None)
+        .unwrap();
+    ledger
+        .import(&act(), issuer, [entry(2, Some(hold))], |_| {})
+        .unwrap();
+    for number in [1, 2] {
+        let found = ledger.reader().revocation(issuer, &serial(number)).unwrap();
+        assert_eq!(found, Some(hold), "{number}");
+        // Released by the right clock, it stays so.
+        ledger.release(&act(), issuer, &serial(number)).unwrap();
+    }
+    let earlier = NOW.plus_seconds(-1);
+    ledger
+        .reconcile(&act(), &[evidence(issuer, 1, hold, earlier)], None)
+        .unwrap();
+    ledger
+        .import(&act(), issuer, [entry(2, Some(hold))], |_| {})
+        .unwrap();
+    for number in [1, 2] {
+        let found = ledger.reader().revocation(issuer, &serial(number)).unwrap();
+        assert_eq!(found, None, "{number}");
     }
 }

@@ -12,7 +12,7 @@ use ocspry_ledger::{
     LedgerPlace, Position, SeenRevocation, backup, issuer_identity, restore,
 };
 use ocspry_wire::Time;
-use ocspry_wire::ocsp::CrlReason;
+use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use ocspry_wire::x509::SerialNumber;
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
@@ -130,6 +130,10 @@ fn dbs_09_what_expired_leaves_after_its_retention_and_not_before() {
     assert!(matches!(table.lookup(&serial), Lookup::Revoked(_)));
     let table = only(follower.look(eight_days.plus_seconds(86_401)).unwrap());
     assert_eq!(table.lookup(&serial), Lookup::Absent);
+
+    // By a clock that was ahead: the right one brings it back.
+    let table = only(follower.look(NOW).unwrap());
+    assert!(matches!(table.lookup(&serial), Lookup::Revoked(_)));
 
     let policy = FollowPolicy {
         retention: None,
@@ -422,6 +426,37 @@ fn a_revocation_for_good_does_not_become_a_hold_again_and_a_compromised_key_no_o
             assert_incomplete(&mut running);
         }
     }
+}
+
+#[test]
+fn a_revocation_is_not_put_back_as_of_a_later_time() {
+    let mut scene = Scene::new();
+    let serial = scene.issue(1);
+    let mut running = restored_behind(&mut scene, |scene| {
+        scene.revoke(&serial, CrlReason::Superseded);
+    });
+    // Somebody saw that it was missing.
+    let known = revoked(CrlReason::Superseded);
+    let later = RevokedInfo {
+        revocation_time: NOW,
+        ..known
+    };
+    let issuer = scene.issuer;
+    scene.ledger.revoke(&act(), issuer, &serial, later).unwrap();
+    assert_incomplete(&mut running);
+    let evidence = IssuerEvidence {
+        issuer,
+        certificates: Vec::new(),
+        revoked: vec![SeenRevocation {
+            serial_number: serial,
+            info: known,
+            seen: NOW,
+        }],
+        crl_numbers: Vec::new(),
+    };
+    scene.ledger.reconcile(&act(), &[evidence], None).unwrap();
+    let table = look(&mut running);
+    assert_eq!(table.lookup(&serial), Lookup::Revoked(known));
 }
 
 #[test]

@@ -310,7 +310,9 @@ fn an_older_ledger_is_refused_also_after_a_restart_until_it_is_reconciled() {
     let (mut scene, process) = Scene::beyond_its_backup();
     let place = LedgerPlace::Sqlite(scene.file());
     scene.wait_for(&process, LATER, says_good);
-    let seen = Some(scene.ledger.reader().position().unwrap().sequence);
+    let reader = scene.ledger.reader();
+    let seen = Some(reader.position().unwrap().sequence);
+    let known = reader.revocation(scene.ca, &number(GOOD)).unwrap();
 
     fs::copy(scene.site.file("older.db"), scene.site.file("copy.db")).unwrap();
     scene.put_in_place("copy.db");
@@ -334,7 +336,7 @@ fn an_older_ledger_is_refused_also_after_a_restart_until_it_is_reconciled() {
         certificates: Vec::new(),
         revoked: vec![SeenRevocation {
             serial_number: number(GOOD),
-            info: info(CrlReason::KeyCompromise),
+            info: known.unwrap(),
             seen: now(),
         }],
         crl_numbers: Vec::new(),

@@ -130,6 +130,18 @@ fn a_revocation_is_told_from_its_first_day_on_whatever_reason_turns_up_later() {
         "cert revoke ./c.pem --reason keyCompromise --at {first} --yes"
     ));
     assert_eq!(since("c"), (json!("keyCompromise"), json!(first)));
+    // Also for the reason that is known, and of what is graver by now.
+    let earlier = "2026-01-01T00:00:00Z";
+    for (reason, told, first) in [
+        ("keyCompromise", earlier, earlier),
+        ("superseded", "2025-12-31T00:00:00Z", "2025-12-31T00:00:00Z"),
+        ("superseded", earlier, "2025-12-31T00:00:00Z"),
+    ] {
+        office.done(&format!(
+            "cert revoke ./c.pem --reason {reason} --at {told} --yes"
+        ));
+        assert_eq!(since("c"), (json!("keyCompromise"), json!(first)));
+    }
     // A hold that was released is over.
     sign(&office, "d", "");
     office.done(&format!(

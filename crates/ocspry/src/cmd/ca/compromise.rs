@@ -7,13 +7,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use ocspry_ledger::{IssuerFacts, LedgerReader, Setting};
+use ocspry_ledger::{IssuerFacts, LedgerReader, Setting, revocation_news};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use serde_json::json;
 
 use crate::ca_choice;
-use crate::cmd::cert::{Alike, Selection, is_news, revocation_lines, revoke_all};
+use crate::cmd::cert::{Alike, Selection, revocation_lines, revoke_all};
 use crate::consent::{ConsentFlags, Question};
 use crate::ledger_flags::{ActFlags, LedgerFlags};
 use crate::output::{print, print_json, say};
@@ -68,10 +68,9 @@ pub(super) fn run(flags: &CompromiseFlags, now: Time) -> Result<ExitCode> {
     let mut ledger = flags.ledger.to_write()?;
     let ca = ca_choice::ca(ledger.reader(), &flags.ca)?;
     let name = ca.name.to_string();
-    let reason = Some(CrlReason::CaCompromise);
     let info = RevokedInfo {
         revocation_time: now,
-        reason,
+        reason: Some(CrlReason::CaCompromise),
         invalidity_date: Some(flags.since),
     };
     let everything = Alike {
@@ -79,9 +78,9 @@ pub(super) fn run(flags: &CompromiseFlags, now: Time) -> Result<ExitCode> {
         issued_after: None,
     };
     let select =
-        |reader: &LedgerReader| Selection::alike(reader, ca.clone(), &everything, reason, now);
+        |reader: &LedgerReader| Selection::alike(reader, ca.clone(), &everything, info, now);
     let selection = select(ledger.reader())?;
-    let own = own_certificates(ledger.reader(), &ca, reason)?;
+    let own = own_certificates(ledger.reader(), &ca, info)?;
     for line in revocation_lines(&selection, &info) {
         say(&line);
     }
@@ -111,7 +110,7 @@ pub(super) fn run(flags: &CompromiseFlags, now: Time) -> Result<ExitCode> {
             revoked += revoke_all(&mut ledger, &act, &there, info)?;
         }
         let ca = ledger.reader().issuer(&name)?;
-        if let Some(own) = own_certificates(ledger.reader(), &ca, reason)? {
+        if let Some(own) = own_certificates(ledger.reader(), &ca, info)? {
             revoke_all(&mut ledger, &act, &own, info)?;
         }
         say(&format!("revoked {revoked}; it is recorded"));
@@ -141,7 +140,7 @@ pub(super) fn run(flags: &CompromiseFlags, now: Time) -> Result<ExitCode> {
 fn own_certificates(
     reader: &LedgerReader,
     ca: &IssuerFacts,
-    reason: Option<CrlReason>,
+    told: RevokedInfo,
 ) -> Result<Option<Selection>> {
     let Some(parent) = ca.settings.get(&Setting::Parent) else {
         return Ok(None);
@@ -154,7 +153,7 @@ fn own_certificates(
             .certificate(parent.number, &view.serial_number)?
             .is_some();
         let before = reader.revocation(parent.number, &view.serial_number)?;
-        if is_known && is_news(before.as_ref(), reason) {
+        if is_known && revocation_news(before.as_ref(), told).is_some() {
             serials.push(view.serial_number);
         }
     }

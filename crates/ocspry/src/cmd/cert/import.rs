@@ -72,7 +72,7 @@ pub(super) fn run(flags: &ImportFlags, now: Time) -> Result<ExitCode> {
         .iter()
         .filter_map(|file| entry(&ca, file, flags.profile.as_deref()).ok());
     let imported = match flags.dry_run {
-        true => ledger.reader().preview_import(ca.number, entries)?,
+        true => ledger.reader().preview_import(now, ca.number, entries)?,
         false => {
             let act = flags.act.act(now);
             let _audit = flags.act.audit(&flags.ledger, "cert import", &act)?;

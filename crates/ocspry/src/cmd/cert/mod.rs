@@ -18,7 +18,7 @@ use ocspry_core::{Clock, SystemClock};
 
 pub(crate) use renew::as_long_as;
 pub(crate) use revoke::{Reason, lines as revocation_lines, reason_from_text, revoke_all};
-pub(crate) use selection::{Alike, Selection, is_news};
+pub(crate) use selection::{Alike, Selection};
 
 /// Verbs on certificates.
 #[derive(Debug, Subcommand)]

@@ -38,8 +38,8 @@ cessationOfOperation, certificateHold, privilegeWithdrawn, aACompromise. Only a 
 released; one on hold can be revoked for good, and any reason can turn out to be keyCompromise.
 --profile and --issued-after together take those to which both apply; --all and they pass over
 what has expired, and take what was issued while the question stood there too. What was revoked or
-on hold before stays revoked since then, unless --at is earlier. What is revoked already stays as it is: what was cut off is run again. It is
-recorded when this returns.
+on hold before stays revoked since then, unless --at is earlier, and stays revoked for the graver
+reason: what was cut off is run again. It is recorded when this returns.
 
 Exit codes: 0 all of them are revoked (or released), 1 they are not, 2 wrong usage.";
 
@@ -156,7 +156,7 @@ pub(super) fn run(flags: &RevokeFlags, now: Time) -> Result<ExitCode> {
             utc(now)
         );
     }
-    let mut selection = flags.selection(&ledger, info.reason, now)?;
+    let mut selection = flags.selection(&ledger, info, now)?;
     for line in lines(&selection, &info) {
         say(&line);
     }
@@ -173,7 +173,7 @@ pub(super) fn run(flags: &RevokeFlags, now: Time) -> Result<ExitCode> {
         }
         if flags.is_by_what_they_have_in_common() && flags.consent.asks() {
             // Others were issued while the question stood there.
-            selection = flags.selection(&ledger, info.reason, now)?;
+            selection = flags.selection(&ledger, info, now)?;
         }
         let _audit = flags.act.audit(&flags.ledger, "cert revoke", &act)?;
         revoked = revoke_all(&mut ledger, &act, &selection, info)?;
@@ -283,25 +283,20 @@ impl RevokeFlags {
         self.certificates.is_empty() && self.from.is_none()
     }
 
-    fn selection(
-        &self,
-        ledger: &Ledger,
-        reason: Option<CrlReason>,
-        now: Time,
-    ) -> Result<Selection> {
+    fn selection(&self, ledger: &Ledger, told: RevokedInfo, now: Time) -> Result<Selection> {
         let reader = ledger.reader();
         let ca = self.ca.as_deref();
         if !self.certificates.is_empty() {
-            return Selection::named(reader, ca, &self.certificates, reason);
+            return Selection::named(reader, ca, &self.certificates, told);
         }
         match (&self.from, ca) {
-            (Some(path), _) => Selection::listed(reader, ca, path, reason),
+            (Some(path), _) => Selection::listed(reader, ca, path, told),
             (None, Some(name)) => {
                 let alike = Alike {
                     profile: self.profile.as_deref(),
                     issued_after: self.issued_after,
                 };
-                Selection::alike(reader, ca_choice::ca(reader, name)?, &alike, reason, now)
+                Selection::alike(reader, ca_choice::ca(reader, name)?, &alike, told, now)
             }
             (None, None) => bail!("which CA's? give --ca"),
         }

@@ -11,10 +11,10 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use ocspry_ca::BACKDATED_SECONDS;
 use ocspry_core::Revocation;
-use ocspry_ledger::{CertificateFacts, IssuerFacts, IssuerNumber, LedgerReader, may_become};
+use ocspry_ledger::{CertificateFacts, IssuerFacts, IssuerNumber, LedgerReader, revocation_news};
 use ocspry_source::serial_from_text;
 use ocspry_wire::Time;
-use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
+use ocspry_wire::ocsp::RevokedInfo;
 use ocspry_wire::x509::SerialNumber;
 
 use super::told::is_expired;
@@ -48,11 +48,6 @@ impl Part {
     }
 }
 
-/// Would it be news that a certificate is revoked for this reason, after what was said before?
-pub(crate) fn is_news(before: Option<&RevokedInfo>, reason: Option<CrlReason>) -> bool {
-    before.is_none_or(|before| may_become(before.reason, reason))
-}
-
 impl Selection {
     pub(crate) fn count(&self) -> u64 {
         self.parts
@@ -83,13 +78,13 @@ impl Selection {
         reader: &LedgerReader,
         ca: Option<&str>,
         names: &[String],
-        reason: Option<CrlReason>,
+        told: RevokedInfo,
     ) -> Result<Selection> {
         let chooser = Chooser::new(reader, ca)?;
         let mut gathered = Gathered::default();
         for name in names {
             let chosen = chooser.certificate(name)?;
-            gathered.add(reader, chosen.ca, &chosen.certificate, reason)?;
+            gathered.add(reader, chosen.ca, &chosen.certificate, told)?;
         }
         Ok(gathered.into())
     }
@@ -102,7 +97,7 @@ impl Selection {
         reader: &LedgerReader,
         ca: Option<&str>,
         path: &Path,
-        reason: Option<CrlReason>,
+        told: RevokedInfo,
     ) -> Result<Selection> {
         let chooser = Chooser::new(reader, ca)?;
         let file = File::open(path)
@@ -118,7 +113,7 @@ impl Selection {
             let serial = serial_from_text(text)
                 .map_err(|problem| anyhow!("{}: {text:?} {problem}", place()))?;
             let chosen = chooser.by_serial(&serial).with_context(place)?;
-            gathered.add(reader, chosen.ca, &chosen.certificate, reason)?;
+            gathered.add(reader, chosen.ca, &chosen.certificate, told)?;
         }
         if gathered.parts.is_empty() {
             bail!("{}: there is no serial number in it", path.display());
@@ -134,7 +129,7 @@ impl Selection {
         reader: &LedgerReader,
         ca: IssuerFacts,
         alike: &Alike<'_>,
-        reason: Option<CrlReason>,
+        told: RevokedInfo,
         now: Time,
     ) -> Result<Selection> {
         let position = reader.position()?;
@@ -150,9 +145,9 @@ impl Selection {
                 if is_expired(&certificate, now) || !alike.matches(&certificate) {
                     continue;
                 }
-                match is_news(revoked.get(&certificate.serial_number), reason) {
-                    true => part.serials.push(certificate.serial_number),
-                    false => part.already += 1,
+                match revocation_news(revoked.get(&certificate.serial_number), told) {
+                    Some(_) => part.serials.push(certificate.serial_number),
+                    None => part.already += 1,
                 }
             }
         }
@@ -195,14 +190,14 @@ impl Gathered {
         reader: &LedgerReader,
         ca: IssuerFacts,
         certificate: &CertificateFacts,
-        reason: Option<CrlReason>,
+        told: RevokedInfo,
     ) -> Result<()> {
         if !self.seen.insert((ca.number, certificate.serial_number)) {
             return Ok(());
         }
         let part = self.parts.entry(ca.number).or_insert_with(|| Part::of(ca));
         let before = reader.revocation(certificate.issuer, &certificate.serial_number)?;
-        if !is_news(before.as_ref(), reason) {
+        if revocation_news(before.as_ref(), told).is_none() {
             part.already += 1;
             return Ok(());
         }

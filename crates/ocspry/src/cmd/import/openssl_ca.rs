@@ -157,7 +157,7 @@ impl Found {
             None => None,
         };
         let index = match known {
-            Some((reader, ca)) => self.index.preview(reader, ca.number)?,
+            Some((reader, ca)) => self.index.preview(reader, ca.number, SystemClock.now())?,
             None => self.index.count()?,
         };
         Ok(Counts { index, beside: 0 })

@@ -13,6 +13,7 @@ use clap::{Args, ValueHint};
 use ocspry_ca::{IndexEntry, IndexReader};
 use ocspry_core::{Clock as _, OwnedCertificate, SystemClock, crypto};
 use ocspry_ledger::{Act, ImportEntry, Imported, IssuerNumber, Ledger, LedgerReader, WholeImport};
+use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use ocspry_wire::openssl_index::{IndexReason, IndexRevocation, IndexStatus};
 use serde_json::{Value, json};
@@ -68,7 +69,7 @@ pub(super) fn run(flags: &ImportFlags) -> Result<ExitCode> {
     let counted = if flags.dry_run {
         let reader = flags.ledger.to_read()?;
         let ca = ca_choice::ca(&reader, &flags.ca)?;
-        index.preview(&reader, ca.number)?
+        index.preview(&reader, ca.number, SystemClock.now())?
     } else {
         let mut ledger = flags.ledger.to_write()?;
         let ca = ca_choice::ca(ledger.reader(), &flags.ca)?;
@@ -159,9 +160,10 @@ impl IndexFile {
         &self,
         reader: &LedgerReader,
         issuer: IssuerNumber,
+        now: Time,
     ) -> Result<CountedImport> {
         let mut lines = self.lines()?;
-        let imported = reader.preview_import(issuer, &mut lines);
+        let imported = reader.preview_import(now, issuer, &mut lines);
         lines.counted(imported)
     }
 
@@ -190,7 +192,7 @@ impl IndexFile {
         issuer: IssuerNumber,
         act: &Act,
     ) -> Result<CountedImport> {
-        self.preview(ledger.reader(), issuer)?;
+        self.preview(ledger.reader(), issuer, act.recorded)?;
         let mut lines = self.lines()?;
         let imported = ledger.import(act, issuer, &mut lines, |_| {});
         lines.counted(imported)

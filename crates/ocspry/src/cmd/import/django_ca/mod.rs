@@ -194,7 +194,7 @@ impl Found<'_> {
             };
             let mut count = Imported::default();
             self.each_entry(at, &mut unknown_reasons, |entry| {
-                count = plus(count, preview(known, entry)?);
+                count = plus(count, preview(known, entry, self.now)?);
                 Ok(())
             })?;
             counts.push(count);
@@ -308,9 +308,13 @@ fn entry(
 }
 
 /// What an entry would add to a CA, where the ledger has that.
-fn preview(known: Option<(&LedgerReader, IssuerNumber)>, entry: ImportEntry) -> Result<Imported> {
+fn preview(
+    known: Option<(&LedgerReader, IssuerNumber)>,
+    entry: ImportEntry,
+    now: Time,
+) -> Result<Imported> {
     match known {
-        Some((reader, issuer)) => Ok(reader.preview_import(issuer, [entry])?),
+        Some((reader, issuer)) => Ok(reader.preview_import(now, issuer, [entry])?),
         None => Ok(Imported {
             entries: 1,
             certificates: 1,
