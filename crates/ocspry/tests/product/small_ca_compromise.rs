@@ -8,7 +8,8 @@ use crate::small_ca_office::Office;
 fn with_sub() -> Option<Office> {
     let office = Office::with_root()?;
     office.write("secret.txt", "secret\n");
-    office.done("ca init sub --parent root --passphrase-file secret.txt --out sub.pem");
+    office
+        .done("ca init sub --parent root --passphrase-file secret.txt --key sub.key --out sub.pem");
     Some(office)
 }
 
@@ -29,6 +30,83 @@ fn a_stolen_key_gets_no_other_certificate() {
     let new = office.json("ca renew root --new-key p-256 --as root-2 --no-passphrase");
     assert_eq!(new["enabled"], true, "its replacement issues");
     office.done("cert sign root-2 --new-key --key a.key --subject /CN=a.example.com");
+}
+
+/// A second root signs the key of `sub` too, into cross.pem.
+fn sign_cross(office: &Office) {
+    office.done("ca init other --no-passphrase --out other.pem");
+    office.openssl("req -new -key sub.key -passin pass:secret -subj /CN=sub -out sub.csr");
+    office.done(CROSS);
+}
+
+const CROSS: &str =
+    "cert sign other --csr sub.csr --profile intermediate --subject /CN=sub --out cross.pem";
+
+#[test]
+fn every_certificate_of_a_stolen_key_is_revoked_whichever_ca_of_the_ledger_signed_it() {
+    for is_brought_along in [false, true] {
+        let Some(office) = with_sub() else { return };
+        sign_cross(&office);
+        if is_brought_along {
+            office.done("ca import sub --certificate cross.pem");
+        }
+        let done = office.json("ca compromise sub --since 2026-01-01 --yes");
+        assert_eq!(done["own_certificates"], 2, "{done}");
+        assert!(
+            done["steps"][0]
+                .as_str()
+                .unwrap()
+                .contains("root and other"),
+            "{done}"
+        );
+        for file in ["./sub.pem", "./cross.pem"] {
+            let shown = office.json(&format!("cert show {file}"));
+            assert_eq!(shown["reason"], "cACompromise", "{file}");
+        }
+    }
+}
+
+#[test]
+fn a_stolen_ca_that_came_into_the_ledger_before_its_parent_is_revoked_by_that() {
+    let Some(office) = with_sub() else { return };
+    let elsewhere = |line: &str| office.done(&format!("{line} --ledger second.db"));
+    elsewhere("ca import issuing --certificate sub.pem");
+    elsewhere("ca import above --certificate root.pem");
+    elsewhere("ca compromise issuing --since 2026-01-01 --yes");
+    let shown = elsewhere("cert show ./sub.pem --json");
+    assert!(shown.stdout.contains("cACompromise"), "{shown:?}");
+}
+
+#[test]
+fn a_key_that_was_taken_back_gets_no_certificate_by_another_way_either() {
+    let Some(office) = with_sub() else { return };
+    sign_cross(&office);
+    office.done("cert revoke ./cross.pem --reason keyCompromise --yes");
+    let part = "of CA sub is revoked or on hold";
+    office.refused("ca renew sub", part);
+    office.refused(CROSS, part);
+    office.refused(
+        "cert sign root --csr sub.csr --subject /CN=a.example.com",
+        part,
+    );
+    office.refused("cert renew ./sub.pem", "ocspry ca renew");
+    office.done("ca edit sub --disable");
+    office.refused(CROSS, "CA sub is disabled");
+}
+
+#[test]
+fn whoever_still_types_a_passphrase_renews_no_certificate_that_is_revoked_meanwhile() {
+    let Some(office) = with_sub() else { return };
+    office.done(
+        "cert sign sub --passphrase-file secret.txt --new-key --key a.key --subject /CN=a.example.com --out a.pem",
+    );
+    let revoke = || {
+        office.done("cert revoke ./a.pem --reason keyCompromise --yes");
+    };
+    let run = office.at_terminal_while("cert renew ./a.pem --out b.pem", &["secret"], revoke);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stdout.contains("is not renewed"), "{run:?}");
+    assert!(!office.file("b.pem").exists());
 }
 
 #[test]

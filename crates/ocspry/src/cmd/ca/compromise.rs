@@ -1,17 +1,22 @@
 //! `ocspry ca compromise`: the key of a CA is in other hands.
 //!
-//! Everything that it issued is revoked and it issues no more; its own certificate is revoked by its parent where that is in
-//! the ledger.  What remains to be done by people is listed.
+//! Everything that it issued is revoked and it issues no more; its own certificates are revoked by the CAs of the ledger that
+//! signed them.  What remains to be done by people is listed.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use ocspry_ledger::{IssuerFacts, LedgerReader, Setting, revocation_news};
+use ocspry_core::OwnedCertificate;
+use ocspry_ledger::{
+    Act, ImportEntry, IssuerFacts, Ledger, LedgerReader, Setting, revocation_news,
+};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
+use ocspry_wire::x509::SerialNumber;
 use serde_json::json;
 
+use super::own::{SignedAbove, signed_above};
 use crate::ca_choice;
 use crate::cmd::cert::{Alike, Selection, revocation_lines, revoke_all};
 use crate::consent::{ConsentFlags, Question};
@@ -25,8 +30,8 @@ Example:
   ocspry ca compromise issuing --since 2026-11-20T08:00:00Z --ticket INC-4711
 
 Revokes, for cACompromise and with invalidityDate at that time, everything that the CA issued and
-that has not expired, disables the CA, and revokes its own certificates where its parent is in the
-ledger. It can be run again when it was cut off. Then it lists what is left to do. It cannot be
+that has not expired, disables the CA, and revokes its own certificates where a CA of the ledger
+signed them. It can be run again when it was cut off. Then it lists what is left to do. It cannot be
 undone.
 
 Exit codes: 0 done, 1 not done or not all, 2 wrong usage.";
@@ -80,15 +85,14 @@ pub(super) fn run(flags: &CompromiseFlags, now: Time) -> Result<ExitCode> {
     let select =
         |reader: &LedgerReader| Selection::alike(reader, ca.clone(), &everything, info, now);
     let selection = select(ledger.reader())?;
-    let own = own_certificates(ledger.reader(), &ca, info)?;
+    let above = signed_above(ledger.reader(), &ca)?;
+    let own = own_selection(ledger.reader(), &above, info)?;
     for line in revocation_lines(&selection, &info) {
         say(&line);
     }
     say(&format!("CA {name}: issues no more"));
-    if let Some(own) = &own {
-        for line in revocation_lines(own, &info) {
-            say(&format!("its own certificate: {line}"));
-        }
+    for line in revocation_lines(&own, &info) {
+        say(&format!("its own certificate: {line}"));
     }
     let mut revoked = 0;
     if flags.dry_run {
@@ -109,13 +113,10 @@ pub(super) fn run(flags: &CompromiseFlags, now: Time) -> Result<ExitCode> {
             }
             revoked += revoke_all(&mut ledger, &act, &there, info)?;
         }
-        let ca = ledger.reader().issuer(&name)?;
-        if let Some(own) = own_certificates(ledger.reader(), &ca, info)? {
-            revoke_all(&mut ledger, &act, &own, info)?;
-        }
+        revoke_own(&mut ledger, &act, &name, info)?;
         say(&format!("revoked {revoked}; it is recorded"));
     }
-    let steps = steps(&ca, own.is_some());
+    let steps = steps(&ca, &above, is_also_elsewhere(ledger.reader(), &ca)?);
     match flags.json {
         true => print_json(&json!({
             "ca": name,
@@ -123,7 +124,7 @@ pub(super) fn run(flags: &CompromiseFlags, now: Time) -> Result<ExitCode> {
             "selected": selection.count(),
             "revoked": revoked,
             "already": selection.already(),
-            "own_certificates": own.as_ref().map(Selection::count),
+            "own_certificates": (!above.is_empty()).then(|| own.count()),
             "steps": steps,
         })),
         false => {
@@ -136,48 +137,85 @@ pub(super) fn run(flags: &CompromiseFlags, now: Time) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The CA's own certificates, as its parent's to revoke; None where the parent is not in the ledger.
-fn own_certificates(
+/// Of the CA's own certificates those for which the revocation is news, by the CAs that signed them.
+fn own_selection(
     reader: &LedgerReader,
-    ca: &IssuerFacts,
+    signed: &[SignedAbove],
     told: RevokedInfo,
-) -> Result<Option<Selection>> {
-    let Some(parent) = ca.settings.get(&Setting::Parent) else {
-        return Ok(None);
-    };
-    let parent = ca_choice::ca(reader, parent)?;
-    let mut serials = Vec::new();
-    for certificate in &ca.certificates {
-        let view = certificate.view();
-        let is_known = reader
-            .certificate(parent.number, &view.serial_number)?
-            .is_some();
-        let before = reader.revocation(parent.number, &view.serial_number)?;
-        if is_known && revocation_news(before.as_ref(), told).is_some() {
-            serials.push(view.serial_number);
+) -> Result<Selection> {
+    let mut parts = Vec::new();
+    for SignedAbove {
+        above,
+        known,
+        unknown,
+    } in signed
+    {
+        let mut serials: Vec<SerialNumber> = unknown
+            .iter()
+            .map(|certificate| certificate.view().serial_number)
+            .collect();
+        for serial in known {
+            let before = reader.revocation(above.number, serial)?;
+            if revocation_news(before.as_ref(), told).is_some() {
+                serials.push(*serial);
+            }
         }
+        parts.push((above.clone(), serials));
     }
-    Ok(Some(Selection::of(parent, serials)))
+    Ok(Selection::of(parts))
 }
 
-fn steps(ca: &IssuerFacts, has_parent: bool) -> Vec<String> {
+/// Revokes its own certificates, wherever they are; those that the CA above does not know become known to it.
+fn revoke_own(ledger: &mut Ledger, act: &Act, name: &str, told: RevokedInfo) -> Result<()> {
+    let ca = ledger.reader().issuer(name)?;
+    let signed = signed_above(ledger.reader(), &ca)?;
+    for SignedAbove { above, unknown, .. } in &signed {
+        let entries = unknown
+            .iter()
+            .map(|certificate| ImportEntry::of(certificate, Some("intermediate")));
+        ledger.import(act, above.number, entries, |_| {})?;
+    }
+    let own = own_selection(ledger.reader(), &signed, told)?;
+    revoke_all(ledger, act, &own, told)?;
+    Ok(())
+}
+
+/// Was one of its certificates signed by itself, or by somebody whom the ledger does not know?
+fn is_also_elsewhere(reader: &LedgerReader, ca: &IssuerFacts) -> Result<bool> {
+    let cas = reader.issuers()?;
+    let is_from_here = |certificate: &OwnedCertificate| {
+        let mut above = cas.iter().filter(|above| above.number != ca.number);
+        above.any(|above| ca_choice::issued(above, &certificate.view()))
+    };
+    Ok(!ca.certificates.iter().all(is_from_here))
+}
+
+fn steps(ca: &IssuerFacts, above: &[SignedAbove], is_also_elsewhere: bool) -> Vec<String> {
     let name = &ca.name;
     let mut steps = Vec::new();
-    match ca.settings.get(&Setting::Parent) {
-        Some(parent) if has_parent => steps.push(format!(
-            "publish CRLs of {parent}, which revokes {name}, and of {name}: ocspry ca tick"
-        )),
-        Some(_) | None => {
-            steps.push(format!(
-                "if another CA signed {name}: report this to it, and have the certificate revoked for cACompromise"
-            ));
-            steps.push(format!(
-                "if {name} is a root: remove it from every trust store; no CRL or answer of its own can be believed, \
-                 since whoever has the key signs them as well"
-            ));
-            steps.push(format!("publish a CRL of {name}: ocspry ca tick"));
-        }
+    if is_also_elsewhere {
+        steps.push(format!(
+            "if another CA signed {name}: report this to it, and have the certificate revoked for cACompromise"
+        ));
+        steps.push(format!(
+            "if {name} is a root: remove it from every trust store; no CRL or answer of its own can be believed, \
+             since whoever has the key signs them as well"
+        ));
     }
+    let above: Vec<&str> = above
+        .iter()
+        .map(|signed| signed.above.name.as_str())
+        .collect();
+    steps.push(match above.as_slice() {
+        [] => format!("publish a CRL of {name}: ocspry ca tick"),
+        [one] => {
+            format!("publish CRLs of {one}, which revokes {name}, and of {name}: ocspry ca tick")
+        }
+        several => format!(
+            "publish CRLs of {}, which revoke {name}, and of {name}: ocspry ca tick",
+            several.join(" and ")
+        ),
+    });
     steps.push(format!(
         "certificates that were made with the stolen key are not in the ledger: set never-issued = \"revoked\" for \
          {name} in the configuration of `serve`, and ocspry reload"

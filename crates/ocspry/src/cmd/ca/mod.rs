@@ -5,6 +5,7 @@ mod edit;
 mod import;
 mod init;
 mod list;
+mod own;
 mod renew;
 mod show;
 
@@ -18,6 +19,7 @@ use ocspry_core::{Clock, OwnedCertificate, SystemClock};
 use ocspry_ledger::IssuerName;
 
 pub(crate) use init::sign_reserved;
+pub(crate) use own::refuse_key_taken_back;
 
 use crate::cmd::tick;
 use crate::output::write_certificate;

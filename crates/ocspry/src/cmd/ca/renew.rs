@@ -7,17 +7,18 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use clap::{Args, ValueHint};
 use ocspry_ca::{
     CaKey, CertificateAuthority, CertificateRequest, Expiry, KeyAlgorithm, PublicKey, RootRequest,
     new_serial_number,
 };
 use ocspry_core::OwnedCertificate;
-use ocspry_ledger::{Act, IssuerFacts, IssuerName, Ledger, LedgerReader, Setting};
+use ocspry_ledger::{Act, IssuerFacts, IssuerName, Ledger, Setting};
 use ocspry_wire::Time;
 
 use super::init::{refuse_taken, sign_reserved};
+use super::own::refuse_same_key;
 use super::{DAYS_MAX, days, show, write_recorded};
 use crate::audit::AuditTrail;
 use crate::ca_choice::{self, algorithm_from_text};
@@ -37,7 +38,7 @@ With the same key it stays the same CA, and clients that have the old certificat
 issues. With a new key it is another CA under another name, with the settings of the old one; both
 are answered for. Stop issuing by the old one when the new one is known to clients (ocspry ca
 edit). It is valid as long as the old certificate was, unless told. A key whose CA is disabled, or
-has a certificate that is revoked or on hold, gets no other one: that needs a new key.
+that has a certificate which is revoked or on hold, gets no other one: that needs a new key.
 
 Exit codes: 0 it is renewed, 1 it is not, 2 wrong usage.";
 
@@ -123,36 +124,6 @@ pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
     }
     show::print_ca(ledger.reader(), &name, flags.json, now)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Where one certificate of a key was taken back, another one would undo that.
-///
-/// # Errors
-/// The CA is disabled, or a CA of the ledger revoked a certificate of it or put it on hold.
-fn refuse_same_key(reader: &LedgerReader, name: &IssuerName) -> Result<()> {
-    let ca = reader.issuer(name.as_str())?;
-    let instead =
-        format!("make a CA with a new key: ocspry ca renew {name} --new-key p-256 --as NAME");
-    if !ca_keys::is_enabled(&ca) {
-        bail!(
-            "CA {name} is disabled, and its key gets no other certificate; {instead}; if nothing is wrong with its key: \
-             ocspry ca edit {name} --enable"
-        );
-    }
-    for above in reader.issuers()? {
-        for certificate in &ca.certificates {
-            let view = certificate.view();
-            let serial = view.serial_number;
-            if ca_choice::issued(&above, &view)
-                && reader.revocation(above.number, &serial)?.is_some()
-            {
-                bail!(
-                    "serial {serial} of CA {name} is revoked or on hold, and its key gets no other certificate; {instead}"
-                );
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Who signs the new certificate.

@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow, bail};
 use clap::{Arg, Args, ValueHint};
 use ocspry_ca::{CertificateRequest, Expiry, PublicKey};
 use ocspry_core::OwnedCertificate;
+use ocspry_ledger::{CertificateFacts, LedgerReader};
 use ocspry_wire::Time;
 
 use super::request::{CertifiedKey, ExpiryFlags, KeyFlags};
@@ -15,7 +16,7 @@ use super::sign::hand_out;
 use super::told::State;
 use crate::ca_choice::{self, Chooser};
 use crate::ca_keys;
-use crate::cmd::ca::sign_reserved;
+use crate::cmd::ca::{refuse_key_taken_back, sign_reserved};
 use crate::ledger_flags::{ActFlags, LedgerFlags};
 use crate::passphrases::PassphraseFlags;
 
@@ -83,9 +84,7 @@ pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
     let chooser = Chooser::new(ledger.reader(), flags.ca.as_deref())?;
     let chosen = chooser.certificate(&flags.certificate)?;
     let serial = chosen.certificate.serial_number;
-    if let State::Revoked(_) = State::of(ledger.reader(), &chosen.certificate, now)? {
-        bail!("serial {serial} is revoked or on hold: it is not renewed; sign a new one");
-    }
+    refuse_revoked(ledger.reader(), &chosen.certificate, now)?;
     let der = chosen.certificate.der.clone().ok_or_else(|| {
         anyhow!("serial {serial} was brought along without its certificate, and the ledger takes none later: it is not renewed; sign a new one")
     })?;
@@ -114,6 +113,9 @@ pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
     let audit = flags.act.audit(&flags.ledger, "cert renew", &act)?;
     let passphrase = flags.passphrase.source();
     let authority = ca_keys::open_to_issue(&path, &chosen.ca, &passphrase, &audit)?;
+    // Somebody may have taken a while to type its passphrase.
+    refuse_revoked(ledger.reader(), &chosen.certificate, now)?;
+    refuse_key_taken_back(ledger.reader(), request.public_key.der())?;
     let prepared = authority.prepare(&request, now)?;
     if let Some(CertifiedKey::New(new)) = &certified {
         new.write()?;
@@ -130,6 +132,17 @@ pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
         now,
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A certificate that was taken back is not signed once more.
+fn refuse_revoked(reader: &LedgerReader, certificate: &CertificateFacts, now: Time) -> Result<()> {
+    let serial = certificate.serial_number;
+    match State::of(reader, certificate, now)? {
+        State::Revoked(_) => {
+            bail!("serial {serial} is revoked or on hold: it is not renewed; sign a new one")
+        }
+        State::Valid | State::Expired => Ok(()),
+    }
 }
 
 /// As long as the old one was valid, or as long as the CA.

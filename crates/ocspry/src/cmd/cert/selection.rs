@@ -60,13 +60,14 @@ impl Selection {
         self.parts.iter().map(|part| part.already).sum()
     }
 
-    /// These, of one CA, for which the revocation is news.
-    pub(crate) fn of(ca: IssuerFacts, serials: Vec<SerialNumber>) -> Selection {
+    /// These, of some CAs, for which the revocation is news.
+    pub(crate) fn of(parts: Vec<(IssuerFacts, Vec<SerialNumber>)>) -> Selection {
+        let part = |(ca, serials)| Part {
+            serials,
+            ..Part::of(ca)
+        };
         Selection {
-            parts: vec![Part {
-                serials,
-                ..Part::of(ca)
-            }],
+            parts: parts.into_iter().map(part).collect(),
         }
     }
 

@@ -19,7 +19,7 @@ use super::request::{CertifiedKey, ExpiryFlags, KeyFlags, ProfileFlags, alt_name
 use super::told::{self, State};
 use crate::ca_choice;
 use crate::ca_keys;
-use crate::cmd::ca::sign_reserved;
+use crate::cmd::ca::{refuse_key_taken_back, sign_reserved};
 use crate::ledger_flags::{ActFlags, LedgerFlags};
 use crate::output::{print, print_json, say, write_certificate};
 use crate::passphrases::PassphraseFlags;
@@ -111,6 +111,7 @@ pub(super) fn run(flags: &SignFlags, now: Time) -> Result<ExitCode> {
     let act = flags.act.act(now);
     let audit = flags.act.audit(&flags.ledger, "cert sign", &act)?;
     let authority = ca_keys::open_to_issue(&path, &ca, &flags.passphrase.source(), &audit)?;
+    refuse_key_taken_back(ledger.reader(), request.public_key.der())?;
     let prepared = authority.prepare(&request, now)?;
     if let CertifiedKey::New(new) = &certified {
         new.write()?;
