@@ -13,10 +13,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use ocspry_ca::{CaKey, CertificateAuthority, Passphrase};
 use ocspry_core::OwnedCertificate;
 use ocspry_core::crypto::sha256;
-use ocspry_ledger::{IssuerFacts, IssuerName, Setting};
+use ocspry_ledger::{IssuerFacts, IssuerName, LedgerReader, Setting};
+use ocspry_wire::Time;
 use ocspry_wire::hex::to_hex;
+use ocspry_wire::ocsp::CrlReason;
+use ocspry_wire::x509::SerialNumber;
 
 use crate::audit::AuditTrail;
+use crate::ca_choice::issued;
 use crate::output::say;
 use crate::passphrases::PassphraseSource;
 
@@ -118,15 +122,23 @@ pub(crate) fn key_path(ledger: &Path, ca: &IssuerFacts) -> Option<PathBuf> {
     Some(directory_of(ledger).join(path))
 }
 
-/// The certificate of a CA that it uses now: that of the latest notBefore, whenever it was brought along; of several, the
-/// last one that it got.
+/// The certificate of a CA that it uses at `now`: of those that are valid then that of the latest notBefore, whenever it was
+/// brought along, and of several the last one that it got.  Where none is valid, the one that has ended.
 ///
 /// # Errors
 /// It has none, which no ledger lets happen.
-pub(crate) fn certificate_of(ca: &IssuerFacts) -> Result<&OwnedCertificate> {
+pub(crate) fn certificate_of(ca: &IssuerFacts, now: Time) -> Result<&OwnedCertificate> {
     ca.certificates
         .iter()
-        .max_by_key(|certificate| certificate.view().not_before)
+        .max_by_key(|certificate| {
+            let view = certificate.view();
+            let has_begun = view.not_before <= now;
+            (
+                has_begun && now < view.not_after,
+                has_begun,
+                view.not_before,
+            )
+        })
         .ok_or_else(|| anyhow!("CA {} has no certificate", ca.name))
 }
 
@@ -139,6 +151,7 @@ pub(crate) fn open(
     ca: &IssuerFacts,
     passphrase: &PassphraseSource,
     audit: &AuditTrail,
+    now: Time,
 ) -> Result<CertificateAuthority> {
     let name = ca.name.as_str();
     let Some(path) = key_path(ledger, ca) else {
@@ -148,18 +161,22 @@ pub(crate) fn open(
     };
     audit.key_opens(name, &path)?;
     let key = passphrase.open_key(&path, name)?;
-    Ok(CertificateAuthority::new(certificate_of(ca)?.clone(), key)?)
+    Ok(CertificateAuthority::new(
+        certificate_of(ca, now)?.clone(),
+        key,
+    )?)
 }
 
 /// Opens a CA to issue certificates.
 ///
 /// # Errors
-/// As [`open`]; it is disabled.
+/// As [`open`]; it is disabled; CAs of the ledger revoked all its certificates or put them on hold, or one because of its key.
 pub(crate) fn open_to_issue(
-    ledger: &Path,
+    reader: &LedgerReader,
     ca: &IssuerFacts,
     passphrase: &PassphraseSource,
     audit: &AuditTrail,
+    now: Time,
 ) -> Result<CertificateAuthority> {
     if !is_enabled(ca) {
         let name = &ca.name;
@@ -167,7 +184,54 @@ pub(crate) fn open_to_issue(
             "CA {name} is disabled and issues nothing; to change that: ocspry ca edit {name} --enable"
         );
     }
-    open(ledger, ca, passphrase, audit)
+    refuse_revoked(reader, ca, now)?;
+    let authority = open(reader.path(), ca, passphrase, audit, now)?;
+    // Somebody may have taken a while to type its passphrase.
+    refuse_revoked(reader, ca, now)?;
+    Ok(authority)
+}
+
+/// Nobody takes what a CA issues without a certificate that holds; and where the ledger is an older copy, nothing else may say
+/// that its key is in other hands.
+fn refuse_revoked(reader: &LedgerReader, ca: &IssuerFacts, now: Time) -> Result<()> {
+    let mut revoked = None;
+    let mut holds = false;
+    let cas = reader.issuers()?;
+    for certificate in &ca.certificates {
+        let view = certificate.view();
+        if view.not_after <= now {
+            continue;
+        }
+        let serial = view.serial_number;
+        let mut found = None;
+        for above in cas.iter().filter(|above| issued(above, &view)) {
+            let Some(info) = reader.revocation(above.number, &serial)? else {
+                continue;
+            };
+            match info.reason {
+                Some(CrlReason::KeyCompromise | CrlReason::CaCompromise) => {
+                    return Err(revoked_by(ca, &serial, above));
+                }
+                // A root says nothing about itself but that its key is not safe.
+                Some(_) | None if above.number == ca.number => {}
+                Some(_) | None => found = Some(revoked_by(ca, &serial, above)),
+            }
+        }
+        holds |= found.is_none();
+        revoked = found.or(revoked);
+    }
+    match revoked {
+        Some(error) if !holds => Err(error),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn revoked_by(ca: &IssuerFacts, serial: &SerialNumber, above: &IssuerFacts) -> anyhow::Error {
+    anyhow!(
+        "CA {} issues nothing: its certificate, serial {serial}, is revoked or on hold by {}",
+        ca.name,
+        above.name
+    )
 }
 
 /// Does it issue?

@@ -75,7 +75,8 @@ fn what_cannot_be_done_for_one_ca_is_told_and_the_others_go_on() {
     site.done("crl check published/other.crl --ca published/other.cer");
 }
 
-/// A CA named c, with its key in c.key, and its certificate of today and one that ended, in new.pem and old.pem.
+/// A CA named c, with its key in c.key, and its certificate of today in new.pem; in old.pem one that ended, in short.pem one
+/// that began later and has ended, in future.pem one of a month from now.
 fn site_with_old_and_new() -> LedgerSite {
     let site = LedgerSite::empty();
     let key = TestKey::generate(KeyKind::P256);
@@ -87,7 +88,24 @@ fn site_with_old_and_new() -> LedgerSite {
         not_after: now().plus_seconds(-86_400),
         ..usual.clone()
     };
-    for (file, spec) in [("new.pem", &usual), ("old.pem", &old)] {
+    let short = CertificateSpec {
+        serial: Some(vec![3]),
+        not_before: now().plus_seconds(-7200),
+        not_after: now().plus_seconds(-3600),
+        ..usual.clone()
+    };
+    let future = CertificateSpec {
+        serial: Some(vec![4]),
+        not_before: now().plus_seconds(30 * 86_400),
+        not_after: now().plus_seconds(900 * 86_400),
+        ..usual.clone()
+    };
+    for (file, spec) in [
+        ("new.pem", &usual),
+        ("old.pem", &old),
+        ("short.pem", &short),
+        ("future.pem", &future),
+    ] {
         let ca = Authority::root_from(spec, key.clone());
         site.write(file, ca.certificate_pem());
     }
@@ -107,6 +125,21 @@ fn a_ca_uses_its_newest_certificate_in_whatever_order_they_were_brought_along() 
     }
     site.done("ca tick");
     site.done("crl check published/c.crl --ca new.pem");
+}
+
+#[test]
+fn a_ca_goes_on_with_the_certificate_that_is_valid_until_the_one_of_later_begins() {
+    let site = site_with_old_and_new();
+    site.done("ca import c --certificate new.pem --key c.key");
+    let valid = site.json("ca show c --json");
+    for file in ["future.pem", "short.pem"] {
+        site.done(&format!("ca import c --certificate {file}"));
+        let shown = site.json("ca show c --json");
+        assert_eq!(shown["serial"], valid["serial"], "{file}");
+    }
+    site.done("ca tick");
+    site.done("crl check published/c.crl --ca new.pem");
+    site.done("cert sign c --new-key --key a.key --subject /CN=a.example.com --out a.pem");
 }
 
 #[test]

@@ -95,6 +95,44 @@ fn a_key_that_was_taken_back_gets_no_certificate_by_another_way_either() {
 }
 
 #[test]
+fn a_ca_whose_certificate_was_taken_back_issues_nothing_also_by_a_copy_that_has_it_enabled() {
+    let Some(office) = with_sub() else { return };
+    office.done("ledger backup copy.db");
+    office.done("ca compromise sub --since 2026-01-01 --yes");
+    office.done("ca tick root");
+    office.done("ledger restore copy.db --yes");
+    office.done("ledger reconcile published");
+    let sign = "cert sign sub --passphrase-file secret.txt --new-key --key a.key --subject /CN=a.example.com";
+    office.refused(sign, "is revoked or on hold by root");
+    assert!(!office.file("a.key").exists());
+}
+
+#[test]
+fn a_ca_goes_on_by_the_certificate_that_is_left_unless_its_key_is_not_safe() {
+    let Some(office) = with_sub() else { return };
+    sign_cross(&office);
+    office.done("ca import sub --certificate cross.pem");
+    let sign = |name: &str| {
+        format!(
+            "cert sign sub --passphrase-file secret.txt --new-key --key {name}.key --subject /CN={name}.example.com"
+        )
+    };
+    office.done("cert revoke ./cross.pem --reason superseded --yes");
+    office.done(&sign("a"));
+    office.done("cert revoke ./cross.pem --reason keyCompromise --yes");
+    office.refused(&sign("b"), "is revoked or on hold by other");
+    // A root that has itself among what it issued, as an index of `openssl ca` does.
+    office.done("cert import root root.pem");
+    let sign = |name: &str| {
+        format!("cert sign root --new-key --key {name}.key --subject /CN={name}.example.com")
+    };
+    office.done("cert revoke --ca root --all --reason superseded --yes");
+    office.done(&sign("c"));
+    office.done("cert revoke ./root.pem --reason keyCompromise --yes");
+    office.refused(&sign("d"), "is revoked or on hold by root");
+}
+
+#[test]
 fn whoever_still_types_a_passphrase_renews_no_certificate_that_is_revoked_meanwhile() {
     let Some(office) = with_sub() else { return };
     office.done(
@@ -121,15 +159,23 @@ fn a_ca_with_a_certificate_on_hold_is_not_renewed_until_it_is_released() {
 #[test]
 fn whoever_still_types_the_passphrase_of_a_ca_that_is_compromised_meanwhile_signs_nothing() {
     let Some(office) = with_sub() else { return };
-    let compromise = || {
-        office.done("ca compromise sub --since 2026-01-01 --yes");
-    };
-    let line = "cert sign sub --new-key --key a.key --subject /CN=a.example.com --out a.pem";
-    let run = office.at_terminal_while(line, &["secret"], compromise);
-    assert_eq!(run.code, Some(1), "{run:?}");
-    assert!(run.stdout.contains("CA sub is disabled"), "{run:?}");
-    assert!(!office.file("a.pem").exists());
-    assert_eq!(office.certificates().as_array().unwrap().len(), 1);
+    office.done("ca init other --passphrase-file secret.txt");
+    for (ca, part) in [
+        ("sub", "CA sub issues nothing"),
+        ("other", "CA other is disabled"),
+    ] {
+        let compromise = || {
+            office.done(&format!("ca compromise {ca} --since 2026-01-01 --yes"));
+        };
+        let line = format!(
+            "cert sign {ca} --new-key --key {ca}-a.key --subject /CN=a.example.com --out a.pem"
+        );
+        let run = office.at_terminal_while(&line, &["secret"], compromise);
+        assert_eq!(run.code, Some(1), "{run:?}");
+        assert!(run.stdout.contains(part), "{run:?}");
+        assert!(!office.file("a.pem").exists());
+        assert_eq!(office.certificates().as_array().unwrap().len(), 1);
+    }
 }
 
 #[test]

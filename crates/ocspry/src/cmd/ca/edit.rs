@@ -101,7 +101,7 @@ pub(super) fn run(flags: &EditFlags, now: Time) -> Result<ExitCode> {
         bail!("nothing to set: see ocspry ca edit --help");
     }
     if let Some(key) = &flags.key {
-        super::import::check_key_is_there(key, certificate_of(&ca)?)?;
+        super::import::check_key_is_there(key, certificate_of(&ca, now)?)?;
     }
     let act = flags.act.act(now);
     let _audit = flags.act.audit(&flags.ledger, "ca edit", &act)?;

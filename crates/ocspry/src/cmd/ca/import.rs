@@ -29,7 +29,7 @@ Examples:
 The key stays where it is, and as it is: only its path is kept. Without one the CA is answered
 for, and its certificates can be revoked, but it signs nothing here. A CA of the ledger that
 signed the certificate becomes its parent. With the name of a CA that is there, a certificate that
-was renewed elsewhere for the same key is added to it; it uses the newest. What it issued before: ocspry cert import,
+was renewed elsewhere for the same key is added to it; it uses the newest that is valid. What it issued before: ocspry cert import,
 ocspry index import.
 
 Exit codes: 0 it is in the ledger, 1 it is not, 2 wrong usage.";

@@ -130,7 +130,7 @@ pub(super) fn run(flags: &InitFlags, now: Time) -> Result<ExitCode> {
     let act = flags.act.act(now);
     let audit = flags.act.audit(&flags.ledger, "ca init", &act)?;
     let parent = match &flags.parent {
-        Some(parent) => Some(Parent::open(&ledger, parent, flags, &audit)?),
+        Some(parent) => Some(Parent::open(&ledger, parent, flags, &audit, now)?),
         None => None,
     };
     let passphrase = match flags.no_passphrase {
@@ -206,11 +206,17 @@ struct Parent {
 }
 
 impl Parent {
-    fn open(ledger: &Ledger, name: &str, flags: &InitFlags, audit: &AuditTrail) -> Result<Parent> {
+    fn open(
+        ledger: &Ledger,
+        name: &str,
+        flags: &InitFlags,
+        audit: &AuditTrail,
+        now: Time,
+    ) -> Result<Parent> {
         let reader = ledger.reader();
         let ca = ca_choice::ca(reader, name)?;
         let passphrase = flags.parent_passphrase.source();
-        let authority = ca_keys::open_to_issue(reader.path(), &ca, &passphrase, audit)?;
+        let authority = ca_keys::open_to_issue(reader, &ca, &passphrase, audit, now)?;
         Ok(Parent { ca, authority })
     }
 }

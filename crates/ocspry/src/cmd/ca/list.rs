@@ -52,7 +52,7 @@ fn json(reader: &LedgerReader, now: Time) -> Result<Value> {
 fn text(reader: &LedgerReader, now: Time) -> Result<String> {
     let mut table = Table::new(["serial", "name", "subject", "parent", "until", "state"]);
     for ca in reader.issuers()? {
-        let certificate = certificate_of(&ca)?.view();
+        let certificate = certificate_of(&ca, now)?.view();
         let parent = ca.settings.get(&ocspry_ledger::Setting::Parent);
         let state = match (ca_keys::is_enabled(&ca), certificate.not_after < now) {
             (_, true) => "expired",

@@ -103,7 +103,7 @@ pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
     }
     let act = flags.act.act(now);
     let audit = flags.act.audit(&flags.ledger, "ca renew", &act)?;
-    let parent = Parent::of(&ledger, &old, flags, &audit)?;
+    let parent = Parent::of(&ledger, &old, flags, &audit, now)?;
     let (name, certificate) = match (flags.new_key, &flags.as_name) {
         (Some(algorithm), Some(name)) => {
             let name = IssuerName::new(name)?;
@@ -138,8 +138,9 @@ impl Parent {
         ca: &IssuerFacts,
         flags: &RenewFlags,
         audit: &AuditTrail,
+        now: Time,
     ) -> Result<Parent> {
-        let view = certificate_of(ca)?.view();
+        let view = certificate_of(ca, now)?.view();
         if view.issuer == view.subject {
             return Ok(Parent::Itself);
         }
@@ -152,7 +153,7 @@ impl Parent {
         })?;
         let above = ca_choice::ca(reader, name)?;
         let passphrase = flags.parent_passphrase.source();
-        let authority = ca_keys::open_to_issue(reader.path(), &above, &passphrase, audit)?;
+        let authority = ca_keys::open_to_issue(reader, &above, &passphrase, audit, now)?;
         Ok(Parent::Above(above, Box::new(authority)))
     }
 }
@@ -178,11 +179,11 @@ impl RenewFlags {
         audit: &AuditTrail,
     ) -> Result<OwnedCertificate> {
         let name = ca.name.as_str();
-        let old = certificate_of(ca)?;
+        let old = certificate_of(ca, act.recorded)?;
         match parent {
             Parent::Itself => {
                 let path = ledger.reader().path();
-                let own = ca_keys::open(path, ca, &self.passphrase.source(), audit)?;
+                let own = ca_keys::open(path, ca, &self.passphrase.source(), audit, act.recorded)?;
                 // Somebody may have taken a while to type it.
                 refuse_same_key(ledger.reader(), &ca.name)?;
                 let certificate = self.sign_root(old, own.key(), act.recorded)?;
@@ -226,7 +227,7 @@ impl RenewFlags {
             .iter()
             .map(|(setting, value)| (*setting, value.as_str()))
             .collect();
-        let old = certificate_of(old)?;
+        let old = certificate_of(old, act.recorded)?;
         audit.key_opens(new.name.as_str(), &place.path)?;
         place.write(&key, passphrase.as_ref())?;
         if passphrase.is_none() {

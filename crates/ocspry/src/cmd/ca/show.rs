@@ -108,7 +108,7 @@ impl<'a> Shown<'a> {
         let crl_number = reader.highest_crl_number(ca.number)?;
         Ok(Shown {
             ca,
-            certificate: certificate_of(ca)?,
+            certificate: certificate_of(ca, now)?,
             key: ca_keys::key_path(reader.path(), ca),
             crl_number: crl_number.map(|number| number.to_string()),
             now,

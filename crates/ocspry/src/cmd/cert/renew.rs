@@ -80,7 +80,6 @@ pub(super) fn days_help(days: Arg) -> Arg {
 /// What kept it from being signed.
 pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
     let mut ledger = flags.ledger.to_write()?;
-    let path = ledger.reader().path().to_owned();
     let chooser = Chooser::new(ledger.reader(), flags.ca.as_deref())?;
     let chosen = chooser.certificate(&flags.certificate)?;
     let serial = chosen.certificate.serial_number;
@@ -112,7 +111,7 @@ pub(super) fn run(flags: &RenewFlags, now: Time) -> Result<ExitCode> {
     let act = flags.act.act(now);
     let audit = flags.act.audit(&flags.ledger, "cert renew", &act)?;
     let passphrase = flags.passphrase.source();
-    let authority = ca_keys::open_to_issue(&path, &chosen.ca, &passphrase, &audit)?;
+    let authority = ca_keys::open_to_issue(ledger.reader(), &chosen.ca, &passphrase, &audit, now)?;
     // Somebody may have taken a while to type its passphrase.
     refuse_revoked(ledger.reader(), &chosen.certificate, now)?;
     refuse_key_taken_back(ledger.reader(), request.public_key.der())?;

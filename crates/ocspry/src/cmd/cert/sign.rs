@@ -97,7 +97,6 @@ pub(crate) struct SignFlags {
 /// What kept it from being signed.
 pub(super) fn run(flags: &SignFlags, now: Time) -> Result<ExitCode> {
     let mut ledger = flags.ledger.to_write()?;
-    let path = ledger.reader().path().to_owned();
     let ca = ca_choice::ca(ledger.reader(), &flags.ca)?;
     let profile = flags.profile.profile(&ca)?;
     let Some(certified) = flags.key.certified(&ca, flags.out.as_deref())? else {
@@ -110,7 +109,13 @@ pub(super) fn run(flags: &SignFlags, now: Time) -> Result<ExitCode> {
     let profile_name = request.profile.name();
     let act = flags.act.act(now);
     let audit = flags.act.audit(&flags.ledger, "cert sign", &act)?;
-    let authority = ca_keys::open_to_issue(&path, &ca, &flags.passphrase.source(), &audit)?;
+    let authority = ca_keys::open_to_issue(
+        ledger.reader(),
+        &ca,
+        &flags.passphrase.source(),
+        &audit,
+        now,
+    )?;
     refuse_key_taken_back(ledger.reader(), request.public_key.der())?;
     let prepared = authority.prepare(&request, now)?;
     if let CertifiedKey::New(new) = &certified {

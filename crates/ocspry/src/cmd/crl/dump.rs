@@ -100,7 +100,7 @@ pub(super) fn run(flags: &DumpFlags) -> Result<ExitCode> {
     let ca = ca_choice::ca(ledger.reader(), &flags.ca)?;
     let act = flags.act.act(SystemClock.now());
     let audit = flags.act.audit(&flags.ledger, "crl dump", &act)?;
-    let authority = ca_keys::open(&path, &ca, &flags.passphrase.source(), &audit)?;
+    let authority = ca_keys::open(&path, &ca, &flags.passphrase.source(), &audit, act.recorded)?;
     let lock = ListLock::wait(&path)?;
     let now = SystemClock.now();
     // What it takes the place of, and what `ca tick` put where it does unless told otherwise.

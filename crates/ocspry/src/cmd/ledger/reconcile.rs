@@ -26,7 +26,8 @@ Give the last CRLs, full and delta, and the certificates that were issued since 
 are at hand: files, or directories of them; and the state directory of each `ocspry serve` that is fed from
 this ledger, which knows revocations that no CRL names yet.  What they revoke and the ledger does not know is revoked again,
 and what the ledger knows stays.  The next CRL number is a thousand above all that were seen, or above 0,
-since more may have been used.  It can be run again with more.";
+since more may have been used.  It can be run again with more.  What CAs were set to since the backup is not put
+back: see `ocspry ca list`, and disable again what was disabled.";
 
 /// What `ledger reconcile` can be told.
 #[derive(Debug, Args)]

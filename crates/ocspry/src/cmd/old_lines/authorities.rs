@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{ArgAction, Args, ValueHint};
+use ocspry_core::{Clock as _, SystemClock};
 
 use super::resolve::{self, Format};
 use super::{Turn, Words};
@@ -154,7 +155,8 @@ pub(crate) struct ListCas {
 impl ListCas {
     pub(super) fn turn(&self) -> Result<Turn> {
         for ca in self.ledger.to_read()?.issuers()? {
-            let serial = resolve::colons(&certificate_of(&ca)?.view().serial_number);
+            let serial =
+                resolve::colons(&certificate_of(&ca, SystemClock.now())?.view().serial_number);
             let state = if is_enabled(&ca) { "" } else { " (disabled)" };
             print(&format!("{serial} - {}{state}\n", ca.name));
         }
@@ -242,7 +244,11 @@ pub(crate) struct DumpCa {
 impl DumpCa {
     pub(super) fn turn(&self) -> Result<Turn> {
         let ca = resolve::ca(&self.ledger.to_read()?, Some(&self.ca))?;
-        resolve::write_certificate(certificate_of(&ca)?.der(), self.format, &self.path)?;
+        resolve::write_certificate(
+            certificate_of(&ca, SystemClock.now())?.der(),
+            self.format,
+            &self.path,
+        )?;
         Ok(Turn::Done(ExitCode::SUCCESS))
     }
 }

@@ -197,10 +197,8 @@ impl SignCert {
         if self.days.is_some() {
             return Ok(self.days);
         }
-        let left_seconds = certificate_of(ca)?
-            .view()
-            .not_after
-            .seconds_since(SystemClock.now());
+        let now = SystemClock.now();
+        let left_seconds = certificate_of(ca, now)?.view().not_after.seconds_since(now);
         Ok((left_seconds > i64::from(USUAL_DAYS) * 86_400).then_some(USUAL_DAYS))
     }
 }

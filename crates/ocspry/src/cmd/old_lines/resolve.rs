@@ -14,7 +14,7 @@ use ocspry_wire::Time;
 use ocspry_wire::x509::SerialNumber;
 
 use crate::ca_choice;
-use crate::ca_keys::{certificate_of, is_enabled};
+use crate::ca_keys::is_enabled;
 use crate::output;
 
 /// The CA that is meant; None: the first that is enabled.
@@ -34,7 +34,7 @@ pub(super) fn ca(reader: &LedgerReader, text: Option<&str>) -> Result<IssuerFact
         return found;
     }
     let is_meant = |ca: &&IssuerFacts| {
-        certificate_of(ca).is_ok_and(|certificate| {
+        ca.certificates.iter().any(|certificate| {
             let view = certificate.view();
             begins(&view.serial_number, text)
                 || common_name(view.subject).is_some_and(|name| name == text)

@@ -246,7 +246,7 @@ impl Tick<'_> {
         timing: &mut Timing,
     ) -> Result<Outcome> {
         let now = self.act.recorded;
-        let certificate = ca_keys::certificate_of(ca)?;
+        let certificate = ca_keys::certificate_of(ca, now)?;
         if ca_keys::key_path(ledger.reader().path(), ca).is_none() {
             return Ok(Outcome::NotHere {
                 why: "its key is not at hand",
@@ -285,7 +285,7 @@ impl Tick<'_> {
             },
         };
         let passphrase = self.flags.passphrase.source();
-        let authority = ca_keys::open(ledger.reader().path(), ca, &passphrase, self.audit)?;
+        let authority = ca_keys::open(ledger.reader().path(), ca, &passphrase, self.audit, now)?;
         let order = ListOrder {
             ca,
             authority: &authority,
@@ -330,7 +330,7 @@ fn ends(reader: &LedgerReader, cas: &[IssuerFacts], within: Duration, now: Time)
     let until = now.plus_seconds(seconds);
     let mut first = Vec::new();
     for ca in cas {
-        let view = ca_keys::certificate_of(ca)?.view();
+        let view = ca_keys::certificate_of(ca, now)?.view();
         if view.not_after <= until {
             first.push(Expiring {
                 ca: ca.name.as_str().to_owned(),

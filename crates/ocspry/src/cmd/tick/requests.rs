@@ -93,11 +93,11 @@ fn sign(
     audit: &AuditTrail,
 ) -> Result<Outcome> {
     let key = request.public_key();
-    check(ca, request)?;
+    check(ca, request, act.recorded)?;
     if let Some(certified) = certified(ledger.reader(), ca, key, act.recorded)? {
         return Ok(Outcome::Certified(certified));
     }
-    let authority = ca_keys::open_to_issue(ledger.reader().path(), ca, passphrase, audit)?;
+    let authority = ca_keys::open_to_issue(ledger.reader(), ca, passphrase, audit, act.recorded)?;
     let profile = Profile::OcspResponder;
     let profile_name = profile.name();
     let request = CertificateRequest::usual(subject(ca)?, key.clone(), profile);
@@ -108,12 +108,12 @@ fn sign(
 }
 
 /// Nothing that it asks for is given; who asks to be a CA, or with another kind of key, is no responder.
-fn check(ca: &IssuerFacts, request: &SigningRequest) -> Result<()> {
+fn check(ca: &IssuerFacts, request: &SigningRequest, now: Time) -> Result<()> {
     let mut asked = request.not_granted().iter();
     if let Some(asked) = asked.find(|asked| NotGranted::is_for_a_ca(asked)) {
         bail!("it asks for {asked}, and a responder does not get that");
     }
-    let own = ca_keys::certificate_of(ca)?.view().public_key.der;
+    let own = ca_keys::certificate_of(ca, now)?.view().public_key.der;
     let wanted = KeyAlgorithm::of_responder(&PublicKey::from_der(own)?);
     if KeyAlgorithm::of_responder(request.public_key()) != wanted {
         bail!(
@@ -131,7 +131,7 @@ fn certified(
     key: &PublicKey,
     now: Time,
 ) -> Result<Option<Certified>> {
-    let ca_not_after = ca_keys::certificate_of(ca)?.view().not_after;
+    let ca_not_after = ca_keys::certificate_of(ca, now)?.view().not_after;
     for facts in reader.certificates_for(ca.number, Profile::OcspResponder.name(), 0)? {
         let serial = facts.serial_number;
         let parsed = facts

@@ -77,7 +77,7 @@ fn outcome(
         bail!("no CA of this ledger signed it");
     };
     check_renewable(ledger, ca, &view)?;
-    let authority = ca_keys::open_to_issue(ledger.reader().path(), ca, passphrase, audit)?;
+    let authority = ca_keys::open_to_issue(ledger.reader(), ca, passphrase, audit, act.recorded)?;
     let key = PublicKey::from_der(view.public_key.der)?;
     let life_seconds = view.not_after.seconds_since(view.not_before);
     let life = Duration::from_secs(u64::try_from(life_seconds).unwrap_or(0));
