@@ -186,6 +186,13 @@ impl NameSubtree {
     fn holds(&self, name: &AltName) -> Option<bool> {
         let lower = |text: &str| text.to_ascii_lowercase();
         match (&self.0, &name.0) {
+            // Of no length: all of its kind; so a CA may issue none of it (CA/B BR 7.1.2.5.2).
+            (GeneralName::DnsName(tree), GeneralName::DnsName(_))
+            | (GeneralName::Rfc822Name(tree), GeneralName::Rfc822Name(_))
+            | (
+                GeneralName::UniformResourceIdentifier(tree),
+                GeneralName::UniformResourceIdentifier(_),
+            ) if tree.as_str().is_empty() => Some(true),
             (GeneralName::DnsName(tree), GeneralName::DnsName(name)) => {
                 let name = lower(name.as_str());
                 let bare = name.strip_prefix("*.").unwrap_or(&name);

@@ -6,6 +6,7 @@ use ocspry_ca::{
     CustomProfile, Expiry, HttpUrl, KeyAlgorithm, KeyUse, NameConstraints, NameSubtree, Pointers,
     Profile, Purpose, RawExtension, RootRequest, Subject,
 };
+use ocspry_core::OwnedCertificate;
 use ocspry_testkit::Openssl;
 
 fn alt_names(texts: &[&str]) -> Vec<AltName> {
@@ -368,6 +369,56 @@ fn a_wildcard_that_stands_for_an_excluded_name_is_refused() {
                 assert!(matches!(error, CaError::NameNotPermitted { .. }), "{error}");
             }
         }
+    }
+}
+
+#[test]
+fn an_excluded_subtree_of_no_length_excludes_every_name_of_its_kind() {
+    let Some(openssl) = Openssl::find() else {
+        return;
+    };
+    let made = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    made.write_pem(&openssl.path("ca.key"), None).unwrap();
+    let leaf = CaKey::generate(KeyAlgorithm::P256).unwrap();
+    for (kind, name) in [
+        ("DNS", "www.example.com"),
+        ("email", "a@example.com"),
+        ("URI", "https://example.com/"),
+    ] {
+        openssl.write(
+            "ca.cnf",
+            format!(
+                "[req]\ndistinguished_name=dn\n[dn]\n[ca]\nbasicConstraints=critical,CA:TRUE\n\
+                 nameConstraints=critical,@bound\n[bound]\nexcluded;{kind}.0=\n"
+            ),
+        );
+        openssl.run(
+            "req -x509 -new -key ca.key -subj /CN=Bound -config ca.cnf -extensions ca -out ca.pem",
+        );
+        openssl.run("x509 -in ca.pem -outform DER -out ca.der");
+        let certificate = OwnedCertificate::from_der(openssl.read("ca.der")).unwrap();
+        let begin = certificate.view().not_before;
+        let key = CaKey::load(&openssl.path("ca.key"), None).unwrap();
+        let ca = CertificateAuthority::new(certificate, key).unwrap();
+        let refused = |name: &str| {
+            let request = CertificateRequest {
+                alt_names: alt_names(&[name]),
+                ..CertificateRequest::usual(
+                    subject("x y"),
+                    leaf.public_key().clone(),
+                    Profile::Custom(CustomProfile {
+                        key_usage: vec![KeyUse::DigitalSignature],
+                        purposes: vec![Purpose::named("serverAuth").unwrap()],
+                    }),
+                )
+            };
+            match ca.issue(&request, new_serial(), begin) {
+                Ok(_) => false,
+                Err(error) => matches!(error, CaError::NameNotPermitted { .. }),
+            }
+        };
+        assert!(refused(name), "{name}");
+        assert!(!refused("IP:192.0.2.1"), "{kind}");
     }
 }
 
