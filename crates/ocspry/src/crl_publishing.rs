@@ -47,7 +47,7 @@ pub(crate) struct ListOrder<'a> {
     pub(crate) at_hand: &'a [PathBuf],
 }
 
-/// Held by whoever signs lists of a ledger; given up when it is dropped, or its process ends in any way.
+/// Held by whoever signs lists of a ledger, restores or reconciles it; given up when it is dropped, or its process ends in any way.
 pub(crate) struct ListLock {
     _file: File,
 }
@@ -69,7 +69,7 @@ impl ListLock {
             .open(&path)
             .and_then(|file| {
                 if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-                    say("waiting for another process that publishes CRLs of this ledger");
+                    say("waiting for another process that publishes CRLs of this ledger, or restores it");
                     flock(&file, FlockOperation::LockExclusive)?;
                 }
                 Ok(file)

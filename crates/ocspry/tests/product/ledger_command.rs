@@ -1,7 +1,12 @@
 //! `ocspry ledger`: backup, restore, reconcile, check and migrate.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
 use crate::ledger_site::LedgerSite;
 use crate::published_lists::site_with_index;
+use crate::site::OCSPRY;
 use serde_json::json;
 
 #[test]
@@ -33,6 +38,37 @@ fn what_was_revoked_after_the_backup_is_put_back_from_the_last_crl() {
     assert_eq!(dumped["number"], "1003");
     site.done("crl show after.crl --find 2001");
     assert_eq!(site.json("ledger check --json")["whole"], true);
+}
+
+#[test]
+fn a_reconciliation_waits_for_a_restore_that_is_under_way() {
+    let site = site_with_index();
+    // As a restore holds it.
+    site.done("ca tick");
+    let lock = File::options()
+        .write(true)
+        .open(site.file("ledger.db.crl-lock"))
+        .unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let mut waiting = Command::new(OCSPRY)
+        .args(["ledger", "reconcile", "--ledger"])
+        .arg(site.file("ledger.db"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut lines = BufReader::new(waiting.stderr.take().unwrap());
+    lines.read_line(&mut said).unwrap();
+    let before = site.json("ledger check --json");
+    drop(lock);
+    assert!(waiting.wait().unwrap().success());
+    assert!(said.contains("waiting for another process"), "{said:?}");
+    let after = site.json("ledger check --json");
+    assert_eq!(
+        after["sequence"].as_u64(),
+        before["sequence"].as_u64().map(|last| last + 2)
+    );
 }
 
 #[test]

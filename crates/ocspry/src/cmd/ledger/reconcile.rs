@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::evidence::Evidence;
 use super::tell;
+use crate::crl_publishing::ListLock;
 use crate::ledger_flags::{ActFlags, LedgerFlags};
 
 /// How it is used.
@@ -72,6 +73,8 @@ fn seen(text: &str) -> Result<u64, String> {
 /// A file or a state directory that was named is no evidence; evidence contradicts the ledger; the ledger cannot be written.
 pub(super) fn run(flags: &ReconcileFlags) -> Result<ExitCode> {
     let mut ledger = flags.ledger.to_write()?;
+    // A restore that is under way would take what is opened here, and what is written then, for what it replaces.
+    let _lock = ListLock::wait(ledger.reader().path())?;
     let cas = ledger.reader().issuers()?;
     let mut evidence = Evidence::of(&cas, ledger.reader())?;
     for path in &flags.evidence {
