@@ -143,6 +143,30 @@ fn a_ca_goes_on_with_the_certificate_that_is_valid_until_the_one_of_later_begins
 }
 
 #[test]
+fn the_crl_numbers_of_a_ca_that_is_brought_along_go_on_above_those_that_it_used() {
+    let site = LedgerSite::with_root();
+    for file in ["first.crl", "last.crl"] {
+        site.done(&format!("crl dump root --out {file}"));
+    }
+    let import = "ca import root --certificate root.pem --key root.key --ledger second.db";
+    let told = site.done(import).stderr;
+    assert!(told.contains("begin with 1 here"), "{told}");
+    // Told later is early enough, as long as none was signed.
+    let told = site
+        .done(&format!("{import} --crl last.crl --crl first.crl"))
+        .stderr;
+    assert!(!told.contains("begin with 1"), "{told}");
+    let next = site.json("crl dump root --ledger second.db --out next.crl --json");
+    assert_eq!(next["number"], "3");
+
+    let foreign = LedgerSite::with_root();
+    foreign.done("crl dump root --out foreign.crl");
+    site.write("foreign.crl", foreign.read("foreign.crl"));
+    let told = site.refused(&format!("{import} --crl foreign.crl"));
+    assert!(told.contains("this CA did not sign it"), "{told}");
+}
+
+#[test]
 fn a_ca_that_issues_but_whose_certificate_has_ended_fails_the_tick() {
     let site = site_with_old_and_new();
     site.done("ca import c --certificate old.pem --key c.key");

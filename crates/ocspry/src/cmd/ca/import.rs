@@ -7,7 +7,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueHint};
 use ocspry_ca::{CaError, CaKey, CertificateAuthority, HttpUrl};
 use ocspry_core::OwnedCertificate;
-use ocspry_ledger::{Act, ImportEntry, IssuerFacts, IssuerName, Ledger, Setting, issuer_identity};
+use ocspry_ledger::{
+    Act, CrlNumber, ImportEntry, IssuerFacts, IssuerName, Ledger, Setting, issuer_identity,
+};
 use ocspry_signer::KeyError;
 use ocspry_wire::Time;
 use ocspry_wire::x509::display_name;
@@ -16,6 +18,7 @@ use super::init::refuse_taken;
 use super::{http_url, show, urls_setting};
 use crate::ca_choice::{self, read_certificate};
 use crate::ca_keys::KeyPlace;
+use crate::cmd::import::NumberedCrl;
 use crate::ledger_flags::{ActFlags, LedgerFlags};
 use crate::output::say;
 use crate::passphrases::PassphraseFlags;
@@ -23,7 +26,7 @@ use crate::passphrases::PassphraseFlags;
 /// How it is used.
 pub(super) const AFTER_HELP: &str = "\
 Examples:
-  ocspry ca import corporate --certificate ca.pem --key ca.key
+  ocspry ca import corporate --certificate ca.pem --key ca.key --crl last.crl
   ocspry ca import offline-root --certificate root.pem
 
 The key stays where it is, and as it is: only its path is kept. Without one the CA is answered
@@ -61,6 +64,10 @@ pub(crate) struct ImportFlags {
     #[arg(long, value_name = "URL", value_parser = http_url)]
     crl_url: Vec<HttpUrl>,
 
+    /// A CRL that it published before: numbers go on above that of it (repeatable)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    crl: Vec<PathBuf>,
+
     /// Print what is in the ledger then as JSON
     #[arg(long)]
     json: bool,
@@ -89,6 +96,7 @@ pub(super) fn run(flags: &ImportFlags, now: Time) -> Result<ExitCode> {
             display_name(certificate.view().subject)
         );
     }
+    let crl_number = flags.last_crl_number(&certificate)?;
     let act = flags.act.act(now);
     let audit = flags.act.audit(&flags.ledger, "ca import", &act)?;
     let mut settings = Vec::new();
@@ -133,13 +141,38 @@ pub(super) fn run(flags: &ImportFlags, now: Time) -> Result<ExitCode> {
             ledger.add_issuer(&act, &name, &certificate, &settings)?;
         }
     }
+    let ca = ledger.reader().issuer(name.as_str())?;
+    if let Some(number) = crl_number {
+        ledger.pass_over_crl_numbers(&act, ca.number, number)?;
+    }
     if known.is_none() && flags.key.is_none() {
         say(&format!(
             "note: CA {name} signs nothing here, since its key was not named"
         ));
+    } else if ledger.reader().highest_crl_number(ca.number)?.is_none() {
+        say(&format!(
+            "note: the CRL numbers of CA {name} begin with 1 here; where it has published CRLs before, name the last one \
+             before the next is made: ocspry ca import {name} --certificate {} --crl FILE",
+            flags.certificate.display()
+        ));
     }
     show::print_ca(ledger.reader(), &name, flags.json, now)?;
     Ok(ExitCode::SUCCESS)
+}
+
+impl ImportFlags {
+    /// The highest number of the lists that were named; None: none was.
+    fn last_crl_number(&self, certificate: &OwnedCertificate) -> Result<Option<CrlNumber>> {
+        let mut highest = None;
+        for file in &self.crl {
+            let crl = NumberedCrl::read(file)?;
+            if !crl.is_signed_by(certificate) {
+                bail!("{}: this CA did not sign it", file.display());
+            }
+            highest = highest.max(Some(crl.number()));
+        }
+        Ok(highest)
+    }
 }
 
 /// A new certificate of a CA that is there: renewed elsewhere, with its own key.

@@ -10,6 +10,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
+pub(crate) use numbered_crl::NumberedCrl;
+
 /// Verbs by the program that kept the CA.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImportCommand {

@@ -1,4 +1,4 @@
-//! A CRL that a CA published before, for its number.  From: a file that the operator names.  To: `django_ca`.
+//! A CRL that a CA published before, for its number.  From: a file that the operator names.  To: `django_ca`, `ca import`.
 
 use std::mem;
 use std::path::Path;
@@ -12,7 +12,7 @@ use ocspry_wire::x509::{CertificateList, pem};
 use crate::crl_at_hand::{OCTETS_MAX, signed_by};
 
 /// A CRL with a number.
-pub(super) struct NumberedCrl {
+pub(crate) struct NumberedCrl {
     der: Vec<u8>,
     list: CertificateList,
     number: CrlNumber,
@@ -23,7 +23,7 @@ impl NumberedCrl {
     ///
     /// # Errors
     /// It cannot be read, is no CRL, or has no number.
-    pub(super) fn read(path: &Path) -> Result<NumberedCrl> {
+    pub(crate) fn read(path: &Path) -> Result<NumberedCrl> {
         let shown = path.display();
         let mut file = read_regular_file(path, OCTETS_MAX)
             .with_context(|| format!("{shown} cannot be read"))?;
@@ -47,12 +47,12 @@ impl NumberedCrl {
     }
 
     /// Did the CA of this certificate sign it?
-    pub(super) fn is_signed_by(&self, issuer: &OwnedCertificate) -> bool {
+    pub(crate) fn is_signed_by(&self, issuer: &OwnedCertificate) -> bool {
         signed_by(issuer, &self.der, &self.list)
     }
 
     /// Its number.
-    pub(super) fn number(&self) -> CrlNumber {
+    pub(crate) fn number(&self) -> CrlNumber {
         self.number
     }
 }
