@@ -401,6 +401,25 @@ fn make_old_responder(site: &LedgerSite) {
 }
 
 #[test]
+fn a_responders_key_that_is_told_to_be_compromised_by_an_older_certificate_gets_no_other() {
+    let site = LedgerSite::with_root();
+    make_old_responder(&site);
+    std::fs::copy(site.file("ocsp.pem"), site.file("first.pem")).unwrap();
+    let end = now().plus_seconds(540);
+    site.done(&format!(
+        "cert renew ./first.pem --expires {end} --out ocsp.pem"
+    ));
+    let before = site.read("ocsp.pem");
+    site.done("cert revoke ./first.pem --reason keyCompromise --yes");
+    let said = site.refused("ca tick --responder ocsp.pem");
+    assert!(
+        said.contains("which is revoked for keyCompromise"),
+        "{said}"
+    );
+    assert_eq!(site.read("ocsp.pem"), before);
+}
+
+#[test]
 fn a_responder_certificate_that_cannot_be_put_in_its_place_is_not_signed() {
     let site = LedgerSite::with_root();
     make_old_responder(&site);

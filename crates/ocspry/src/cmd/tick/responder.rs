@@ -12,9 +12,11 @@ use ocspry_ca::{
     CertificateRequest, Expiry, FileAccess, Pointers, Profile, PublicKey, certificate_to_pem,
     write_file_with,
 };
-use ocspry_ledger::{Act, IssuerFacts, Ledger};
+use ocspry_core::OwnedCertificate;
+use ocspry_ledger::{Act, IssuerFacts, Ledger, LedgerReader};
 use ocspry_wire::Time;
 use ocspry_wire::der::oid;
+use ocspry_wire::ocsp::CrlReason;
 use ocspry_wire::x509::Certificate;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -107,6 +109,25 @@ fn check_renewable(ledger: &Ledger, ca: &IssuerFacts, view: &Certificate<'_>) ->
     }
     if ledger.reader().revocation(ca.number, serial)?.is_some() {
         bail!("it is revoked; make another one, with another key");
+    }
+    refuse_compromised_key(ledger.reader(), ca, view.public_key.der)
+}
+
+/// It may have had another certificate before, of which it was told.
+fn refuse_compromised_key(reader: &LedgerReader, ca: &IssuerFacts, key: &[u8]) -> Result<()> {
+    for facts in reader.certificates_for(ca.number, Profile::OcspResponder.name(), 0)? {
+        let Some(Ok(certificate)) = facts.der.map(OwnedCertificate::from_der) else {
+            continue;
+        };
+        let serial = facts.serial_number;
+        let revoked = reader.revocation(ca.number, &serial)?;
+        let is_compromised =
+            revoked.is_some_and(|info| info.reason == Some(CrlReason::KeyCompromise));
+        if is_compromised && certificate.view().public_key.der == key {
+            bail!(
+                "its key had the certificate {serial}, which is revoked for keyCompromise; make another one, with another key"
+            );
+        }
     }
     Ok(())
 }
