@@ -4,6 +4,7 @@
 //! A file counts for the CA that signed it; whoever can write it but has no CA key can put nothing into the ledger.  A state
 //! directory is signed by nobody: whoever can write it can have certificates revoked.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use ocspry_signer::read_regular_file;
 use ocspry_source::StateDirectory;
 use ocspry_wire::Time;
 use ocspry_wire::hex::to_hex;
+use ocspry_wire::ocsp::{CrlReason, RevokedInfo};
 use ocspry_wire::x509::{CertificateList, SerialNumber, pem};
 
 use crate::ca_choice::issued;
@@ -30,8 +32,13 @@ pub(super) struct Evidence<'a> {
     /// Of each, the last list that the ledger knows.
     last: Vec<Option<CrlNumber>>,
     issuers: Vec<IssuerEvidence>,
+    /// Of each, where a revocation stands already: lists of the same CA name mostly the same.
+    places: Vec<HashMap<Said, usize>>,
     found: Found,
 }
+
+/// What is said of a certificate: which, since when, why, and since when it was not safe.
+type Said = (SerialNumber, Time, Option<CrlReason>, Option<Time>);
 
 /// How much it was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +76,7 @@ impl<'a> Evidence<'a> {
             cas,
             last: cas.iter().map(last).collect::<Result<_>>()?,
             issuers: cas.iter().map(none).collect(),
+            places: vec![HashMap::new(); cas.len()],
             found: Found::default(),
         })
     }
@@ -116,7 +124,7 @@ impl<'a> Evidence<'a> {
         }
         let state = Arc::new(StateDirectory::open(path)?);
         let mut last = None;
-        for (ca, evidence) in self.cas.iter().zip(&mut self.issuers) {
+        for (at, ca) in self.cas.iter().enumerate() {
             let kept = state.ledger(&to_hex(&ca.identity));
             let Some(seen) = kept.read()? else {
                 continue;
@@ -133,15 +141,10 @@ impl<'a> Evidence<'a> {
             let written = fs::metadata(&file).and_then(|metadata| metadata.modified());
             let written = written.with_context(|| format!("{} cannot be read", file.display()))?;
             let known = whole_seconds(written).max(seen.this_update);
-            let revoked = seen
-                .revoked
-                .iter()
-                .map(|(serial_number, info)| SeenRevocation {
-                    serial_number: *serial_number,
-                    info: *info,
-                    seen: known.max(info.revocation_time),
-                });
-            evidence.revoked.extend(revoked);
+            for (serial_number, info) in &seen.revoked {
+                let seen = known.max(info.revocation_time);
+                self.add_seen(at, *serial_number, *info, seen);
+            }
             self.found.states += 1;
             last = last.max(Some(position.sequence));
         }
@@ -224,18 +227,32 @@ impl<'a> Evidence<'a> {
             true => list.header.this_update,
             false => list.header.this_update.plus_seconds(BACKDATED_SECONDS),
         };
-        let evidence = &mut self.issuers[at];
-        let entries = revoked
-            .into_iter()
-            .map(|(serial_number, info)| SeenRevocation {
+        for (serial_number, info) in revoked {
+            self.add_seen(at, serial_number, info, seen);
+        }
+        self.issuers[at].crl_numbers.extend(number);
+        self.found.crls += 1;
+        true
+    }
+
+    /// Once, as it was seen last: of a year's lists no more is held than they say.
+    fn add_seen(&mut self, at: usize, serial_number: SerialNumber, info: RevokedInfo, seen: Time) {
+        let revoked = &mut self.issuers[at].revoked;
+        let RevokedInfo {
+            revocation_time,
+            reason,
+            invalidity_date,
+        } = info;
+        let said = (serial_number, revocation_time, reason, invalidity_date);
+        let place = *self.places[at].entry(said).or_insert(revoked.len());
+        match revoked.get_mut(place) {
+            Some(known) => known.seen = known.seen.max(seen),
+            None => revoked.push(SeenRevocation {
                 serial_number,
                 info,
                 seen,
-            });
-        evidence.revoked.extend(entries);
-        evidence.crl_numbers.extend(number);
-        self.found.crls += 1;
-        true
+            }),
+        }
     }
 }
 
@@ -256,4 +273,45 @@ fn files_of(directory: &Path) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use ocspry_ledger::{Act, IssuerName, Ledger, LedgerPlace};
+    use ocspry_testkit::{Authority, CrlSpec, KeyKind, now};
+
+    use super::*;
+
+    #[test]
+    fn what_many_lists_say_is_held_once_as_it_was_seen_last() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = LedgerPlace::Sqlite(directory.path().join("ledger.db"));
+        let mut ledger = Ledger::create(&place).unwrap();
+        let root = Authority::root("Root", KeyKind::P256);
+        let certificate = OwnedCertificate::from_der(root.certificate.clone()).unwrap();
+        let name = IssuerName::new("root").unwrap();
+        let act = Act::by("tests", now());
+        ledger.add_issuer(&act, &name, &certificate, &[]).unwrap();
+        let cas = ledger.reader().issuers().unwrap();
+        let mut evidence = Evidence::of(&cas, ledger.reader()).unwrap();
+        let begin = now().plus_seconds(-86_400);
+        let revoked = CrlSpec::new(0)
+            .revoke(&[7], Some(CrlReason::CertificateHold))
+            .revoke(&[8], None);
+        for number in 1..=9 {
+            let made_at = begin.plus_seconds(i64::try_from(number).unwrap());
+            let list = CrlSpec {
+                number: Some(number),
+                ..revoked.clone()
+            };
+            assert!(evidence.add_der(&root.crl(&list.made_at(made_at))));
+        }
+        let [found] = evidence.issuers() else {
+            panic!("one CA")
+        };
+        let seen_last = begin.plus_seconds(9 + BACKDATED_SECONDS);
+        let seen: Vec<Time> = found.revoked.iter().map(|one| one.seen).collect();
+        assert_eq!(seen, [seen_last; 2]);
+        assert_eq!(found.crl_numbers.len(), 9);
+    }
 }
