@@ -1,5 +1,7 @@
 //! A CA whose key is in other hands: nothing is signed for it or by it any more, also not by what had begun before.
 
+use std::fs;
+
 use serde_json::json;
 
 use crate::small_ca_office::Office;
@@ -71,8 +73,25 @@ fn a_stolen_ca_that_came_into_the_ledger_before_its_parent_is_revoked_by_that() 
     let Some(office) = with_sub() else { return };
     let elsewhere = |line: &str| office.done(&format!("{line} --ledger second.db"));
     elsewhere("ca import issuing --certificate sub.pem");
-    elsewhere("ca import above --certificate root.pem");
+    // With an index that does not name it.
+    fs::create_dir(office.file("demoCA")).unwrap();
+    fs::copy(office.file("root.pem"), office.file("demoCA/cacert.pem")).unwrap();
+    office.write("demoCA/index.txt", "");
+    elsewhere("import openssl-ca demoCA --name above");
     elsewhere("ca compromise issuing --since 2026-01-01 --yes");
+    let shown = elsewhere("cert show ./sub.pem --json");
+    assert!(shown.stdout.contains("cACompromise"), "{shown:?}");
+}
+
+#[test]
+fn a_ca_that_is_brought_along_knows_those_below_it_that_came_before() {
+    let Some(office) = with_sub() else { return };
+    let elsewhere = |line: &str| office.done(&format!("{line} --ledger second.db"));
+    elsewhere("ca import issuing --certificate sub.pem");
+    elsewhere("ca import above --certificate root.pem");
+    let shown = elsewhere("ca show issuing --json");
+    assert!(shown.stdout.contains(r#""parent": "above""#), "{shown:?}");
+    elsewhere("ca compromise above --since 2026-01-01 --yes");
     let shown = elsewhere("cert show ./sub.pem --json");
     assert!(shown.stdout.contains("cACompromise"), "{shown:?}");
 }

@@ -31,7 +31,7 @@ Examples:
 
 The key stays where it is, and as it is: only its path is kept. Without one the CA is answered
 for, and its certificates can be revoked, but it signs nothing here. A CA of the ledger that
-signed the certificate becomes its parent. With the name of a CA that is there, a certificate that
+signed the certificate becomes its parent, and it that of those whose certificates it signed. With the name of a CA that is there, a certificate that
 was renewed elsewhere for the same key is added to it; it uses the newest that is valid. What it issued before: ocspry cert import,
 ocspry index import.
 
@@ -142,6 +142,7 @@ pub(super) fn run(flags: &ImportFlags, now: Time) -> Result<ExitCode> {
         }
     }
     let ca = ledger.reader().issuer(name.as_str())?;
+    adopt(&mut ledger, &act, &ca, &cas)?;
     if let Some(number) = crl_number {
         ledger.pass_over_crl_numbers(&act, ca.number, number)?;
     }
@@ -173,6 +174,27 @@ impl ImportFlags {
         }
         Ok(highest)
     }
+}
+
+/// CAs that came before the one above them: that knows their certificates, as if it had come first.
+fn adopt(ledger: &mut Ledger, act: &Act, ca: &IssuerFacts, others: &[IssuerFacts]) -> Result<()> {
+    for other in others.iter().filter(|other| other.number != ca.number) {
+        let below: Vec<ImportEntry> = other
+            .certificates
+            .iter()
+            .filter(|certificate| ca_choice::issued(ca, &certificate.view()))
+            .map(|certificate| ImportEntry::of(certificate, Some("intermediate")))
+            .collect();
+        if below.is_empty() {
+            continue;
+        }
+        ledger.import(act, ca.number, below, |_| {})?;
+        if !other.settings.contains_key(&Setting::Parent) {
+            let parent = [(Setting::Parent, Some(ca.name.as_str()))];
+            ledger.set(act, other.number, &parent)?;
+        }
+    }
+    Ok(())
 }
 
 /// A new certificate of a CA that is there: renewed elsewhere, with its own key.
