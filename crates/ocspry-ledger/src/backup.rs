@@ -35,7 +35,7 @@ pub fn backup(place: &LedgerPlace, target: &Path) -> Result<CheckReport, LedgerE
 ///
 /// # Errors
 /// The backup is damaged or not a ledger; what is there is not a ledger or damaged (move it away); it cannot be written.  The
-/// ledger is as it was then, and open to writers.
+/// ledger is as it was then, and open to writers; where there was none, an empty one may be there that is closed to them.
 pub fn restore(from: &Path, place: &LedgerPlace) -> Result<Option<PathBuf>, LedgerError> {
     let LedgerPlace::Sqlite(path) = place;
     let staged = beside(path, "restoring");
@@ -58,7 +58,10 @@ fn stage(from: &Path, staged: &Path) -> Result<(), LedgerError> {
 fn take_over(staged: &Path, path: &Path) -> Result<Option<PathBuf>, LedgerError> {
     if !path.exists() {
         sqlite::create(path, schema::MIGRATIONS)?;
-        replace(staged, &mut sqlite::open_to_write(path)?, path)?;
+        let mut ledger = sqlite::open_to_write(path)?;
+        // Cut off from here on, it is none that somebody begins anew with.
+        close_to_writers(&mut ledger, path)?;
+        replace(staged, &mut ledger, path)?;
         return Ok(None);
     }
     let mut ledger = sqlite::open_to_write(path)?;

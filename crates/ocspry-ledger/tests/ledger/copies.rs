@@ -5,14 +5,14 @@ use std::fs;
 use std::sync::mpsc;
 use std::thread;
 
-use ocspry_core::Revocation;
+use ocspry_core::{OwnedCertificate, Revocation};
 use ocspry_ledger::{
-    CrlNumber, CrlUse, ImportEntry, IssuerEvidence, Ledger, LedgerError, LedgerPlace, Reconciled,
-    Refusal, SeenRevocation, backup, check, restore,
+    CrlNumber, CrlUse, ImportEntry, IssuerEvidence, IssuerName, Ledger, LedgerError, LedgerPlace,
+    Reconciled, Refusal, SeenRevocation, backup, check, restore,
 };
 use ocspry_wire::ocsp::CrlReason;
 
-use crate::fixture::{NOW, Scene, act, certificate, entry, revoked, serial};
+use crate::fixture::{NOW, ROOT, Scene, act, certificate, entry, revoked, serial};
 
 #[test]
 fn a_backup_is_whole_while_others_write_and_replaces_nothing() {
@@ -270,6 +270,36 @@ fn a_backup_is_restored_where_no_ledger_is_and_a_damaged_one_nowhere() {
         .filter(|name| name.contains("restoring") || name.contains("part"))
         .collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn where_a_restore_to_a_new_place_was_cut_off_nobody_begins_anew() {
+    let mut scene = Scene::new();
+    let serial = scene.issue_revoked(1);
+    let good = scene.directory.path().join("good.db");
+    let odd = scene.directory.path().join("odd.db");
+    backup(&scene.place, &good).unwrap();
+    fs::copy(&good, &odd).unwrap();
+    // SQLite does not copy pages of another size into a file with a log.
+    let database = rusqlite::Connection::open(&odd).unwrap();
+    let spoil = "PRAGMA page_size = 8192; VACUUM";
+    database.execute_batch(spoil).unwrap();
+    drop(database);
+    let place = LedgerPlace::Sqlite(scene.directory.path().join("new.db"));
+    restore(&odd, &place).unwrap_err();
+    let mut ledger = Ledger::open(&place).unwrap();
+    let root = OwnedCertificate::from_der(ROOT.certificate.clone()).unwrap();
+    let name = IssuerName::new("root").unwrap();
+    let begun = ledger.add_issuer(&act(), &name, &root, &[]);
+    assert!(
+        matches!(begun, Err(LedgerError::NotReconciled { .. })),
+        "{begun:?}"
+    );
+
+    restore(&good, &place).unwrap();
+    ledger.reconcile(&act(), &[], None).unwrap();
+    let found = ledger.reader().revocation(scene.issuer, &serial).unwrap();
+    assert!(found.is_some());
 }
 
 #[test]
