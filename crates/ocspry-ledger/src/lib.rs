@@ -1,6 +1,7 @@
 //! The certificate ledger: what a CA has issued and revoked, as facts that are added and never changed (design.md §7).
 //!
-//! Layer 2, beside the sources from outside.  START HERE: `ledger.rs`, what is recorded and when; `reader.rs` reads it back;
+//! Layer 2, beside the sources from outside.  START HERE: `ledger.rs`, what is recorded and when; `decision.rs` what a certificate
+//! is revoked as after more was said of it; `reader.rs` reads it back;
 //! `follow.rs` makes status tables of it for a running server.  `sqlite.rs` and `schema.rs` are how it lies on a disk;
 //! `backup.rs`, `check.rs`, `reconcile.rs` and `import.rs` are the operator's tools; `django_ca.rs` reads another CA's database.  SQL is in `sql/` and `migrations/`.
 
