@@ -327,7 +327,12 @@ impl Control {
                 (Verdict::Refused, ReloadResult::Refused)
             }
         };
-        info!(target: AUDIT, event = "reloaded", verdict = verdict.name());
+        info!(
+            target: AUDIT,
+            event = "reloaded",
+            verdict = verdict.name(),
+            configuration_sha256 = self.config.file_sha256.as_deref(),
+        );
         self.admin.reloaded(result);
         notify(&[NotifyState::Ready]);
         verdict

@@ -142,7 +142,13 @@ pub(crate) fn serve_in(
         admin_state.lines(),
         audit.layer(),
     )?;
-    info!(target: AUDIT, event = "started", version = env!("CARGO_PKG_VERSION"), pid = std::process::id());
+    info!(
+        target: AUDIT,
+        event = "started",
+        version = env!("CARGO_PKG_VERSION"),
+        pid = std::process::id(),
+        configuration_sha256 = config.file_sha256.as_deref(),
+    );
     let admin = start_admin(config.admin, &admin_state)?;
     let (state, state_error) = assemble::open_state(&config.state)?;
     let processors = thread::available_parallelism().map_or(1, usize::from);

@@ -67,6 +67,8 @@ pub(crate) struct Config {
     pub(crate) warnings: Vec<ConfigWarning>,
     /// The files that all this was read from, as they were just before: the configuration, then the CAs' certificates.
     pub(crate) structure: FileStamps,
+    /// SHA-256 of the file that it stands in, in hex; None where it is flags.
+    pub(crate) file_sha256: Option<String>,
 }
 
 /// Where state is kept.
@@ -267,6 +269,7 @@ pub(super) fn check(
         issuers: issuers.into_iter().map(|(_, issuer)| issuer).collect(),
         warnings: checker.warnings,
         structure: checker.structure,
+        file_sha256: None,
     })
 }
 

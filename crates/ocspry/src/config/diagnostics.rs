@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use ocspry_core::crypto::sha256;
+use ocspry_wire::hex::to_hex;
 
 use super::error::ConfigError;
 
@@ -160,6 +162,12 @@ impl ConfigText {
     /// What stands in the file.
     pub(super) fn file(&self) -> &str {
         &self.text[..self.variables_start]
+    }
+
+    /// What tells it from another one; None where there is no file.
+    pub(super) fn file_sha256(&self) -> Option<String> {
+        let sha256 = || to_hex(&sha256(self.file().as_bytes()));
+        self.path.as_ref().map(|_| sha256())
     }
 
     /// Everything.

@@ -127,6 +127,7 @@ impl ConfigOrigin {
             Ok(Config {
                 warnings: config.warnings.into_iter().chain(typed.left_out).collect(),
                 structure: structure.before(config.structure),
+                file_sha256: text.as_ref().and_then(ConfigText::file_sha256),
                 ..config
             })
         });

@@ -3,7 +3,9 @@
 
 use crate::ledger_site::LedgerSite;
 use crate::site::{CONFIGURATION, LATER, NOTICE_WAIT_MAX, Site};
+use ocspry_core::crypto::sha256;
 use ocspry_testkit::{CrlSpec, Finished, OcspryProcess, now, wait_until};
+use ocspry_wire::hex::to_hex;
 use ocspry_wire::ocsp::CertStatus;
 use serde_json::Value;
 use std::fs;
@@ -501,6 +503,30 @@ fn serve_tells_of_lists_keys_commands_and_reloads_and_leaves_its_log_as_it_is() 
     let reload = site.ocspry().arg("reload").run();
     assert_eq!(reload.code, Some(0), "{reload:?}");
     assert!(!reload.stdout.contains("list-in-use"), "{reload:?}");
+    // Another configuration is told by its hash, and one that is refused is not in use.
+    let configuration = String::from_utf8(fs::read(site.file("ocspry.toml")).unwrap()).unwrap();
+    let hash = |text: &str| to_hex(&sha256(text.as_bytes()));
+    let reloaded = |verdict: &str, text: &str| {
+        wait_until("the reload", NOTICE_WAIT_MAX, || {
+            let told = lines_of(&site.file("audit.jsonl"));
+            told.iter().any(|line| {
+                line["event"] == "reloaded"
+                    && line["verdict"] == verdict
+                    && line["configuration_sha256"] == hash(text)
+            })
+        });
+    };
+    assert!(has_event(
+        &site,
+        "started",
+        "configuration_sha256",
+        &hash(&configuration)
+    ));
+    let another = format!("{configuration}# more\n");
+    site.replace("ocspry.toml", &another);
+    reloaded("ok", &another);
+    site.replace("ocspry.toml", "nonsense");
+    reloaded("refused", &another);
     let log = process.stop().stderr;
     for event in [
         "list-in-use",
