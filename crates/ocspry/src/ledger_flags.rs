@@ -148,7 +148,7 @@ impl ActFlags {
         AuditTrail::begin(file.as_deref(), Some(ledger.place()?), command, act)
     }
 
-    /// The same for a command that mostly has nothing to do: there is a line when it does something.
+    /// The same for a command that may do nothing: there is a line when it opens a key, or does something.
     ///
     /// # Errors
     /// As [`ActFlags::audit`].

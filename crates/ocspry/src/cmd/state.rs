@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Subcommand, ValueHint};
 use ocspry_core::{Clock, Issuer, OwnedCertificate, Policy, SystemClock};
 use ocspry_ledger::Act;
@@ -123,12 +123,13 @@ fn reset(flags: ResetFlags, now: Time) -> Result<ExitCode> {
         ("issuer", json!(plan.name)),
         ("identity", json!(plan.identity)),
     ];
-    audit.say("state-reset", done)?;
+    let told = audit.say("state-reset", done);
     let _ = writeln!(anstream::stderr(), "audit: {line}");
     let _ = writeln!(
         anstream::stderr(),
         "done: an `ocspry serve` that is running does not see it; restart it"
     );
+    told.context("it is done, and the audit file says only that it was begun")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -424,6 +424,31 @@ fn a_restored_ledger_is_told_on_when_it_is_reconciled_and_another_one_is_refused
 }
 
 #[test]
+fn a_key_is_opened_by_no_command_that_has_not_written_it_down_also_to_look_at_it() {
+    let site = audited();
+    let count = lines(&site, "audit.jsonl").len();
+    site.done(&format!("ca edit root --key root.key {AUDIT}"));
+    let told = lines(&site, "audit.jsonl").split_off(count);
+    assert_eq!(
+        events(&told),
+        ["command-begun", "ca-key-opened", "ca-changed"]
+    );
+    assert_eq!(told[1]["command"], "ca edit");
+    // A dry run begins nothing, and opens the key.
+    fs::create_dir_all(site.file("ca/private")).unwrap();
+    site.write("ca/cacert.pem", site.read("root.pem"));
+    site.write("ca/private/cakey.pem", site.read("root.key"));
+    site.write("ca/index.txt", "");
+    let count = lines(&site, "audit.jsonl").len();
+    site.done(&format!(
+        "import openssl-ca ca --name root --dry-run {AUDIT}"
+    ));
+    let told = lines(&site, "audit.jsonl").split_off(count);
+    assert_eq!(events(&told), ["ca-key-opened"]);
+    assert_eq!(told[0]["command"], "import openssl-ca");
+}
+
+#[test]
 fn no_secret_is_in_a_line_and_no_name_breaks_one() {
     let site = LedgerSite::empty();
     site.write("pass", "correct horse battery staple\n");

@@ -11,7 +11,7 @@ use ocspry_wire::Time;
 
 use super::{http_url, show, urls_setting};
 use crate::ca_choice::{self, algorithm_from_text, algorithm_name};
-use crate::ca_keys::{KeyPlace, certificate_of};
+use crate::ca_keys::KeyPlace;
 use crate::config::parse_duration;
 use crate::ledger_flags::{ActFlags, LedgerFlags};
 
@@ -100,11 +100,11 @@ pub(super) fn run(flags: &EditFlags, now: Time) -> Result<ExitCode> {
     if changes.is_empty() {
         bail!("nothing to set: see ocspry ca edit --help");
     }
-    if let Some(key) = &flags.key {
-        super::import::check_key_is_there(key, certificate_of(&ca, now)?)?;
-    }
     let act = flags.act.act(now);
-    let _audit = flags.act.audit(&flags.ledger, "ca edit", &act)?;
+    let audit = flags.act.audit(&flags.ledger, "ca edit", &act)?;
+    if let Some(key) = &flags.key {
+        super::import::check_key_is_there(key, &ca, &audit, now)?;
+    }
     ledger.set(&act, ca.number, &changes)?;
     show::print_ca(ledger.reader(), &ca.name, flags.json, now)?;
     Ok(ExitCode::SUCCESS)

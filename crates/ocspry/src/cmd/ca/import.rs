@@ -16,8 +16,9 @@ use ocspry_wire::x509::display_name;
 
 use super::init::refuse_taken;
 use super::{http_url, show, urls_setting};
+use crate::audit::AuditTrail;
 use crate::ca_choice::{self, read_certificate};
-use crate::ca_keys::KeyPlace;
+use crate::ca_keys::{KeyPlace, certificate_of};
 use crate::cmd::import::NumberedCrl;
 use crate::ledger_flags::{ActFlags, LedgerFlags};
 use crate::output::say;
@@ -219,11 +220,17 @@ fn add_renewed(
 /// Is there a key, and as far as can be seen without a passphrase, that of the certificate?
 ///
 /// # Errors
-/// There is none, or another one.
-pub(super) fn check_key_is_there(path: &Path, certificate: &OwnedCertificate) -> Result<()> {
+/// There is none, or another one; that it is opened cannot be written down.
+pub(super) fn check_key_is_there(
+    path: &Path,
+    ca: &IssuerFacts,
+    audit: &AuditTrail,
+    now: Time,
+) -> Result<()> {
+    audit.key_opens(ca.name.as_str(), path)?;
     match CaKey::load(path, None) {
         Ok(key) => {
-            CertificateAuthority::new(certificate.clone(), key)
+            CertificateAuthority::new(certificate_of(ca, now)?.clone(), key)
                 .with_context(|| format!("{}", path.display()))?;
             Ok(())
         }

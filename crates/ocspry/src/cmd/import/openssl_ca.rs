@@ -78,7 +78,13 @@ pub(crate) struct OpensslCaFlags {
 /// Something of it cannot be read, certificate and key differ, or it contradicts the ledger.
 pub(super) fn run(flags: &OpensslCaFlags) -> Result<ExitCode> {
     let act = flags.act.act(SystemClock.now());
-    let audit = flags.act.audit(&flags.ledger, "import openssl-ca", &act)?;
+    let audit = match flags.dry_run {
+        // It changes nothing: of it the keys that it opens are written down, and no more.
+        true => flags
+            .act
+            .audit_when_due(&flags.ledger, "import openssl-ca", &act)?,
+        false => flags.act.audit(&flags.ledger, "import openssl-ca", &act)?,
+    };
     let found = Found::read(flags, &audit)?;
     let counts = if flags.dry_run {
         found.preview(flags.ledger.to_read_if_there()?.as_ref())?

@@ -9,7 +9,7 @@ mod reconcile;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueHint};
 use ocspry_core::{Clock as _, SystemClock};
 use ocspry_ledger::{CheckReport, LedgerPlace};
@@ -151,7 +151,7 @@ fn restore(flags: &RestoreFlags) -> Result<ExitCode> {
     let audit = flags.act.audit(&flags.ledger, "ledger restore", &act)?;
     let kept = ocspry_ledger::restore(&flags.file, &place)?;
     let from = flags.file.display().to_string();
-    audit.say("ledger-restored", [("from", json!(from))])?;
+    let told = audit.say("ledger-restored", [("from", json!(from))]);
     let kept_text = match &kept {
         Some(kept) => format!("; what was there is {}", kept.display()),
         None => String::new(),
@@ -169,6 +169,7 @@ fn restore(flags: &RestoreFlags) -> Result<ExitCode> {
             path.display()
         ),
     );
+    told.context("it is restored, and the audit file says only that this was begun")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -95,7 +95,13 @@ pub(super) fn run(flags: &DjangoCaFlags) -> Result<ExitCode> {
     let database = DjangoCaDatabase::open(&flags.file)?;
     let reader = flags.ledger.to_read_if_there()?;
     let act = flags.act.act(now);
-    let audit = flags.act.audit(&flags.ledger, "import django-ca", &act)?;
+    let audit = match flags.dry_run {
+        // It changes nothing: of it the keys that it opens are written down, and no more.
+        true => flags
+            .act
+            .audit_when_due(&flags.ledger, "import django-ca", &act)?,
+        false => flags.act.audit(&flags.ledger, "import django-ca", &act)?,
+    };
     let mut found = Found::read(&database, reader.as_ref(), flags, &audit, now)?;
     let counts = match flags.dry_run {
         true => found.preview(reader.as_ref())?,
