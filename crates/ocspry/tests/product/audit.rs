@@ -571,6 +571,10 @@ fn serve_tells_of_lists_keys_commands_and_reloads_and_leaves_its_log_as_it_is() 
     }
     let told = lines_of(&site.file("audit.jsonl"));
     assert_eq!(told.last().unwrap()["event"], "stopped");
+    // Numbers are numbers, whoever tells them.
+    let by = told.iter().filter(|line| line["uid"].is_u64());
+    assert!(by.clone().count() >= 2, "{told:?}");
+    assert!(by.clone().all(|line| line["pid"].is_u64()), "{told:?}");
     let verdict = site.ocspry().args(["audit", "verify", "audit.jsonl"]).run();
     assert_eq!(verdict.code, Some(0), "{verdict:?}");
 }
