@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use ocspry_wire::Time;
 use serde_json::{Value, json};
 
-use super::line::{Entry, Link, NoLine, ReadLine};
+use super::line::{Entry, Link, NoLine, ReadLine, may_be_cut_off};
 use super::told::Told;
 
 /// How long another process is waited for.
@@ -23,8 +23,8 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// Between two tries.
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
-/// Of an octet string at the end of the file, at least one line is in here.
-const LINE_BYTES_MAX: u64 = 1 << 20;
+/// How much of the end of a file is read: nearly always its last line is in there, and else in the second.
+const TAILS: [u64; 2] = [32 << 10, 4 << 20];
 
 /// For those who write and those who audit.
 const MODE: u32 = 0o640;
@@ -118,8 +118,8 @@ impl AuditFile {
             (Rest::Nothing, true) => {}
             (Rest::Nothing, false) => writing.begin(now)?,
             (Rest::LineWithoutEnd, _) => writing.prefix = "\n",
-            (Rest::Torn { octets }, is_begun) => {
-                writing.prefix = "\n";
+            (Rest::Torn { octets, has_end }, is_begun) => {
+                writing.prefix = if has_end { "" } else { "\n" };
                 if !is_begun {
                     writing.begin(now)?;
                 }
@@ -146,7 +146,14 @@ impl Writing {
             self.link = line.link();
             self.last = Some(line);
         }
-        self.append(vec![Entry::new(now, BEGUN, [("after", after)])])
+        self.append(vec![Entry::new(now, BEGUN, [("after", after)])])?;
+        // The name is on the disk too, not the lines alone.
+        let synced =
+            File::open(directory_of(&self.path)).and_then(|directory| directory.sync_all());
+        synced.map_err(|source| AuditError::Io {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     /// Appends lines; all of them are on the disk when it returns, or none is there.
@@ -202,9 +209,10 @@ enum Rest {
     Nothing,
     /// It is the last line, and only its end is missing.
     LineWithoutEnd,
-    /// A line that was cut off.
+    /// A line that was cut off, and perhaps the one that should have marked it.
     Torn {
         octets: usize,
+        has_end: bool,
     },
 }
 
@@ -214,33 +222,75 @@ impl End {
             path: path.to_owned(),
             source,
         };
+        let damaged = |source| AuditError::Damaged {
+            path: path.to_owned(),
+            source,
+        };
         let length = file.metadata().map_err(io)?.len();
-        let start = length.saturating_sub(2 * LINE_BYTES_MAX);
-        let mut octets = vec![0; usize::try_from(length - start).unwrap_or(usize::MAX)];
-        file.read_exact_at(&mut octets, start).map_err(io)?;
-        let end_of_lines = octets.iter().rposition(|octet| *octet == b'\n');
-        let (lines, rest) = octets.split_at(end_of_lines.map_or(0, |at| at + 1));
-        if let Ok(last) = ReadLine::parse(rest) {
-            return Ok(End {
-                length,
-                last: Some(last),
-                rest: Rest::LineWithoutEnd,
-            });
-        }
-        let rest = match rest.len() {
-            0 => Rest::Nothing,
-            octets => Rest::Torn { octets },
-        };
-        let mut pieces = lines.rsplit(|octet| *octet == b'\n').skip(1);
-        let last = match pieces.next().map(ReadLine::parse) {
-            None => None,
-            Some(Ok(line)) => Some(line),
-            Some(Err(source)) => {
-                let path = path.to_owned();
-                return Err(AuditError::Damaged { path, source });
+        for tail in TAILS {
+            let start = length.saturating_sub(tail);
+            let mut octets = vec![0; usize::try_from(length - start).unwrap_or(usize::MAX)];
+            file.read_exact_at(&mut octets, start).map_err(io)?;
+            let read = read_end(&octets, start == 0).map_err(damaged)?;
+            if let Some((last, rest)) = read {
+                return Ok(End { length, last, rest });
             }
+        }
+        Err(damaged(NoLine::Form))
+    }
+}
+
+/// The last line in the end of a file, and what stands behind it; None: it begins before.
+fn read_end(octets: &[u8], is_all: bool) -> Result<Option<(Option<ReadLine>, Rest)>, NoLine> {
+    let start_of_last = |octets: &[u8]| {
+        let end_before = octets.iter().rposition(|octet| *octet == b'\n');
+        end_before.map_or(0, |end| end + 1)
+    };
+    let mut cut_off_at = start_of_last(octets);
+    if let Ok(last) = ReadLine::parse(&octets[cut_off_at..]) {
+        return Ok(Some((Some(last), Rest::LineWithoutEnd)));
+    }
+    let has_end = cut_off_at == octets.len();
+    let mut pieces = Vec::new();
+    let last = loop {
+        let Some(lines) = octets[..cut_off_at].strip_suffix(b"\n") else {
+            break None;
         };
-        Ok(End { length, last, rest })
+        let start = start_of_last(lines);
+        if start == 0 && !is_all {
+            return Ok(None);
+        }
+        match ReadLine::parse(&lines[start..]) {
+            Ok(line) => break Some(line),
+            Err(NoLine::Changed) => return Err(NoLine::Changed),
+            // Whoever was to mark it was cut off as well.
+            Err(NoLine::Form) => {
+                pieces.push(&lines[start..]);
+                cut_off_at = start;
+            }
+        }
+    };
+    if last.is_none() && !is_all {
+        return Ok(None);
+    }
+    let next = last.as_ref().map(|last| last.sequence + 1);
+    if pieces.iter().any(|piece| !may_be_cut_off(piece, next)) {
+        return Err(NoLine::Form);
+    }
+    let rest = match octets.len() - cut_off_at {
+        0 => Rest::Nothing,
+        octets => Rest::Torn {
+            octets: octets - usize::from(has_end),
+            has_end,
+        },
+    };
+    Ok(Some((last, rest)))
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
     }
 }
 
@@ -251,13 +301,9 @@ fn predecessor(path: &Path) -> Result<Option<(PathBuf, ReadLine)>, AuditError> {
         path: path.to_owned(),
         source,
     };
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) | None => Path::new("."),
-    };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut found: Option<(PathBuf, ReadLine)> = None;
-    for entry in fs::read_dir(directory).map_err(io)? {
+    for entry in fs::read_dir(directory_of(path)).map_err(io)? {
         let entry = entry.map_err(io)?;
         let other = entry.file_name();
         let ending = other
@@ -319,3 +365,44 @@ pub(crate) const BEGUN: &str = "file-begun";
 
 /// The line before this one was cut off.
 pub(crate) const TORN: &str = "torn-end";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::verify::verify;
+
+    const NOW: Time = Time::from_unix(1_800_000_000);
+
+    #[test]
+    fn a_last_line_of_any_length_is_found_and_gone_on_from() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.jsonl");
+        let file = AuditFile::at(&path);
+        for octets in [1, 40 << 10, 1 << 20, 1] {
+            let ticket = json!("x".repeat(octets));
+            let entry = Entry::new(NOW, "issued", [("ticket", ticket)]);
+            file.lock(NOW).unwrap().append(vec![entry]).unwrap();
+        }
+        let verdict = verify(std::slice::from_ref(&path)).unwrap().remove(0);
+        assert!(verdict.is_whole(), "{verdict:?}");
+        assert_eq!(verdict.lines, 5);
+    }
+
+    #[test]
+    fn zeros_that_a_power_cut_left_are_marked_and_a_line_of_another_kind_is_damage() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.jsonl");
+        let file = AuditFile::at(&path);
+        drop(file.lock(NOW).unwrap());
+        let whole = fs::read(&path).unwrap();
+        for rest in [&[0; 300][..], b"{\"sequence\":2,\"ti\0\0\0"] {
+            fs::write(&path, [&whole, rest].concat()).unwrap();
+            drop(file.lock(NOW).unwrap());
+            let verdict = verify(std::slice::from_ref(&path)).unwrap().remove(0);
+            assert!(verdict.is_whole(), "{verdict:?}");
+            assert_eq!(verdict.torn, [2]);
+        }
+        fs::write(&path, [&whole, &b"by hand\n"[..]].concat()).unwrap();
+        assert!(matches!(file.lock(NOW), Err(AuditError::Damaged { .. })));
+    }
+}

@@ -166,6 +166,22 @@ impl ReadLine {
     }
 }
 
+/// May these octets be the beginning of the line with this sequence, or with any?  Some file systems leave zeros behind it,
+/// or in its place, after a power cut.
+pub(crate) fn may_be_cut_off(octets: &[u8], sequence: Option<u64>) -> bool {
+    let zeros = octets.iter().rev().take_while(|octet| **octet == 0).count();
+    let written = &octets[..octets.len() - zeros];
+    let begins = match sequence {
+        Some(sequence) => format!("{{\"sequence\":{sequence},"),
+        None => "{\"sequence\":".to_owned(),
+    };
+    let is_begun = written
+        .iter()
+        .zip(begins.as_bytes())
+        .all(|(one, other)| one == other);
+    !octets.is_empty() && is_begun && written.iter().all(|octet| matches!(octet, b' '..=b'~'))
+}
+
 /// Between what is hashed and the hash.
 const HASH_KEY: &str = ",\"hash\":\"";
 

@@ -1,17 +1,18 @@
 //! Whether audit files are what was written: each line whole, and each leads on from the one before, also from file to file.
 //!
 //! A line that was cut off by a kill or a power cut is told as that: the last octets of a file, or what the next writer
-//! marked.  Everything else that does not lead on is a break.  It says nothing of lines cut off at the end, nor of a stream
+//! marked, where they can be the beginning of the line that belongs there.  Everything else that does not lead on is a break.  It says nothing of lines cut off at the end, nor of a stream
 //! that somebody wrote anew from its first line (ADR-0017).  From: `ocspry audit verify`.  To: its output.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
 use super::file::{BEGUN, TORN};
-use super::line::{Link, NoLine, ReadLine};
+use super::line::{Link, NoLine, ReadLine, may_be_cut_off};
 
 /// Breaks that are told of one file.
 const BREAKS_MAX: usize = 20;
@@ -83,23 +84,36 @@ pub(crate) fn verify(paths: &[PathBuf]) -> Result<Vec<Verdict>> {
         .collect::<Result<Vec<_>>>()?;
     let first = |verdict: &Verdict| verdict.ends.as_ref().map(|(first, _)| first.sequence);
     verdicts.sort_by_key(first);
+    // Several streams may be given at once; of each only the oldest file need not follow another one.
+    let mut is_followed = vec![false; verdicts.len()];
     for at in 1..verdicts.len() {
         let (before, rest) = verdicts.split_at_mut(at);
-        let (Some(before), Some(verdict)) = (before.last(), rest.first_mut()) else {
+        let Some(verdict) = rest.first_mut() else {
             continue;
         };
-        let (Some((_, last)), Some((first, _))) = (&before.ends, &verdict.ends) else {
+        let Some((first, _)) = &verdict.ends else {
             continue;
         };
-        let leads_on = first.previous == last.hash && first.sequence == last.sequence + 1;
-        if !leads_on && first.sequence != 1 {
-            verdict.breaks.insert(
+        let leads_on = |before: &Verdict| {
+            let last = before.ends.as_ref().map(|(_, last)| last);
+            last.is_some_and(|last| {
+                first.previous == last.hash && first.sequence == last.sequence + 1
+            })
+        };
+        let found = before
+            .iter()
+            .zip(&mut is_followed)
+            .find(|(before, is_followed)| !**is_followed && leads_on(before));
+        match found {
+            Some((_, is_followed)) => *is_followed = true,
+            None if first.sequence == 1 => {}
+            None => verdict.breaks.insert(
                 0,
                 Break {
                     line: 1,
                     cause: Cause::OtherFile,
                 },
-            );
+            ),
         }
     }
     Ok(verdicts)
@@ -110,8 +124,10 @@ struct Reading {
     verdict: Verdict,
     /// What the next line has to lead on from; None: the first line says.
     link: Option<Link>,
-    /// A piece that may have been cut off: its line, its octets, and what is wrong with it.
-    piece: Option<(u64, u64, NoLine)>,
+    /// Lines that may have been cut off, and what is wrong with each: the second one would have marked the first.
+    pieces: Vec<(u64, NoLine)>,
+    /// Octets of them, with the ends between them.
+    piece_octets: u64,
 }
 
 impl Reading {
@@ -130,7 +146,8 @@ impl Reading {
                 more_breaks: 0,
             },
             link: None,
-            piece: None,
+            pieces: Vec::new(),
+            piece_octets: 0,
         };
         let mut octets = Vec::new();
         let mut number = 0;
@@ -140,18 +157,29 @@ impl Reading {
                 break;
             }
             number += 1;
-            let has_end = octets.pop_if(|octet| *octet == b'\n').is_some();
+            octets.pop_if(|octet| *octet == b'\n');
             match ReadLine::parse(&octets) {
                 Ok(line) => reading.take(number, line),
-                Err(_) if !has_end => reading.verdict.torn_end = Some(octets.len() as u64),
-                Err(cause) => {
-                    reading.give_up_piece();
-                    reading.piece = Some((number, octets.len() as u64, cause));
-                }
+                Err(cause) => reading.take_piece(number, &octets, cause),
             }
         }
-        reading.give_up_piece();
+        if !reading.pieces.is_empty() {
+            reading.verdict.torn_end = Some(reading.piece_octets);
+        }
         Ok(reading.verdict)
+    }
+
+    /// A whole line that says something else was not cut off, and neither was what is no beginning of the next one.
+    fn take_piece(&mut self, number: u64, octets: &[u8], cause: NoLine) {
+        let next = self.link.as_ref().map(|link| link.sequence + 1);
+        if cause == NoLine::Changed || !may_be_cut_off(octets, next) {
+            self.give_up_pieces();
+            self.breaks(number, Cause::Line(cause));
+            return;
+        }
+        let end_between = u64::from(!self.pieces.is_empty());
+        self.piece_octets += end_between + octets.len() as u64;
+        self.pieces.push((number, cause));
     }
 
     fn take(&mut self, number: u64, line: ReadLine) {
@@ -165,34 +193,11 @@ impl Reading {
             (Some(link), _) if line.previous != link.hash => self.breaks(number, Cause::Previous),
             (Some(_), _) => {}
         }
-        match (line.event.as_str(), self.piece) {
-            (TORN, Some((at, octets, _))) => {
-                let marked = line
-                    .fields
-                    .get("octets")
-                    .and_then(serde_json::Value::as_u64);
-                let marked = marked.unwrap_or(0);
-                self.piece = None;
-                match marked == octets {
-                    true => self.verdict.torn.push(at),
-                    false => {
-                        let found = octets;
-                        self.breaks(number, Cause::Torn { marked, found });
-                    }
-                }
-            }
-            (TORN, None) => {
-                let marked = line
-                    .fields
-                    .get("octets")
-                    .and_then(serde_json::Value::as_u64);
-                let marked = marked.unwrap_or(0);
-                self.breaks(number, Cause::Torn { marked, found: 0 });
-            }
+        match line.event.as_str() {
+            TORN => self.take_mark(number, &line),
             // The mark is the next line.
-            (BEGUN, Some(_)) => {}
-            (_, Some(_)) => self.give_up_piece(),
-            (_, None) => {}
+            BEGUN => {}
+            _ => self.give_up_pieces(),
         }
         if line.event == super::stream::GAP {
             let missing = line
@@ -209,9 +214,27 @@ impl Reading {
         }
     }
 
-    /// It was not marked as cut off.
-    fn give_up_piece(&mut self) {
-        if let Some((line, _, cause)) = self.piece.take() {
+    fn take_mark(&mut self, number: u64, mark: &ReadLine) {
+        let marked = mark
+            .fields
+            .get("octets")
+            .and_then(serde_json::Value::as_u64);
+        let (marked, found) = (marked.unwrap_or(0), self.piece_octets);
+        let lines = self.pieces.drain(..).map(|(line, _)| line);
+        match marked == found && found > 0 {
+            true => self.verdict.torn.extend(lines),
+            false => {
+                drop(lines);
+                self.breaks(number, Cause::Torn { marked, found });
+            }
+        }
+        self.piece_octets = 0;
+    }
+
+    /// They were not marked as cut off.
+    fn give_up_pieces(&mut self) {
+        self.piece_octets = 0;
+        for (line, cause) in mem::take(&mut self.pieces) {
             self.breaks(line, Cause::Line(cause));
         }
     }

@@ -1,5 +1,4 @@
-//! The audit stream as an auditor meets it: what the commands and `serve` write, what `ocspry audit verify` says, and what
-//! happens when it cannot be written.
+//! The audit stream as an auditor meets it: what the commands and `serve` write, and what happens when it cannot be written.
 
 use crate::ledger_site::LedgerSite;
 use crate::site::{CONFIGURATION, LATER, NOTICE_WAIT_MAX, Site};
@@ -13,10 +12,10 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 /// Appended to a line of arguments.
-const AUDIT: &str = "--audit-file audit.jsonl";
+pub(crate) const AUDIT: &str = "--audit-file audit.jsonl";
 
 /// A CA with one certificate, a.pem, all of it audited.
-fn audited() -> LedgerSite {
+pub(crate) fn audited() -> LedgerSite {
     let site = LedgerSite::empty();
     site.done(&format!(
         "ca init root --subject /CN=Root --no-passphrase --key root.key --out root.pem {AUDIT}"
@@ -27,7 +26,8 @@ fn audited() -> LedgerSite {
     site
 }
 
-fn lines(site: &LedgerSite, name: &str) -> Vec<Value> {
+/// What an audit file of the site has.
+pub(crate) fn lines(site: &LedgerSite, name: &str) -> Vec<Value> {
     lines_of(&site.file(name))
 }
 
@@ -41,7 +41,8 @@ fn lines_of(path: &Path) -> Vec<Value> {
         .collect()
 }
 
-fn events(lines: &[Value]) -> Vec<&str> {
+/// What the lines tell of.
+pub(crate) fn events(lines: &[Value]) -> Vec<&str> {
     lines
         .iter()
         .map(|line| line["event"].as_str().unwrap())
@@ -49,25 +50,28 @@ fn events(lines: &[Value]) -> Vec<&str> {
 }
 
 /// The numbers of the facts that the lines are made from.
-fn facts(lines: &[Value]) -> Vec<u64> {
+pub(crate) fn facts(lines: &[Value]) -> Vec<u64> {
     lines
         .iter()
         .filter_map(|line| line["fact"].as_u64())
         .collect()
 }
 
-fn verify(site: &LedgerSite, files: &str) -> Finished {
+/// What `audit verify` says.
+pub(crate) fn verify(site: &LedgerSite, files: &str) -> Finished {
     site.run(&format!("audit verify {files}"))
 }
 
-fn is_whole(site: &LedgerSite, files: &str) -> String {
+/// The same, where nothing is wrong.
+pub(crate) fn is_whole(site: &LedgerSite, files: &str) -> String {
     let finished = verify(site, files);
     assert_eq!(finished.code, Some(0), "{finished:?}");
     assert!(finished.stdout.contains("\nwhole: "), "{finished:?}");
     finished.stdout
 }
 
-fn last_fact(site: &LedgerSite) -> u64 {
+/// The number of the last fact of the ledger.
+pub(crate) fn last_fact(site: &LedgerSite) -> u64 {
     site.json("ledger check --json")["sequence"]
         .as_u64()
         .unwrap()
@@ -217,145 +221,6 @@ fn a_disk_that_fills_up_after_the_act_loses_no_line() {
     assert!(events(&told).contains(&"issued"));
     assert_eq!(facts(&told), (1..=last_fact(&site)).collect::<Vec<_>>());
     is_whole(&site, "audit.jsonl");
-}
-
-#[test]
-fn verify_names_the_line_that_was_changed_removed_added_or_moved() {
-    let site = audited();
-    site.done(&format!("cert revoke ./a.pem --yes {AUDIT}"));
-    let text = String::from_utf8(site.read("audit.jsonl")).unwrap();
-    let whole: Vec<&str> = text.lines().collect();
-    let count = whole.len();
-    let broken = |change: &dyn Fn(&mut Vec<String>)| {
-        let mut lines: Vec<String> = whole.iter().map(|line| (*line).to_owned()).collect();
-        change(&mut lines);
-        site.write("broken.jsonl", lines.join("\n") + "\n");
-        let finished = verify(&site, "broken.jsonl");
-        assert_eq!(finished.code, Some(1), "{finished:?}");
-        assert!(finished.stdout.contains("NOT whole"), "{finished:?}");
-        finished.stdout
-    };
-    let last = count - 1;
-    for (at, line) in [
-        (4, "broken.jsonl:5: "),
-        (last, &format!("broken.jsonl:{count}: ")),
-    ] {
-        let said = broken(&|lines| lines[at] = lines[at].replace("uid", "UID"));
-        assert!(
-            said.contains(line) && said.contains("it was changed"),
-            "{said}"
-        );
-    }
-    let said = broken(&|lines| drop(lines.remove(4)));
-    assert!(
-        said.contains("broken.jsonl:5: its sequence is 6 and not 5"),
-        "{said}"
-    );
-    let said = broken(&|lines| lines.swap(4, 5));
-    assert!(
-        said.contains("broken.jsonl:5: its sequence is 6 and not 5"),
-        "{said}"
-    );
-    let said = broken(&|lines| lines.insert(4, "{}".to_owned()));
-    assert!(said.contains("broken.jsonl:5: it is not a line"), "{said}");
-    let said = broken(&|lines| drop(lines.drain(..2)));
-    assert!(
-        said.contains("broken.jsonl:1: it is the first line and does not say"),
-        "{said}"
-    );
-    // Another stream's line in its place is right by itself.
-    let other = audited();
-    other.done(&format!("cert revoke ./a.pem --yes {AUDIT}"));
-    let theirs = String::from_utf8(other.read("audit.jsonl")).unwrap();
-    let theirs: Vec<String> = theirs.lines().map(str::to_owned).collect();
-    let said = broken(&|lines| lines[4].clone_from(&theirs[4]));
-    assert!(
-        said.contains("broken.jsonl:5: it leads on from another line"),
-        "{said}"
-    );
-
-    let verdict: Value = serde_json::from_str(&verify(&site, "audit.jsonl --json").stdout).unwrap();
-    assert_eq!(verdict["whole"], true);
-    assert_eq!(verdict["files"][0]["last"]["sequence"], count);
-    assert_eq!(verify(&site, "missing.jsonl").code, Some(1));
-    site.write("empty.jsonl", "");
-    assert_eq!(verify(&site, "empty.jsonl").code, Some(1));
-    assert_eq!(verify(&site, "").code, Some(2));
-}
-
-#[test]
-fn a_line_that_was_cut_off_is_told_as_that_and_marked_by_the_next_writer() {
-    let site = audited();
-    let whole = site.read("audit.jsonl");
-    let count = lines(&site, "audit.jsonl").len();
-    let start = whole[..whole.len() - 1]
-        .iter()
-        .rposition(|octet| *octet == b'\n')
-        .unwrap()
-        + 1;
-    for kept in [start + 1, start + 40, whole.len() - 2] {
-        site.write("audit.jsonl", &whole[..kept]);
-        let verdict = is_whole(&site, "audit.jsonl");
-        assert!(verdict.contains("torn end: the last "), "{verdict}");
-        site.done(&format!(
-            "ca edit root --ocsp-url http://o{kept}.example.com/ {AUDIT}"
-        ));
-        let verdict = is_whole(&site, "audit.jsonl");
-        assert!(
-            verdict.contains(&format!("audit.jsonl:{count}: cut off")),
-            "{verdict}"
-        );
-        // The line that was lost is told anew, since its fact is in the ledger.
-        let text = String::from_utf8(site.read("audit.jsonl")).unwrap();
-        let told: Vec<Value> = text
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect();
-        assert_eq!(facts(&told), (1..=last_fact(&site)).collect::<Vec<_>>());
-    }
-    // Only its end is missing: it is a line.
-    site.write("audit.jsonl", &whole[..whole.len() - 1]);
-    is_whole(&site, "audit.jsonl");
-    site.done(&format!(
-        "ca edit root --ocsp-url http://last.example.com/ {AUDIT}"
-    ));
-    let told = lines(&site, "audit.jsonl");
-    assert!(!events(&told).contains(&"torn-end"));
-    assert_eq!(facts(&told), (1..=last_fact(&site)).collect::<Vec<_>>());
-}
-
-#[test]
-fn a_rotated_file_is_gone_on_from_in_the_next_one() {
-    let site = audited();
-    fs::rename(site.file("audit.jsonl"), site.file("audit.jsonl.1")).unwrap();
-    site.done(&format!("cert revoke ./a.pem --yes {AUDIT}"));
-    let (old, new) = (lines(&site, "audit.jsonl.1"), lines(&site, "audit.jsonl"));
-    assert_eq!(new[0]["event"], "file-begun");
-    assert_eq!(new[0]["after"], "audit.jsonl.1");
-    assert_eq!(new[0]["previous"], old.last().unwrap()["hash"]);
-    assert_eq!(
-        new[0]["sequence"].as_u64(),
-        old.last().unwrap()["sequence"]
-            .as_u64()
-            .map(|last| last + 1)
-    );
-    let told = [old, new].concat();
-    assert_eq!(facts(&told), (1..=last_fact(&site)).collect::<Vec<_>>());
-    is_whole(&site, "audit.jsonl audit.jsonl.1");
-    // One in between is missing.
-    fs::rename(site.file("audit.jsonl"), site.file("audit.jsonl.2")).unwrap();
-    site.done(&format!(
-        "ca edit root --ocsp-url http://o.example.com/ {AUDIT}"
-    ));
-    let finished = verify(&site, "audit.jsonl audit.jsonl.1");
-    assert_eq!(finished.code, Some(1), "{finished:?}");
-    assert!(
-        finished
-            .stdout
-            .contains("audit.jsonl:1: it follows a file that is not"),
-        "{finished:?}"
-    );
-    is_whole(&site, "audit.jsonl audit.jsonl.1 audit.jsonl.2");
 }
 
 #[test]

@@ -8,6 +8,7 @@
 mod admin;
 mod answers;
 mod audit;
+mod audit_chain;
 mod browser;
 mod ca_guides;
 mod ca_tick;
