@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 
-use crate::config::{USUAL_ADMIN_ADDRESS, admin_of};
+use crate::config::{Environment, admin_of};
 use crate::output::{print, print_json};
 
 /// Whom to ask for what.
@@ -26,7 +26,7 @@ pub(crate) struct HealthcheckFlags {
     #[arg(long)]
     strict: bool,
 
-    /// Admin listener of the running `serve` [default: 127.0.0.1:9560]
+    /// Admin listener of the running `serve` [default: $OCSPRY__LISTEN__ADMIN, else 127.0.0.1:9560]
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["url", "config"])]
     admin: Option<String>,
 
@@ -105,11 +105,14 @@ impl HttpUrl {
 /// # Errors
 /// The configuration file says nothing of an admin listener.
 pub(crate) fn run(flags: &HealthcheckFlags) -> Result<ExitCode> {
-    let url = match (&flags.url, &flags.admin, &flags.config) {
-        (Some(url), _, _) => url.clone(),
-        (None, Some(address), _) => page_of(address, flags.strict)?,
-        (None, None, Some(config)) => page_of(&admin_of(config)?, flags.strict)?,
-        (None, None, None) => page_of(USUAL_ADMIN_ADDRESS, flags.strict)?,
+    let url = match (&flags.url, &flags.admin) {
+        (Some(url), _) => url.clone(),
+        (None, Some(address)) => page_of(address, flags.strict)?,
+        (None, None) => {
+            let environment = Environment::of_process();
+            let address = admin_of(flags.config.as_deref(), &environment)?;
+            page_of(&address, flags.strict)?
+        }
     };
     let text = format!("http://{}{}", url.authority, url.target);
     let problems = match get(&url, Duration::from_secs(flags.timeout)) {

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::audit::AuditTrail;
 use crate::certificate_file::CertificateFile;
-use crate::config::{ConfigOrigin, Environment, ServeFlags, StateChoice, default_state};
+use crate::config::{ConfigOrigin, Environment, ServeFlags, StateChoice, usual_state};
 use crate::ledger_flags::{AuditFlags, actor};
 use crate::time_text::utc_and_distance;
 
@@ -198,7 +198,7 @@ impl Target {
                 );
                 let choice = match &flags.state_dir {
                     Some(path) => StateChoice::Named(path.clone()),
-                    None => default_state(&environment),
+                    None => usual_state(&environment),
                 };
                 let name = flags.name.clone();
                 let name = name.unwrap_or_else(|| ca.display().to_string());

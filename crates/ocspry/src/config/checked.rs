@@ -20,7 +20,6 @@ use ocspry_wire::x509::SignatureAlgorithm;
 use ocspry_wire::x509::certificate::display_name;
 use toml::Spanned;
 
-use super::Environment;
 use super::diagnostics::{Place, Problem};
 use super::duration::DurationBounds;
 use super::error::{ConfigError, ConfigWarning, FileRole};
@@ -30,6 +29,7 @@ use super::raw::{RawAudit, RawConfig, RawIssuer};
 use super::request_log::RequestLogConfig;
 use super::responder::ResponderConfig;
 use super::status::SourceConfig;
+use super::{Environment, STATE_VARIABLE};
 use crate::certificate_file::CertificateFile;
 use crate::file_stamp::FileStamps;
 use crate::log_output::LogFormat;
@@ -273,8 +273,14 @@ pub(super) fn check(
     })
 }
 
+/// Where a `serve` of this environment keeps state, if nothing else says so.
+pub(crate) fn usual_state(environment: &Environment) -> StateChoice {
+    let named = environment.text(STATE_VARIABLE).map(PathBuf::from);
+    named.map_or_else(|| default_state(environment), StateChoice::Named)
+}
+
 /// `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/ocspry`, else `$HOME/.local/state/ocspry`.
-pub(crate) fn default_state(environment: &Environment) -> StateChoice {
+pub(super) fn default_state(environment: &Environment) -> StateChoice {
     // The XDG base directory specification: a relative path is to be ignored.
     let absolute = |path: &OsStr| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
     let by_systemd = environment

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::checked::{StateChoice, default_state};
-use super::{Config, Environment};
+use super::checked::{StateChoice, default_state, usual_state};
+use super::{Config, Environment, SOCKET_VARIABLE, STATE_VARIABLE};
 
 /// Its name in the runtime or state directory.
 const FILE_NAME: &str = "control.sock";
@@ -50,16 +50,12 @@ impl SocketChoice {
 
 /// Where a verb without any hint looks, in this order.
 pub(crate) fn usual_sockets(environment: &Environment) -> Vec<PathBuf> {
-    if let Some(socket) = variable(environment, SOCKET_VARIABLE) {
+    if let Some(socket) = environment.text(SOCKET_VARIABLE) {
         return vec![socket.into()];
     }
     let mut sockets: Vec<PathBuf> = in_runtime_directory(environment).into_iter().collect();
     sockets.push(SYSTEM_SOCKET.into());
-    let state = variable(environment, STATE_VARIABLE).map_or_else(
-        || default_state(environment),
-        |path| StateChoice::Named(path.into()),
-    );
-    sockets.extend(in_state(state));
+    sockets.extend(in_state(usual_state(environment)));
     sockets.dedup();
     sockets
 }
@@ -86,7 +82,7 @@ pub(crate) fn sockets_of(config: &Path, environment: &Environment) -> Result<Vec
         .map_err(|error| anyhow::anyhow!("{}", error.message()))
         .with_context(unreadable)?;
     let base = config.parent().unwrap_or(Path::new(""));
-    let of_variable = |name| variable(environment, name).map(PathBuf::from);
+    let of_variable = |name| environment.text(name).map(PathBuf::from);
     if let Some(socket) = of_variable(SOCKET_VARIABLE).or(keys.control_socket) {
         return Ok(vec![base.join(socket)]);
     }
@@ -98,14 +94,6 @@ pub(crate) fn sockets_of(config: &Path, environment: &Environment) -> Result<Vec
         .into_iter()
         .chain(in_state(state))
         .collect())
-}
-
-/// The variables of these two keys.
-const SOCKET_VARIABLE: &str = "OCSPRY__CONTROL_SOCKET";
-const STATE_VARIABLE: &str = "OCSPRY__STATE_DIR";
-
-fn variable<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
-    environment.variables.get(name).map(String::as_str)
 }
 
 /// systemd sets the variable for all commands of a unit; of several directories the first counts.

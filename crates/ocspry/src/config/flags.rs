@@ -20,7 +20,7 @@ use ocspry_wire::x509::certificate::display_name;
 use toml::Spanned;
 
 use super::Environment;
-use super::checked::{StateChoice, default_state};
+use super::checked::{StateChoice, usual_state};
 use super::diagnostics::{ConfigText, Place, Problem};
 use super::error::{ConfigError, FileRole};
 use super::layers;
@@ -562,7 +562,7 @@ fn last_used_paths(
 ) -> Vec<Option<String>> {
     let place = match &flags.state_dir {
         Some(path) => StateChoice::Named(path.clone()),
-        None => default_state(environment),
+        None => usual_state(environment),
     };
     let state = match &place {
         // Only looked at: it is made when the program serves.

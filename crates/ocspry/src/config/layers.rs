@@ -171,6 +171,19 @@ fn value_of(text: &str, start: usize) -> Spanned<DeValue<'_>> {
     }
 }
 
+/// What the value of a variable is to a key that takes a string.
+pub(super) fn text_of(value: &str) -> String {
+    match value_of(value, 1).into_inner() {
+        DeValue::String(text) => text.into_owned(),
+        DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_)
+        | DeValue::Table(_) => value.to_owned(),
+    }
+}
+
 /// The same value, further on in the text.
 fn shifted(value: Spanned<DeValue<'_>>, by: usize) -> Spanned<DeValue<'_>> {
     let span = value.span();

@@ -12,6 +12,7 @@ use toml::Spanned;
 use super::checked::Checker;
 use super::error::ConfigError;
 use super::raw::RawListen;
+use super::{ADMIN_VARIABLE, Environment};
 
 /// Listens here unless told otherwise.
 pub(super) const DEFAULT_HOST: &str = "127.0.0.1";
@@ -34,13 +35,14 @@ const USUAL_ADMIN: Usual = Usual {
     port: 9560,
 };
 /// The same as text, for whoever looks for it.
-pub(crate) const USUAL_ADMIN_ADDRESS: &str = "127.0.0.1:9560";
+const USUAL_ADMIN_ADDRESS: &str = "127.0.0.1:9560";
 
-/// Where the `serve` of this configuration file has its admin listener, as it stands there.
+/// Where the `serve` of this configuration file has its admin listener, as it stands there or in the environment, which wins;
+/// where it usually is, if neither is there.
 ///
 /// # Errors
 /// The file cannot be read, is no TOML, or names none.
-pub(crate) fn admin_of(config: &Path) -> Result<String> {
+pub(crate) fn admin_of(config: Option<&Path>, environment: &Environment) -> Result<String> {
     #[derive(Deserialize)]
     struct Keys {
         listen: Option<Listen>,
@@ -49,6 +51,12 @@ pub(crate) fn admin_of(config: &Path) -> Result<String> {
     struct Listen {
         admin: Option<String>,
     }
+    if let Some(address) = environment.text(ADMIN_VARIABLE) {
+        return Ok(address);
+    }
+    let Some(config) = config else {
+        return Ok(USUAL_ADMIN_ADDRESS.to_owned());
+    };
     let unknown = || {
         format!(
             "the admin listener cannot be found by {}: name it with --admin ADDRESS",

@@ -46,7 +46,7 @@ use error::ConfigWarning;
 use keys::VARIABLES;
 use raw::RawConfig;
 
-pub(crate) use checked::{Config, IssuerConfig, StateChoice, default_state};
+pub(crate) use checked::{Config, IssuerConfig, StateChoice, usual_state};
 pub(crate) use control_socket::{SocketChoice, sockets_of, usual_sockets};
 pub(crate) use diagnostics::{ConfigText, Place, Problems};
 pub(crate) use duration::parse_duration;
@@ -55,7 +55,7 @@ pub(crate) use error::{ConfigError, FileRole};
 pub(crate) use flags::ServeFlags;
 pub(crate) use keys::{Absent, Applies, KEYS, Key, SOURCE, find as find_keys};
 pub(crate) use ledger::{LedgerConfig, ledger_of, published_beside};
-pub(crate) use listen::{PortSharing, USUAL_ADMIN_ADDRESS, admin_of};
+pub(crate) use listen::{PortSharing, admin_of};
 pub(crate) use openssl_flag_error::OpensslFlagError;
 pub(crate) use openssl_flags::OpensslFlags;
 pub(crate) use passphrase::PassphraseSource;
@@ -265,7 +265,18 @@ pub(crate) struct Environment {
     pub(crate) not_utf8: Vec<String>,
 }
 
+/// The variables of keys that other commands than `serve` look for.
+const STATE_VARIABLE: &str = "OCSPRY__STATE_DIR";
+const SOCKET_VARIABLE: &str = "OCSPRY__CONTROL_SOCKET";
+const ADMIN_VARIABLE: &str = "OCSPRY__LISTEN__ADMIN";
+
 impl Environment {
+    /// What a variable says whose key takes a string; written as in the file, or bare.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        let value = self.variables.get(name)?;
+        Some(layers::text_of(value))
+    }
+
     /// The variables of this process.
     pub(crate) fn of_process() -> Environment {
         let mut variables = BTreeMap::new();

@@ -21,6 +21,7 @@ fn a_responder_that_answers_is_healthy_by_each_way_to_ask() {
     let admin = format!("127.0.0.1:{}", watched.port());
     let named = CONFIGURATION.replace("[listen]\n", &format!("[listen]\nadmin = \"{admin}\"\n"));
     site.write("named.toml", named);
+    site.write("elsewhere.toml", CONFIGURATION);
     let healthz = format!("http://127.0.0.1:{}/healthz", watched.process.port());
     let status = format!("http://{admin}/status");
     for arguments in [
@@ -33,6 +34,12 @@ fn a_responder_that_answers_is_healthy_by_each_way_to_ask() {
         let finished = check(&site, arguments);
         assert_eq!(finished.code, Some(0), "{arguments:?}: {finished:?}");
         assert_eq!(one_line(&finished), "healthy", "{arguments:?}");
+    }
+    // The environment wins over the file, and is enough.
+    for arguments in [&["-c", "named.toml"][..], &["-c", "elsewhere.toml"], &[]] {
+        let checked = site.ocspry().arg("healthcheck").args(arguments);
+        let finished = checked.env("OCSPRY__LISTEN__ADMIN", &admin).run();
+        assert_eq!(finished.code, Some(0), "{arguments:?}: {finished:?}");
     }
     // The OCSP listener says no more than that it lives.
     let finished = check(&site, &["--strict", "--url", &healthz]);

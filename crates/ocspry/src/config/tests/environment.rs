@@ -248,6 +248,28 @@ fn a_variable_that_is_no_text_is_refused_by_name() {
 }
 
 #[test]
+fn the_commands_that_look_for_the_state_directory_find_the_one_of_the_variable() {
+    let systemd = environment(&[]);
+    let systemd = Environment {
+        state_directory: Some("/var/lib/o".into()),
+        ..systemd
+    };
+    for value in ["/srv/state", "\"/srv/state\"", "'/srv/state'"] {
+        let environment = Environment {
+            variables: environment(&[("OCSPRY__STATE_DIR", value)]).variables,
+            ..systemd.clone()
+        };
+        let found = usual_state(&environment);
+        assert_eq!(found, StateChoice::Named("/srv/state".into()), "{value}");
+        let sockets = usual_sockets(&environment);
+        let socket = PathBuf::from("/srv/state/control.sock");
+        assert_eq!(sockets.last(), Some(&socket), "{value}");
+    }
+    let named = environment(&[("OCSPRY__CONTROL_SOCKET", "\"/run/c.sock\"")]);
+    assert_eq!(usual_sockets(&named), [PathBuf::from("/run/c.sock")]);
+}
+
+#[test]
 fn the_commands_of_the_ca_find_the_ledger_that_a_variable_names() {
     let files = Files::new();
     files.origin(&format!("{GOOD}[ledger]\nurl = \"of-file.db\"\n"));
