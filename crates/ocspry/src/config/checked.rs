@@ -223,6 +223,18 @@ pub(super) fn check(
     let check_interval = raw
         .check_interval
         .and_then(|text| checker.duration("check-interval", &text, CHECK_INTERVAL_BOUNDS));
+    let place_of = |path: Option<&Spanned<PathBuf>>| path.map_or(Place::default(), Spanned::span);
+    let log_place = place_of(raw.log_file.as_ref());
+    let audit_file = raw
+        .audit
+        .as_ref()
+        .and_then(|raw| raw.get_ref().file.as_ref());
+    let audit_place = place_of(audit_file);
+    let requests_file = raw
+        .request_log
+        .as_ref()
+        .and_then(|raw| raw.get_ref().file.as_ref());
+    let requests_place = place_of(requests_file);
     let log_file = raw.log_file.and_then(|path| checker.path("log-file", path));
     let log_format = checker.choice(
         "log-format",
@@ -235,6 +247,17 @@ pub(super) fn check(
     let control_socket = raw
         .control_socket
         .and_then(|path| checker.path("control-socket", path));
+    let requests_path = request_log.as_ref().map(|log| log.file.as_path());
+    let made = [
+        ("log-file", log_place, log_file.as_deref()),
+        ("audit.file", audit_place, audit_file.as_deref()),
+        ("request-log.file", requests_place, requests_path),
+    ];
+    checker.refuse_one_file_for_two(&made);
+    let made = made.iter().map(|(key, _, path)| (*key, *path));
+    for (key, path) in made.chain([("control-socket", control_socket.as_deref())]) {
+        checker.warn_without_directory(key, path);
+    }
     let mut raw_issuers: Vec<(Spanned<String>, Spanned<RawIssuer>)> =
         raw.issuer.into_iter().collect();
     raw_issuers.sort_by_key(|(name, _)| name.span().start);
@@ -343,6 +366,30 @@ impl Checker<'_> {
             return None;
         }
         Some(self.base.join(path))
+    }
+
+    /// Lines of another kind in between would be damage.
+    fn refuse_one_file_for_two(&mut self, made: &[(&'static str, Place, Option<&Path>)]) {
+        for (position, (key, place, path)) in made.iter().enumerate() {
+            let same = |(_, _, before): &&(_, Place, Option<&Path>)| before == path;
+            let before = made[..position].iter().find(same);
+            if let (Some(path), Some((other, _, _))) = (path, before) {
+                let path = path.to_path_buf();
+                self.problem(place.clone(), ConfigError::OneFile { key, other, path });
+            }
+        }
+    }
+
+    /// What is written is made where there is none, but not the directory that it is in.
+    fn warn_without_directory(&mut self, key: &'static str, path: Option<&Path>) {
+        let directory = match path.and_then(Path::parent) {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            Some(_) | None => return,
+        };
+        if !directory.is_dir() {
+            let directory = directory.to_owned();
+            self.warning(ConfigWarning::NoDirectory { key, directory });
+        }
     }
 
     fn audit(&mut self, raw: Spanned<RawAudit>) -> Option<PathBuf> {

@@ -198,6 +198,9 @@ impl ConfigText {
             let path = path.map_or_else(String::new, |path| format!("{}: ", path.display()));
             return one_line("error: ", &format!("{path}{message}"), help);
         }
+        if may_hold_secret(self.line(place.start)) {
+            return one_line("error: ", &format!("{}{message}", self.locate(place)), help);
+        }
         // A value over several lines (an inline table cannot, an array can) is shown by its first line.
         let first_line = self.text[place.clone()]
             .find('\n')
@@ -215,6 +218,13 @@ impl ConfigText {
         Renderer::styled()
             .decor_style(DecorStyle::Ascii)
             .render(&[group])
+    }
+
+    /// The line that something stands in.
+    fn line(&self, place: usize) -> &str {
+        let start = self.text[..place].rfind('\n').map_or(0, |end| end + 1);
+        let rest = &self.text[start..];
+        &rest[..rest.find('\n').unwrap_or(rest.len())]
     }
 
     /// `FILE:LINE: `, `environment variable NAME: `, or `FILE: ` for the whole.
@@ -253,4 +263,19 @@ impl ConfigText {
             before[line_start..].chars().count() + 1,
         ))
     }
+}
+
+/// Is there what may be a secret, though none belongs into a configuration?  Terminals and journals remember what they show.
+fn may_hold_secret(line: &str) -> bool {
+    let line = line.to_lowercase().replace('_', "-");
+    let mut passphrases = line.match_indices("passphrase");
+    let mut urls = line.match_indices("://");
+    ["password", "passwd", "secret", "token"]
+        .iter()
+        .any(|word| line.contains(word))
+        || passphrases.any(|(at, word)| !line[at + word.len()..].starts_with("-file"))
+        || urls.any(|(at, sign)| {
+            let mut parts = line[at + sign.len()..].split(['/', '"', '\'', ' ']);
+            parts.next().is_some_and(|host| host.contains('@'))
+        })
 }

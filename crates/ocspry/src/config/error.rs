@@ -175,6 +175,9 @@ pub(crate) enum ConfigError {
     /// The same address twice.
     #[error("`{text}` is listed twice")]
     DoubledAddress { text: String },
+    /// All addresses of a port, and one of them.
+    #[error("`{text}` and `{other}` take the same port of the same address")]
+    AddressesOverlap { text: String, other: SocketAddr },
     /// The admin listener where OCSP is.
     #[error("`{text}` is an address of `ocsp`, and cannot be that of `admin` too")]
     AdminOnOcsp { text: String },
@@ -183,6 +186,13 @@ pub(crate) enum ConfigError {
         "`admin` is {address}, which others can reach: it is plain HTTP without a password, and shows names, paths and state of all issuers"
     )]
     AdminExposed { address: SocketAddr },
+    /// Two kinds of lines in one file.
+    #[error("`{key}` and `{other}` are one file, {}", path.display())]
+    OneFile {
+        key: &'static str,
+        other: &'static str,
+        path: PathBuf,
+    },
     /// A base path of endpoints that is none.
     #[error("`{text}` is not a path below which issuers can have endpoints")]
     EndpointPath { text: String },
@@ -367,12 +377,18 @@ impl ConfigError {
             ConfigError::HostUnresolved { text: _, source: _ } => {
                 Some("give a numeric address such as 127.0.0.1 or ::".to_owned())
             }
+            ConfigError::AddressesOverlap { text: _, other: _ } => {
+                Some("keep the one that stands for all addresses, or those that are meant".to_owned())
+            }
             ConfigError::AdminOnOcsp { text: _ } => {
                 Some("give the admin listener another port, as `127.0.0.1:9560`".to_owned())
             }
             ConfigError::AdminExposed { address: _ } => Some(
                 "give it an address of this machine, as `127.0.0.1:9560`; or, where a firewall decides who reaches it, write `admin-exposed = true` under `[listen]` (--admin-exposed)".to_owned(),
             ),
+            ConfigError::OneFile { key: _, other: _, path: _ } => {
+                Some("give each a file of its own".to_owned())
+            }
             ConfigError::EndpointPath { text: _ } => Some(
                 "write it like `/ocsp/`: slashes, letters, digits, `-`, `_`, `.` and `~`".to_owned(),
             ),
@@ -496,6 +512,11 @@ pub(crate) enum ConfigWarning {
         subject: String,
         responder: PathBuf,
     },
+    /// A file that is to be made in a directory that is not there.
+    NoDirectory {
+        key: &'static str,
+        directory: PathBuf,
+    },
     /// An issuer that goes on when its list is over.
     StaleUntil { issuer: String, until: Time },
     /// A `stale-until` that has passed.
@@ -528,6 +549,11 @@ impl fmt::Display for ConfigWarning {
                 formatter,
                 "{}: {subject} is not marked as a CA (basicConstraints cA): clients may refuse what it issued; was another certificate meant?",
                 path.display()
+            ),
+            ConfigWarning::NoDirectory { key, directory } => write!(
+                formatter,
+                "{key}: the directory {} is not there: make it before `serve` starts, which makes none",
+                directory.display()
             ),
             ConfigWarning::StaleUntil { issuer, until } => write!(
                 formatter,

@@ -186,8 +186,12 @@ impl Checker<'_> {
         if ocsp.get_ref().is_empty() {
             self.problem(ocsp.span(), ConfigError::NoAddress);
         }
-        let mut addresses = Vec::new();
+        let mut addresses: Vec<SocketAddr> = Vec::new();
         for text in ocsp.into_inner() {
+            let overlapping = |found: &[SocketAddr]| {
+                let mut before = addresses.iter().copied();
+                before.find(|before| found.iter().any(|address| overlap(*address, *before)))
+            };
             match resolve(text.get_ref(), &USUAL_OCSP) {
                 Ok(found) if found.iter().any(|address| addresses.contains(address)) => {
                     self.problem(
@@ -197,12 +201,30 @@ impl Checker<'_> {
                         },
                     );
                 }
-                Ok(found) => addresses.extend(found),
+                Ok(found) => {
+                    if let Some(other) = overlapping(&found) {
+                        let text_again = text.get_ref().clone();
+                        let error = ConfigError::AddressesOverlap {
+                            text: text_again,
+                            other,
+                        };
+                        self.problem(text.span(), error);
+                    }
+                    addresses.extend(found);
+                }
                 Err(error) => self.problem(text.span(), error),
             }
         }
         addresses
     }
+}
+
+/// The kernel gives the port to one of them: one is all addresses of its family, and `[::]` beside one of IPv4 is all of IPv6.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port()
+        && one.port() != 0
+        && one.is_ipv4() == other.is_ipv4()
+        && (one.ip().is_unspecified() || other.ip().is_unspecified())
 }
 
 /// A path that no client spells in two ways.

@@ -281,3 +281,12 @@ fn the_commands_of_the_ca_find_the_ledger_that_a_variable_names() {
     let named = place(&[("OCSPRY__LEDGER__URL", "sqlite:/of-variable.db")]);
     assert!(named.contains("\"/of-variable.db\""), "{named}");
 }
+
+#[test]
+fn a_value_that_may_be_a_secret_is_not_shown() {
+    let files = Files::new();
+    let name = "OCSPRY__ISSUER__ONE__RESPONDER__PASSPHRASE";
+    let problems = files.load_in(GOOD, &[(name, "hunter2")]).unwrap_err();
+    let said = problems.render();
+    assert!(said.contains(name) && !said.contains("hunter2"), "{said}");
+}

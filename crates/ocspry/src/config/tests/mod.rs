@@ -176,6 +176,14 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
             "4: `127.0.0.1:1` is listed twice",
         ),
         (
+            GOOD.replace("\"127.0.0.1:0\"", "\"127.0.0.1:7\", \"0.0.0.0:7\""),
+            "4: `0.0.0.0:7` and `127.0.0.1:7` take the same port of the same address: keep the one that stands for all addresses, or those that are meant",
+        ),
+        (
+            GOOD.replace("\"127.0.0.1:0\"", "\"[::]:7\", \"0.0.0.0:7\", \"[::1]:7\""),
+            "4: `[::1]:7` and `[::]:7` take the same port of the same address: keep the one that stands for all addresses, or those that are meant",
+        ),
+        (
             GOOD.replace("[issuer.one]", "[issuer.\"a b\"]"),
             "6: `a b` cannot be an issuer's name: use 1 to 64 letters, digits, `-`, `_` or `.`, beginning with a letter or digit",
         ),
@@ -314,6 +322,76 @@ fn endpoints_of_two_paths_do_not_overlap() {
     files
         .load(&with(r#"["/ocsp/", "/ocspry/", "/x/ocsp/"]"#))
         .unwrap();
+}
+
+#[test]
+fn no_two_kinds_of_lines_go_to_one_file() {
+    let files = Files::new();
+    let top = |log: &str| GOOD.replacen("\n\n", &format!("\nlog-file = \"{log}\"\n\n"), 1);
+    let audit = "[audit]\nfile = \"a.jsonl\"\n";
+    let requests = |file: &str| format!("[request-log]\nfile = \"{file}\"\n");
+    let one_file = |line: u32, key: &str, other: &str| {
+        let (c, a) = (files.path("c.toml"), files.path("a.jsonl"));
+        let (c, a) = (c.display(), a.display());
+        format!("{c}:{line}: `{key}` and `{other}` are one file, {a}: give each a file of its own")
+    };
+    let text = format!("{}{audit}", top("a.jsonl"));
+    let refused = files.refuse(&text).lines();
+    assert_eq!(refused, [one_file(14, "audit.file", "log-file")]);
+    let text = format!("{GOOD}{audit}{}", requests("a.jsonl"));
+    let refused = files.refuse(&text).lines();
+    assert_eq!(refused, [one_file(15, "request-log.file", "audit.file")]);
+    files
+        .load(&format!("{}{audit}{}", top("b"), requests("c")))
+        .unwrap();
+}
+
+#[test]
+fn a_directory_that_serve_does_not_make_is_missed_before_it_starts() {
+    let files = Files::new();
+    let text = GOOD.replacen("\n\n", "\nlog-file = \"logs/a\"\n\n", 1)
+        + "[audit]\nfile = \"/no/b\"\n[request-log]\nfile = \"c\"\n";
+    let config = files.load(&text).unwrap();
+    let said: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+    let missing = |key: &str, directory: &Path| {
+        let directory = directory.display();
+        format!(
+            "{key}: the directory {directory} is not there: make it before `serve` starts, which makes none"
+        )
+    };
+    let (logs, no) = (files.path("logs"), Path::new("/no"));
+    assert_eq!(
+        said,
+        [missing("log-file", &logs), missing("audit.file", no)]
+    );
+}
+
+#[test]
+fn a_line_that_may_hold_a_secret_is_named_and_not_shown() {
+    let files = Files::new();
+    let cases = [
+        GOOD.replace("key = ", "passphrase = \"hunter2\", key = "),
+        GOOD.replace("nonce = \"echo\"", "password = \"hunter2\""),
+        GOOD.replace("nonce = \"echo\"", "password = hunter2"),
+        GOOD.replace(
+            "crl = \"one.crl\"",
+            "crl-url = \"http://joe:hunter2@a.example/\"",
+        ),
+        format!("{GOOD}[ledger]\nurl = \"postgres://joe:hunter2@host/db\"\n"),
+    ];
+    for text in cases {
+        let problems = files.refuse(&text);
+        let said = problems.render();
+        assert!(!said.contains("hunter2"), "{said}");
+        assert!(said.starts_with("error: "), "{said}");
+        let line = format!("{}:", files.path("c.toml").display());
+        assert!(said.contains(&line), "{said}");
+    }
+    // A path is none.
+    let text = GOOD.replace("key = ", "passphrase-file = 7, key = ");
+    let said = files.refuse(&text).render();
+    let said = anstream::adapter::strip_str(&said).to_string();
+    assert!(said.contains("passphrase-file = 7"), "{said}");
 }
 
 #[test]
