@@ -3,7 +3,9 @@
 //! Renewal tools replace certificate and key one after the other, so for a moment they do not fit: the pair in use goes
 //! on until the new one is whole.
 
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ocspry_core::{CredentialError, CredentialWarning, Issuer, ResponderCredential, Signer};
@@ -99,6 +101,12 @@ pub(crate) enum PairWarning {
     /// Of the certificate.
     #[error(transparent)]
     Credential(CredentialWarning),
+    /// Every user of the machine may read the passphrase.
+    #[error(
+        "{path}: every user of this machine can read this passphrase (mode {mode:04o}); run: chmod 600 {path}",
+        path = .path.display()
+    )]
+    PassphraseReadable { path: PathBuf, mode: u32 },
 }
 
 impl CredentialFiles {
@@ -178,6 +186,8 @@ fn load(
         } => (key, FileRole::ResponderKey, passphrase),
         ResponderFiles::Issuer { key, passphrase } => (key, FileRole::CaKey, passphrase),
     };
+    let passphrase_file = passphrase.as_ref().and_then(PassphraseSource::path);
+    let readable = passphrase_file.and_then(readable_by_others);
     let passphrase = passphrase
         .as_ref()
         .map(PassphraseSource::read)
@@ -193,6 +203,7 @@ fn load(
         .iter()
         .cloned()
         .map(PairWarning::Key)
+        .chain(readable)
         .collect();
     let signer: Arc<dyn Signer> = Arc::new(MeteredSigner::new(signer, issuer.counts()));
     let (path, credential) = match config {
@@ -220,10 +231,17 @@ fn load(
     Ok((credential, warnings))
 }
 
+/// Whoever may read the passphrase has the key's protection off; of the key itself the signer says so.
+fn readable_by_others(path: &Path) -> Option<PairWarning> {
+    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o7777;
+    (mode & 0o004 != 0).then(|| PairWarning::PassphraseReadable {
+        path: path.to_owned(),
+        mode,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::path::Path;
     use std::time::Duration;
 
     use ocspry_ca::{

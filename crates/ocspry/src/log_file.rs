@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,6 +17,9 @@ use arc_swap::ArcSwap;
 
 /// How often the path is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Paths, names and perhaps who asked: not for everybody.
+const MODE: u32 = 0o640;
 
 /// A file that lines are appended to.  No lock: a panic while a line is written is a line too.
 #[derive(Debug)]
@@ -177,7 +180,11 @@ impl LogFile {
 
 fn open(path: &Path) -> Result<Opened> {
     let open = || {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(MODE)
+            .open(path)?;
         let found = file.metadata()?;
         Ok(Opened {
             file,
@@ -218,6 +225,14 @@ mod tests {
         log.write(b"second\n", mark).unwrap();
         assert_eq!(fs::read_to_string(&rotated).unwrap(), "first\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "second\n");
+    }
+
+    #[test]
+    fn a_file_that_is_made_is_not_for_everybody() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("requests.jsonl");
+        log_file(&path, Duration::ZERO).write(b"a\n", mark).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o007, 0);
     }
 
     #[test]

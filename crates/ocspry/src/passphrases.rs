@@ -14,6 +14,8 @@ use ocspry_ca::{CaError, CaKey, Passphrase};
 use ocspry_signer::KeyError;
 use zeroize::Zeroizing;
 
+use crate::output::say;
+
 /// Where the passphrase of the CA's key is.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Passphrase of the CA's key")]
@@ -98,10 +100,10 @@ impl PassphraseSource {
     pub(crate) fn open_key(&self, path: &Path, ca: &str) -> Result<CaKey> {
         match CaKey::load(path, None) {
             Err(CaError::Key(KeyError::PassphraseMissing { path: _ })) => {}
-            loaded => return Ok(loaded?),
+            loaded => return Ok(warned(loaded?)),
         }
         if let Some(passphrase) = self.given(ca)? {
-            return Ok(CaKey::load(path, Some(&passphrase))?);
+            return Ok(warned(CaKey::load(path, Some(&passphrase))?));
         }
         if !io::stdin().is_terminal() {
             bail!(
@@ -118,7 +120,7 @@ impl PassphraseSource {
                     let _ = writeln!(anstream::stderr(), "It does not open the key.");
                 }
                 Err(CaError::Key(KeyError::PassphraseWrong { path: _ })) => {}
-                loaded => return Ok(loaded?),
+                loaded => return Ok(warned(loaded?)),
             }
         }
         bail!(
@@ -178,6 +180,14 @@ impl PassphraseSource {
             None => Ok(None),
         }
     }
+}
+
+/// Says what is worth saying of the file of a key.
+fn warned(key: CaKey) -> CaKey {
+    for warning in key.signer().warnings() {
+        say(&format!("warning: {warning}"));
+    }
+    key
 }
 
 /// As in `LoadCredentialEncrypted=root.passphrase:…`.

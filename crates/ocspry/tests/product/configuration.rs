@@ -213,6 +213,26 @@ fn a_key_that_everybody_can_read_is_worth_a_warning() {
 }
 
 #[test]
+fn a_passphrase_that_everybody_can_read_is_worth_a_warning() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let site = Site::new();
+    site.write("ocsp.pass", "open sesame\n");
+    let responder = "key = \"ocsp.key\", passphrase-file = \"ocsp.pass\"";
+    let text = CONFIGURATION.replace("key = \"ocsp.key\"", responder);
+    let checked_with = |mode: u32| {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(site.file("ocsp.pass"), permissions).unwrap();
+        check(&site, &text)
+    };
+    let warning = "every user of this machine can read this passphrase (mode 0644); run: chmod 600";
+    let checked = checked_with(0o644);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    assert!(checked.stderr.contains(warning), "{checked:?}");
+    let checked = checked_with(0o640);
+    assert!(!checked.stderr.contains("can read"), "{checked:?}");
+}
+
+#[test]
 fn a_missing_configuration_file_is_named() {
     let site = Site::new();
     for arguments in [

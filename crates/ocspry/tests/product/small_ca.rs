@@ -304,7 +304,14 @@ fn a_key_without_a_passphrase_is_warned_about_and_lies_where_it_was_told_to() {
     );
     assert!(!office.file("keys").exists());
     office.refused("ca init other --key own.key", "a key is never overwritten");
-    office.done("cert sign root --new-key --key a.key --subject /CN=a.example.com");
+    let sign = "cert sign root --new-key --key a.key --subject /CN=a.example.com";
+    let signed = office.done(sign);
+    assert!(!signed.stderr.contains("warning"), "{signed:?}");
+    let readable = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(office.file("own.key"), readable).unwrap();
+    let signed = office.done(&sign.replace("a.key", "b.key"));
+    let warning = "own.key: every user of this machine can read this private key (mode 0644)";
+    assert!(signed.stderr.contains(warning), "{signed:?}");
 }
 
 #[test]
