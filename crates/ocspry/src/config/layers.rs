@@ -14,7 +14,7 @@ use toml::de::{DeArray, DeTable, DeValue, Deserializer};
 use super::Environment;
 use super::diagnostics::{ConfigText, Place, Problem, VariablePlace};
 use super::error::{ConfigError, closest};
-use super::keys::KEYS;
+use super::keys::{KEYS, VARIABLES};
 use super::raw::{self, RawConfig};
 
 /// What the file and the environment say together; `given` are issuers that stand in no file, in their order.
@@ -141,10 +141,14 @@ fn target<'a>(
             })
         }
         Some([]) | None => {
-            let folded = |name: &str| name.to_lowercase().replace('_', "-");
+            // What all of them begin with makes none nearer than another.
+            let folded = |name: &str| {
+                let own = name.strip_prefix(VARIABLES).unwrap_or(name);
+                own.to_lowercase().replace('_', "-")
+            };
             let known: BTreeMap<String, &String> =
                 names.keys().map(|known| (folded(known), known)).collect();
-            let near = closest(name, known.keys().map(String::as_str));
+            let near = closest(&folded(name), known.keys().map(String::as_str));
             Err(ConfigError::UnknownVariable {
                 name: name.to_owned(),
                 suggestion: near

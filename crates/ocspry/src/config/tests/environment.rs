@@ -162,6 +162,11 @@ fn what_is_wrong_with_a_variable_is_said_with_its_name() {
             "unknown variable `OCSPRY__ZZZ`: it is OCSPRY__ and a key in capitals, `__` between tables: `ocspry config explain` lists them",
         ),
         (
+            "OCSPRY__LISTEN",
+            "{}",
+            "unknown variable `OCSPRY__LISTEN`: it is OCSPRY__ and a key in capitals, `__` between tables: `ocspry config explain` lists them",
+        ),
+        (
             "OCSPRY__ISSUER__ONE__VALIDITY",
             "6",
             "this key takes a string, not integer `6`",
