@@ -57,6 +57,8 @@ pub(crate) fn sources(running: &RunningIssuer, reports: &[Report], now: Time) {
                     path = place,
                     "the CRL of {scope} is not in use any more: {why}"
                 );
+                let scope = scope.to_string();
+                info!(target: AUDIT, event = "list-left", issuer, path = place, scope, why);
                 if vanished.count > 0 {
                     entries_vanished(issuer, place, "in no CRL any more", *vanished);
                 }
@@ -260,6 +262,16 @@ fn entries_vanished(issuer: &str, place: &str, are: &str, vanished: Vanished) {
         unexpired,
         is_held,
     } = vanished;
+    info!(
+        target: AUDIT,
+        event = "entries-vanished",
+        issuer,
+        path = place,
+        count = count as u64,
+        of = of as u64,
+        unexpired = unexpired as u64,
+        is_held,
+    );
     let unexpired = match unexpired {
         0 => String::new(),
         count => format!(", {count} of them of certificates that have not expired"),
@@ -285,6 +297,8 @@ fn entries_vanished(issuer: &str, place: &str, are: &str, vanished: Vanished) {
 
 /// A CA's list of what it issued only grows, but for expired certificates that some leave out.
 fn facts_taken_back(issuer: &str, place: &str, taken_back: TakenBack) {
+    let (what, is_held) = (taken_back.to_string(), taken_back.is_held);
+    info!(target: AUDIT, event = "facts-taken-back", issuer, path = place, what, is_held);
     if taken_back.is_held {
         error!(
             issuer,

@@ -3,10 +3,10 @@
 use crate::ledger_site::LedgerSite;
 use crate::site::{CONFIGURATION, LATER, NOTICE_WAIT_MAX, Site};
 use ocspry_core::crypto::sha256;
-use ocspry_testkit::{CrlSpec, Finished, OcspryProcess, now, wait_until};
+use ocspry_testkit::{CrlSpec, Finished, OcspryProcess, ScopeSpec, now, wait_until};
 use ocspry_wire::hex::to_hex;
 use ocspry_wire::ocsp::CertStatus;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -442,6 +442,44 @@ fn serve_tells_of_lists_keys_commands_and_reloads_and_leaves_its_log_as_it_is() 
     assert!(by.clone().all(|line| line["pid"].is_u64()), "{told:?}");
     let verdict = site.ocspry().args(["audit", "verify", "audit.jsonl"]).run();
     assert_eq!(verdict.code, Some(0), "{verdict:?}");
+}
+
+#[test]
+fn which_list_is_left_and_how_many_revocations_go_with_it_is_told() {
+    let site = Site::new();
+    let part = |name: &str| {
+        let point = ScopeSpec::part(&format!("http://crl.example/{name}.crl"));
+        CrlSpec::new(1).about(point)
+    };
+    let old = part("old").revoke(LATER, None).revoke(&[0x22], None);
+    site.write("old.crl", site.ca.crl(&old));
+    site.write("new.crl", site.ca.crl(&part("new")));
+    let configuration = |name: &str| {
+        let status = format!("[{{ crl = \"crl.pem\" }}, {{ crl = \"{name}\" }}]");
+        let issuer = CONFIGURATION.replace("[{ crl = \"crl.pem\" }]", &status);
+        format!("{issuer}\n[audit]\nfile = \"audit.jsonl\"\n")
+    };
+    site.write("ocspry.toml", configuration("old.crl"));
+    let process = site.ocspry().args(["serve", "-c", "ocspry.toml"]).start();
+    assert!(matches!(
+        site.status(&process, LATER),
+        CertStatus::Revoked(_)
+    ));
+    site.replace("ocspry.toml", configuration("new.crl"));
+    wait_until("the list left", NOTICE_WAIT_MAX, || {
+        has_event(&site, "list-left", "path", "old.crl")
+    });
+    process.stop();
+    let told = lines_of(&site.file("audit.jsonl"));
+    let vanished = told
+        .iter()
+        .find(|line| line["event"] == "entries-vanished")
+        .unwrap();
+    assert_eq!(
+        (&vanished["count"], &vanished["of"]),
+        (&json!(2), &json!(2))
+    );
+    assert_eq!(vanished["is_held"], false);
 }
 
 #[test]
