@@ -16,6 +16,7 @@ use ocspry_wire::ocsp::{CertId, HashAlgorithm};
 use crate::endpoint::EndpointNames;
 use crate::issuer_counts::IssuerCounts;
 use crate::produced::ProducedTimes;
+use crate::responder::who_signs;
 use crate::response::lifetime;
 use crate::{
     OwnedCertificate, Policy, Refusal, ResponderCredential, StatusTable, UnknownIssuerPolicy,
@@ -399,8 +400,11 @@ impl Issuer {
         self.refuse_if_over(now)?;
         let table = self.table_guard();
         let table = table.as_ref().ok_or(Refusal::SourceMissing)?;
-        let credential = self.credential().ok_or(Refusal::SignerMissing)?;
-        lifetime(table.window(), self, &credential, now).map(|_| ())
+        let credentials = self.credentials_guard();
+        let (credential, _) =
+            who_signs(&credentials, None, table.source().signature_algorithm, now)
+                .ok_or(Refusal::SignerMissing)?;
+        lifetime(table.window(), self, credential, now).map(|_| ())
     }
 
     /// # Errors

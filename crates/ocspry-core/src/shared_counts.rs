@@ -6,6 +6,7 @@
 //! atomically.  Sums are made by whoever reads.
 
 use std::array;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ impl<const PLACES: usize> Default for SharedCounts<PLACES> {
 impl<const PLACES: usize> SharedCounts<PLACES> {
     /// Adds at `place`; beyond the last one, nothing.
     pub fn add(&self, place: usize, more: u64) {
-        let share = self.shares.get(share_of_this_thread());
+        let share = self.shares.get(SHARE.get());
         if let Some(count) = share.and_then(|share| share.0.get(place)) {
             count.fetch_add(more, Ordering::Relaxed);
         }
@@ -49,12 +50,12 @@ impl<const PLACES: usize> SharedCounts<PLACES> {
     }
 }
 
-fn share_of_this_thread() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static SHARE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % SHARES;
-    }
-    SHARE.with(|share| *share)
+thread_local! {
+    /// The share of this thread: each new one takes the next.
+    static SHARE: Cell<usize> = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        Cell::new(NEXT.fetch_add(1, Ordering::Relaxed) % SHARES)
+    };
 }
 
 /// How long something took, each time, in buckets.
@@ -89,21 +90,37 @@ impl Durations {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
     use std::thread;
 
     use super::*;
 
     #[test]
-    fn what_many_threads_add_is_summed_and_nothing_is_lost() {
+    fn what_many_threads_add_is_summed_and_nothing_is_lost_where_two_have_one_share() {
+        // So often that the two are at it at the same time, and are stopped in the middle of it.
+        const TIMES: u64 = 2_000_000;
         let counts = SharedCounts::<2>::default();
+        let both = Barrier::new(2);
         thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    SHARE.set(0);
+                    both.wait();
+                    (0..TIMES).for_each(|_| counts.add(1, 2));
+                });
+            }
             for _ in 0..2 * SHARES {
-                scope.spawn(|| (0..1000).for_each(|_| counts.add(1, 2)));
+                scope.spawn(|| counts.add(0, 3));
             }
         });
-        assert_eq!(counts.sums(), [0, 2 * SHARES as u64 * 2000]);
+        assert_eq!(counts.sums(), [6 * SHARES as u64, 4 * TIMES]);
+    }
+
+    #[test]
+    fn there_is_nothing_to_add_at_beyond_the_last_place() {
+        let counts = SharedCounts::<2>::default();
         counts.add(2, 1);
-        assert_eq!(counts.sums()[0], 0);
+        assert_eq!(counts.sums(), [0, 0]);
     }
 
     #[test]

@@ -633,6 +633,8 @@ fn a_signer_that_has_run_out_gives_way_to_the_next() {
         let (answer, _) = answer_at(&fixture, &asked, noon().plus_seconds(seconds));
         let signed = fixture.check(&answer).signed();
         assert_eq!(signed.signature_algorithm, algorithm);
+        let now = noon().plus_seconds(seconds);
+        assert_eq!(issuer.can_answer(now), Ok(()), "what health says");
     }
 }
 
