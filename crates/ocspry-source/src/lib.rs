@@ -56,8 +56,8 @@ pub use noted::{Note, Notes, Oddity, Place};
 pub use overlay::{OverlayEntry, OverlayFacts, OverlayLimits, read_overlay};
 pub use reading::{ListReader, UnverifiedList, crl_issuer};
 pub use refresh::{
-    Downloads, Ended, Event, Fetch, LeftBy, Problem, Refresher, Report, ShowLoad, Sources,
-    StatusSource,
+    Downloads, Ended, Event, Fetch, HeldBack, Hold, LeftBy, Problem, Refresher, Report, ShowLoad,
+    Sources, StatusSource,
 };
 pub use scope::Scope;
 pub use slot::{ListInUse, UsedList};

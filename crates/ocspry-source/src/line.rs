@@ -22,6 +22,7 @@ use crate::copy::Original;
 use crate::keeping::Keeping;
 use crate::list::LoadedList;
 use crate::load::{CrlSigners, ListLoad, SourceLimits};
+use crate::refresh::{HeldBack, Hold};
 use crate::state::{KeptSeries, Marks};
 
 mod kept;
@@ -284,9 +285,15 @@ impl Line {
         self.is_unkept = self.series.is_some() && self.high_water.is_some();
     }
 
-    /// A list is held for its number.
-    pub(crate) fn is_holding(&self) -> bool {
-        self.held.is_some()
+    /// The list that is held for its number, if one is.
+    pub(crate) fn hold(&self) -> Option<Hold> {
+        let held = self.held.as_ref()?;
+        Some(Hold {
+            place: held.place.clone(),
+            what: HeldBack::LowerNumber {
+                this_update: held.this_update,
+            },
+        })
     }
 
     /// The list that is held may be used when it is offered again, before [`Line::end_acceptance`].

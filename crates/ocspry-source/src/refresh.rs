@@ -26,11 +26,13 @@ use crate::pace::Pace;
 use crate::slot::{Slot, UsedList};
 use crate::{SourceError, StateDirectory};
 
+pub use self::by_hand::{HeldBack, Hold};
 use self::follow::{NamedByPlace, configured};
 use self::scopes::Left;
 use self::told::Told;
 pub use self::told::{Ended, Event, Fetch, LeftBy, Problem, Report};
 
+mod by_hand;
 mod follow;
 mod scopes;
 mod taking;
@@ -285,12 +287,6 @@ impl Refresher {
     /// When a list from the future begins, if one waits.
     pub fn waiting_until(&self) -> Option<Time> {
         self.told.waiting.values().min().copied()
-    }
-
-    /// Something is held for `crl accept`.
-    pub fn is_holding(&self) -> bool {
-        self.slots.values().any(Slot::is_holding)
-            || self.issued.iter().any(|(_, feed)| feed.is_holding())
     }
 
     /// Entries that one complete list had and the next had not, since the start.

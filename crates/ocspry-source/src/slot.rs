@@ -17,6 +17,7 @@ use crate::keeping::Keeping;
 use crate::line::{Line, Offer, Served, Swap, Taken};
 use crate::list::{DeltaGap, LoadedList};
 use crate::load::{CrlSigners, SourceLimits};
+use crate::refresh::{HeldBack, Hold};
 use crate::scope::Scope;
 use crate::state::{KeptSeries, SeriesKind, StateDirectory};
 use crate::{SourceError, held};
@@ -352,9 +353,14 @@ impl Slot {
             .map(|(_, place)| place)
     }
 
-    /// The guard holds something back.
-    pub(crate) fn is_holding(&self) -> bool {
-        self.held_removals.is_some() || self.complete.is_holding() || self.delta.is_holding()
+    /// What the guard holds back.
+    pub(crate) fn holds(&self) -> impl Iterator<Item = Hold> {
+        let removals = self.held_removals.iter().map(|held| Hold {
+            place: self.complete.place().unwrap_or_default().to_owned(),
+            what: HeldBack::Removals { count: held.len() },
+        });
+        let lines = [&self.complete, &self.delta].into_iter();
+        removals.chain(lines.filter_map(Line::hold))
     }
 
     /// When to look again.

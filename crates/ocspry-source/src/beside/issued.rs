@@ -35,7 +35,7 @@ use crate::issued::{IssuedKind, IssuedLimits, IssuedStamp};
 use crate::keeping::Keeping;
 use crate::load::Onlooker;
 use crate::pace::{self, Pace};
-use crate::refresh::{Event, Report, ShowLoad};
+use crate::refresh::{Event, HeldBack, Hold, Report, ShowLoad};
 use crate::state::{KeptSeries, Marks};
 use crate::{SourceError, held};
 
@@ -459,14 +459,20 @@ impl IssuedFeed {
         }
     }
 
-    /// Something is held for `crl accept`.
-    pub(crate) fn is_holding(&self) -> bool {
-        !self.held.is_empty()
+    /// What is held for `crl accept`.
+    pub(crate) fn hold(&self) -> Option<Hold> {
+        (!self.held.is_empty()).then(|| Hold {
+            place: self.source.path.display().to_string(),
+            what: HeldBack::TakenBack {
+                certificates: self.held.issued.as_ref().map_or(0, |held| held.len()),
+                revocations: self.held.revoked.as_ref().map_or(0, |held| held.len()),
+            },
+        })
     }
 
     /// The operator accepts what was taken back; whether anything was held.
     pub(crate) fn accept_held(&mut self) -> bool {
-        let was_holding = self.is_holding();
+        let was_holding = !self.held.is_empty();
         self.held = Held::default();
         if was_holding {
             self.is_held_unkept = true;
@@ -479,7 +485,7 @@ impl IssuedFeed {
     pub(crate) fn forget_used(&mut self) {
         self.high_water = None;
         self.is_unkept = self.series.is_some() && self.known.is_some();
-        self.is_held_unkept = self.is_holding();
+        self.is_held_unkept = !self.held.is_empty();
         self.keeping.begin();
         self.held_keeping.begin();
         self.followed.forget_seen();

@@ -1,5 +1,6 @@
 //! An overlay revokes at once, whatever the rest says (docs/design.md §2).
 
+use ocspry_core::Overlay;
 use ocspry_source::{Sources, Unproven};
 use ocspry_testkit::CrlSpec;
 use ocspry_wire::ocsp::CrlReason;
@@ -116,4 +117,12 @@ fn an_overlay_that_cannot_be_read_takes_nothing_from_the_others() {
     let mut refresher = site.start(sources);
     refresher.refresh(site.now);
     assert_says(&refresher, &[(1, Revoked), (2, Revoked), (3, TryLater)]);
+    let revoked: Vec<_> = refresher.overlays().collect();
+    let [(1, overlays)] = revoked.as_slice() else {
+        panic!("{revoked:?}");
+    };
+    assert!(
+        matches!(overlays.as_slice(), [Overlay::Serials(serials)] if serials.len() == 1),
+        "{overlays:?}"
+    );
 }

@@ -2,8 +2,8 @@
 //! a restart, is refused, held or at least said, never taken in silence.
 
 use ocspry_source::{
-    Event, Guard, IssuedRole, IssuedSource, Lag, Refresher, Report, Sources, StatusSource,
-    TakenBack,
+    Event, Guard, HeldBack, IssuedRole, IssuedSource, Lag, Refresher, Report, Sources,
+    StatusSource, TakenBack,
 };
 use ocspry_testkit::pem;
 
@@ -91,7 +91,13 @@ fn a_refusing_guard_holds_what_an_older_index_takes_back_until_the_operator_acce
         }
         site.put("index.txt", [index(OLDER), index(&[(4, "V")])].concat());
         let gone = taken_back(&refresher.refresh(site.now)).unwrap();
-        assert!(gone.is_held && refresher.is_holding(), "{gone:?}");
+        assert!(gone.is_held, "{gone:?}");
+        let holds: Vec<_> = refresher.holds().map(|hold| hold.what).collect();
+        let what = HeldBack::TakenBack {
+            certificates: 1,
+            revocations: 1,
+        };
+        assert_eq!(holds, [what]);
         let held = [(1, Revoked), (2, Good), (3, Good), (4, Good)];
         assert_says(&refresher, &held);
 
