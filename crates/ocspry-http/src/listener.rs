@@ -38,6 +38,14 @@ pub enum ListenError {
         /// The address that was asked for.
         address: SocketAddr,
     },
+    /// Somebody listens there who does not let us in.
+    #[error(
+        "cannot listen on {address} beside the program that listens there: it is no `ocspry serve`, or runs as another user; stop it, or choose another port"
+    )]
+    NotShared {
+        /// The address that was asked for.
+        address: SocketAddr,
+    },
     /// Ports below 1024 need a privilege.
     #[error(
         "cannot listen on {address}: permission denied; choose a port from 1024 up, or grant CAP_NET_BIND_SERVICE"
@@ -134,7 +142,7 @@ impl Listeners {
                 .any(|other| other.is_ipv4() && other.port() == address.port());
             listeners
                 .bind_one(address, only_v6)
-                .map_err(|source| ListenError::new(address, source))?;
+                .map_err(|source| ListenError::new(address, source, holder))?;
         }
         Ok(listeners)
     }
@@ -225,8 +233,11 @@ fn new_socket(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
 }
 
 impl ListenError {
-    fn new(address: SocketAddr, source: io::Error) -> ListenError {
+    fn new(address: SocketAddr, source: io::Error, holder: PortHolder) -> ListenError {
         match source.kind() {
+            io::ErrorKind::AddrInUse if holder == PortHolder::Beside => {
+                ListenError::NotShared { address }
+            }
             io::ErrorKind::AddrInUse => ListenError::AddressInUse { address },
             io::ErrorKind::PermissionDenied => ListenError::NotPermitted { address },
             io::ErrorKind::AddrNotAvailable => ListenError::NoSuchAddress { address },
@@ -276,6 +287,35 @@ mod tests {
         assert_eq!(beside.local_addresses(), [address]);
         // Who does not ask for it is told as ever.
         assert!(Listeners::bind(&[address], 2).is_err());
+    }
+
+    #[test]
+    fn who_asks_to_be_beside_a_program_that_shares_nothing_is_told_why_not() {
+        // As one of another user would be: the kernel wants the consent of both.
+        let stranger = TcpListener::bind(LOOPBACK).unwrap();
+        let address = stranger.local_addr().unwrap();
+        let error = Listeners::bind_beside(&[address], 2).unwrap_err();
+        assert!(matches!(error, ListenError::NotShared { .. }), "{error}");
+        assert!(error.to_string().contains("another user"), "{error}");
+    }
+
+    #[test]
+    fn inherited_sockets_may_be_several_and_of_both_families() {
+        let sockets: Vec<TcpListener> = [LOOPBACK, "[::1]:0"]
+            .into_iter()
+            .filter_map(|address| TcpListener::bind(address).ok())
+            .collect();
+        let addresses: Vec<SocketAddr> = sockets
+            .iter()
+            .map(|socket| socket.local_addr().unwrap())
+            .collect();
+        let listeners = Listeners::inherit(sockets, 2).unwrap();
+        assert_eq!(listeners.local_addresses(), addresses);
+        let (_, workers) = listeners.into_parts();
+        for worker in workers {
+            let its: Vec<_> = worker.iter().map(|it| it.local_addr().unwrap()).collect();
+            assert_eq!(its, addresses);
+        }
     }
 
     #[test]
