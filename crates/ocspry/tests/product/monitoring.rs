@@ -1,7 +1,10 @@
-//! What ships for Prometheus and Grafana: the rules are right, their tests pass, each alert leads to its runbook, and nothing
-//! asks for a metric that does not exist.
+//! What ships for Prometheus and Grafana: metrics and rules are right, the rules' tests pass, each alert leads to its runbook,
+//! and nothing asks for a metric that does not exist.
 
+use crate::admin::Watched;
+use crate::site::{GOOD, Site};
 use ocspry_testkit::{Peer, run_bounded};
+use ocspry_wire::ocsp::CertStatus;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -62,6 +65,21 @@ fn promtool_takes_the_rules_and_their_tests_pass() {
         let run = run_bounded(promtool.args(arguments).current_dir(&folder));
         assert_eq!(run.code, Some(0), "{arguments:?}: {run:?}");
     }
+}
+
+#[test]
+fn promtool_takes_the_metrics_of_a_responder_that_has_answered() {
+    let Some(promtool) = Peer::Promtool.find() else {
+        return;
+    };
+    let site = Site::new();
+    let watched = Watched::of(site.serve());
+    assert_eq!(site.status(&watched.process, GOOD), CertStatus::Good);
+    site.write("metrics", watched.text("/metrics"));
+    let line = format!("{} check metrics < metrics", promtool.display());
+    let run = site.shell(None, &line);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(format!("{}{}", run.stdout, run.stderr), "");
 }
 
 #[test]
