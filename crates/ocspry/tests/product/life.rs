@@ -5,8 +5,9 @@ use crate::site::{
     says_revoked, write_private,
 };
 use ocspry_testkit::{
-    Authority, CertificateSpec, CrlSpec, HttpClient, KeyKind, Namespace, Peer, Reply, RequestSpec,
-    TerminationSignal, base64_path, cert_id, now, pem, run_bounded, wait_for_some, wait_until,
+    Authority, CertificateSpec, ClosedPort, CrlSpec, HttpClient, KeyKind, Namespace, Peer, Reply,
+    RequestSpec, TerminationSignal, base64_path, cert_id, now, pem, run_bounded, wait_for_some,
+    wait_until,
 };
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus, HashAlgorithm};
 use std::os::unix::net::UnixDatagram;
@@ -410,6 +411,38 @@ fn the_service_manager_is_told_of_ready_reload_and_stop() {
 }
 
 #[test]
+fn the_service_manager_hears_of_ready_not_before_answers_can_be_had() {
+    let site = Site::new();
+    // A list that takes a while: whoever does not wait for it is early.
+    let mut list = site.first_crl();
+    for serial in 0..30_000_u32 {
+        let octets = [&[0x31], serial.to_be_bytes().as_slice()].concat();
+        list = list.revoke(&octets, None);
+    }
+    site.write_crl(&list);
+    let socket = UnixDatagram::bind(site.file("notify")).unwrap();
+    socket.set_read_timeout(Some(NOTICE_WAIT_MAX)).unwrap();
+    let port = ClosedPort::to_share();
+    let serve = site
+        .ocspry()
+        .env("NOTIFY_SOCKET", site.file("notify"))
+        .arg("serve")
+        .args(SERVE_FLAGS)
+        .args(["--share-port", "--port", &port.port().to_string()]);
+    std::thread::scope(|scope| {
+        let process = scope.spawn(|| serve.start());
+        let mut message = [0; 512];
+        let length = socket.recv(&mut message).unwrap();
+        assert!(message[..length].starts_with(b"READY=1"));
+        // At once, and by whoever is told first.
+        let mut client = HttpClient::connect(port.port()).expect("somebody listens");
+        let reply = site.ask(&mut client, &site.request(GOOD));
+        assert_eq!(reply.single().status, CertStatus::Good);
+        drop(process.join().unwrap());
+    });
+}
+
+#[test]
 fn the_service_manager_hears_that_workers_turn_only_where_it_waits_for_that() {
     let site = Site::new();
     let socket = UnixDatagram::bind(site.file("notify")).unwrap();
@@ -464,6 +497,9 @@ fn systemd_takes_the_units_that_ship() {
     assert_eq!(run.code, Some(0), "{run:?}");
     // Other units of this machine may be complained of.
     assert!(!run.stderr.contains("ocspry"), "{run:?}");
+    // By default five failed starts, which take half a second, are the last: too few for a share that is mounted late.
+    let service = std::fs::read_to_string(format!("{folder}/ocspry.service")).unwrap();
+    assert!(service.contains("\nStartLimitIntervalSec=0\n"), "{service}");
 }
 
 #[test]
