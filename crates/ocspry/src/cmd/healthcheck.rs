@@ -21,8 +21,8 @@ use crate::output::{print, print_json};
 /// Whom to ask for what.
 #[derive(Debug, Args)]
 pub(crate) struct HealthcheckFlags {
-    /// Also fail while an issuer cannot answer, answers come from a list that is over, or a list or a signer's
-    /// certificate is in the last fifth of its time
+    /// Also fail while an issuer cannot answer, or not for every certificate, answers come from a list that is over, or a
+    /// list or a signer's certificate is in the last fifth of its time
     #[arg(long)]
     strict: bool,
 
@@ -235,6 +235,11 @@ fn problems_of_status(status: &Value) -> Vec<String> {
         if let Some(why) = issuer["cannot_answer_because"].as_str() {
             add(format!("cannot answer: {why}"));
         }
+        if let Some(why) = issuer["unproven"].as_str() {
+            add(format!(
+                "certificates that no list names get tryLater: {why}"
+            ));
+        }
         let (list, signer) = (&issuer["source"]["list"], &issuer["signer"]["in_use"]);
         if issuer["stale"] == true {
             add("answers come from a list that is over, by stale-until".to_owned());
@@ -333,5 +338,10 @@ mod tests {
         );
         let nothing = json!({ "name": "root", "cannot_answer_because": "no list" });
         assert_eq!(said(nothing), ["root: cannot answer: no list"]);
+        let in_part = json!({ "name": "root", "unproven": "an overlay is missing" });
+        assert_eq!(
+            said(in_part),
+            ["root: certificates that no list names get tryLater: an overlay is missing"]
+        );
     }
 }
