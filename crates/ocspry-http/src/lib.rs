@@ -24,8 +24,9 @@ mod sampling;
 pub mod server;
 
 pub use admin::{
-    Admin, AdminError, AdminState, IssuerReport, LedgerLook, LedgerMeter, LineCounts, ListReport,
-    NamedDeltaReport, Problem, ProcessUsage, ReloadResult, SourceReport,
+    Admin, AdminError, AdminState, HoldReport, IssuerReport, LedgerLook, LedgerMeter, ListReport,
+    NamedDeltaReport, OverlayReport, Problem, ProcessUsage, ProgramCounts, ReloadResult,
+    SourceReport, StateKept,
 };
 pub use counts::ServerCounts;
 pub use endpoint_paths::EndpointPaths;

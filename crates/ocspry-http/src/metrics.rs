@@ -77,15 +77,31 @@ fn program(page: &mut Page<'_>, state: &AdminState) -> fmt::Result {
     page.counter(
         "ocspry_clock_steps",
         "Times the clock was set by more than 5 seconds",
-        [([], state.counts.clock_steps())],
+        [([], state.counts().clock_steps())],
     )?;
     page.counter(
         "ocspry_reloads",
         "Times configuration, certificates, keys and lists were read again because somebody asked, or a file changed",
         ReloadResult::ALL.map(|result| {
             let labels = [("result", result.label())];
-            (labels, state.counts.reloads(result))
+            (labels, state.counts().reloads(result))
         }),
+    )?;
+    let counts = state.counts();
+    page.counter(
+        "ocspry_log_lines_unwritten",
+        "Log lines that the log file did not take",
+        [([], counts.log_lines_unwritten.load(Ordering::Relaxed))],
+    )?;
+    page.counter(
+        "ocspry_request_log_lines_unwritten",
+        "Records of requests that the request log did not take",
+        [([], counts.request_lines_unwritten.load(Ordering::Relaxed))],
+    )?;
+    page.counter(
+        "ocspry_audit_lines_unwritten",
+        "Lines that the audit file did not take",
+        [([], counts.audit_lines_unwritten.load(Ordering::Relaxed))],
     )
 }
 
@@ -95,21 +111,6 @@ fn process(page: &mut Page<'_>, state: &AdminState) -> fmt::Result {
         "process_start_time_seconds",
         "When the process started, in seconds since 1970",
         [([], state.started_at.unix_seconds())],
-    )?;
-    page.counter(
-        "ocspry_log_lines_unwritten",
-        "Log lines that the log file did not take",
-        [([], state.lines().log_unwritten.load(Ordering::Relaxed))],
-    )?;
-    page.counter(
-        "ocspry_request_log_lines_unwritten",
-        "Records of requests that the request log did not take",
-        [([], state.lines().requests_unwritten.load(Ordering::Relaxed))],
-    )?;
-    page.counter(
-        "ocspry_audit_lines_unwritten",
-        "Lines that the audit file did not take",
-        [([], state.lines().audit_unwritten.load(Ordering::Relaxed))],
     )?;
     let usage = state.usage();
     let of = |value: Option<u64>| value.map(|value| ([], number(value)));

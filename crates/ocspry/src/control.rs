@@ -307,24 +307,24 @@ impl Control {
             .iter()
             .filter(|running| running.credentials.is_refused() || !running.can_answer())
             .count();
-        let (verdict, result) = match reloaded {
+        let (verdict, result, reasons) = match reloaded {
             Ok(()) if refused_count == 0 => {
                 info!("reloaded: {} issuer(s)", self.issuers.len());
-                (Verdict::Ok, ReloadResult::Whole)
+                (Verdict::Ok, ReloadResult::Whole, Vec::new())
             }
             Ok(()) => {
                 warn!(
                     "reloaded in part: {refused_count} of {} issuer(s) could not take their files",
                     self.issuers.len()
                 );
-                (Verdict::InPart, ReloadResult::InPart)
+                (Verdict::InPart, ReloadResult::InPart, Vec::new())
             }
             Err(reasons) => {
                 error!(
                     "not reloaded, the configuration stays as it is: {}",
                     reasons.join("; ")
                 );
-                (Verdict::Refused, ReloadResult::Refused)
+                (Verdict::Refused, ReloadResult::Refused, reasons)
             }
         };
         info!(
@@ -333,7 +333,7 @@ impl Control {
             verdict = verdict.name(),
             configuration_sha256 = self.config.file_sha256.as_deref(),
         );
-        self.admin.reloaded(result);
+        self.admin.reloaded(result, reasons);
         notify(&[NotifyState::Ready]);
         verdict
     }

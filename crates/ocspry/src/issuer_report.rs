@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ocspry_core::Overlay;
 use ocspry_http::{
-    IssuerReport, LedgerLook, LedgerMeter, ListReport, NamedDeltaReport, Problem, SourceReport,
+    HoldReport, IssuerReport, LedgerLook, LedgerMeter, ListReport, NamedDeltaReport, OverlayReport,
+    Problem, SourceReport,
 };
-use ocspry_source::{Fetch, LedgerSeen, Problem as Found, Refresher, UsedList};
+use ocspry_source::{Fetch, Hold, LedgerSeen, Problem as Found, Refresher, UsedList};
 use ocspry_wire::Time;
 
 use crate::assemble::RunningIssuer;
@@ -57,6 +59,7 @@ pub(crate) fn take(issuers: &mut [RunningIssuer], now: Time) -> Vec<IssuerReport
             let problem = by_delta.entry(fetch.url.clone()).or_default();
             note(problem, first(&is_its), now);
         }
+        let overlays: BTreeMap<usize, Vec<Overlay>> = running.refresher.overlays().collect();
         let by_source = &running.problems.by_source;
         let sources = running.config.sources.iter().zip(by_source).enumerate();
         let sources = sources.map(|(index, (source, problem))| {
@@ -77,6 +80,9 @@ pub(crate) fn take(issuers: &mut [RunningIssuer], now: Time) -> Vec<IssuerReport
                     })
                     .collect(),
                 ledger: source.is_ledger().then(|| meter_of(&running.refresher)),
+                overlay: overlays
+                    .get(&index)
+                    .map(|overlays| overlay_report(overlays)),
             }
         });
         let sources = sources.collect();
@@ -95,7 +101,7 @@ pub(crate) fn take(issuers: &mut [RunningIssuer], now: Time) -> Vec<IssuerReport
                 .refresher
                 .unproven()
                 .map(|unproven| unproven.to_string()),
-            is_holding: running.refresher.is_holding(),
+            holds: running.refresher.holds().map(hold_report).collect(),
             vanished_count: running.refresher.vanished_count(),
         }
     };
@@ -111,6 +117,24 @@ fn meter_of(refresher: &Refresher) -> LedgerMeter {
             time: now,
         })
     })
+}
+
+fn overlay_report(overlays: &[Overlay]) -> OverlayReport {
+    let mut report = OverlayReport::default();
+    for overlay in overlays {
+        match overlay {
+            Overlay::All(info) => report.all = Some(*info),
+            Overlay::Serials(serials) => report.serial_count += serials.revoked_count(),
+        }
+    }
+    report
+}
+
+fn hold_report(hold: Hold) -> HoldReport {
+    HoldReport {
+        place: hold.place,
+        what: hold.what.to_string(),
+    }
 }
 
 fn list_report(used: UsedList<'_>) -> ListReport {

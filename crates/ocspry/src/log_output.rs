@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use ocspry_http::LineCounts;
+use ocspry_http::ProgramCounts;
 use serde_json::json;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -68,11 +68,11 @@ impl LogOutput {
     pub(crate) fn install(
         path: Option<&Path>,
         format: LogFormat,
-        counts: &Arc<LineCounts>,
+        counts: &Arc<ProgramCounts>,
         audit: Option<AuditLayer>,
     ) -> Result<Arc<LogOutput>> {
         let file = path
-            .map(|path| LogFile::open(path, Arc::clone(&counts.log_unwritten)))
+            .map(|path| LogFile::open(path, Arc::clone(&counts.log_lines_unwritten)))
             .transpose()?;
         let output = Arc::new(LogOutput { file, format });
         let level = env::var(LEVEL_VARIABLE)

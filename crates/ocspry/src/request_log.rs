@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use ocspry_http::{LineCounts, RequestLogSender, RequestRecord, request_log_queue};
+use ocspry_http::{ProgramCounts, RequestLogSender, RequestRecord, request_log_queue};
 use serde_json::json;
 use tracing::error;
 
@@ -34,9 +34,9 @@ impl RequestLog {
     /// The file cannot be opened; the kernel gave no thread.
     pub(crate) fn start(
         config: &RequestLogConfig,
-        counts: &Arc<LineCounts>,
+        counts: &Arc<ProgramCounts>,
     ) -> Result<(RequestLogSender, RequestLog)> {
-        let unwritten = Arc::clone(&counts.requests_unwritten);
+        let unwritten = Arc::clone(&counts.request_lines_unwritten);
         let file = LogFile::open(&config.file, Arc::clone(&unwritten))?;
         let (sender, records) =
             request_log_queue(WAITING_MAX, config.every, config.addresses, unwritten);

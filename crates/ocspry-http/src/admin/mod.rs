@@ -33,10 +33,10 @@ use tokio::time::{Instant, interval, interval_at, sleep, timeout};
 
 use crate::{ListenError, Listeners};
 
-pub use program::{ProcessUsage, ReloadResult};
+pub use program::{ProcessUsage, ProgramCounts, ReloadResult, StateKept};
 pub use state::{
-    AdminState, IssuerReport, LedgerLook, LedgerMeter, LineCounts, ListReport, NamedDeltaReport,
-    Problem, SourceReport,
+    AdminState, HoldReport, IssuerReport, LedgerLook, LedgerMeter, ListReport, NamedDeltaReport,
+    OverlayReport, Problem, SourceReport,
 };
 
 /// Open connections; one more is closed at once.

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use ocspry_wire::Time;
 
+use super::program::Reload;
 use super::{IssuerReport, Problem};
 
 /// Problems that are remembered; of more, those that are over go first, then the oldest.
@@ -23,8 +24,8 @@ pub(crate) struct ProblemLog {
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LoggedProblem {
-    /// Whose.
-    pub(crate) issuer: String,
+    /// Whose; None: of the whole program.
+    pub(crate) issuer: Option<String>,
     /// What it is about.
     pub(crate) about: About,
     pub(crate) message: String,
@@ -40,6 +41,7 @@ pub(crate) enum About {
     Source,
     Signer,
     State,
+    Configuration,
 }
 
 impl About {
@@ -49,18 +51,17 @@ impl About {
             About::Source => "source",
             About::Signer => "signer",
             About::State => "state directory",
+            About::Configuration => "configuration",
         }
     }
 }
 
 impl ProblemLog {
     /// Takes down what is wrong at `now`: what is new begins, what is not there any more ends.
-    pub(crate) fn note(&mut self, issuers: &[IssuerReport], now: Time) {
-        let open: Vec<LoggedProblem> = issuers
-            .iter()
-            .flat_map(|report| problems_of(report, now))
-            .collect();
-        self.note_open(open, now);
+    pub(crate) fn note(&mut self, issuers: &[IssuerReport], reload: Option<&Reload>, now: Time) {
+        let of_issuers = issuers.iter().flat_map(|report| problems_of(report, now));
+        let open = reload.and_then(refused).into_iter().chain(of_issuers);
+        self.note_open(open.collect(), now);
     }
 
     /// The newest first.
@@ -97,12 +98,28 @@ impl LoggedProblem {
     }
 }
 
+/// The configuration that is there is not the one in use.
+fn refused(reload: &Reload) -> Option<LoggedProblem> {
+    let because = reload.refused_because()?;
+    Some(LoggedProblem {
+        issuer: None,
+        about: About::Configuration,
+        message: shortened(&format!("refused, the one before goes on: {because}")),
+        since: reload.time,
+        until: None,
+    })
+}
+
+fn shortened(message: &str) -> String {
+    message.chars().take(MESSAGE_CHARACTERS_MAX).collect()
+}
+
 /// All that is wrong with one issuer.
 fn problems_of(report: &IssuerReport, now: Time) -> Vec<LoggedProblem> {
     let logged = |about, message: &str, since| LoggedProblem {
-        issuer: report.issuer.name().to_owned(),
+        issuer: Some(report.issuer.name().to_owned()),
         about,
-        message: message.chars().take(MESSAGE_CHARACTERS_MAX).collect(),
+        message: shortened(message),
         since,
         until: None,
     };
@@ -121,6 +138,10 @@ fn problems_of(report: &IssuerReport, now: Time) -> Vec<LoggedProblem> {
     }
     if let Some(unproven) = &report.unproven {
         push(About::Answers, unproven, now);
+    }
+    for hold in &report.holds {
+        let message = format!("the guard holds something of {}: {}", hold.place, hold.what);
+        push(About::Source, &message, now);
     }
     let of_sources = report.sources.iter().flat_map(|source| {
         let of_deltas = source
@@ -158,7 +179,7 @@ mod tests {
 
     fn open(message: &str, since: i64) -> LoggedProblem {
         LoggedProblem {
-            issuer: "root".to_owned(),
+            issuer: Some("root".to_owned()),
             about: About::Source,
             message: message.to_owned(),
             since: time(since),

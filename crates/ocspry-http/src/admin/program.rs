@@ -1,8 +1,12 @@
-//! What the program as a whole did and uses.  From: the control thread, and the kernel by way of the program.  To: `metrics`.
+//! What the program as a whole did, keeps and uses.  From: the control thread, whoever writes lines, and the kernel by way
+//! of the program.  To: `metrics`, and by `snapshot` the pages.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use ocspry_core::SharedCounts;
+use ocspry_wire::Time;
 
 /// What the process uses, as far as the kernel tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,9 +50,40 @@ impl ReloadResult {
     }
 }
 
+/// The last time that everything was read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reload {
+    pub(crate) time: Time,
+    pub(crate) result: ReloadResult,
+    /// Why it was refused, one sentence for each thing.
+    pub(crate) reasons: Vec<String>,
+}
+
+impl Reload {
+    /// Why the configuration in use is not the one that is there; None: it is.
+    pub(crate) fn refused_because(&self) -> Option<String> {
+        (self.result == ReloadResult::Refused).then(|| self.reasons.join("; "))
+    }
+}
+
+/// Where the program keeps what survives a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateKept {
+    /// The directory; None: nothing is kept.
+    pub directory: Option<String>,
+    /// Why there is none.
+    pub problem: Option<String>,
+}
+
 /// What happened since the start.
 #[derive(Debug, Default)]
-pub(crate) struct ProgramCounts {
+pub struct ProgramCounts {
+    /// Lines that the log file did not take.
+    pub log_lines_unwritten: Arc<AtomicU64>,
+    /// Lines that the audit file did not take.
+    pub audit_lines_unwritten: Arc<AtomicU64>,
+    /// Records of requests that the log of requests did not take.
+    pub request_lines_unwritten: Arc<AtomicU64>,
     reloads: SharedCounts<{ ReloadResult::ALL.len() }>,
     clock_steps: SharedCounts<1>,
 }

@@ -10,8 +10,10 @@ use ocspry_core::{
 use ocspry_wire::Time;
 use ocspry_wire::x509::certificate::display_name;
 
+use super::program::Reload;
+use super::request_history::Requests;
 use super::state::NotReady;
-use super::{AdminState, IssuerReport};
+use super::{AdminState, IssuerReport, StateKept};
 
 /// The program at one moment.
 pub(crate) struct Snapshot {
@@ -20,6 +22,12 @@ pub(crate) struct Snapshot {
     pub(crate) started_at: Time,
     pub(crate) uptime: Duration,
     pub(crate) readiness: Result<(), NotReady>,
+    /// None while that is not known yet.
+    pub(crate) state_kept: Option<StateKept>,
+    /// None before the first one.
+    pub(crate) last_reload: Option<Arc<Reload>>,
+    /// To the OCSP listener.
+    pub(crate) requests: Requests,
     /// In the order of the configuration.
     pub(crate) issuers: Vec<IssuerSnapshot>,
 }
@@ -33,6 +41,8 @@ pub(crate) struct IssuerSnapshot {
     pub(crate) generation: u64,
     pub(crate) can_answer: Result<(), Refusal>,
     pub(crate) stale: Option<Stale>,
+    /// About its certificates.
+    pub(crate) requests: Requests,
     table: Option<Arc<StatusTable>>,
     credential: Option<Arc<ResponderCredential>>,
 }
@@ -66,7 +76,8 @@ impl Snapshot {
     pub(crate) fn take(state: &AdminState) -> Snapshot {
         let now = state.now();
         let reports = state.issuers();
-        let issuers = (0..reports.len()).map(|index| {
+        let (requests, of_issuers) = state.requests(&reports);
+        let issuers = of_issuers.into_iter().enumerate().map(|(index, requests)| {
             let issuer = &reports[index].issuer;
             IssuerSnapshot {
                 reports: Arc::clone(&reports),
@@ -77,6 +88,7 @@ impl Snapshot {
                 generation: issuer.generation(),
                 can_answer: issuer.can_answer(now),
                 stale: issuer.stale(now),
+                requests,
                 table: issuer.table(),
                 credential: issuer.credential(),
             }
@@ -87,7 +99,10 @@ impl Snapshot {
             started_at: state.started_at,
             uptime: state.uptime(),
             readiness: state.readiness(),
+            state_kept: state.state_kept().cloned(),
+            last_reload: state.last_reload(),
             issuers: issuers.collect(),
+            requests,
         }
     }
 }

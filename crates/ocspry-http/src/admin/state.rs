@@ -6,17 +6,18 @@
 //! has just been replaced.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use ocspry_core::{Clock, Issuer, Refusal, RevokedSerials};
 use ocspry_wire::Time;
+use ocspry_wire::ocsp::RevokedInfo;
 
 use super::problem_log::{LoggedProblem, ProblemLog};
-use super::program::{ProcessUsage, ProgramCounts, ReloadResult};
-use super::request_history::{AnswerCounts, RequestHistory, totals};
+use super::program::{ProcessUsage, ProgramCounts, Reload, ReloadResult, StateKept};
+use super::request_history::{RequestHistories, Requests};
 use crate::server::ServerMeter;
 
 /// Shared by the program and its admin listener.
@@ -28,26 +29,16 @@ pub struct AdminState {
     clock: Arc<dyn Clock>,
     pub(crate) crl_number: fn(&[u8]) -> String,
     usage: fn() -> ProcessUsage,
-    pub(crate) counts: ProgramCounts,
+    counts: Arc<ProgramCounts>,
+    last_reload: ArcSwapOption<Reload>,
+    state_kept: OnceLock<StateKept>,
     server: OnceLock<ServerMeter>,
     issuers: ArcSwap<Vec<IssuerReport>>,
     is_stopping: AtomicBool,
     /// Of the last hour.
-    requests: Mutex<RequestHistory>,
+    requests: Mutex<RequestHistories>,
     /// Of the last while.
     problems: Mutex<ProblemLog>,
-    lines: Arc<LineCounts>,
-}
-
-/// Lines that did not get to where they belong, since the start.
-#[derive(Debug, Default)]
-pub struct LineCounts {
-    /// The log file did not take them.
-    pub log_unwritten: Arc<AtomicU64>,
-    /// The audit file did not take them.
-    pub audit_unwritten: Arc<AtomicU64>,
-    /// Records of requests that the log of requests did not take.
-    pub requests_unwritten: Arc<AtomicU64>,
 }
 
 /// What the control thread knows of one issuer.
@@ -71,8 +62,8 @@ pub struct IssuerReport {
     pub lists: Vec<ListReport>,
     /// Why certificates that no list names get `tryLater`, if they do.
     pub unproven: Option<String>,
-    /// The guard holds something until the operator accepts it.
-    pub is_holding: bool,
+    /// What the guard holds until the operator accepts it.
+    pub holds: Vec<HoldReport>,
     /// Entries that one complete list had and the next had not, since the start.
     pub vanished_count: u64,
 }
@@ -94,6 +85,26 @@ pub struct SourceReport {
     pub deltas: Vec<NamedDeltaReport>,
     /// Of a ledger, how far it is followed.
     pub ledger: Option<LedgerMeter>,
+    /// Of an overlay, what it revokes; None before it was read.
+    pub overlay: Option<OverlayReport>,
+}
+
+/// What an overlay revokes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OverlayReport {
+    /// Serials that it names.
+    pub serial_count: usize,
+    /// What it says of every certificate of the issuer, if it does.
+    pub all: Option<RevokedInfo>,
+}
+
+/// Something that the guard holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldReport {
+    /// The file or URL that it is about.
+    pub place: String,
+    /// What, for people.
+    pub what: String,
 }
 
 /// Tells how far a ledger is followed, when asked.
@@ -198,19 +209,20 @@ impl AdminState {
             clock,
             crl_number,
             usage: ProcessUsage::default,
-            counts: ProgramCounts::default(),
+            counts: Arc::default(),
+            last_reload: ArcSwapOption::empty(),
+            state_kept: OnceLock::new(),
             server: OnceLock::new(),
             issuers: ArcSwap::default(),
             is_stopping: AtomicBool::new(false),
             requests: Mutex::default(),
             problems: Mutex::default(),
-            lines: Arc::default(),
         }
     }
 
-    /// Whoever writes lines counts there those that were not written.
-    pub fn lines(&self) -> &Arc<LineCounts> {
-        &self.lines
+    /// What happened; whoever writes lines counts there those that were not written.
+    pub fn counts(&self) -> &Arc<ProgramCounts> {
+        &self.counts
     }
 
     /// `usage` asks the kernel what the process uses, whenever somebody wants to know.
@@ -218,9 +230,19 @@ impl AdminState {
         AdminState { usage, ..self }
     }
 
-    /// Everything was read again.
-    pub fn reloaded(&self, result: ReloadResult) {
+    /// Where state is kept; only the first call counts.
+    pub fn keeps(&self, state_kept: StateKept) {
+        let _ = self.state_kept.set(state_kept);
+    }
+
+    /// Everything was read again; `reasons` say why it was refused, if it was.
+    pub fn reloaded(&self, result: ReloadResult, reasons: Vec<String>) {
         self.counts.reloaded(result);
+        self.last_reload.store(Some(Arc::new(Reload {
+            time: self.now(),
+            result,
+            reasons,
+        })));
     }
 
     /// The clock was set.
@@ -259,9 +281,10 @@ impl AdminState {
     /// Takes down what is wrong now; lists end, too, while nobody looks at files.
     pub(crate) fn note_problems(&self) {
         let issuers = self.issuers();
+        let reload = self.last_reload();
         let now = self.now();
         let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        problems.note(&issuers, now);
+        problems.note(&issuers, reload.as_deref(), now);
     }
 
     /// What was wrong lately, the newest first.
@@ -272,16 +295,30 @@ impl AdminState {
 
     /// Takes down how many requests there were: to be called once a minute.
     pub(crate) fn end_minute(&self) {
-        let totals = totals(self.server());
+        let issuers = self.issuers();
+        let counts = issuers.iter().map(|report| report.issuer.counts());
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        requests.end_minute(totals);
+        requests.end_minute(self.server(), counts);
     }
 
-    /// Requests since the start, and minute by minute.
-    pub(crate) fn requests(&self) -> (AnswerCounts, Vec<AnswerCounts>) {
-        let totals = totals(self.server());
+    /// Requests to the server, and about the certificates of each of these issuers.
+    pub(crate) fn requests(&self, issuers: &[IssuerReport]) -> (Requests, Vec<Requests>) {
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        (totals, requests.minutes(totals))
+        let of_issuer = |report: &IssuerReport| requests.of_issuer(report.issuer.counts());
+        (
+            requests.of_server(self.server()),
+            issuers.iter().map(of_issuer).collect(),
+        )
+    }
+
+    /// None before the first one.
+    pub(crate) fn last_reload(&self) -> Option<Arc<Reload>> {
+        self.last_reload.load_full()
+    }
+
+    /// None while that is not known yet.
+    pub(crate) fn state_kept(&self) -> Option<&StateKept> {
+        self.state_kept.get()
     }
 
     pub(crate) fn issuers(&self) -> Arc<Vec<IssuerReport>> {

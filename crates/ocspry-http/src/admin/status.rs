@@ -11,8 +11,12 @@ use ocspry_wire::Time;
 use ocspry_wire::x509::certificate::display_name;
 use serde_json::{Value, json};
 
+use super::program::Reload;
+use super::request_history::{AnswerCounts, AnswerKind, Requests};
 use super::snapshot::{IssuerSnapshot, Snapshot};
-use super::{ListReport, NamedDeltaReport, Problem, SourceReport};
+use super::{
+    HoldReport, ListReport, NamedDeltaReport, OverlayReport, Problem, SourceReport, StateKept,
+};
 
 /// The page.
 pub(super) fn text(snapshot: &Snapshot) -> String {
@@ -23,9 +27,41 @@ pub(super) fn text(snapshot: &Snapshot) -> String {
         "uptime_seconds": snapshot.uptime.as_secs(),
         "ready": snapshot.readiness.is_ok(),
         "not_ready_because": snapshot.readiness.as_ref().err().map(ToString::to_string),
+        // What survives a restart is kept there.
+        "state_directory": snapshot.state_kept.as_ref().map(state_kept),
+        "last_reload": snapshot.last_reload.as_deref().map(reload),
+        "requests": requests(&snapshot.requests, &AnswerKind::ALL),
         "issuers": snapshot.issuers.iter().map(issuer).collect::<Vec<_>>(),
     });
     format!("{status:#}\n")
+}
+
+fn state_kept(kept: &StateKept) -> Value {
+    json!({ "path": kept.directory, "problem": kept.problem })
+}
+
+fn reload(reload: &Reload) -> Value {
+    json!({
+        "time": reload.time.to_string(),
+        "result": reload.result.label(),
+        // Of one that was refused.
+        "reasons": reload.reasons,
+    })
+}
+
+/// By what became of them; the last minute is the last one that is over.
+fn requests(requests: &Requests, kinds: &[AnswerKind]) -> Value {
+    let by_kind = |counts: AnswerCounts| -> serde_json::Map<String, Value> {
+        let kinds = kinds.iter();
+        kinds
+            .map(|kind| (kind.key().to_owned(), json!(counts[*kind as usize])))
+            .collect()
+    };
+    json!({
+        "last_minute": by_kind(requests.last_minute()),
+        "last_hour": by_kind(requests.last_hour()),
+        "since_start": by_kind(requests.since_start),
+    })
 }
 
 fn issuer(seen: &IssuerSnapshot) -> Value {
@@ -47,9 +83,11 @@ fn issuer(seen: &IssuerSnapshot) -> Value {
         // Why certificates that no list names get tryLater.
         "unproven": report.unproven,
         // Something waits for `ocspry crl accept`.
-        "holding": report.is_holding,
+        "holding": !report.holds.is_empty(),
+        "holds": report.holds.iter().map(hold).collect::<Vec<_>>(),
         "state_error": report.state_problem.as_ref().map(problem),
         "signer": signer(seen),
+        "requests": requests(&seen.requests, &AnswerKind::OF_ISSUER),
         "policy": policy(issuer.policy()),
     })
 }
@@ -91,8 +129,24 @@ fn source_report(source: &SourceReport) -> Value {
             "sequence": look.sequence,
             "last_look": look.time.to_string(),
         }))),
+        // Of overlays only: what the operator revokes at once.
+        "overlay": source.overlay.as_ref().map(overlay),
         "deltas": source.deltas.iter().map(delta_report).collect::<Vec<_>>(),
     })
+}
+
+fn overlay(overlay: &OverlayReport) -> Value {
+    json!({
+        "serials": overlay.serial_count,
+        "all": overlay.all.map(|info| json!({
+            "revoked_at": info.revocation_time.to_string(),
+            "reason": info.reason.map(|reason| reason.name()),
+        })),
+    })
+}
+
+fn hold(hold: &HoldReport) -> Value {
+    json!({ "place": hold.place, "what": hold.what })
 }
 
 fn delta_report(delta: &NamedDeltaReport) -> Value {

@@ -168,7 +168,7 @@ fn states(page: &mut Page<'_>, state: &AdminState) -> fmt::Result {
     each(
         "ocspry_crl_held",
         "1 while the guard holds something until ocspry crl accept, else 0",
-        &|report| Some(i64::from(report.is_holding)),
+        &|report| Some(i64::from(!report.holds.is_empty())),
     )?;
     page.gauge(
         "ocspry_source_problems",

@@ -10,20 +10,20 @@ use ocspry_wire::x509::Certificate;
 use std::sync::Arc;
 use std::time::Duration;
 
-struct Dashboard {
-    fixture: Fixture,
+pub(crate) struct Dashboard {
+    pub(crate) fixture: Fixture,
     admin: Admin,
-    state: Arc<AdminState>,
+    pub(crate) state: Arc<AdminState>,
 }
 
 impl Dashboard {
     /// With the fixture's issuer, and nothing wrong.
-    fn start() -> Dashboard {
+    pub(crate) fn start() -> Dashboard {
         Dashboard::with(|_| {})
     }
 
     /// With its report changed.
-    fn with(change: impl FnOnce(&mut IssuerReport)) -> Dashboard {
+    pub(crate) fn with(change: impl FnOnce(&mut IssuerReport)) -> Dashboard {
         let fixture = Fixture::start(PATIENT);
         let clock = Arc::clone(&fixture.clock) as Arc<dyn Clock>;
         let state = Arc::new(AdminState::new("1.2.3", clock, |_| "77".to_owned()));
@@ -48,7 +48,7 @@ impl Dashboard {
         self.fixture.clock.now()
     }
 
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let responder = self.fixture.responder.load_full();
         responder.issuers().iter().next().unwrap().name().to_owned()
     }
@@ -62,7 +62,7 @@ impl Dashboard {
     }
 
     /// A page that is there.
-    fn page(&self, target: &str) -> String {
+    pub(crate) fn page(&self, target: &str) -> String {
         let response = self.get(target);
         assert_eq!(response.status, 200, "{target}");
         String::from_utf8(response.body).unwrap()
@@ -75,7 +75,7 @@ impl Dashboard {
         client.receive(true).unwrap()
     }
 
-    fn issuer_page(&self) -> String {
+    pub(crate) fn issuer_page(&self) -> String {
         self.page(&format!("/issuer/{}", self.name()))
     }
 }
@@ -96,7 +96,7 @@ fn list_of(place: &str, serials: &Arc<RevokedSerials>) -> ListReport {
 }
 
 /// What stands in the `dd` of a `dt`, without its tags.
-fn said_of(page: &str, term: &str) -> String {
+pub(crate) fn said_of(page: &str, term: &str) -> String {
     let behind = page.split_once(&format!("<dt>{term}</dt><dd>"));
     let (_, rest) = behind.unwrap_or_else(|| panic!("no {term} in {page}"));
     text_of(rest.split("</dd>").next().unwrap())
@@ -112,7 +112,7 @@ fn text_of(markup: &str) -> String {
 }
 
 /// All numbers that are there for programs, in order.
-fn numbers(markup: &str) -> Vec<i64> {
+pub(crate) fn numbers(markup: &str) -> Vec<i64> {
     let parts = markup.split("<data value=\"").skip(1);
     parts
         .map(|part| part.split('"').next().unwrap().parse().unwrap())
@@ -323,6 +323,7 @@ fn what_comes_from_outside_is_text_on_every_page() {
             last_fetch: None,
             deltas: Vec::new(),
             ledger: None,
+            overlay: None,
         });
     });
     let encoded: String = HOSTILE

@@ -271,7 +271,7 @@ pub(crate) fn nothing_wrong(issuer: &Arc<Issuer>) -> IssuerReport {
         sources: Vec::new(),
         lists: Vec::new(),
         unproven: None,
-        is_holding: false,
+        holds: Vec::new(),
         vanished_count: 0,
     }
 }

@@ -12,6 +12,7 @@ mod corpus;
 mod dashboard;
 mod deadlines;
 mod fixture;
+mod issuer_requests;
 mod lifecycle;
 mod load;
 mod script;

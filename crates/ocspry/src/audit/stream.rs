@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use ocspry_core::{Clock, SystemClock};
-use ocspry_http::LineCounts;
+use ocspry_http::ProgramCounts;
 use ocspry_wire::Time;
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
@@ -47,7 +47,7 @@ pub(crate) const GAP: &str = "gap";
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AuditStream {
     sender: Option<SyncSender<Message>>,
-    counts: Arc<LineCounts>,
+    counts: Arc<ProgramCounts>,
     /// Lines that found no room in the queue, and are not marked yet.
     dropped: Arc<AtomicU64>,
 }
@@ -66,7 +66,10 @@ impl AuditStream {
     ///
     /// # Errors
     /// The kernel gave none.
-    pub(crate) fn start(path: Option<&Path>, counts: &Arc<LineCounts>) -> io::Result<AuditStream> {
+    pub(crate) fn start(
+        path: Option<&Path>,
+        counts: &Arc<ProgramCounts>,
+    ) -> io::Result<AuditStream> {
         let counts = Arc::clone(counts);
         let Some(path) = path else {
             return Ok(AuditStream {
@@ -108,7 +111,9 @@ impl AuditStream {
             return;
         };
         if sender.try_send(Message::Tell(entry)).is_err() {
-            self.counts.audit_unwritten.fetch_add(1, Ordering::Relaxed);
+            self.counts
+                .audit_lines_unwritten
+                .fetch_add(1, Ordering::Relaxed);
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -145,7 +150,7 @@ impl AuditStream {
 /// Writes what comes.
 struct Writer {
     file: AuditFile,
-    counts: Arc<LineCounts>,
+    counts: Arc<ProgramCounts>,
     dropped: Arc<AtomicU64>,
     /// Lines that the file did not take.
     missing: u64,
@@ -213,7 +218,7 @@ impl Writer {
     }
 
     fn miss(&mut self, count: u64, since: Time, error: &AuditError) {
-        let unwritten = &self.counts.audit_unwritten;
+        let unwritten = &self.counts.audit_lines_unwritten;
         unwritten.fetch_add(count, Ordering::Relaxed);
         self.missing += count;
         if self.since.is_none() {
@@ -279,7 +284,7 @@ mod tests {
     fn what_the_start_of_a_thousand_issuers_tells_at_once_is_all_written_in_order() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("audit.jsonl");
-        let counts = Arc::<LineCounts>::default();
+        let counts = Arc::<ProgramCounts>::default();
         let stream = AuditStream::start(Some(&path), &counts).unwrap();
         let entry = |number: u64| {
             let fields = [("number", json!(number))];
@@ -289,7 +294,7 @@ mod tests {
             stream.tell(entry(number));
         }
         stream.must(entry(5_000)).unwrap();
-        assert_eq!(counts.audit_unwritten.load(Ordering::Relaxed), 0);
+        assert_eq!(counts.audit_lines_unwritten.load(Ordering::Relaxed), 0);
         let verdict = verify(std::slice::from_ref(&path)).unwrap().remove(0);
         assert!(verdict.is_whole(), "{verdict:?}");
         let text = std::fs::read_to_string(path).unwrap();

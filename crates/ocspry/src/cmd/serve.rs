@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use ocspry_core::{Clock, SystemClock};
-use ocspry_http::{Admin, AdminError, AdminState, Limits, Listeners, Server, ServerOptions};
+use ocspry_http::{
+    Admin, AdminError, AdminState, Limits, Listeners, Server, ServerOptions, StateKept,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tracing::{info, warn};
@@ -134,12 +136,12 @@ pub(crate) fn serve_in(
         summary::crl_number,
     );
     let admin_state = Arc::new(admin_state.with_usage(process_usage::now));
-    let audit = AuditStream::start(config.audit_file.as_deref(), admin_state.lines())
+    let audit = AuditStream::start(config.audit_file.as_deref(), admin_state.counts())
         .context("the thread that writes the audit file cannot be started")?;
     let log = LogOutput::install(
         config.log_file.as_deref(),
         config.log_format,
-        admin_state.lines(),
+        admin_state.counts(),
         audit.layer(),
     )?;
     info!(
@@ -151,6 +153,12 @@ pub(crate) fn serve_in(
     );
     let admin = start_admin(config.admin, &admin_state)?;
     let (state, state_error) = assemble::open_state(&config.state)?;
+    admin_state.keeps(StateKept {
+        directory: state
+            .as_ref()
+            .map(|state| state.path().display().to_string()),
+        problem: state_error.as_ref().map(ToString::to_string),
+    });
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let pool = assemble::start_signing_pool(processors)
         .context("the signing threads cannot be started")?;
@@ -204,7 +212,7 @@ pub(crate) fn serve_in(
     let requests = config
         .request_log
         .as_ref()
-        .map(|log| RequestLog::start(log, admin_state.lines()))
+        .map(|log| RequestLog::start(log, admin_state.counts()))
         .transpose()?;
     let (request_log, requests) = requests.unzip();
     let server = Server::start(

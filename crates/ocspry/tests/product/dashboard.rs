@@ -8,7 +8,7 @@ use ocspry_testkit::{
     Authority, CrlSpec, KeyKind, Ocspry, Peer, RequestSpec, cert_id, now, pem, wait_until,
 };
 use ocspry_wire::ocsp::{CrlReason, HashAlgorithm};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Four CAs: one is fine, the list of one ends soon, that of one is over but may be used (`stale-until`), one has none.
@@ -158,6 +158,12 @@ fn the_overview_has_the_worst_first_and_each_page_says_what_status_says() {
                 let time = format!("<time datetime=\"{}\">", list[key].as_str().unwrap());
                 assert!(page.contains(&time), "{key} in {page}");
             }
+            let until = &issuer["stale_until"];
+            assert_eq!(until.is_string(), name == "stale", "{issuer}");
+            if let Some(until) = until.as_str() {
+                let shown = format!("<dt>stale-until</dt><dd><time datetime=\"{until}\">");
+                assert!(page.contains(&shown), "{shown} in {page}");
+            }
             let entries = format!("<dt>Entries</dt><dd><data value=\"{}\">", list["entries"]);
             assert!(page.contains(&entries), "{entries} in {page}");
         }
@@ -256,7 +262,8 @@ fn a_browser_shows_it_in_both_themes_with_and_without_scripts_and_axe_finds_noth
                 .find(|issuer| issuer["name"] == "fine")
                 .unwrap();
             let row = "#issuers tr:has(#issuer-fine)";
-            let [list_left, entries, signer_left] = numbers(&browser, row)[..] else {
+            let [list_left, entries, signer_left, good, revoked] = numbers(&browser, row)[..]
+            else {
                 panic!("{:?}", numbers(&browser, row));
             };
             let list = &fine["source"]["list"];
@@ -271,6 +278,9 @@ fn a_browser_shows_it_in_both_themes_with_and_without_scripts_and_axe_finds_noth
             );
             let requests = numbers(&browser, "#requests tr:nth-last-child(2)");
             assert_eq!(requests[2], 40, "good answers: {requests:?}");
+            assert_eq!((good, revoked), (40, 9));
+            let hour = &fine["requests"]["last_hour"];
+            assert_eq!((&hour["good"], &hour["revoked"]), (&json!(40), &json!(9)));
         }
     }
     assert_eq!(grounds[0], grounds[1]);

@@ -50,6 +50,7 @@ mod resets;
 mod rules_http;
 mod rules_ledger;
 mod rules_requests;
+mod shown_state;
 mod site;
 mod small_ca;
 mod small_ca_compromise;

@@ -32,7 +32,7 @@ impl Health {
         let has_problem = report.source_problem.is_some()
             || report.signer_problem.is_some()
             || report.state_problem.is_some()
-            || report.is_holding;
+            || !report.holds.is_empty();
         if seen.can_answer.is_err() {
             Health::CannotAnswer
         } else if seen.stale.is_some() {
@@ -105,8 +105,10 @@ pub(super) fn reasons(seen: &IssuerSnapshot) -> Vec<Markup> {
             reasons.push(html! { (problem.message) ", since " (figures::moment(problem.since)) });
         }
     }
-    if report.is_holding {
-        reasons.push(html! { "the guard holds something until " code { "ocspry crl accept " (seen.name()) } });
+    for hold in &report.holds {
+        reasons.push(html! {
+            "the guard holds something until " code { "ocspry crl accept " (seen.name()) } ": of " (hold.place) ", " (hold.what)
+        });
     }
     reasons
 }

@@ -1,4 +1,4 @@
-//! `/issuer/NAME`: all that is known of one issuer: its state, lists, sources, signer, endpoint and limits.
+//! `/issuer/NAME`: all that is known of one issuer: its state, lists, requests, sources, signer, endpoint and limits.
 
 use maud::{Markup, html};
 use ocspry_core::ValidityWindow;
@@ -6,9 +6,10 @@ use ocspry_wire::x509::certificate::display_name;
 use serde_json::Value;
 
 use super::health::{self, Health, Rest};
-use super::{Page, explain, figures};
+use super::{Page, explain, figures, requests};
+use crate::admin::request_history::AnswerKind;
 use crate::admin::snapshot::{IssuerSnapshot, Snapshot};
-use crate::admin::{AdminState, ListReport, Problem, SourceReport, status};
+use crate::admin::{AdminState, ListReport, OverlayReport, Problem, SourceReport, status};
 
 /// The page.
 pub(super) fn page<'a>(
@@ -37,6 +38,12 @@ pub(super) fn page<'a>(
                 section aria-labelledby="signer-title" {
                     h2 #signer-title { "Signer" }
                     div #signer data-live { (signer(seen)) }
+                }
+            }
+            section aria-labelledby="requests-title" {
+                h2 #requests-title { "Requests in the last hour" }
+                div #requests.side-by-side data-live {
+                    (requests::picture_and_table(&seen.requests, &AnswerKind::OF_ISSUER))
                 }
             }
             section aria-labelledby="sources-title" {
@@ -77,6 +84,9 @@ fn answers(seen: &IssuerSnapshot) -> Markup {
             dt { "Number" } dd { (list.number.as_deref().unwrap_or("none")) }
             dt { "thisUpdate" } dd { (figures::moment(list.window.this_update)) }
             dt { "nextUpdate" } dd { (figures::moment(list.window.next_update)) }
+            @if let Some(until) = report.issuer.policy().stale_until {
+                dt { "stale-until" } dd { (figures::moment(until)) }
+            }
             dt { "Read from" } dd { (list.read_from) }
             dt { "Generation" } dd { (figures::count(seen.generation)) }
             dt { "Entries that vanished" } dd { (figures::count(report.vanished_count)) " since the start" }
@@ -141,7 +151,19 @@ fn last_look(source: &SourceReport) -> Markup {
         },
         (None, Some(time), _) => figures::moment(time),
         (Some(None), _, _) | (None, None, "crl-url") => html! { "none yet" },
-        (None, None, _) => html! { "watched" },
+        (None, None, _) => match source.overlay {
+            Some(overlay) => html! { "watched; " (revoked_by(overlay)) },
+            None => html! { "watched" },
+        },
+    }
+}
+
+fn revoked_by(overlay: OverlayReport) -> Markup {
+    html! {
+        (figures::length(overlay.serial_count)) " revoked"
+        @if let Some(info) = overlay.all {
+            ", and every certificate since " (figures::moment(info.revocation_time))
+        }
     }
 }
 

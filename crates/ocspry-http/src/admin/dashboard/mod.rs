@@ -2,7 +2,7 @@
 //!
 //! From: `pages`, with the path and query of a GET, and a [`Snapshot`].  To: HTML, written on the server; it works without
 //! JavaScript, and is looked at again every few seconds with it.  `overview`, `issuer` and `explain` are the pages, `health`
-//! is how bad things are, `figures` and `chart` how numbers look.
+//! is how bad things are, `figures`, `requests` and `chart` how numbers look.
 //!
 //! What comes from outside (names, paths, error messages, the query) goes into a page by `maud`, which escapes it.  No page
 //! changes anything, and none loads anything from elsewhere: a policy says so to the browser.
@@ -13,6 +13,7 @@ mod figures;
 mod health;
 mod issuer;
 mod overview;
+mod requests;
 
 use bytes::Bytes;
 use http_body_util::Full;

@@ -1,15 +1,15 @@
-//! `/`: the verdict, the issuers with the worst first, the requests of the last hour, and what was wrong lately.
+//! `/`: the verdict, the issuers with the worst first, the requests of the last hour, what was wrong lately, and what the
+//! program itself says of its state.
 
 use std::cmp::Reverse;
 
 use maud::{Markup, html};
 
-use super::chart::chart;
 use super::health::{self, Health, Rest};
-use super::{Page, figures};
+use super::{Page, figures, requests};
 use crate::admin::AdminState;
 use crate::admin::problem_log::LoggedProblem;
-use crate::admin::request_history::{AnswerKind, sum};
+use crate::admin::request_history::AnswerKind;
 use crate::admin::snapshot::{IssuerSnapshot, Snapshot};
 
 /// The page.
@@ -37,13 +37,17 @@ pub(super) fn page<'a>(snapshot: &'a Snapshot, state: &AdminState) -> Page<'a> {
             }
             section aria-labelledby="requests-title" {
                 h2 #requests-title { "Requests in the last hour" }
-                div #requests.side-by-side data-live { (requests(state)) }
+                div #requests.side-by-side data-live { (requests::picture_and_table(&snapshot.requests, &AnswerKind::ALL)) }
             }
             section aria-labelledby="problems-title" {
                 h2 #problems-title { "Recent problems" }
                 div #problems.scroll data-live role="group" aria-labelledby="problems-title" tabindex="0" {
                     (problem_table(&state.problems()))
                 }
+            }
+            section aria-labelledby="program-title" {
+                h2 #program-title { "The program" }
+                div #program data-live { (program(snapshot)) }
             }
         },
         title: verdict,
@@ -75,8 +79,11 @@ fn verdict_block(
     issuers: &[(Health, &IssuerSnapshot)],
 ) -> Markup {
     let worst = issuers.first().map(|(health, _)| *health);
+    let refused = snapshot.last_reload.as_deref();
+    let refused = refused.and_then(|reload| Some((reload.time, reload.refused_because()?)));
     let level = match worst {
-        Some(Health::Fine) => "fine",
+        Some(Health::Fine) if refused.is_none() => "fine",
+        Some(Health::Fine) => "warn",
         Some(Health::EndsSoon | Health::Problem | Health::Unproven) => "warn",
         Some(Health::Stale | Health::CannotAnswer) | None => "bad",
     };
@@ -93,6 +100,11 @@ fn verdict_block(
         h1 class=(level) { (verdict) }
         @if let (Err(why), false) = (&snapshot.readiness, issuers.is_empty()) {
             p { "Not ready: " (why) }
+        }
+        @if let Some((time, because)) = refused {
+            p.wrong {
+                "✕ The configuration was refused on " (figures::moment(time)) ", the one before goes on: " (because)
+            }
         }
         @if others.iter().any(|(_, count)| *count > 0) {
             ul.tallies {
@@ -120,6 +132,7 @@ fn issuer_table(issuers: &[(Health, &IssuerSnapshot)]) -> Markup {
                     th scope="col" { "State" }
                     th scope="col" { "Answers come from" }
                     th scope="col" { "Signer" }
+                    th scope="col" { "Last hour" }
                 }
             }
             tbody {
@@ -131,10 +144,11 @@ fn issuer_table(issuers: &[(Health, &IssuerSnapshot)]) -> Markup {
                         td { (health.badge()) }
                         td { (list_cell(seen)) }
                         td { (signer_cell(seen)) }
+                        td { (requests::cell(&seen.requests)) }
                     }
                     @let reasons = health::reasons(seen);
                     @if !reasons.is_empty() {
-                        tr.why { td colspan="4" { ul { @for reason in reasons { li { (reason) } } } } }
+                        tr.why { td colspan="5" { ul { @for reason in reasons { li { (reason) } } } } }
                     }
                 }
             }
@@ -152,8 +166,15 @@ pub(super) fn list_cell(seen: &IssuerSnapshot) -> Markup {
         span.small {
             @if let Some(number) = &list.number { "number " (number) ", " }
             (figures::length(list.entry_count)) " revoked"
+            @if revokes_by_overlay(seen) { ", an overlay among them" }
         }
     }
+}
+
+fn revokes_by_overlay(seen: &IssuerSnapshot) -> bool {
+    let sources = seen.report().sources.iter();
+    let mut overlays = sources.filter_map(|source| source.overlay);
+    overlays.any(|overlay| overlay.serial_count > 0 || overlay.all.is_some())
 }
 
 /// The signer in use, and how much of it is left.
@@ -164,42 +185,6 @@ pub(super) fn signer_cell(seen: &IssuerSnapshot) -> Markup {
     html! {
         (Rest::of_signer(&signer).markup())
         span.small { (signer.kind) ", " (signer.algorithm) }
-    }
-}
-
-fn requests(state: &AdminState) -> Markup {
-    let (totals, minutes) = state.requests();
-    let hour = sum(&minutes);
-    let minute = minutes
-        .len()
-        .checked_sub(2)
-        .and_then(|index| minutes.get(index));
-    let minute = minute.copied().unwrap_or_default();
-    html! {
-        (chart(&minutes))
-        table.numbers {
-            thead {
-                tr {
-                    th scope="col" { "Answer" }
-                    th scope="col" { "Last minute" }
-                    th scope="col" { "Last hour" }
-                    th scope="col" { "Since the start" }
-                }
-            }
-            tbody {
-                // As in the bars, from top to bottom.
-                @for kind in AnswerKind::ALL.into_iter().rev() {
-                    tr {
-                        th scope="row" { span class={ "swatch " (kind.class()) } aria-hidden="true" {} (kind.label()) }
-                        @for counts in [&minute, &hour, &totals] { td { (figures::count(counts[kind as usize])) } }
-                    }
-                }
-                tr.sum {
-                    th scope="row" { "all" }
-                    @for counts in [&minute, &hour, &totals] { td { (figures::count(counts.iter().sum())) } }
-                }
-            }
-        }
     }
 }
 
@@ -231,12 +216,47 @@ fn problem_table(problems: &[LoggedProblem]) -> Markup {
                                 None => strong { "goes on" },
                             }
                         }
-                        td { a href={ "/issuer/" (problem.issuer) } { (problem.issuer) } }
+                        td {
+                            @match &problem.issuer {
+                                Some(issuer) => a href={ "/issuer/" (issuer) } { (issuer) },
+                                None => "all",
+                            }
+                        }
                         td { (problem.about.label()) }
                         td.message { (problem.message) }
                     }
                 }
             }
+        }
+    }
+}
+
+/// What is about no issuer alone.
+fn program(snapshot: &Snapshot) -> Markup {
+    html! {
+        dl {
+            dt { "State directory" }
+            dd {
+                @match &snapshot.state_kept {
+                    None => "not opened yet",
+                    Some(kept) => {
+                        @match &kept.directory {
+                            Some(path) => (path),
+                            None => span.wrong { "none: the last good lists are forgotten at a restart" },
+                        }
+                        @if let Some(problem) = &kept.problem { "; " (problem) }
+                    }
+                }
+            }
+            dt { "Last reload" }
+            dd {
+                @match snapshot.last_reload.as_deref() {
+                    None => "none since the start",
+                    Some(reload) => { (figures::moment(reload.time)) ": " (reload.result.label()) },
+                }
+            }
+            dt { "Started" }
+            dd { (figures::moment(snapshot.started_at)) }
         }
     }
 }
