@@ -87,6 +87,13 @@ fn program(page: &mut Page<'_>, state: &AdminState) -> fmt::Result {
             (labels, state.counts().reloads(result))
         }),
     )?;
+    let last_reload = state.last_reload();
+    let is_refused = last_reload.is_some_and(|reload| reload.result == ReloadResult::Refused);
+    page.gauge(
+        "ocspry_config_last_reload_successful",
+        "1 while the configuration in use is the last one that was read, 0 while that one is refused",
+        [([], i64::from(!is_refused))],
+    )?;
     let counts = state.counts();
     page.counter(
         "ocspry_log_lines_unwritten",

@@ -92,6 +92,11 @@ fn a_configuration_that_was_refused_is_shown_until_one_is_taken() {
     let reload = status(&watched)["last_reload"].clone();
     let reason = reload["reasons"][0].as_str().unwrap().to_owned();
     assert!(reason.contains("no-such-key"), "{reload}");
+    let is_taken = || {
+        let page = watched.text("/metrics");
+        page.contains("\nocspry_config_last_reload_successful 1\n")
+    };
+    assert!(!is_taken());
     let overview = watched.text("/");
     assert!(
         overview.contains("<h1 class=\"warn\">The issuer answers</h1>"),
@@ -106,6 +111,7 @@ fn a_configuration_that_was_refused_is_shown_until_one_is_taken() {
 
     site.replace("ocspry.toml", CONFIGURATION);
     wait_until("one is taken", NOTICE_WAIT_MAX, || result() == "ok");
+    assert!(is_taken());
     assert_eq!(
         status(&watched)["last_reload"]["reasons"],
         Value::Array(Vec::new())
