@@ -39,7 +39,7 @@ pub(super) async fn respond(
     match head.uri.path() {
         "/metrics" => page(StatusCode::OK, metrics::CONTENT_TYPE, metrics::text(state)),
         "/healthz" => page(StatusCode::OK, TEXT, "ok\n"),
-        "/readyz" => match state.readiness() {
+        "/readyz" => match state.readiness(&state.issuers(), state.now()) {
             Ok(()) => page(StatusCode::OK, TEXT, "ready\n"),
             Err(why) => page(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -98,7 +98,7 @@ impl Snapshot {
             now,
             started_at: state.started_at,
             uptime: state.uptime(),
-            readiness: state.readiness(),
+            readiness: state.readiness(&reports, now),
             state_kept: state.state_kept().cloned(),
             last_reload: state.last_reload(),
             issuers: issuers.collect(),

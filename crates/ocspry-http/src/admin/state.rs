@@ -332,16 +332,15 @@ impl AdminState {
 
     /// One issuer that can answer is enough: replicas share a stale list, and a load balancer must not take them all out
     /// (design.md §7).
-    pub(crate) fn readiness(&self) -> Result<(), NotReady> {
+    pub(crate) fn readiness(&self, issuers: &[IssuerReport], now: Time) -> Result<(), NotReady> {
         if self.is_stopping.load(Ordering::Relaxed) {
             return Err(NotReady::Stopping);
         }
         if self.server.get().is_none() {
             return Err(NotReady::Starting);
         }
-        let now = self.now();
         let mut reasons = Vec::new();
-        for report in self.issuers().iter() {
+        for report in issuers {
             match report.issuer.can_answer(now) {
                 Ok(()) => return Ok(()),
                 Err(refusal) => reasons.push((report.issuer.name().to_owned(), refusal)),

@@ -4,7 +4,10 @@ use crate::fixture::{Fixture, GOOD, PATIENT, nothing_wrong};
 use ocspry_core::{Clock, SystemClock};
 use ocspry_http::{Admin, AdminState};
 use ocspry_testkit::{HttpClient, wait_until};
+use ocspry_wire::Time;
+use serde_json::Value;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 const WAIT_MAX: Duration = Duration::from_secs(15);
@@ -16,7 +19,10 @@ struct Started {
 
 impl Started {
     fn new() -> Started {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        Started::by(Arc::new(SystemClock))
+    }
+
+    fn by(clock: Arc<dyn Clock>) -> Started {
         let state = Arc::new(AdminState::new("1.2.3", clock, |_| String::new()));
         let admin = Admin::start("127.0.0.1:0".parse().unwrap(), Arc::clone(&state)).unwrap();
         Started { admin, state }
@@ -52,6 +58,41 @@ fn it_is_not_ready_before_there_are_workers_and_after_the_stop_began() {
     assert_eq!(started.get("/readyz"), (200, "ready\n".to_owned()));
     started.state.stopping();
     assert_eq!(started.get("/readyz"), not_ready("stopping"));
+    started.admin.stop(Duration::ZERO);
+}
+
+/// Before the end of the fixture's list at one look, behind it at the next.
+struct TornClock {
+    start: Time,
+    looks: AtomicI64,
+}
+
+impl Clock for TornClock {
+    fn now(&self) -> Time {
+        let look = self.looks.fetch_add(1, Ordering::SeqCst);
+        self.start.plus_seconds(look % 2 * 90_000)
+    }
+}
+
+#[test]
+fn a_page_is_as_of_one_moment_also_while_a_list_ends() {
+    let fixture = Fixture::start(PATIENT);
+    let started = Started::by(Arc::new(TornClock {
+        start: fixture.clock.now(),
+        looks: AtomicI64::new(0),
+    }));
+    let responder = fixture.responder.load_full();
+    started
+        .state
+        .publish(responder.issuers().iter().map(nothing_wrong).collect());
+    started.state.serving(fixture.server.meter());
+    for _ in 0..4 {
+        let status: Value = serde_json::from_str(&started.get("/status").1).unwrap();
+        assert_eq!(
+            status["ready"], status["issuers"][0]["can_answer"],
+            "{status}"
+        );
+    }
     started.admin.stop(Duration::ZERO);
 }
 
