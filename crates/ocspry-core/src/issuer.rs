@@ -437,6 +437,8 @@ pub struct IssuerSet {
     issuers: Vec<Arc<Issuer>>,
     /// Per hash algorithm: the first octets of each key hash, sorted, with the issuer they lead to.
     by_key_hash: [Vec<(u64, IssuerId)>; HashAlgorithm::ALL.len()],
+    /// By instance, sorted: a cached answer finds its issuer by it after a reload.
+    by_instance: Vec<(u64, IssuerId)>,
     /// Who signs `unknown` for CAs that are none of ours.
     for_unknown: Option<IssuerId>,
     names: EndpointNames,
@@ -486,8 +488,12 @@ impl IssuerSet {
         }
         let for_unknown = first.map(|(id, _)| IssuerId(id));
         let ids = (0u32..).map(IssuerId);
+        let instances = issuers.iter().map(|issuer| issuer.instance);
+        let mut by_instance: Vec<(u64, IssuerId)> = instances.zip(ids.clone()).collect();
+        by_instance.sort_unstable_by_key(|(instance, _)| *instance);
         Ok(IssuerSet {
             names: EndpointNames::of(ids.zip(&issuers)),
+            by_instance,
             issuers,
             by_key_hash,
             for_unknown,
@@ -528,10 +534,10 @@ impl IssuerSet {
         if self.issuers.get(before.index()).is_some_and(is_it) {
             return Some(before);
         }
-        let all = (0u32..).map(IssuerId).zip(&self.issuers);
-        all.into_iter()
-            .find(|(_, issuer)| is_it(issuer))
-            .map(|(id, _)| id)
+        let found = self
+            .by_instance
+            .binary_search_by_key(&instance, |(instance, _)| *instance);
+        Some(self.by_instance[found.ok()?].1)
     }
 
     /// In the order of the configuration.
