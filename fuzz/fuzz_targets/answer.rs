@@ -90,7 +90,7 @@ enum Step {
     Tick(u8),
     /// The clock moves to a moment at which something kept changes, or one second beside it.
     Edge { kept: u8, moment: u8, beside: u8 },
-    /// A new configuration with the same issuers.
+    /// A new configuration with the same issuers, in the other order.
     Reload,
     /// A client asks.
     Ask(Which, Question),
@@ -227,7 +227,8 @@ enum Verdict {
 #[derive(Clone)]
 struct Kept {
     der: Vec<u8>,
-    configuration: u64,
+    /// Of an answer about a CA that was none of ours: that CA may be the one that a reload brought.
+    configuration: Option<u64>,
     issuer: usize,
     generation: u64,
     source: ValidityWindow,
@@ -358,9 +359,14 @@ impl World {
                 }
             }
             Step::Reload => {
-                self.responder = responder(&self.issuers);
                 self.model.configuration += 1;
-                self.model.shared.clear();
+                let mut issuers = self.issuers.to_vec();
+                // What is kept finds its issuer wherever that stands.
+                if self.model.configuration % 2 == 1 {
+                    issuers.reverse();
+                }
+                let issuers = IssuerSet::new(issuers).expect("two issuers");
+                self.responder = self.responder.with_issuers(issuers);
             }
             Step::Ask(worker, question) => self.ask(worker as usize, &question.request()),
             Step::AskRaw(worker, request) => self.ask(worker as usize, &request),
@@ -670,7 +676,7 @@ impl Model {
         let life = if is_provisional { shorter } else { life };
         let keep = is_kept.then(|| Kept {
             der: Vec::new(),
-            configuration: self.configuration,
+            configuration: of_ours[0].is_none().then_some(self.configuration),
             issuer: index,
             generation: issuer.generation,
             source: table.window,
@@ -713,7 +719,9 @@ impl Model {
                     && !kept.verdict.is_provisional()
             })
         };
-        let holds = kept.configuration == self.configuration
+        let holds = kept
+            .configuration
+            .is_none_or(|configuration| configuration == self.configuration)
             && issuer.signers.contains(&kept.signer)
             && (kept.generation == issuer.generation || says_the_same());
         if !holds || now < kept.life.produced_at.plus_seconds(-300) || now >= kept.life.send_before
