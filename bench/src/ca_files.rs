@@ -1,5 +1,8 @@
 //! A CA and its delegate as files, made once in a directory and found there again.  To: `ocspry serve`, `ocspry crl check`.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -34,9 +37,9 @@ impl CaFiles {
                 let delegate = ca.responder(KeyKind::P256);
                 std::fs::write(directory.join("ca.pem"), ca.certificate_pem())?;
                 std::fs::write(directory.join("ocsp.pem"), delegate.certificate_pem())?;
-                std::fs::write(directory.join("ocsp.key"), delegate.key.pkcs8_pem())?;
+                write_key(&directory.join("ocsp.key"), &delegate.key)?;
                 // Last: where it is, all is.
-                std::fs::write(directory.join("ca.key"), ca.key.pkcs8_pem())?;
+                write_key(&directory.join("ca.key"), &ca.key)?;
                 (ca, delegate)
             }
         };
@@ -70,6 +73,14 @@ impl CaFiles {
             flag("log-file", &self.path("serve.log")),
         ])
     }
+}
+
+/// For the owner alone, so that no key draws a warning.
+fn write_key(path: &Path, key: &TestKey) -> Result<()> {
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(path)?;
+    Ok(file.write_all(key.pkcs8_pem().as_bytes())?)
 }
 
 /// The key kinds of these CAs, by the word on the command line.
