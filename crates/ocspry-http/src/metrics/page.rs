@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use ocspry_core::Durations;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 /// The page in the making: one family after the other.
@@ -25,15 +25,9 @@ impl<'a> Page<'a> {
         help: &str,
         rows: impl IntoIterator<Item = ([(&'l str, &'l str); LABELS], u64)>,
     ) -> fmt::Result {
-        let mut family = self
-            .encoder
-            .encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (labels, value) in rows {
-            family
-                .encode_family(&labels)?
-                .encode_counter::<NoLabelSet, u64, f64>(&value, None)?;
-        }
-        Ok(())
+        self.family(name, help, MetricType::Counter, rows, |mut row, value| {
+            row.encode_counter::<NoLabelSet, u64, f64>(&value, None)
+        })
     }
 
     pub(super) fn gauge<'l, const LABELS: usize>(
@@ -42,13 +36,9 @@ impl<'a> Page<'a> {
         help: &str,
         rows: impl IntoIterator<Item = ([(&'l str, &'l str); LABELS], i64)>,
     ) -> fmt::Result {
-        let mut family = self
-            .encoder
-            .encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for (labels, value) in rows {
-            family.encode_family(&labels)?.encode_gauge(&value)?;
-        }
-        Ok(())
+        self.family(name, help, MetricType::Gauge, rows, |mut row, value| {
+            row.encode_gauge(&value)
+        })
     }
 
     /// A counter of seconds; `_total` is added to its name.
@@ -58,15 +48,9 @@ impl<'a> Page<'a> {
         help: &str,
         rows: impl IntoIterator<Item = ([(&'l str, &'l str); LABELS], Duration)>,
     ) -> fmt::Result {
-        let mut family = self
-            .encoder
-            .encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (labels, value) in rows {
-            family
-                .encode_family(&labels)?
-                .encode_counter::<NoLabelSet, f64, f64>(&value.as_secs_f64(), None)?;
-        }
-        Ok(())
+        self.family(name, help, MetricType::Counter, rows, |mut row, value| {
+            row.encode_counter::<NoLabelSet, f64, f64>(&value.as_secs_f64(), None)
+        })
     }
 
     /// A histogram.
@@ -76,26 +60,29 @@ impl<'a> Page<'a> {
         help: &str,
         rows: impl IntoIterator<Item = ([(&'l str, &'l str); LABELS], &'l Durations)>,
     ) -> fmt::Result {
-        let mut family = self
-            .encoder
-            .encode_descriptor(name, help, None, MetricType::Histogram)?;
-        for (labels, durations) in rows {
+        let bounds = Durations::BOUNDS_US.map(|bound| Duration::from_micros(bound).as_secs_f64());
+        let kind = MetricType::Histogram;
+        self.family(name, help, kind, rows, |mut row, durations| {
             let (counts, sum) = durations.read();
-            let bounds =
-                Durations::BOUNDS_US.map(|bound| Duration::from_micros(bound).as_secs_f64());
-            let buckets: Vec<(f64, u64)> = bounds
-                .into_iter()
-                .chain([f64::INFINITY])
-                .zip(counts)
-                .collect();
-            family
-                .encode_family(&labels)?
-                .encode_histogram::<NoLabelSet>(
-                    sum.as_secs_f64(),
-                    counts.iter().sum(),
-                    &buckets,
-                    None,
-                )?;
+            let bounds = bounds.into_iter().chain([f64::INFINITY]);
+            let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
+            let (sum, count) = (sum.as_secs_f64(), counts.iter().sum());
+            row.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+        })
+    }
+
+    /// A family's head, and a row for each of its labels.
+    fn family<'l, const LABELS: usize, V>(
+        &mut self,
+        name: &str,
+        help: &str,
+        kind: MetricType,
+        rows: impl IntoIterator<Item = ([(&'l str, &'l str); LABELS], V)>,
+        write: impl Fn(MetricEncoder<'_>, V) -> fmt::Result,
+    ) -> fmt::Result {
+        let mut family = self.encoder.encode_descriptor(name, help, None, kind)?;
+        for (labels, value) in rows {
+            write(family.encode_family(&labels)?, value)?;
         }
         Ok(())
     }
