@@ -7,11 +7,10 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use ocspry_wire::ocsp::ErrorStatus;
 use ocspry_wire::x509::SignatureAlgorithm;
 
+use crate::OutcomeKind;
 use crate::shared_counts::{Durations, SharedCounts};
-use crate::{Outcome, SignedStatus};
 
 /// What a client was told, in few words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,19 +52,33 @@ impl Told {
         }
     }
 
-    fn of(outcome: &Outcome) -> Told {
+    /// How an outcome is told.
+    pub fn of(outcome: OutcomeKind) -> Told {
         match outcome {
-            Outcome::Signed(SignedStatus::Good) => Told::Good,
-            Outcome::Signed(SignedStatus::Revoked) => Told::Revoked,
-            Outcome::Signed(SignedStatus::Unknown) => Told::Unknown,
-            Outcome::Signed(SignedStatus::Several) => Told::Several,
-            Outcome::Refused(refusal) => match refusal.error_status() {
-                ErrorStatus::TryLater => Told::TryLater,
-                ErrorStatus::MalformedRequest
-                | ErrorStatus::InternalError
-                | ErrorStatus::SigRequired
-                | ErrorStatus::Unauthorized => Told::Refused,
-            },
+            OutcomeKind::Good => Told::Good,
+            OutcomeKind::Revoked => Told::Revoked,
+            OutcomeKind::Unknown => Told::Unknown,
+            OutcomeKind::Several => Told::Several,
+            OutcomeKind::Malformed
+            | OutcomeKind::UnknownIssuer
+            | OutcomeKind::WrongEndpoint
+            | OutcomeKind::TooManyCertIds
+            | OutcomeKind::SeveralIssuers
+            | OutcomeKind::NeverIssued
+            | OutcomeKind::NonceMissing
+            | OutcomeKind::IssuerExpired => Told::Refused,
+            OutcomeKind::SourceMissing
+            | OutcomeKind::AbsenceUnproven
+            | OutcomeKind::SignerMissing
+            | OutcomeKind::ClockBehind
+            | OutcomeKind::ValidityOver
+            | OutcomeKind::WindowOver
+            | OutcomeKind::SourceExpired
+            | OutcomeKind::SignerExpired
+            | OutcomeKind::IssuerExpiring
+            | OutcomeKind::SigningQueueFull
+            | OutcomeKind::Overtaken
+            | OutcomeKind::SigningFailed => Told::TryLater,
         }
     }
 }
@@ -89,7 +102,7 @@ pub struct SignatureCounts {
 
 impl IssuerCounts {
     /// A request about one of its certificates was answered so.
-    pub(crate) fn answered(&self, outcome: &Outcome) {
+    pub(crate) fn answered(&self, outcome: OutcomeKind) {
         self.told.add(Told::of(outcome) as usize, 1);
     }
 

@@ -162,7 +162,7 @@ impl Responder {
         let answered = answered.await;
         if let Some(issuer) = answered.issuer {
             let counts = self.issuers.issuer(issuer).counts();
-            counts.answered(&answered.outcome);
+            counts.answered(answered.outcome.kind());
         }
         answered
     }

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ocspry_core::{IssuerCounts, OutcomeKind, Told};
+use ocspry_core::{IssuerCounts, Told};
 
 use crate::counts::{HttpRefusal, MethodKind, RequestOutcome};
 use crate::server::ServerMeter;
@@ -105,7 +105,7 @@ impl AnswerKind {
 
     fn of(outcome: RequestOutcome) -> AnswerKind {
         match outcome {
-            RequestOutcome::Ocsp(kind) => AnswerKind::of_ocsp(kind),
+            RequestOutcome::Ocsp(kind) => AnswerKind::of_told(Told::of(kind)),
             RequestOutcome::MalformedPath => AnswerKind::Refused,
             RequestOutcome::OverWhenSigned => AnswerKind::TryLater,
             RequestOutcome::Healthz
@@ -119,35 +119,6 @@ impl AnswerKind {
                 | HttpRefusal::BodyTooLarge
                 | HttpRefusal::TargetTooLong,
             ) => AnswerKind::Other,
-        }
-    }
-
-    fn of_ocsp(kind: OutcomeKind) -> AnswerKind {
-        match kind {
-            OutcomeKind::Good => AnswerKind::Good,
-            OutcomeKind::Revoked => AnswerKind::Revoked,
-            OutcomeKind::Unknown => AnswerKind::Unknown,
-            OutcomeKind::Several => AnswerKind::Several,
-            OutcomeKind::Malformed
-            | OutcomeKind::UnknownIssuer
-            | OutcomeKind::WrongEndpoint
-            | OutcomeKind::TooManyCertIds
-            | OutcomeKind::SeveralIssuers
-            | OutcomeKind::NeverIssued
-            | OutcomeKind::NonceMissing
-            | OutcomeKind::IssuerExpired => AnswerKind::Refused,
-            OutcomeKind::SourceMissing
-            | OutcomeKind::AbsenceUnproven
-            | OutcomeKind::SignerMissing
-            | OutcomeKind::ClockBehind
-            | OutcomeKind::ValidityOver
-            | OutcomeKind::WindowOver
-            | OutcomeKind::SourceExpired
-            | OutcomeKind::SignerExpired
-            | OutcomeKind::IssuerExpiring
-            | OutcomeKind::SigningQueueFull
-            | OutcomeKind::Overtaken
-            | OutcomeKind::SigningFailed => AnswerKind::TryLater,
         }
     }
 }
