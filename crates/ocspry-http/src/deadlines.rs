@@ -203,9 +203,6 @@ impl Deadline {
     }
 }
 
-/// How long a connection that came as the server stopped may be silent: its request is on the way, or it is not.
-const NEW_IN_DRAIN_TIME: Duration = Duration::from_secs(1);
-
 /// The durations of [`Limits`], in ticks.
 #[derive(Clone, Copy, Debug)]
 struct TicksMax {
@@ -225,7 +222,7 @@ impl TicksMax {
                 .unwrap_or(u64::MAX)
         };
         TicksMax {
-            new_in_drain: ticks(NEW_IN_DRAIN_TIME),
+            new_in_drain: ticks(limits.new_in_drain),
             idle: ticks(limits.idle),
             request: ticks(limits.request),
             answer: ticks(limits.answer),

@@ -18,6 +18,9 @@ pub struct Limits {
     pub target_bytes_max: usize,
     /// How long a connection may be silent: before its first octet, and between two requests.  Then it is closed.
     pub idle: Duration,
+    /// How long a connection that had just come when the server stops may be silent from then on: its request is on the way,
+    /// or it is not.
+    pub new_in_drain: Duration,
     /// How long a request may take from its first octet to its last.  It does not grow with progress.
     pub request: Duration,
     /// How long an answer may take to make.  The signing queue has shorter bounds of its own.
@@ -39,6 +42,7 @@ impl Limits {
         request_bytes_max: 16_384,
         target_bytes_max: 6_144,
         idle: Duration::from_secs(30),
+        new_in_drain: Duration::from_secs(1),
         request: Duration::from_secs(10),
         answer: Duration::from_secs(10),
         write: Duration::from_secs(10),

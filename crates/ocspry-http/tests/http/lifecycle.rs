@@ -4,7 +4,7 @@ use crate::deadlines::wait_until;
 use crate::fixture::{Fixture, GOOD, PATIENT};
 
 use ocspry_core::{Clock, IssuerSet, Responder, SigningPool, SigningSpeed};
-use ocspry_http::{DrainReport, Listeners, Server};
+use ocspry_http::{DrainReport, Limits, Listeners, Server};
 use ocspry_testkit::{HttpClient, Reply};
 use ocspry_wire::ocsp::ErrorStatus;
 use std::net::TcpStream;
@@ -53,7 +53,11 @@ fn a_worker_that_hangs_turns_no_more_and_the_others_do() {
 
 #[test]
 fn a_client_that_has_just_come_when_the_server_stops_may_still_ask() {
-    let fixture = Fixture::start(PATIENT);
+    // Longer than a slow machine takes to stop listening.
+    let fixture = Fixture::start(Limits {
+        new_in_drain: Duration::from_secs(10),
+        ..PATIENT
+    });
     let der = fixture.request(GOOD, &[]);
     let mut silent = fixture.connect();
     let mut new = fixture.connect();
