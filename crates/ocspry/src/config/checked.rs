@@ -395,16 +395,30 @@ impl Checker<'_> {
     fn audit(&mut self, raw: Spanned<RawAudit>) -> Option<PathBuf> {
         let place = raw.span();
         let RawAudit { file } = raw.into_inner();
+        let example = "file = \"/var/log/ocspry/audit.jsonl\"";
+        self.file_of("`audit`", place, file, example)
+    }
+
+    /// The `file` of a table that is nothing without one.
+    pub(super) fn file_of(
+        &mut self,
+        table: &str,
+        place: Place,
+        file: Option<Spanned<PathBuf>>,
+        example: &'static str,
+    ) -> Option<PathBuf> {
+        let key = "file";
         let Some(file) = file else {
+            let table = table.to_owned();
             let missing = ConfigError::MissingKey {
-                table: "`audit`".to_owned(),
-                key: "file",
-                example: "file = \"/var/log/ocspry/audit.jsonl\"",
+                table,
+                key,
+                example,
             };
             self.problem(place, missing);
             return None;
         };
-        self.path("file", file)
+        self.path(key, file)
     }
 
     fn issuer(&mut self, name: Spanned<String>, raw: Spanned<RawIssuer>) -> Option<IssuerConfig> {

@@ -45,17 +45,9 @@ impl Checker<'_> {
             ADDRESSES,
             RecordedAddresses::None,
         );
-        let Some(file) = file else {
-            let missing = ConfigError::MissingKey {
-                table: "`request-log`".to_owned(),
-                key: "file",
-                example: "file = \"/var/log/ocspry/requests.jsonl\"",
-            };
-            self.problem(place, missing);
-            return None;
-        };
+        let example = "file = \"/var/log/ocspry/requests.jsonl\"";
         Some(RequestLogConfig {
-            file: self.path("file", file)?,
+            file: self.file_of("`request-log`", place, file, example)?,
             every: every?,
             addresses,
         })
