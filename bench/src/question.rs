@@ -34,7 +34,7 @@ impl RequestKind {
     }
 
     /// The whole HTTP request.
-    pub fn request(self, question: &Question) -> Vec<u8> {
+    fn request(self, question: &Question) -> Vec<u8> {
         match self {
             RequestKind::CachedGet => question.get(),
             RequestKind::FreshPost => question.post_with_nonce(),
@@ -42,7 +42,7 @@ impl RequestKind {
     }
 
     /// Writes it over the one before, with another nonce if it has one.
-    pub fn renew(self, model: &[u8], counter: &mut u64, request: &mut Vec<u8>) {
+    fn renew(self, model: &[u8], counter: &mut u64, request: &mut Vec<u8>) {
         request.clear();
         request.extend_from_slice(model);
         if self == RequestKind::FreshPost {
@@ -53,11 +53,50 @@ impl RequestKind {
     }
 
     /// Its nonce, which the answer must have.
-    pub fn nonce(self, request: &[u8]) -> Option<&[u8]> {
+    fn nonce(self, request: &[u8]) -> Option<&[u8]> {
         match self {
             RequestKind::CachedGet => None,
             RequestKind::FreshPost => Some(&request[request.len() - NONCE..]),
         }
+    }
+}
+
+/// All questions in turn on every connection.
+pub struct Turns {
+    kind: RequestKind,
+    requests: Vec<Vec<u8>>,
+    counter: u64,
+    /// For each connection, which question it asked last.
+    asked: Vec<usize>,
+}
+
+impl Turns {
+    /// `before` has, for each connection, the place of the question that comes before its first one.
+    pub fn new<'a>(
+        kind: RequestKind,
+        questions: impl IntoIterator<Item = &'a Question>,
+        before: impl IntoIterator<Item = usize>,
+    ) -> Turns {
+        let requests = questions.into_iter().map(|one| kind.request(one));
+        Turns {
+            kind,
+            requests: requests.collect(),
+            counter: 0,
+            asked: before.into_iter().collect(),
+        }
+    }
+
+    /// Writes the next request of a connection over the one before.
+    pub fn ask(&mut self, connection: usize, request: &mut Vec<u8>) {
+        let question = (self.asked[connection] + 1) % self.requests.len();
+        self.asked[connection] = question;
+        self.kind
+            .renew(&self.requests[question], &mut self.counter, request);
+    }
+
+    /// The place of the question that this connection asked last, and the nonce that the answer must have.
+    pub fn asked<'r>(&self, connection: usize, request: &'r [u8]) -> (usize, Option<&'r [u8]>) {
+        (self.asked[connection], self.kind.nonce(request))
     }
 }
 

@@ -12,7 +12,7 @@ use ocspry_bench::list::ListSpec;
 use ocspry_bench::list_file::{self, Armour};
 use ocspry_bench::load::{self, Measured, Traffic};
 use ocspry_bench::made_list::MadeList;
-use ocspry_bench::question::{Question, RequestKind, Tally, ask_all};
+use ocspry_bench::question::{Question, RequestKind, Tally, Turns, ask_all};
 use ocspry_bench::server::{self, Server};
 use ocspry_testkit::{KeyKind, Reply};
 use serde_json::{Value, json};
@@ -198,16 +198,12 @@ enum End {
 
 /// Asks all questions in turn on every connection, and knows the answers.
 struct Asking<'a> {
-    kind: RequestKind,
     questions: &'a [Question],
-    requests: Vec<Vec<u8>>,
+    turns: Turns,
     /// The one in use, and the one that replaces it.
     lists: &'a [ListSpec],
     end: End,
     started: Instant,
-    counter: u64,
-    /// For each connection, which question it asked last.
-    asked: Vec<usize>,
     /// For each connection and question, the newest list that an answer came from: from there, no way leads back.
     newest: Vec<Vec<usize>>,
     /// For each question, when it was first answered from the new list.
@@ -224,16 +220,12 @@ impl<'a> Asking<'a> {
         lists: &'a [ListSpec],
         end: End,
     ) -> Asking<'a> {
-        let request = |question: &Question| kind.request(question);
         Asking {
-            kind,
             questions,
-            requests: questions.iter().map(request).collect(),
+            turns: Turns::new(kind, questions, 0..CONNECTIONS),
             lists,
             end,
             started: Instant::now(),
-            counter: 0,
-            asked: (0..CONNECTIONS).collect(),
             newest: vec![vec![0; questions.len()]; CONNECTIONS],
             seen_s: vec![None; questions.len()],
             first_seen_s: None,
@@ -253,15 +245,11 @@ impl<'a> Asking<'a> {
 
 impl Traffic for Asking<'_> {
     fn ask(&mut self, connection: usize, request: &mut Vec<u8>) {
-        let question = (self.asked[connection] + 1) % self.questions.len();
-        self.asked[connection] = question;
-        let model = &self.requests[question];
-        self.kind.renew(model, &mut self.counter, request);
+        self.turns.ask(connection, request);
     }
 
     fn judge(&mut self, connection: usize, request: &[u8], body: &[u8]) -> Result<(), String> {
-        let question = self.asked[connection];
-        let nonce = self.kind.nonce(request);
+        let (question, nonce) = self.turns.asked(connection, request);
         let position = self.questions[question].judge(body, nonce, self.lists)?;
         let newest = &mut self.newest[connection][question];
         if position < *newest {

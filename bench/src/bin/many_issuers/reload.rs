@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use ocspry_bench::child;
 use ocspry_bench::load::{self, Measured, Traffic};
 use ocspry_bench::made_list::{self, MadeList};
-use ocspry_bench::question::{Question, RequestKind};
+use ocspry_bench::question::{Question, RequestKind, Turns};
 use ocspry_bench::server::{self, Server};
 use ocspry_bench::spread::Spread;
 use serde_json::{Value, json};
@@ -126,14 +126,10 @@ fn reload_often(
 
 /// Asks all issuers all questions in turn on every connection, and knows the answers.
 struct Asking<'a> {
-    kind: RequestKind,
     lists: &'a [MadeList],
     /// Each with the number of its list.
     questions: Vec<(usize, Question)>,
-    requests: Vec<Vec<u8>>,
-    counter: u64,
-    /// For each connection, which question it asked last.
-    asked: Vec<usize>,
+    turns: Turns,
     is_over: &'a AtomicBool,
     longest: Duration,
 }
@@ -148,17 +144,13 @@ impl<'a> Asking<'a> {
         let of_list = |(number, made)| questions(made).into_iter().map(move |one| (number, one));
         let questions: Vec<(usize, Question)> =
             lists.iter().enumerate().flat_map(of_list).collect();
-        let request = |(_, question): &(usize, Question)| kind.request(question);
+        // Far from each other, so that they do not ask about the same issuer all the time.
+        let before = |connection| connection * questions.len() / CONNECTIONS;
+        let each = questions.iter().map(|(_, question)| question);
         Asking {
-            kind,
             lists,
-            requests: questions.iter().map(request).collect(),
-            // Far from each other, so that they do not ask about the same issuer all the time.
-            asked: (0..CONNECTIONS)
-                .map(|connection| connection * questions.len() / CONNECTIONS)
-                .collect(),
+            turns: Turns::new(kind, each, (0..CONNECTIONS).map(before)),
             questions,
-            counter: 0,
             is_over,
             longest,
         }
@@ -167,15 +159,12 @@ impl<'a> Asking<'a> {
 
 impl Traffic for Asking<'_> {
     fn ask(&mut self, connection: usize, request: &mut Vec<u8>) {
-        let question = (self.asked[connection] + 1) % self.questions.len();
-        self.asked[connection] = question;
-        let model = &self.requests[question];
-        self.kind.renew(model, &mut self.counter, request);
+        self.turns.ask(connection, request);
     }
 
     fn judge(&mut self, connection: usize, request: &[u8], body: &[u8]) -> Result<(), String> {
-        let (number, question) = &self.questions[self.asked[connection]];
-        let nonce = self.kind.nonce(request);
+        let (place, nonce) = self.turns.asked(connection, request);
+        let (number, question) = &self.questions[place];
         let list = std::slice::from_ref(&self.lists[*number].list);
         question.judge(body, nonce, list).map(|_| ())
     }
