@@ -4,8 +4,9 @@
 //! §2): each answer remembers what it was derived from, and is handed out only while all of that still holds.  It dies
 //! with its window, with its signer, and with a table that says something else.  Answers with a nonce are never kept.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +17,7 @@ use quick_cache::{Equivalent, Weighter, sync, unsync};
 use tokio::sync::oneshot;
 
 use crate::counts::{AnswerCounts, Asked};
-use crate::outcome::SignedStatus;
+use crate::outcome::{Outcome, SignedStatus};
 use crate::policy::{Verdict, is_provisional};
 use crate::signing::gave_up;
 use crate::{
@@ -316,15 +317,32 @@ impl Drop for UnderWay {
 
 /// What one worker keeps for itself: answers by the exact octets of the request, found without decoding it; and its counts.
 pub struct RecentAnswers {
-    answers: RefCell<unsync::Cache<Box<[u8]>, RecentAnswer, Octets>>,
+    answers: RefCell<unsync::Cache<Box<[u8]>, Rc<RecentAnswer>, Octets>>,
     counts: Arc<AnswerCounts>,
 }
 
-/// An answer, and what the request asked with, which is not decoded again.
-#[derive(Clone)]
-struct RecentAnswer {
+/// An answer that this worker has given before, and what the request asked with, which is not decoded again.
+pub struct RecentAnswer {
     answer: Arc<CachedAnswer>,
     asked: Asked,
+    head: OnceCell<Box<[u8]>>,
+}
+
+impl RecentAnswer {
+    /// What goes back.
+    pub fn response(&self) -> &SignedResponse {
+        &self.answer.response
+    }
+
+    /// What became of the request.
+    pub fn outcome(&self) -> Outcome {
+        Outcome::Signed(self.answer.basis.content.status())
+    }
+
+    /// Room for what the listener writes in front of it, made once.
+    pub fn head(&self) -> &OnceCell<Box<[u8]>> {
+        &self.head
+    }
 }
 
 impl Default for RecentAnswers {
@@ -353,20 +371,26 @@ impl RecentAnswers {
         &self,
         request: &[u8],
         is_current: impl FnOnce(&CachedAnswer) -> bool,
-    ) -> Option<Arc<CachedAnswer>> {
-        let RecentAnswer { answer, asked } = self.answers.borrow().get(request).cloned()?;
-        if !is_current(&answer) {
+    ) -> Option<Rc<RecentAnswer>> {
+        // Counted by this thread alone: workers that hand out the same answer write nothing that another one reads.
+        let recent = Rc::clone(self.answers.borrow().get(request)?);
+        if !is_current(&recent.answer) {
             return None;
         }
         self.counts.hits_by_request.add(1);
-        self.counts.asked(asked);
-        Some(answer)
+        self.counts.asked(recent.asked);
+        Some(recent)
     }
 
     /// Keeps the answer to these octets.
     pub(crate) fn insert(&self, request: &[u8], asked: Asked, answer: Arc<CachedAnswer>) {
         let mut answers = self.answers.borrow_mut();
-        answers.insert(request.into(), RecentAnswer { answer, asked });
+        let recent = RecentAnswer {
+            answer,
+            asked,
+            head: OnceCell::new(),
+        };
+        answers.insert(request.into(), Rc::new(recent));
         self.counts.recent_bytes.set(answers.weight());
         self.counts.recent_entries.set(answers.len() as u64);
     }
@@ -382,9 +406,9 @@ impl Weighter<AnswerKey, Arc<CachedAnswer>> for Octets {
     }
 }
 
-impl Weighter<Box<[u8]>, RecentAnswer> for Octets {
-    fn weight(&self, request: &Box<[u8]>, recent: &RecentAnswer) -> u64 {
-        octets(request, &recent.answer)
+impl Weighter<Box<[u8]>, Rc<RecentAnswer>> for Octets {
+    fn weight(&self, request: &Box<[u8]>, recent: &Rc<RecentAnswer>) -> u64 {
+        octets(request, &recent.answer) + HEAD_OCTETS
     }
 }
 
@@ -394,6 +418,8 @@ fn octets(key: &[u8], answer: &CachedAnswer) -> u64 {
 
 /// What an entry takes beside its key and its DER: facts, counts, the cache's own books.
 const OVERHEAD_OCTETS: usize = size_of::<CachedAnswer>() + 96;
+/// What a worker keeps beside it: the head of the response, and the books of that.
+const HEAD_OCTETS: u64 = 400;
 /// For the first size of the tables; they grow.
 const ITEMS_EXPECTED: usize = 4_096;
 /// As [`ITEMS_EXPECTED`], for one worker.

@@ -22,7 +22,7 @@ pub mod status;
 pub mod time_text;
 pub mod verify;
 
-pub use cache::{CacheUsage, RECENT_BYTES_MAX, RecentAnswers};
+pub use cache::{CacheUsage, RECENT_BYTES_MAX, RecentAnswer, RecentAnswers};
 pub use certificate::OwnedCertificate;
 pub use clock::{Clock, SystemClock};
 pub use counts::{AnswerCounts, Count};

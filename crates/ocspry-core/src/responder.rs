@@ -5,6 +5,7 @@
 //! To: an [`Answer`], which is signed, one of the five error bodies, or left to HTTP, and the [`Outcome`] that says why.
 //! Nothing here reads a file, a clock or the network, and nothing waits but for a slow key.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -26,8 +27,8 @@ use crate::response::{Draft, Lifetime, ResponseData, lifetime};
 use crate::signing::gave_up;
 use crate::{
     ArchiveCutoff, CacheUsage, Endpoint, Issuer, IssuerId, IssuerSet, Limit, NoncePolicy, Outcome,
-    RecentAnswers, ResponderCredential, SignError, SigningCounts, SigningPool, SigningSpeed,
-    UnablePolicy, ValidityWindow, crypto,
+    RecentAnswer, RecentAnswers, ResponderCredential, SignError, SigningCounts, SigningPool,
+    SigningSpeed, UnablePolicy, ValidityWindow, crypto,
 };
 
 /// What goes back.
@@ -158,7 +159,49 @@ impl Responder {
         recent: &RecentAnswers,
         buffer: &mut BytesMut,
     ) -> Answered {
-        let answered = self.find_or_make(endpoint, request, now, recent, buffer);
+        match self.recent_answer(endpoint, request, now, recent) {
+            Some(recent) => signed(recent.response(), recent.outcome(), Effort::Cached),
+            None => {
+                let answered = self.answer_anew(endpoint, request, now, recent, buffer);
+                answered.await
+            }
+        }
+    }
+
+    /// The answer that this worker gave before to the same octets, if it may be given again: the shortest way through.  It is counted.
+    pub fn recent_answer(
+        &self,
+        endpoint: Endpoint<'_>,
+        request: &[u8],
+        now: Time,
+        recent: &RecentAnswers,
+    ) -> Option<Rc<RecentAnswer>> {
+        let only = self.only(endpoint).ok()?;
+        let mut its_issuer = None;
+        let is_current = |answer: &CachedAnswer| {
+            its_issuer = self.issuer_of(&answer.basis);
+            its_issuer.is_some_and(|issuer| {
+                let issuer_now = self.issuers.issuer(issuer);
+                only.is_none_or(|only| only == issuer)
+                    && answer.standing(issuer_now, now) == Standing::Current
+            })
+        };
+        let answer = recent.get_if(request, is_current)?;
+        let counts = self.issuers.issuer(its_issuer?).counts();
+        counts.answered(answer.outcome().kind());
+        Some(answer)
+    }
+
+    /// As [`answer_at`](Responder::answer_at), where [`recent_answer`](Responder::recent_answer) has found nothing.
+    pub async fn answer_anew(
+        &self,
+        endpoint: Endpoint<'_>,
+        request: &[u8],
+        now: Time,
+        recent: &RecentAnswers,
+        buffer: &mut BytesMut,
+    ) -> Answered {
+        let answered = self.make(endpoint, request, now, recent, buffer);
         let answered = answered.await;
         if let Some(issuer) = answered.issuer {
             let counts = self.issuers.issuer(issuer).counts();
@@ -167,8 +210,19 @@ impl Responder {
         answered
     }
 
+    /// The issuer that alone may be asked about at an endpoint; None: any.
+    fn only(&self, endpoint: Endpoint<'_>) -> Result<Option<IssuerId>, Refusal> {
+        match endpoint {
+            Endpoint::All => Ok(None),
+            Endpoint::Named(name) => match self.issuers.named(name) {
+                Some(issuer) => Ok(Some(issuer)),
+                None => Err(Refusal::WrongEndpoint),
+            },
+        }
+    }
+
     /// The answer, which is not counted yet.
-    async fn find_or_make(
+    async fn make(
         &self,
         endpoint: Endpoint<'_>,
         request: &[u8],
@@ -176,25 +230,11 @@ impl Responder {
         recent: &RecentAnswers,
         buffer: &mut BytesMut,
     ) -> Answered {
-        let only = match endpoint {
-            Endpoint::All => None,
-            Endpoint::Named(name) => match self.issuers.named(name) {
-                Some(issuer) => Some(issuer),
-                None => return refuse(Refusal::WrongEndpoint, UnablePolicy::TryLater),
-            },
+        let only = match self.only(endpoint) {
+            Ok(only) => only,
+            Err(refusal) => return refuse(refusal, UnablePolicy::TryLater),
         };
         let is_asked = |issuer| only.is_none_or(|only| only == issuer);
-        let mut its_issuer = None;
-        let is_current = |answer: &CachedAnswer| {
-            its_issuer = self.issuer_of(&answer.basis);
-            its_issuer.is_some_and(|issuer| {
-                let issuer_now = self.issuers.issuer(issuer);
-                is_asked(issuer) && answer.standing(issuer_now, now) == Standing::Current
-            })
-        };
-        if let Some(answer) = recent.get_if(request, is_current) {
-            return signed(&answer, Effort::Cached).about(its_issuer);
-        }
         let mut tally = Tally::new(recent.counts());
         let mut unable = UnablePolicy::TryLater;
         let mut asked = None;
@@ -584,7 +624,8 @@ fn keep_and_send(
     answer: Arc<CachedAnswer>,
     effort: Effort,
 ) -> Answered {
-    let sent = signed(&answer, effort);
+    let outcome = Outcome::Signed(answer.basis.content.status());
+    let sent = signed(&answer.response, outcome, effort);
     if let Some(asked) = tally.asked()
         && !asked.has_nonce()
     {
@@ -593,10 +634,10 @@ fn keep_and_send(
     sent
 }
 
-fn signed(answer: &CachedAnswer, effort: Effort) -> Answered {
+fn signed(response: &SignedResponse, outcome: Outcome, effort: Effort) -> Answered {
     Answered {
-        answer: Answer::Signed(answer.response.clone()),
-        outcome: Outcome::Signed(answer.basis.content.status()),
+        answer: Answer::Signed(response.clone()),
+        outcome,
         effort,
         issuer: None,
     }

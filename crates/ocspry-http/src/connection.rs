@@ -1,25 +1,29 @@
-//! One connection from accept to close.  From: `server`.  To: `ocsp`, once per request.
+//! One connection from accept to close.  From: `server`.  To: `ocsp`, once per request, in the order in which they came.
 //!
-//! hyper parses HTTP/1.1 (RFC 9112) and keeps the order of pipelined requests; what it leaves to us is here (and in `framing`): how long each
-//! phase may take, how a refused client gets to read its refusal, how a panic ends one connection only, and how a
-//! connection ends when the server stops.
+//! `head` and `chunks` say where a request ends (RFC 9112); what is here is when to read, when to write, and when to stop.  A
+//! connection that waits for a client holds no buffer, but what has come of a request that is not whole: octets are read into
+//! a buffer that the connections of a worker lend each other, a whole request is answered where it lies, and an answer is
+//! written in one piece.  Nobody is served ahead of the others for long: tokio makes a connection wait its turn after 128 reads and
+//! writes in a row.
 
 use crate::admission::Permit;
-use crate::counts::{MethodKind, RequestOutcome};
+use crate::chunks::{Chunks, Progress};
+use crate::counts::{HttpRefusal, MethodKind, RequestOutcome};
 use crate::deadlines::{Deadline, Phase, Verdict, Watched};
-use crate::framing::Framing;
-use crate::ocsp;
+use crate::head::{self, BodyLength, Broken, Head, Reading};
+use crate::headers::{self, Status};
+use crate::ocsp::{self, Body, HttpRequest};
+use crate::scratch::Scratch;
 use crate::server::Worker;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Shutdown};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use std::task::{Poll, ready};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Serves `stream` until either side closes it, a deadline passes or the server stops.
@@ -33,68 +37,41 @@ pub(crate) async fn serve(
     // Answers are written whole: nothing is gained by waiting for more.
     let _ = stream.set_nodelay(true);
     let deadline = Rc::clone(watched.deadline());
-
-    let io = Io {
+    let mut connection = Connection {
         stream,
+        peer,
+        worker: Rc::clone(&worker),
         deadline: Rc::clone(&deadline),
-        framing: Framing::new(),
-        closing: Closing::Open,
+        held: Vec::new(),
+        wants: Wants::Head { seen: 0 },
     };
-    let service = service_fn({
-        let worker = Rc::clone(&worker);
-        let deadline = Rc::clone(&deadline);
-        move |http_request| {
-            ocsp::respond(http_request, peer, Rc::clone(&worker), Rc::clone(&deadline))
-        }
-    });
-    let mut http = worker.http().serve_connection(TokioIo::new(io), service);
-
-    let mut is_draining = false;
-    let end = std::future::poll_fn(|context| {
-        deadline.register(context);
-        if let Verdict::Expired(phase) = deadline.verdict() {
-            return Poll::Ready(End::Expired(phase));
-        }
-        // Before an answer that is ready by now is written: it says `connection: close`.
-        if !is_draining
-            && deadline.verdict() == Verdict::Drain
-            && !matches!(deadline.phase(), Phase::New | Phase::Idle)
-        {
-            is_draining = true;
-            Pin::new(&mut http).graceful_shutdown();
-        }
-        loop {
-            match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut http).poll(context))) {
-                Err(_) => return Poll::Ready(End::Panicked),
-                Ok(Poll::Ready(Ok(()))) => return Poll::Ready(End::Closed),
-                Ok(Poll::Ready(Err(error))) => return Poll::Ready(End::Failed(error)),
-                Ok(Poll::Pending) if deadline.verdict() != Verdict::Drain => return Poll::Pending,
-                // Its first request may be on the way: the deadline ends the wait for that.
-                Ok(Poll::Pending) if deadline.phase() == Phase::New => return Poll::Pending,
-                // What was under way when the drain began is finished, with `connection: close`.
-                Ok(Poll::Pending) if !is_draining => {
-                    is_draining = true;
-                    Pin::new(&mut http).graceful_shutdown();
-                }
-                Ok(Poll::Pending) if deadline.phase() == Phase::Idle => {
-                    return Poll::Ready(End::Closed);
-                }
-                Ok(Poll::Pending) => return Poll::Pending,
+    let end = {
+        let mut requests = pin!(connection.answer_requests());
+        std::future::poll_fn(|context| {
+            deadline.register(context);
+            if let Verdict::Expired(phase) = deadline.verdict() {
+                return Poll::Ready(End::Expired(phase));
             }
-        }
-    })
-    .await;
+            match catch_unwind(AssertUnwindSafe(|| requests.as_mut().poll(context))) {
+                Err(_) => Poll::Ready(End::Panicked),
+                Ok(Poll::Ready(Ok(()))) => Poll::Ready(End::Closed),
+                Ok(Poll::Ready(Err(error))) => Poll::Ready(End::Failed(error)),
+                // The server stops, and nothing is under way.  Who has just come may still ask, until a deadline ends the
+                // wait for that.
+                Ok(Poll::Pending)
+                    if deadline.verdict() == Verdict::Drain && deadline.phase() == Phase::Idle =>
+                {
+                    Poll::Ready(End::Closed)
+                }
+                Ok(Poll::Pending) => Poll::Pending,
+            }
+        })
+        .await
+    };
 
     match end {
         End::Closed => {}
-        End::Failed(error) => {
-            tracing::debug!(%error, "connection failed");
-            // hyper has refused it with 400, 414 or 431.
-            if error.is_parse() {
-                let counts = worker.counts();
-                counts.request_answered(MethodKind::Other, RequestOutcome::MalformedHttp);
-            }
-        }
+        End::Failed(error) => tracing::debug!(%error, "connection failed"),
         End::Expired(phase) => {
             tracing::debug!(?phase, "connection took too long");
             let is_of_drain = phase == Phase::New && worker.is_draining();
@@ -102,8 +79,7 @@ pub(crate) async fn serve(
                 worker.counts().connections_expired.add(1);
             }
             if phase == Phase::Request {
-                let stream = http.into_parts().io.into_inner().stream;
-                let _ = stream.try_write(REQUEST_TIMEOUT);
+                let _ = connection.stream.try_write(REQUEST_TIMEOUT);
             }
         }
         End::Panicked => {
@@ -117,140 +93,313 @@ pub(crate) async fn serve(
 /// Said in place of an answer when a request takes too long to arrive (RFC 9110 §15.5.9).
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+/// Said to a client that waits for it before it sends a body (RFC 9110 §10.1.1).
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// hyper, as every connection uses it.
-pub(crate) fn http() -> http1::Builder {
-    let mut http = http1::Builder::new();
-    // `pipeline_flush` stays off: with it an answer waits in the buffer for as long as anything unread is left behind its
-    // request, be it half of the next one or the CRLF that old clients send after a body.
-    http.header_read_timeout(None)
-        .auto_date_header(false)
-        // A client may say that it has no more requests before it has read our answer.
-        .half_close(true)
-        .max_header_size(HEAD_BYTES_MAX)
-        .max_buf_size(READ_BUFFER_BYTES_MAX);
-    http
-}
-
-/// Octets of a request line and its headers; more is refused with 431.
-pub(crate) const HEAD_BYTES_MAX: usize = 8 * 1024;
-/// Octets that are read ahead.
-const READ_BUFFER_BYTES_MAX: usize = 16 * 1024;
+/// Octets that are read at once.
+const READ_BYTES: usize = 16 * 1024;
+/// Octets that are thrown away at most, before a client that does not stop sending is cut off.
+const LINGER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// How a connection ended.
 enum End {
     Closed,
-    Failed(hyper::Error),
+    Failed(io::Error),
     Expired(Phase),
     Panicked,
 }
 
-/// The socket, telling its [`Deadline`] what passes.
-struct Io {
+struct Connection {
     stream: TcpStream,
+    peer: IpAddr,
+    worker: Rc<Worker>,
     deadline: Rc<Deadline>,
-    framing: Framing,
-    closing: Closing,
+    /// What has come of a request that is not whole.
+    held: Vec<u8>,
+    wants: Wants,
 }
 
-/// How far the close has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Closing {
-    /// Not begun.
-    Open,
-    /// Our side is closed; what may still wait to be read decides whether we linger.
-    Sent,
-    /// The client is still sending: closing now would reset the connection, and it might never read what we said.
-    Lingering {
-        /// Octets thrown away.
-        discarded: usize,
+/// What the request under way waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Wants {
+    /// The end of its head; so many octets of it were seen.
+    Head { seen: usize },
+    /// So many octets, head included.
+    Octets(usize),
+    /// The end of a chunked body.
+    Chunks(Chunks),
+}
+
+/// Whether a connection goes on.
+enum GoesOn {
+    Yes,
+    No,
+    /// It ends, and the client may still be sending.
+    WhenClientStops,
+}
+
+/// What stands at the front of the octets that have come.
+enum Next {
+    /// A part of a request, of which so many octets are to be held.
+    Part { held: usize, send_continue: bool },
+    /// A request.
+    Request {
+        head: Head,
+        body: BodyPlace,
+        /// Where it ends.
+        end: usize,
     },
+    /// No request, and none will follow.
+    Broken(Broken),
 }
 
-/// Octets that are thrown away at most, before a client that does not stop sending is cut off.
-const LINGER_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-impl AsyncRead for Io {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        if buffer.filled().len() > before
-            && matches!(self.deadline.phase(), Phase::New | Phase::Idle)
-        {
-            self.deadline.enter(Phase::Request);
-        }
-        if self.framing.watch(&mut buffer.filled_mut()[before..]) {
-            self.deadline.linger_at_close();
-        }
-        Poll::Ready(Ok(()))
-    }
+/// The body of a request.
+enum BodyPlace {
+    Whole(Range<usize>),
+    /// There is one, and it is not read.
+    Unread,
+    Refused(HttpRefusal),
 }
 
-impl AsyncWrite for Io {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        octets: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, octets)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
-        if self.deadline.phase() == Phase::Write {
-            self.deadline.enter(Phase::Idle);
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.closing == Closing::Open {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
-            self.closing = if self.deadline.lingers() {
-                Closing::Lingering { discarded: 0 }
-            } else {
-                Closing::Sent
-            };
-            self.deadline.enter(Phase::Linger);
-        }
-        let mut scratch = [0_u8; 4096];
+impl Connection {
+    /// Answers one request after the other, until there is to be no more.
+    async fn answer_requests(&mut self) -> io::Result<()> {
         loop {
-            let mut buffer = ReadBuf::new(&mut scratch);
-            match (
-                Pin::new(&mut self.stream).poll_read(context, &mut buffer),
-                self.closing,
-            ) {
-                (Poll::Pending, Closing::Lingering { .. }) => return Poll::Pending,
-                // Nothing waits: the client is not in the middle of anything.
-                (Poll::Pending, Closing::Open | Closing::Sent) => return Poll::Ready(Ok(())),
-                (Poll::Ready(Err(_)), _) => return Poll::Ready(Ok(())),
-                (Poll::Ready(Ok(())), closing) => {
-                    let discarded = match closing {
-                        Closing::Lingering { discarded } => discarded,
-                        Closing::Open | Closing::Sent => 0,
-                    } + buffer.filled().len();
-                    if buffer.filled().is_empty() || discarded > LINGER_BYTES_MAX {
-                        return Poll::Ready(Ok(()));
-                    }
-                    self.closing = Closing::Lingering { discarded };
-                }
+            let (mut scratch, count) = self.read().await?;
+            if count == 0 {
+                return self.answer_torn_request(&mut scratch).await;
+            }
+            if matches!(self.deadline.phase(), Phase::New | Phase::Idle) {
+                self.deadline.enter(Phase::Request);
+            }
+            let goes_on = self.answer_what_came(&mut scratch).await?;
+            self.worker.give_back(scratch);
+            match goes_on {
+                GoesOn::Yes => {}
+                GoesOn::No => return Ok(()),
+                GoesOn::WhenClientStops => return self.linger().await,
             }
         }
     }
+
+    /// Answers as many requests as are there, and holds what is left.
+    async fn answer_what_came(&mut self, scratch: &mut Scratch) -> io::Result<GoesOn> {
+        let Scratch { input, buffers } = scratch;
+        let mut octets = input.filled_mut();
+        while !octets.is_empty() {
+            let (head, body, end) = match self.next(octets) {
+                Next::Request { head, body, end } => (head, body, end),
+                Next::Part {
+                    held,
+                    send_continue,
+                } => {
+                    self.held = octets[..held].to_vec();
+                    if send_continue {
+                        write(&mut self.stream, CONTINUE).await?;
+                    }
+                    return Ok(GoesOn::Yes);
+                }
+                Next::Broken(broken) => {
+                    self.refuse(broken, &mut buffers.output).await?;
+                    return Ok(GoesOn::WhenClientStops);
+                }
+            };
+            let (request, behind) = octets.split_at_mut(end);
+            let request = HttpRequest {
+                head: &head,
+                octets: &request[..head.length],
+                body: match body {
+                    BodyPlace::Whole(place) => Body::Whole(&request[place]),
+                    BodyPlace::Unread => Body::Unread,
+                    BodyPlace::Refused(refusal) => Body::Refused(refusal),
+                },
+                peer: self.peer,
+            };
+            let response = ocsp::respond(&request, &self.worker, &self.deadline, buffers).await;
+            self.deadline.enter(Phase::Write);
+            write(&mut self.stream, &buffers.output).await?;
+            if !response.tail.is_empty() {
+                write(&mut self.stream, &response.tail).await?;
+            }
+            let is_more_there = !behind.is_empty();
+            match (response.keep_alive, is_more_there) {
+                (true, true) => self.deadline.enter(Phase::Request),
+                (true, false) => self.deadline.enter(Phase::Idle),
+                (false, false) if !request.leaves_body_unread() => return Ok(GoesOn::No),
+                (false, _) => return Ok(GoesOn::WhenClientStops),
+            }
+            octets = behind;
+        }
+        Ok(GoesOn::Yes)
+    }
+
+    /// Waits until octets come; they stand behind those that were held, in a buffer that is lent.  0: the client sends
+    /// no more.
+    async fn read(&mut self) -> io::Result<(Box<Scratch>, usize)> {
+        std::future::poll_fn(|context| {
+            let mut scratch = self.worker.lend();
+            let room = scratch.input.room_behind(self.held.len(), READ_BYTES);
+            let mut buffer = ReadBuf::new(room);
+            let polled = Pin::new(&mut self.stream).poll_read(context, &mut buffer);
+            let count = buffer.filled().len();
+            match polled {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.worker.give_back(scratch);
+                    return Poll::Pending;
+                }
+            }
+            scratch.input.put_in_front(&self.held, count);
+            // Not only cleared: an idle connection holds nothing.
+            self.held = Vec::new();
+            Poll::Ready(Ok((scratch, count)))
+        })
+        .await
+    }
+
+    /// Looks at what has come.  Allocates nothing.
+    fn next(&mut self, octets: &mut [u8]) -> Next {
+        let part = |held| Next::Part {
+            held,
+            send_continue: false,
+        };
+        match self.wants {
+            // Without the end of a line there is no end of a head.
+            Wants::Head { seen }
+                if seen > 0
+                    && octets.len() < head::HEAD_BYTES_MAX
+                    && !octets[seen..].contains(&b'\n') =>
+            {
+                self.wants = Wants::Head { seen: octets.len() };
+                return part(octets.len());
+            }
+            Wants::Octets(length) if octets.len() < length => return part(octets.len()),
+            Wants::Head { .. } | Wants::Octets(_) | Wants::Chunks(_) => {}
+        }
+        let head = match head::read(octets) {
+            Reading::Whole(head) => head,
+            Reading::Broken(broken) => return Next::Broken(broken),
+            Reading::Partial => {
+                self.wants = Wants::Head { seen: octets.len() };
+                return part(octets.len());
+            }
+        };
+        let body_bytes_max = self.worker.limits().request_bytes_max;
+        let is_first_look = matches!(self.wants, Wants::Head { .. });
+        let (body, end) = match head.body {
+            BodyLength::None => (BodyPlace::Whole(head.length..head.length), head.length),
+            _ if head.method != MethodKind::Post || !ocsp::has_valid_host(&head) => {
+                (BodyPlace::Unread, head.length)
+            }
+            BodyLength::Octets(length) => match usize::try_from(length) {
+                Ok(length) if length <= body_bytes_max => {
+                    let end = head.length + length;
+                    if octets.len() < end {
+                        self.wants = Wants::Octets(end);
+                        return Next::Part {
+                            held: octets.len(),
+                            send_continue: head.expects_continue && is_first_look,
+                        };
+                    }
+                    (BodyPlace::Whole(head.length..end), end)
+                }
+                Ok(_) | Err(_) => (BodyPlace::Refused(HttpRefusal::BodyTooLarge), head.length),
+            },
+            BodyLength::Chunked => {
+                let mut chunks = match std::mem::replace(&mut self.wants, Wants::Head { seen: 0 }) {
+                    Wants::Chunks(chunks) => chunks,
+                    Wants::Head { .. } | Wants::Octets(_) => Chunks::new(head.length),
+                };
+                match chunks.read(octets, body_bytes_max) {
+                    Progress::Whole => (BodyPlace::Whole(chunks.body()), chunks.end()),
+                    Progress::Partial => {
+                        let held = chunks.forget_what_is_no_body();
+                        let is_body_awaited = octets.len() == head.length;
+                        self.wants = Wants::Chunks(chunks);
+                        return Next::Part {
+                            held,
+                            send_continue: head.expects_continue
+                                && is_first_look
+                                && is_body_awaited,
+                        };
+                    }
+                    Progress::Broken => (BodyPlace::Refused(HttpRefusal::BrokenBody), octets.len()),
+                    Progress::TooLong => {
+                        (BodyPlace::Refused(HttpRefusal::BodyTooLarge), octets.len())
+                    }
+                }
+            }
+        };
+        self.wants = Wants::Head { seen: 0 };
+        Next::Request { head, body, end }
+    }
+
+    /// The client sends no more; what has come of a request is not all of it.
+    async fn answer_torn_request(&mut self, scratch: &mut Scratch) -> io::Result<()> {
+        let Scratch { input, buffers } = scratch;
+        let octets: &[u8] = input.filled_mut();
+        let (Wants::Octets(_) | Wants::Chunks(_), Reading::Whole(head)) =
+            (&self.wants, head::read(octets))
+        else {
+            return Ok(());
+        };
+        let request = HttpRequest {
+            head: &head,
+            octets: &octets[..head.length],
+            body: Body::Refused(HttpRefusal::BrokenBody),
+            peer: self.peer,
+        };
+        ocsp::respond(&request, &self.worker, &self.deadline, buffers).await;
+        self.deadline.enter(Phase::Write);
+        write(&mut self.stream, &buffers.output).await
+    }
+
+    /// Says that this is no HTTP/1.1, so far as it can be said.
+    async fn refuse(&mut self, broken: Broken, output: &mut Vec<u8>) -> io::Result<()> {
+        let counts = self.worker.counts();
+        counts.request_answered(MethodKind::Other, RequestOutcome::MalformedHttp);
+        output.clear();
+        match broken {
+            Broken::Malformed => headers::write_refusal(output, Status::BadRequest),
+            Broken::TooLarge => headers::write_refusal(output, Status::HeadTooLarge),
+            // It would not understand.
+            Broken::Http2 => {}
+        }
+        self.deadline.enter(Phase::Write);
+        write(&mut self.stream, output).await
+    }
+
+    /// The client was refused, or was told that this was the last answer, while it may still be sending: closing now would
+    /// reset the connection, and it might never read what we said.  So all that comes is thrown away, until it stops or a deadline
+    /// passes.
+    async fn linger(&mut self) -> io::Result<()> {
+        self.deadline.enter(Phase::Linger);
+        SockRef::from(&self.stream).shutdown(Shutdown::Write)?;
+        let mut discarded = 0;
+        while discarded <= LINGER_BYTES_MAX {
+            let (scratch, count) = self.read().await?;
+            self.worker.give_back(scratch);
+            if count == 0 {
+                break;
+            }
+            discarded += count;
+        }
+        Ok(())
+    }
+}
+
+/// Writes all of it: at once, but where the client does not take it.
+async fn write(stream: &mut TcpStream, octets: &[u8]) -> io::Result<()> {
+    let mut written = 0;
+    std::future::poll_fn(|context| {
+        while written < octets.len() {
+            match ready!(Pin::new(&mut *stream).poll_write(context, &octets[written..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => written += count,
+            }
+        }
+        Poll::Ready(Ok(()))
+    })
+    .await
 }

@@ -6,7 +6,6 @@
 use std::array;
 use std::sync::Arc;
 
-use hyper::Method;
 use ocspry_core::{AnswerCounts, Count, OutcomeKind};
 
 /// What happened since the start, summed over the workers.
@@ -120,12 +119,12 @@ impl MethodKind {
         MethodKind::Other,
     ];
 
-    /// Of a request.
-    pub(crate) fn of(method: &Method) -> MethodKind {
-        match *method {
-            Method::GET => MethodKind::Get,
-            Method::POST => MethodKind::Post,
-            Method::HEAD => MethodKind::Head,
+    /// By its name, in which case matters (RFC 9110 §9.1).
+    pub(crate) fn of(method: &str) -> MethodKind {
+        match method {
+            "GET" => MethodKind::Get,
+            "POST" => MethodKind::Post,
+            "HEAD" => MethodKind::Head,
             _ => MethodKind::Other,
         }
     }

@@ -67,7 +67,6 @@ impl Deadlines {
             phase: Cell::new(phase),
             since: Cell::new(self.now.get()),
             verdict: Cell::new(Verdict::Continue),
-            lingers: Cell::new(false),
             now: Rc::clone(&self.now),
             waker: RefCell::new(None),
         });
@@ -154,7 +153,6 @@ pub(crate) struct Deadline {
     phase: Cell<Phase>,
     since: Cell<u64>,
     verdict: Cell<Verdict>,
-    lingers: Cell<bool>,
     now: Rc<Cell<u64>>,
     waker: RefCell<Option<Waker>>,
 }
@@ -174,16 +172,6 @@ impl Deadline {
     /// What its task must do.
     pub(crate) fn verdict(&self) -> Verdict {
         self.verdict.get()
-    }
-
-    /// The client was refused while it may still be sending: it must be able to read why.
-    pub(crate) fn linger_at_close(&self) {
-        self.lingers.set(true);
-    }
-
-    /// Whether [`linger_at_close`](Deadline::linger_at_close) was asked for.
-    pub(crate) fn lingers(&self) -> bool {
-        self.lingers.get()
     }
 
     /// Whom to wake for a new verdict.

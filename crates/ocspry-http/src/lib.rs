@@ -1,18 +1,19 @@
 //! The OCSP listener: HTTP/1.1 in front of [`ocspry_core::Responder`] (layer 3).  From: TCP.  To: `core::responder`, and back.
 //!
 //! Read in this order: [`listener`] (which sockets), [`server`] (one thread and its accept loops for each set of them),
-//! `admission` (who may connect), `connection`, `framing` and `deadlines` (how a client may speak, and how long it may take), `ocsp` (one HTTP request), [`get_path`] (the
-//! request in a URL), `endpoint_paths` (which issuer a URL names), `headers` (what a cache may keep), [`exchange`] (for whoever wants to see it all); then `counts`, `sampling`, `metrics` and [`admin`] (what operators see).  RFC 6960 Appendix A, RFC 9919 §6 and §7, RFC 9110, RFC 9112.
+//! `admission` (who may connect), `connection`, `head`, `chunks` and `deadlines` (how a client may speak, and how long it may take), `ocsp` (one HTTP request), [`get_path`] (the
+//! request in a URL), `endpoint_paths` (which issuer a URL names), `headers` (the head of a response, and what a cache may keep), [`exchange`] (for whoever wants to see it all); then `counts`, `sampling`, `metrics` and [`admin`] (what operators see).  RFC 6960 Appendix A, RFC 9919 §6 and §7, RFC 9110, RFC 9112.
 
 pub mod admin;
 mod admission;
+mod chunks;
 mod connection;
 pub mod counts;
 mod deadlines;
 mod endpoint_paths;
 pub mod exchange;
-mod framing;
 pub mod get_path;
+mod head;
 mod headers;
 pub mod limits;
 pub mod listener;
@@ -21,7 +22,9 @@ mod ocsp;
 mod published;
 mod request_log;
 mod sampling;
+mod scratch;
 pub mod server;
+mod turn_clock;
 
 pub use admin::{
     Admin, AdminError, AdminState, HoldReport, IssuerReport, LedgerLook, LedgerMeter, ListReport,

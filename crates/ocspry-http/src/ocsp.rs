@@ -6,58 +6,86 @@
 //! endpoint of one issuer (`endpoint_paths`), `/healthz`, or what `published` finds.
 
 use crate::counts::{HttpRefusal, MethodKind, RequestOutcome};
-use crate::deadlines::{Deadline, Phase};
+use crate::deadlines::{Deadline, Phase, Verdict};
 use crate::get_path::{self, GetPath};
-use crate::headers::{self, Cacheable};
+use crate::head::{self, Head};
+use crate::headers::{self, Cacheable, Status};
 use crate::published::{self, Published};
 use crate::request_log::RequestRecord;
-use crate::server::{Scratch, Worker};
+use crate::scratch::Buffers;
+use crate::server::Worker;
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode, Version};
-use ocspry_core::{Answer, Answered, Endpoint, SignedResponse};
+use ocspry_core::{Answer, Answered, Effort, Endpoint, RecentAnswer, SignedResponse};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::ErrorStatus;
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// Answers one HTTP request.
+/// One HTTP request, of which all has come that will be read.
+pub(crate) struct HttpRequest<'a> {
+    /// What matters of its head.
+    pub(crate) head: &'a Head,
+    /// The octets of that.
+    pub(crate) octets: &'a [u8],
+    /// Its body.
+    pub(crate) body: Body<'a>,
+    /// Who sent it: the other end of the connection.
+    pub(crate) peer: IpAddr,
+}
+
+/// The body of a request.
+#[derive(Clone, Copy)]
+pub(crate) enum Body<'a> {
+    /// All of it; nothing, where there is none.
+    Whole(&'a [u8]),
+    /// There is one that nobody has asked for.
+    Unread,
+    /// There is one that cannot be read, or will not.
+    Refused(HttpRefusal),
+}
+
+/// What is done once the head, and what of the body is behind it, has been written.
+pub(crate) struct HttpResponse {
+    /// What is left of a large body.
+    pub(crate) tail: Bytes,
+    /// Another request may follow.
+    pub(crate) keep_alive: bool,
+}
+
+impl HttpRequest<'_> {
+    /// The client may still be sending a body that nobody reads.
+    pub(crate) fn leaves_body_unread(&self) -> bool {
+        match self.body {
+            Body::Whole(_) => false,
+            Body::Unread | Body::Refused(_) => true,
+        }
+    }
+}
+
+/// Answers one HTTP request: the response is in `buffers.output`, but for the tail of a large body.
 pub(crate) async fn respond(
-    http_request: Request<Incoming>,
-    peer: IpAddr,
-    worker: Rc<Worker>,
-    deadline: Rc<Deadline>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+    request: &HttpRequest<'_>,
+    worker: &Worker,
+    deadline: &Deadline,
+    buffers: &mut Buffers,
+) -> HttpResponse {
     let is_recorded = worker.is_recorded();
     let started = (is_recorded || tracing::enabled!(tracing::Level::DEBUG)).then(Instant::now);
-    // A pipelined request comes out of hyper's buffer: no read has told that it began.
-    if matches!(deadline.phase(), Phase::New | Phase::Idle | Phase::Write) {
-        deadline.enter(Phase::Request);
-    }
-    let (mut head, body) = http_request.into_parts();
-    let has_body = !body.is_end_stream();
-    let mut scratch = worker.scratch();
+    deadline.enter(Phase::Answer);
+    let head = request.head;
 
-    let (reply, outcome) = if has_valid_host(head.version, &head.headers) {
+    let (reply, outcome) = if has_valid_host(head) {
         match head.method {
-            Method::POST => {
-                let path = head.uri.path();
-                post(path, body, &worker, &deadline, &mut scratch).await
-            }
-            Method::GET | Method::HEAD => {
-                get(head.uri.path_and_query(), &worker, &deadline, &mut scratch).await
-            }
-            _ => refuse(HttpRefusal::MethodNotAllowed),
+            MethodKind::Post => post(request, worker, buffers).await,
+            MethodKind::Get | MethodKind::Head => get(request, worker, buffers).await,
+            MethodKind::Other => refuse(HttpRefusal::MethodNotAllowed),
         }
     } else {
         refuse(HttpRefusal::NoHost)
     };
 
-    // Not the time at which the request began: a body may take its time, and so may a slow key.
+    // Not the time at which the request was whole: a slow key may take its time.
     let now = worker.now();
     let (reply, outcome) = match reply {
         Reply::Ocsp(Answer::Signed(signed)) if now >= signed.send_before => (
@@ -66,100 +94,106 @@ pub(crate) async fn respond(
         ),
         reply => (reply, outcome),
     };
-    let is_conditional = matches!(head.method, Method::GET | Method::HEAD);
-    let leaves_body_unread =
-        has_body && (head.method != Method::POST || matches!(reply, Reply::Refusal(_)));
-    // The map of the request becomes the map of the response: its room is there already.
-    let mut response = reply.into_response(std::mem::take(&mut head.headers), is_conditional, now);
-    worker.write_date(response.headers_mut(), now);
-    if leaves_body_unread {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
-        deadline.linger_at_close();
-    }
-    deadline.enter(Phase::Write);
+    let keep_alive =
+        head.keep_alive && !request.leaves_body_unread() && deadline.verdict() == Verdict::Continue;
+
+    let output = &mut buffers.output;
+    output.clear();
+    let is_conditional =
+        head.has_condition && matches!(head.method, MethodKind::Get | MethodKind::Head);
+    let condition = is_conditional.then_some(request.octets);
+    let status = reply.write_head(condition, now, output);
+    worker.write_date(output, now);
+    headers::write_end(output, keep_alive, head.is_http_10);
+    let has_body = head.method != MethodKind::Head && status != Status::NotModified;
+    let (body_bytes, tail) = if has_body {
+        reply.write_body(output)
+    } else {
+        (0, Bytes::new())
+    };
+
     let counts = worker.counts();
-    counts.request_answered(MethodKind::of(&head.method), outcome);
-    if response.status() == StatusCode::NOT_MODIFIED {
+    counts.request_answered(head.method, outcome);
+    counts.response_body_bytes.add(body_bytes);
+    if status == Status::NotModified {
         counts.not_modified.add(1);
-    }
-    if head.method != Method::HEAD {
-        let body_bytes = response.body().size_hint().exact().unwrap_or(0);
-        counts.response_body_bytes.add(body_bytes);
     }
     if let Some(started) = started {
         let elapsed = started.elapsed();
+        let method = head.method.label();
+        let outcome = outcome.label();
         if is_recorded {
             let record = RequestRecord {
                 time: now,
-                method: MethodKind::of(&head.method).label(),
-                outcome: outcome.label(),
-                status: response.status().as_u16(),
-                body_bytes: response.body().size_hint().exact().unwrap_or(0),
+                method,
+                outcome,
+                status: status.code(),
+                body_bytes,
                 elapsed,
                 peer: None,
             };
-            worker.record(record, peer);
+            worker.record(record, request.peer);
         }
         let elapsed_us = elapsed.as_micros();
-        let outcome = outcome.label();
-        tracing::debug!(outcome, method = %head.method, elapsed_us, "answered");
+        tracing::debug!(outcome, method, elapsed_us, "answered");
     }
-    Ok(response)
+    HttpResponse { tail, keep_alive }
 }
 
 /// RFC 9112 §3.2: HTTP/1.1 has exactly one Host; HTTP/1.0, which `openssl ocsp` speaks, may have none.
-fn has_valid_host(version: Version, request_headers: &HeaderMap) -> bool {
-    let mut hosts = request_headers.get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(_), None) => true,
-        (None, _) => version == Version::HTTP_10,
-        (Some(_), Some(_)) => false,
-    }
+pub(crate) fn has_valid_host(head: &Head) -> bool {
+    head.hosts == 1 || (head.hosts == 0 && head.is_http_10)
 }
 
 /// The request is the body (RFC 6960 §A.1); its Content-Type says nothing that the octets do not.
 async fn post(
-    path: &str,
-    mut body: Incoming,
+    request: &HttpRequest<'_>,
     worker: &Worker,
-    deadline: &Deadline,
-    scratch: &mut Scratch,
+    buffers: &mut Buffers,
 ) -> (Reply, RequestOutcome) {
-    let request_bytes_max = worker.limits().request_bytes_max;
-    if body.size_hint().lower() > u64::try_from(request_bytes_max).unwrap_or(u64::MAX) {
-        return refuse(HttpRefusal::BodyTooLarge);
-    }
-    // Nearly always the body is one piece, and is used where it lies.
-    let mut whole = Bytes::new();
-    scratch.body.clear();
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else {
-            return refuse(HttpRefusal::BrokenBody);
-        };
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        if whole.len() + scratch.body.len() + data.len() > request_bytes_max {
-            return refuse(HttpRefusal::BodyTooLarge);
-        }
-        if whole.is_empty() && scratch.body.is_empty() {
-            whole = data;
-        } else {
-            scratch.body.extend_from_slice(&std::mem::take(&mut whole));
-            scratch.body.extend_from_slice(&data);
-        }
-    }
-    deadline.enter(Phase::Answer);
-    let Scratch { body, answer, get } = scratch;
-    let der = if whole.is_empty() {
-        body.as_slice()
-    } else {
-        &whole
+    let der = match request.body {
+        Body::Whole(der) => der,
+        Body::Unread => return refuse(HttpRefusal::BrokenBody),
+        Body::Refused(refusal) => return refuse(refusal),
     };
-    let endpoint = worker.endpoint(get_path::plain(path.as_bytes(), get));
-    ask(worker, endpoint, der, answer).await
+    let target = &request.octets[request.head.target.clone()];
+    let path = head::path_of(target).unwrap_or_default();
+    let endpoint = worker.endpoint(get_path::plain(path, &mut buffers.get));
+    ask(worker, endpoint, der, &mut buffers.answer).await
+}
+
+/// The request is in the path.
+async fn get(
+    request: &HttpRequest<'_>,
+    worker: &Worker,
+    buffers: &mut Buffers,
+) -> (Reply, RequestOutcome) {
+    let target = &request.octets[request.head.target.clone()];
+    if target.len() > worker.limits().target_bytes_max {
+        return refuse(HttpRefusal::TargetTooLong);
+    }
+    let Some(path) = head::path_of(target) else {
+        return refuse(HttpRefusal::NotOcsp);
+    };
+    if path == b"/healthz" {
+        return (Reply::Healthy, RequestOutcome::Healthz);
+    }
+    if let Some(published) = published::find(path, worker.responder().issuers()) {
+        return (Reply::Published(published), RequestOutcome::Published);
+    }
+    let (prefix, decoded) = get_path::decode_behind(path, &mut buffers.get);
+    match decoded {
+        GetPath::Request(der) => {
+            let endpoint = worker.endpoint(prefix);
+            ask(worker, endpoint, der, &mut buffers.answer).await
+        }
+        GetPath::Malformed => {
+            let answer = Answer::Error(ErrorStatus::MalformedRequest);
+            worker.note_exchange(&[], &answer);
+            (Reply::Ocsp(answer), RequestOutcome::MalformedPath)
+        }
+        GetPath::NotOcsp => refuse(HttpRefusal::NotOcsp),
+    }
 }
 
 /// Puts the whole request to the responder.
@@ -171,57 +205,24 @@ async fn ask(
 ) -> (Reply, RequestOutcome) {
     let started = worker.durations().begin();
     let responder = worker.responder();
+    let (now, recent) = (worker.now(), worker.recent());
+    if let Some(recent) = responder.recent_answer(endpoint, der, now, recent) {
+        worker.durations().end(started, Effort::Cached);
+        worker.note_recent_exchange(der, &recent);
+        let outcome = RequestOutcome::Ocsp(recent.outcome().kind());
+        return (Reply::Recent(recent), outcome);
+    }
+    // In a box: what an answer takes to make is large, and a connection that waits for its client has no use for it.
+    let answered = Box::pin(responder.answer_anew(endpoint, der, now, recent, buffer));
     let Answered {
         answer,
         outcome,
         effort,
         ..
-    } = responder
-        .answer_at(endpoint, der, worker.now(), worker.recent(), buffer)
-        .await;
+    } = answered.await;
     worker.durations().end(started, effort);
     worker.note_exchange(der, &answer);
     (Reply::Ocsp(answer), RequestOutcome::Ocsp(outcome.kind()))
-}
-
-/// The request is in the path.
-async fn get(
-    target: Option<&hyper::http::uri::PathAndQuery>,
-    worker: &Worker,
-    deadline: &Deadline,
-    scratch: &mut Scratch,
-) -> (Reply, RequestOutcome) {
-    deadline.enter(Phase::Answer);
-    let Some(target) = target else {
-        return refuse(HttpRefusal::NotOcsp);
-    };
-    if target.as_str().len() > worker.limits().target_bytes_max {
-        return refuse(HttpRefusal::TargetTooLong);
-    }
-    if target.path() == "/healthz" {
-        return (Reply::Healthy, RequestOutcome::Healthz);
-    }
-    if let Some(published) = published::find(target.path(), worker.responder().issuers()) {
-        return (Reply::Published(published), RequestOutcome::Published);
-    }
-    let Scratch {
-        get,
-        answer,
-        body: _,
-    } = scratch;
-    let (prefix, decoded) = get_path::decode_behind(target.path().as_bytes(), get);
-    match decoded {
-        GetPath::Request(der) => {
-            let endpoint = worker.endpoint(prefix);
-            ask(worker, endpoint, der, answer).await
-        }
-        GetPath::Malformed => {
-            let answer = Answer::Error(ErrorStatus::MalformedRequest);
-            worker.note_exchange(&[], &answer);
-            (Reply::Ocsp(answer), RequestOutcome::MalformedPath)
-        }
-        GetPath::NotOcsp => refuse(HttpRefusal::NotOcsp),
-    }
 }
 
 fn refuse(refusal: HttpRefusal) -> (Reply, RequestOutcome) {
@@ -230,6 +231,8 @@ fn refuse(refusal: HttpRefusal) -> (Reply, RequestOutcome) {
 
 /// What goes back over HTTP.
 enum Reply {
+    /// An OCSPResponse that this worker has sent before.
+    Recent(Rc<RecentAnswer>),
     /// An OCSPResponse.
     Ocsp(Answer),
     /// What a CA has published.
@@ -241,13 +244,13 @@ enum Reply {
 }
 
 impl HttpRefusal {
-    fn status(self) -> StatusCode {
+    fn status(self) -> Status {
         match self {
-            HttpRefusal::NoHost | HttpRefusal::BrokenBody => StatusCode::BAD_REQUEST,
-            HttpRefusal::NotOcsp => StatusCode::NOT_FOUND,
-            HttpRefusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            HttpRefusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            HttpRefusal::TargetTooLong => StatusCode::URI_TOO_LONG,
+            HttpRefusal::NoHost | HttpRefusal::BrokenBody => Status::BadRequest,
+            HttpRefusal::NotOcsp => Status::NotFound,
+            HttpRefusal::MethodNotAllowed => Status::MethodNotAllowed,
+            HttpRefusal::BodyTooLarge => Status::ContentTooLarge,
+            HttpRefusal::TargetTooLong => Status::UriTooLong,
         }
     }
 
@@ -267,73 +270,116 @@ impl HttpRefusal {
 }
 
 impl Reply {
-    /// The response; `headers` are the request's, and are replaced.
-    fn into_response(
-        self,
-        mut headers: HeaderMap,
-        is_conditional: bool,
-        now: Time,
-    ) -> Response<Full<Bytes>> {
-        let (status, body) = match self {
-            Reply::Ocsp(Answer::Signed(signed)) => {
-                signed_response(signed, &mut headers, is_conditional, now)
-            }
-            Reply::Ocsp(Answer::Error(error)) => {
-                headers.clear();
-                headers::write_ocsp_response(&mut headers);
-                headers::write_no_store(&mut headers);
-                (StatusCode::OK, Bytes::from_static(error.der()))
-            }
-            Reply::Ocsp(Answer::Unavailable) => {
-                headers.clear();
-                headers::write_plain_text(&mut headers);
-                let text: &[u8] = b"No answer can be signed now; try later.\n";
-                (StatusCode::SERVICE_UNAVAILABLE, Bytes::from_static(text))
-            }
-            Reply::Published(published) => published.write(&mut headers, is_conditional, now),
-            Reply::Healthy => {
-                headers.clear();
-                headers::write_plain_text(&mut headers);
-                (StatusCode::OK, Bytes::from_static(b"ok\n"))
-            }
-            Reply::Refusal(refusal) => {
-                headers.clear();
-                headers::write_plain_text(&mut headers);
-                if refusal == HttpRefusal::MethodNotAllowed {
-                    headers::write_allow(&mut headers);
+    /// Writes the head, but for its end, and returns its status.  `condition` is the head of a request that may name what the client
+    /// has.
+    fn write_head(&self, condition: Option<&[u8]>, now: Time, head: &mut Vec<u8>) -> Status {
+        match self {
+            Reply::Recent(recent) => {
+                let response = recent.response();
+                // Last-Modified is producedAt, if the clock is not behind it.
+                if condition.is_some() || now < response.produced_at {
+                    return write_signed(response, condition, now, head);
                 }
-                (
-                    refusal.status(),
-                    Bytes::from_static(refusal.text().as_bytes()),
-                )
+                let lasting = recent.head().get_or_init(|| {
+                    let mut lasting = Vec::new();
+                    if let Some(cacheable) = Cacheable::of(response, now) {
+                        headers::write_lasting(&mut lasting, &cacheable, response.der.len());
+                    }
+                    lasting.into_boxed_slice()
+                });
+                head.extend_from_slice(lasting);
+                headers::write_cache_control(head, headers::max_age_seconds(response, now));
+                Status::Ok
             }
+            Reply::Ocsp(Answer::Signed(signed)) => write_signed(signed, condition, now, head),
+            Reply::Ocsp(Answer::Error(error)) => {
+                headers::write_status(head, Status::Ok);
+                headers::write_ocsp_response(head);
+                headers::write_content_length(head, error.der().len());
+                headers::write_no_store(head);
+                Status::Ok
+            }
+            Reply::Published(published) => published.write(condition, now, head),
+            Reply::Ocsp(Answer::Unavailable) => {
+                write_plain_text(head, Status::Unavailable, UNAVAILABLE)
+            }
+            Reply::Healthy => write_plain_text(head, Status::Ok, HEALTHY),
+            Reply::Refusal(refusal) => {
+                let status = write_plain_text(head, refusal.status(), refusal.text());
+                if *refusal == HttpRefusal::MethodNotAllowed {
+                    headers::write_allow(head);
+                }
+                status
+            }
+        }
+    }
+
+    /// Writes the body behind the head, or returns the tail of a large one; and how many octets it has.
+    fn write_body(self, output: &mut Vec<u8>) -> (u64, Bytes) {
+        let body = match &self {
+            Reply::Recent(recent) => &recent.response().der,
+            Reply::Ocsp(Answer::Signed(signed)) => signed.der.as_ref(),
+            Reply::Ocsp(Answer::Error(error)) => error.der(),
+            Reply::Ocsp(Answer::Unavailable) => UNAVAILABLE.as_bytes(),
+            Reply::Healthy => HEALTHY.as_bytes(),
+            Reply::Refusal(refusal) => refusal.text().as_bytes(),
+            Reply::Published(published) => published.body(),
         };
-        let mut response = Response::new(Full::new(body));
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        response
+        let length = body.len() as u64;
+        if body.len() <= BODY_BEHIND_HEAD_MAX {
+            // One write costs more than the copy.
+            output.extend_from_slice(body);
+            return (length, Bytes::new());
+        }
+        let tail = match self {
+            Reply::Published(published) => published.into_body(),
+            Reply::Ocsp(Answer::Signed(signed)) => signed.der,
+            Reply::Recent(recent) => recent.response().der.clone(),
+            Reply::Ocsp(Answer::Error(_) | Answer::Unavailable)
+            | Reply::Healthy
+            | Reply::Refusal(_) => Bytes::new(),
+        };
+        (length, tail)
     }
 }
 
 /// A signed answer: whole, or 304 for a client that has this very one.
-fn signed_response(
-    signed: SignedResponse,
-    headers: &mut HeaderMap,
-    is_conditional: bool,
+fn write_signed(
+    signed: &SignedResponse,
+    condition: Option<&[u8]>,
     now: Time,
-) -> (StatusCode, Bytes) {
-    let Some(cacheable) = Cacheable::of(&signed, now) else {
-        headers.clear();
-        headers::write_ocsp_response(headers);
-        headers::write_no_store(headers);
-        return (StatusCode::OK, signed.der);
+    head: &mut Vec<u8>,
+) -> Status {
+    let Some(cacheable) = Cacheable::of(signed, now) else {
+        headers::write_status(head, Status::Ok);
+        headers::write_ocsp_response(head);
+        headers::write_content_length(head, signed.der.len());
+        headers::write_no_store(head);
+        return Status::Ok;
     };
-    let is_held = is_conditional && cacheable.is_held_by(headers);
-    headers.clear();
-    cacheable.write(headers);
-    if is_held {
-        return (StatusCode::NOT_MODIFIED, Bytes::new());
-    }
-    headers::write_ocsp_response(headers);
-    (StatusCode::OK, signed.der)
+    let is_held = condition.is_some_and(|octets| cacheable.is_held_by(octets));
+    let status = if is_held {
+        headers::write_status(head, Status::NotModified);
+        cacheable.write_names(head);
+        Status::NotModified
+    } else {
+        headers::write_lasting(head, &cacheable, signed.der.len());
+        Status::Ok
+    };
+    cacheable.write_cache_control(head);
+    status
 }
+
+/// A line for people, which nobody keeps.
+fn write_plain_text(head: &mut Vec<u8>, status: Status, text: &'static str) -> Status {
+    headers::write_status(head, status);
+    headers::write_content_type(head, "text/plain; charset=utf-8");
+    headers::write_content_length(head, text.len());
+    headers::write_no_store(head);
+    status
+}
+
+const UNAVAILABLE: &str = "No answer can be signed now; try later.\n";
+const HEALTHY: &str = "ok\n";
+/// Octets of a body that are written with the head: any OCSPResponse of ours has fewer.
+const BODY_BEHIND_HEAD_MAX: usize = 64 * 1024;

@@ -4,12 +4,11 @@
 //! CRL may be kept until its nextUpdate; a CA's certificate for a day, since it may be renewed.
 
 use bytes::Bytes;
-use hyper::{HeaderMap, StatusCode};
 use ocspry_core::crypto::sha256;
 use ocspry_core::{Issuer, IssuerSet};
 use ocspry_wire::Time;
 
-use crate::headers::{self, Cacheable};
+use crate::headers::{self, Cacheable, Status};
 
 /// Something to hand out.
 pub(crate) struct Published {
@@ -22,12 +21,16 @@ pub(crate) struct Published {
 }
 
 /// What a path names; None: nothing that is there, so that it is a matter of OCSP.
-pub(crate) fn find(path: &str, issuers: &IssuerSet) -> Option<Published> {
-    let named = |name: &str| issuers.iter().find(|issuer| issuer.name() == name);
-    if let Some(name) = path.strip_prefix("/crl/") {
-        return crl_of(named(name.strip_suffix(".crl")?)?);
+pub(crate) fn find(path: &[u8], issuers: &IssuerSet) -> Option<Published> {
+    let named = |name: &[u8]| {
+        issuers
+            .iter()
+            .find(|issuer| issuer.name().as_bytes() == name)
+    };
+    if let Some(name) = path.strip_prefix(b"/crl/") {
+        return crl_of(named(name.strip_suffix(b".crl")?)?);
     }
-    let name = path.strip_prefix("/ca/")?.strip_suffix(".cer")?;
+    let name = path.strip_prefix(b"/ca/")?.strip_suffix(b".cer")?;
     Some(certificate_of(named(name)?))
 }
 
@@ -54,23 +57,34 @@ fn certificate_of(issuer: &Issuer) -> Published {
 }
 
 impl Published {
-    /// Status and body; `headers` are the request's, and are replaced.
-    pub(crate) fn write(
-        self,
-        headers: &mut HeaderMap,
-        is_conditional: bool,
-        now: Time,
-    ) -> (StatusCode, Bytes) {
+    /// Writes the head, but for its end, and returns its status; the body is for whoever does not have it.  `condition` is the head of
+    /// a request that may name what the client has.
+    pub(crate) fn write(&self, condition: Option<&[u8]>, now: Time, head: &mut Vec<u8>) -> Status {
         let until = self.until.unwrap_or(now.plus_seconds(CERTIFICATE_SECONDS));
         let cacheable = Cacheable::of_published(&self.digest, self.since, until, now);
-        let is_held = is_conditional && cacheable.is_held_by(headers);
-        headers.clear();
-        cacheable.write(headers);
-        if is_held {
-            return (StatusCode::NOT_MODIFIED, Bytes::new());
+        let is_held = condition.is_some_and(|head| cacheable.is_held_by(head));
+        let status = match is_held {
+            true => Status::NotModified,
+            false => Status::Ok,
+        };
+        headers::write_status(head, status);
+        if !is_held {
+            headers::write_content_type(head, self.media_type);
+            headers::write_content_length(head, self.body.len());
         }
-        headers::write_content_type(headers, self.media_type);
-        (StatusCode::OK, self.body)
+        cacheable.write_names(head);
+        cacheable.write_cache_control(head);
+        status
+    }
+
+    /// What is handed out.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The same, to be sent bit by bit.
+    pub(crate) fn into_body(self) -> Bytes {
+        self.body
     }
 }
 

@@ -11,24 +11,22 @@ use crate::admission::Admission;
 use crate::connection;
 use crate::counts::{MethodKind, RequestOutcome, ServerCounts, WorkerCounts};
 use crate::deadlines::{Deadlines, Phase};
-use crate::get_path::GetBuffers;
 use crate::headers::DateHeader;
 use crate::listener::{BACKLOG, PortHolder, turn_away_newcomers};
 use crate::request_log::{RequestLogSender, RequestRecord, RequestSampler};
 use crate::sampling::{AnswerDurations, DurationSampler};
+use crate::scratch::Scratch;
+use crate::turn_clock::{Turn, TurnClock};
 use crate::{EndpointPaths, ExchangeSender, Limits, Listeners};
 use arc_swap::{ArcSwap, Cache};
-use bytes::BytesMut;
-use hyper::HeaderMap;
-use hyper::server::conn::http1;
 use ocspry_core::{
-    Answer, AnswerCounts, Clock, Endpoint, RECENT_BYTES_MAX, RecentAnswers, Responder,
+    Answer, AnswerCounts, Clock, Endpoint, RECENT_BYTES_MAX, RecentAnswer, RecentAnswers, Responder,
 };
 use ocspry_wire::Time;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -268,9 +266,12 @@ fn start_worker(
     shared: Shared,
     stop: watch::Receiver<Option<Instant>>,
 ) -> io::Result<JoinHandle<usize>> {
+    let turn = Turn::default();
+    let begins = turn.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
+        .on_thread_unpark(move || begins.begin())
         .build()?;
     let listeners = {
         let _context = runtime.enter();
@@ -284,7 +285,7 @@ fn start_worker(
         .spawn(move || {
             // Panics of requests end in `connection`; one that comes here would leave a port that nobody serves.
             catch_unwind(AssertUnwindSafe(|| {
-                run_worker(&runtime, listeners, shared, stop)
+                run_worker(&runtime, listeners, Worker::new(shared, turn), stop)
             }))
             .unwrap_or_else(|_| {
                 tracing::error!(
@@ -300,10 +301,10 @@ fn start_worker(
 fn run_worker(
     runtime: &Runtime,
     listeners: Vec<TcpListener>,
-    shared: Shared,
+    worker: Worker,
     mut stop: watch::Receiver<Option<Instant>>,
 ) -> usize {
-    let worker = Rc::new(Worker::new(shared));
+    let worker = Rc::new(worker);
     let tasks = LocalSet::new();
     tasks.block_on(runtime, async {
         for listener in listeners {
@@ -432,22 +433,25 @@ pub(crate) struct Worker {
     exchanges: Option<ExchangeSender>,
     request_log: Option<RequestSampler>,
     endpoint_paths: EndpointPaths,
-    clock: Arc<dyn Clock>,
+    clock: TurnClock,
     responder: RefCell<CurrentResponder>,
-    http: http1::Builder,
     deadlines: Rc<Deadlines>,
     admission: Arc<Admission>,
     counts: Arc<WorkerCounts>,
     date: RefCell<DateHeader>,
     recent: RecentAnswers,
     durations: DurationSampler,
-    scratch: RefCell<Vec<Scratch>>,
+    #[expect(
+        clippy::vec_box,
+        reason = "lent as one pointer, twice for each request"
+    )]
+    scratch: RefCell<Vec<Box<Scratch>>>,
     accept_loops: Cell<usize>,
     less_busy: Notify,
 }
 
 impl Worker {
-    fn new(shared: Shared) -> Worker {
+    fn new(shared: Shared, turn: Turn) -> Worker {
         let Shared {
             responder,
             clock,
@@ -460,6 +464,7 @@ impl Worker {
             counts,
             durations,
         } = shared;
+        let clock = TurnClock::new(clock, turn);
         let date = DateHeader::new(clock.now());
         let recent = RecentAnswers::new(RECENT_BYTES_MAX, Arc::clone(&counts.answers));
         Worker {
@@ -470,7 +475,6 @@ impl Worker {
             endpoint_paths,
             clock,
             responder: RefCell::new(CurrentResponder::new(responder)),
-            http: connection::http(),
             deadlines: Rc::new(Deadlines::new(&limits)),
             admission,
             counts,
@@ -540,6 +544,13 @@ impl Worker {
         }
     }
 
+    /// The same, of an answer that was given before.
+    pub(crate) fn note_recent_exchange(&self, request: &[u8], answer: &RecentAnswer) {
+        if self.exchanges.is_some() {
+            self.note_exchange(request, &Answer::Signed(answer.response().clone()));
+        }
+    }
+
     /// Whether this request is to be recorded; once for each.
     pub(crate) fn is_recorded(&self) -> bool {
         self.request_log
@@ -554,7 +565,7 @@ impl Worker {
         }
     }
 
-    /// The wall time.
+    /// The wall time, as of this turn of the loop.
     pub(crate) fn now(&self) -> Time {
         self.clock.now()
     }
@@ -562,11 +573,6 @@ impl Worker {
     /// The responder in use, for one request: a later swap does not touch it.
     pub(crate) fn responder(&self) -> Rc<ResponderInUse> {
         self.responder.borrow_mut().refresh()
-    }
-
-    /// hyper, set up.
-    pub(crate) fn http(&self) -> &http1::Builder {
-        &self.http
     }
 
     /// What is counted.
@@ -585,16 +591,21 @@ impl Worker {
     }
 
     /// Writes the Date header of `now`.
-    pub(crate) fn write_date(&self, headers: &mut HeaderMap, now: Time) {
-        self.date.borrow_mut().write(headers, now);
+    pub(crate) fn write_date(&self, head: &mut Vec<u8>, now: Time) {
+        self.date.borrow_mut().write(head, now);
     }
 
-    /// Scratch space for one request.
-    pub(crate) fn scratch(self: &Rc<Self>) -> LentScratch {
-        let scratch = self.scratch.borrow_mut().pop().unwrap_or_default();
-        LentScratch {
-            scratch,
-            worker: Rc::clone(self),
+    /// Scratch space, for as long as there are octets of a client.  It is given back with [`give_back`](Worker::give_back), or
+    /// lost with its connection.
+    pub(crate) fn lend(&self) -> Box<Scratch> {
+        self.scratch.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// The next request can use it again.
+    pub(crate) fn give_back(&self, scratch: Box<Scratch>) {
+        let mut spare = self.scratch.borrow_mut();
+        if spare.len() < SPARE_SCRATCH_MAX {
+            spare.push(scratch);
         }
     }
 }
@@ -636,45 +647,6 @@ impl Deref for ResponderInUse {
     type Target = Responder;
     fn deref(&self) -> &Responder {
         &self.responder
-    }
-}
-
-/// Buffers that a request needs and the next one can use again.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    /// A body that came in several pieces.
-    pub(crate) body: Vec<u8>,
-    /// The decoding of a GET path.
-    pub(crate) get: GetBuffers,
-    /// Where the answer is written.
-    pub(crate) answer: BytesMut,
-}
-
-/// A [`Scratch`] that goes back to its worker on drop.  There are as many as requests wait for slow keys at one time, or one.
-pub(crate) struct LentScratch {
-    scratch: Scratch,
-    worker: Rc<Worker>,
-}
-
-impl Deref for LentScratch {
-    type Target = Scratch;
-    fn deref(&self) -> &Scratch {
-        &self.scratch
-    }
-}
-
-impl DerefMut for LentScratch {
-    fn deref_mut(&mut self) -> &mut Scratch {
-        &mut self.scratch
-    }
-}
-
-impl Drop for LentScratch {
-    fn drop(&mut self) {
-        let mut spare = self.worker.scratch.borrow_mut();
-        if spare.len() < SPARE_SCRATCH_MAX {
-            spare.push(std::mem::take(&mut self.scratch));
-        }
     }
 }
 
