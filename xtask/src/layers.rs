@@ -111,6 +111,7 @@ const CRATES: &[CrateRule] = &[
             "bytes",
             "form_urlencoded",
             "http-body-util",
+            "httparse",
             "hyper",
             "hyper-util",
             "maud",

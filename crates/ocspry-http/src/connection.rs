@@ -1,16 +1,16 @@
 //! One connection from accept to close.  From: `server`.  To: `ocsp`, once per request, in the order in which they came.
 //!
-//! `head` and `chunks` say where a request ends (RFC 9112); what is here is when to read, when to write, and when to stop.  A
+//! `framing` says where a request ends (RFC 9112); what is here is when to read, when to write, and when to stop.  A
 //! connection that waits for a client holds no buffer, but what has come of a request that is not whole: octets are read into
 //! a buffer that the connections of a worker lend each other, a whole request is answered where it lies, and an answer is
 //! written in one piece.  Nobody is served ahead of the others for long: tokio makes a connection wait its turn after 128 reads and
 //! writes in a row.
 
 use crate::admission::Permit;
-use crate::chunks::{Chunks, Progress};
 use crate::counts::{HttpRefusal, MethodKind, RequestOutcome};
 use crate::deadlines::{Deadline, Phase, Verdict, Watched};
-use crate::head::{self, BodyLength, Broken, Head, Reading};
+use crate::framing::{BodyPlace, Framing, Next};
+use crate::head::Broken;
 use crate::headers::{self, Status};
 use crate::ocsp::{self, Body, HttpRequest};
 use crate::scratch::Scratch;
@@ -18,7 +18,6 @@ use crate::server::Worker;
 use socket2::SockRef;
 use std::io;
 use std::net::{IpAddr, Shutdown};
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -42,8 +41,8 @@ pub(crate) async fn serve(
         peer,
         worker: Rc::clone(&worker),
         deadline: Rc::clone(&deadline),
+        framing: Framing::new(worker.limits().request_bytes_max),
         held: Vec::new(),
-        wants: Wants::Head { seen: 0 },
     };
     let end = {
         let mut requests = pin!(connection.answer_requests());
@@ -114,20 +113,9 @@ struct Connection {
     peer: IpAddr,
     worker: Rc<Worker>,
     deadline: Rc<Deadline>,
+    framing: Framing,
     /// What has come of a request that is not whole.
     held: Vec<u8>,
-    wants: Wants,
-}
-
-/// What the request under way waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Wants {
-    /// The end of its head; so many octets of it were seen.
-    Head { seen: usize },
-    /// So many octets, head included.
-    Octets(usize),
-    /// The end of a chunked body.
-    Chunks(Chunks),
 }
 
 /// Whether a connection goes on.
@@ -136,29 +124,6 @@ enum GoesOn {
     No,
     /// It ends, and the client may still be sending.
     WhenClientStops,
-}
-
-/// What stands at the front of the octets that have come.
-enum Next {
-    /// A part of a request, of which so many octets are to be held.
-    Part { held: usize, send_continue: bool },
-    /// A request.
-    Request {
-        head: Head,
-        body: BodyPlace,
-        /// Where it ends.
-        end: usize,
-    },
-    /// No request, and none will follow.
-    Broken(Broken),
-}
-
-/// The body of a request.
-enum BodyPlace {
-    Whole(Range<usize>),
-    /// There is one, and it is not read.
-    Unread,
-    Refused(HttpRefusal),
 }
 
 impl Connection {
@@ -187,7 +152,7 @@ impl Connection {
         let Scratch { input, buffers } = scratch;
         let mut octets = input.filled_mut();
         while !octets.is_empty() {
-            let (head, body, end) = match self.next(octets) {
+            let (head, body, end) = match self.framing.next(octets) {
                 Next::Request { head, body, end } => (head, body, end),
                 Next::Part {
                     held,
@@ -211,7 +176,8 @@ impl Connection {
                 body: match body {
                     BodyPlace::Whole(place) => Body::Whole(&request[place]),
                     BodyPlace::Unread => Body::Unread,
-                    BodyPlace::Refused(refusal) => Body::Refused(refusal),
+                    BodyPlace::Broken => Body::Refused(HttpRefusal::BrokenBody),
+                    BodyPlace::TooLong => Body::Refused(HttpRefusal::BodyTooLarge),
                 },
                 peer: self.peer,
             };
@@ -258,90 +224,11 @@ impl Connection {
         .await
     }
 
-    /// Looks at what has come.  Allocates nothing.
-    fn next(&mut self, octets: &mut [u8]) -> Next {
-        let part = |held| Next::Part {
-            held,
-            send_continue: false,
-        };
-        match self.wants {
-            // Without the end of a line there is no end of a head.
-            Wants::Head { seen }
-                if seen > 0
-                    && octets.len() < head::HEAD_BYTES_MAX
-                    && !octets[seen..].contains(&b'\n') =>
-            {
-                self.wants = Wants::Head { seen: octets.len() };
-                return part(octets.len());
-            }
-            Wants::Octets(length) if octets.len() < length => return part(octets.len()),
-            Wants::Head { .. } | Wants::Octets(_) | Wants::Chunks(_) => {}
-        }
-        let head = match head::read(octets) {
-            Reading::Whole(head) => head,
-            Reading::Broken(broken) => return Next::Broken(broken),
-            Reading::Partial => {
-                self.wants = Wants::Head { seen: octets.len() };
-                return part(octets.len());
-            }
-        };
-        let body_bytes_max = self.worker.limits().request_bytes_max;
-        let is_first_look = matches!(self.wants, Wants::Head { .. });
-        let (body, end) = match head.body {
-            BodyLength::None => (BodyPlace::Whole(head.length..head.length), head.length),
-            _ if head.method != MethodKind::Post || !ocsp::has_valid_host(&head) => {
-                (BodyPlace::Unread, head.length)
-            }
-            BodyLength::Octets(length) => match usize::try_from(length) {
-                Ok(length) if length <= body_bytes_max => {
-                    let end = head.length + length;
-                    if octets.len() < end {
-                        self.wants = Wants::Octets(end);
-                        return Next::Part {
-                            held: octets.len(),
-                            send_continue: head.expects_continue && is_first_look,
-                        };
-                    }
-                    (BodyPlace::Whole(head.length..end), end)
-                }
-                Ok(_) | Err(_) => (BodyPlace::Refused(HttpRefusal::BodyTooLarge), head.length),
-            },
-            BodyLength::Chunked => {
-                let mut chunks = match std::mem::replace(&mut self.wants, Wants::Head { seen: 0 }) {
-                    Wants::Chunks(chunks) => chunks,
-                    Wants::Head { .. } | Wants::Octets(_) => Chunks::new(head.length),
-                };
-                match chunks.read(octets, body_bytes_max) {
-                    Progress::Whole => (BodyPlace::Whole(chunks.body()), chunks.end()),
-                    Progress::Partial => {
-                        let held = chunks.forget_what_is_no_body();
-                        let is_body_awaited = octets.len() == head.length;
-                        self.wants = Wants::Chunks(chunks);
-                        return Next::Part {
-                            held,
-                            send_continue: head.expects_continue
-                                && is_first_look
-                                && is_body_awaited,
-                        };
-                    }
-                    Progress::Broken => (BodyPlace::Refused(HttpRefusal::BrokenBody), octets.len()),
-                    Progress::TooLong => {
-                        (BodyPlace::Refused(HttpRefusal::BodyTooLarge), octets.len())
-                    }
-                }
-            }
-        };
-        self.wants = Wants::Head { seen: 0 };
-        Next::Request { head, body, end }
-    }
-
     /// The client sends no more; what has come of a request is not all of it.
     async fn answer_torn_request(&mut self, scratch: &mut Scratch) -> io::Result<()> {
         let Scratch { input, buffers } = scratch;
         let octets: &[u8] = input.filled_mut();
-        let (Wants::Octets(_) | Wants::Chunks(_), Reading::Whole(head)) =
-            (&self.wants, head::read(octets))
-        else {
+        let Some(head) = self.framing.torn(octets) else {
             return Ok(());
         };
         let request = HttpRequest {

@@ -102,9 +102,12 @@ impl WorkerCounts {
 
 /// The methods that are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MethodKind {
+pub enum MethodKind {
+    /// GET.
     Get,
+    /// POST.
     Post,
+    /// HEAD.
     Head,
     /// Any other, and requests that have none because they are not HTTP.
     Other,

@@ -13,30 +13,37 @@ use crate::counts::MethodKind;
 
 /// What of a head is needed once it is read; where it stands, as places in the octets that were read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
+pub struct Head {
     /// GET, POST, HEAD, or none of them.
-    pub(crate) method: MethodKind,
+    pub method: MethodKind,
     /// The request target, as sent.
-    pub(crate) target: Range<usize>,
+    pub target: Range<usize>,
     /// How the body ends.
-    pub(crate) body: BodyLength,
+    pub body: BodyLength,
     /// HTTP/1.0: no Host is needed, nothing is kept alive unless the client asks for it.
-    pub(crate) is_http_10: bool,
+    pub is_http_10: bool,
     /// Host lines: there must be one (RFC 9112 §3.2).
-    pub(crate) hosts: usize,
+    pub hosts: usize,
     /// The client may send another request.
-    pub(crate) keep_alive: bool,
+    pub keep_alive: bool,
     /// The client waits for 100 before it sends the body (RFC 9110 §10.1.1).
-    pub(crate) expects_continue: bool,
-    /// There is a condition: [`conditions`] finds it.
-    pub(crate) has_condition: bool,
+    pub expects_continue: bool,
+    /// There is a condition: its lines are looked at again.
+    pub has_condition: bool,
     /// Octets of the head, empty line included.
-    pub(crate) length: usize,
+    pub length: usize,
+}
+
+impl Head {
+    /// RFC 9112 §3.2: HTTP/1.1 has exactly one Host; HTTP/1.0, which `openssl ocsp` speaks, may have none.
+    pub fn has_valid_host(&self) -> bool {
+        self.hosts == 1 || (self.hosts == 0 && self.is_http_10)
+    }
 }
 
 /// How a body ends (RFC 9112 §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BodyLength {
+pub enum BodyLength {
     /// There is none.
     None,
     /// After so many octets.
@@ -58,7 +65,7 @@ pub(crate) enum Reading {
 
 /// Why a head is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Broken {
+pub enum Broken {
     /// Not HTTP/1, or not to be understood in one way only.
     Malformed,
     /// Too long, or too many lines.

@@ -1,7 +1,7 @@
 //! The OCSP listener: HTTP/1.1 in front of [`ocspry_core::Responder`] (layer 3).  From: TCP.  To: `core::responder`, and back.
 //!
 //! Read in this order: [`listener`] (which sockets), [`server`] (one thread and its accept loops for each set of them),
-//! `admission` (who may connect), `connection`, `head`, `chunks` and `deadlines` (how a client may speak, and how long it may take), `ocsp` (one HTTP request), [`get_path`] (the
+//! `admission` (who may connect), `connection`, `framing`, `head`, `chunks` and `deadlines` (how a client may speak, and how long it may take), `ocsp` (one HTTP request), [`get_path`] (the
 //! request in a URL), `endpoint_paths` (which issuer a URL names), `headers` (the head of a response, and what a cache may keep), [`exchange`] (for whoever wants to see it all); then `counts`, `sampling`, `metrics` and [`admin`] (what operators see).  RFC 6960 Appendix A, RFC 9919 §6 and §7, RFC 9110, RFC 9112.
 
 pub mod admin;
@@ -12,8 +12,9 @@ pub mod counts;
 mod deadlines;
 mod endpoint_paths;
 pub mod exchange;
+pub mod framing;
 pub mod get_path;
-mod head;
+pub mod head;
 mod headers;
 pub mod limits;
 pub mod listener;

@@ -75,7 +75,7 @@ pub(crate) async fn respond(
     deadline.enter(Phase::Answer);
     let head = request.head;
 
-    let (reply, outcome) = if has_valid_host(head) {
+    let (reply, outcome) = if head.has_valid_host() {
         match head.method {
             MethodKind::Post => post(request, worker, buffers).await,
             MethodKind::Get | MethodKind::Head => get(request, worker, buffers).await,
@@ -138,11 +138,6 @@ pub(crate) async fn respond(
         tracing::debug!(outcome, method, elapsed_us, "answered");
     }
     HttpResponse { tail, keep_alive }
-}
-
-/// RFC 9112 §3.2: HTTP/1.1 has exactly one Host; HTTP/1.0, which `openssl ocsp` speaks, may have none.
-pub(crate) fn has_valid_host(head: &Head) -> bool {
-    head.hosts == 1 || (head.hosts == 0 && head.is_http_10)
 }
 
 /// The request is the body (RFC 6960 §A.1); its Content-Type says nothing that the octets do not.
