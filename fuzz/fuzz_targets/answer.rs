@@ -17,7 +17,7 @@ use libfuzzer_sys::fuzz_target;
 use ocspry_core::verify::{MissingNextUpdate, MissingNonce};
 use ocspry_core::{
     AbsentPolicy, Answer, ArchiveCutoff, CERT_IDS_LIMIT, CertIdHashes, CertificatesPolicy, Issuer,
-    IssuerSet, Limit, NeverIssuedPolicy, NoncePolicy, Outcome, OwnedCertificate, Policy,
+    IssuerSet, Limit, NeverIssuedPolicy, NonceOverBudget, NoncePolicy, Outcome, OwnedCertificate, Policy, PoolLimits,
     RecentAnswers, Responder, ResponderCredential, ResponderIdPolicy, ResponseCheck,
     ResponseDefect, SignatureHash, SignedResponse, SigningPool, SourceInfo, StatusTableBuilder,
     UnablePolicy, UnknownIssuerPolicy, ValidityWindow, crypto,
@@ -902,6 +902,7 @@ impl PolicyChoice {
                 false => UnablePolicy::TryLater,
                 true => UnablePolicy::Http503,
             },
+            nonce_over_budget: NonceOverBudget::TryLater,
             unknown_issuer: match self.answers_for_unknown {
                 false => UnknownIssuerPolicy::Unauthorized,
                 true => UnknownIssuerPolicy::Unknown,
@@ -1074,6 +1075,11 @@ static PKI: LazyLock<Pki> = LazyLock::new(|| {
         not_after: Time::MAX,
         ocsp_signing: false,
     };
+    let limits = PoolLimits {
+        threads: 1,
+        waiting_max: 1,
+        patience: Duration::from_secs(600),
+    };
     Pki {
         issuers: [
             PkiIssuer::new(issuer_certificate(), Key::of_the_issuer, 0x10, &books),
@@ -1081,7 +1087,7 @@ static PKI: LazyLock<Pki> = LazyLock::new(|| {
         ],
         stranger: stranger.certify(&Key::from_seed(3), &Key::from_seed(3)),
         books,
-        pool: SigningPool::start(1, 1).expect("a thread starts"),
+        pool: SigningPool::start(limits, || {}).expect("a thread starts"),
     }
 });
 

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ocspry_wire::Time;
@@ -20,8 +21,9 @@ use crate::counts::{AnswerCounts, Asked};
 use crate::outcome::{Outcome, SignedStatus};
 use crate::policy::{Verdict, is_provisional};
 use crate::signing::gave_up;
+use crate::signing_turns::{SigningTurns, TurnCounts};
 use crate::{
-    CLOCK_BEHIND_SECONDS_MAX, Issuer, IssuerId, SignError, SignedResponse, ValidityWindow,
+    CLOCK_BEHIND_SECONDS_MAX, Excess, Issuer, IssuerId, SignError, SignedResponse, ValidityWindow,
 };
 
 /// What everybody shares.
@@ -66,7 +68,15 @@ pub struct CacheUsage {
 }
 
 /// Who waits for which signature.
-type InFlight = HashMap<Flight, Vec<oneshot::Sender<Signed>>>;
+type InFlight = HashMap<Flight, Crowd>;
+
+/// Those who wait for one signature.
+#[derive(Default)]
+struct Crowd {
+    waiting: Vec<oneshot::Sender<Signed>>,
+    /// It takes too long: nobody waits for it any longer.
+    is_overdue: bool,
+}
 
 /// A signature under way: whoever asks after a newer table or signer came does not wait for an older one's.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -258,7 +268,16 @@ impl ResponseCache {
     ) -> (oneshot::Receiver<Signed>, Option<UnderWay>) {
         let (sender, receiver) = oneshot::channel();
         let mut in_flight = self.in_flight();
-        if let Some(waiting) = in_flight.get_mut(&flight) {
+        if let Some(Crowd {
+            waiting,
+            is_overdue,
+        }) = in_flight.get_mut(&flight)
+        {
+            if *is_overdue {
+                // Told before it waits.
+                let _ = sender.send(Err(SignError::Excess(Excess::Overdue)));
+                return (receiver, None);
+            }
             if waiting.len() == waiting.capacity() {
                 // Who hung up is forgotten before the list grows: it is bounded by the connections that are open.
                 waiting.retain(|sender| !sender.is_closed());
@@ -266,13 +285,31 @@ impl ResponseCache {
             waiting.push(sender);
             return (receiver, None);
         }
-        in_flight.insert(flight.clone(), vec![sender]);
+        let crowd = Crowd {
+            waiting: vec![sender],
+            is_overdue: false,
+        };
+        in_flight.insert(flight.clone(), crowd);
         let under_way = UnderWay {
             cache: Arc::clone(self),
             flight,
-            end: Err(SignError::QueueFull),
+            end: Err(SignError::Excess(Excess::QueueFull)),
         };
         (receiver, Some(under_way))
+    }
+
+    /// Tells those who wait for this signature, and who comes until it has ended, that it takes too long.
+    pub(crate) fn give_up(&self, flight: &Flight) {
+        let waiting = match self.in_flight().get_mut(flight) {
+            Some(crowd) => {
+                crowd.is_overdue = true;
+                std::mem::take(&mut crowd.waiting)
+            }
+            None => return,
+        };
+        for sender in waiting {
+            let _ = sender.send(Err(SignError::Excess(Excess::Overdue)));
+        }
     }
 
     /// Whole after every step, so a panic elsewhere does not spoil it.
@@ -307,7 +344,7 @@ impl Drop for UnderWay {
                 .insert(self.flight.key.clone(), Arc::clone(answer));
         }
         let waiting = self.cache.in_flight().remove(&self.flight);
-        let waiting = waiting.unwrap_or_default();
+        let Crowd { waiting, .. } = waiting.unwrap_or_default();
         for sender in waiting {
             // Who hung up does not mind.
             let _ = sender.send(self.end.clone());
@@ -315,10 +352,12 @@ impl Drop for UnderWay {
     }
 }
 
-/// What one worker keeps for itself: answers by the exact octets of the request, found without decoding it; and its counts.
+/// What one worker keeps for itself: answers by the exact octets of the request, found without decoding it; its counts, and
+/// whose turn it is to sign there.
 pub struct RecentAnswers {
     answers: RefCell<unsync::Cache<Box<[u8]>, Rc<RecentAnswer>, Octets>>,
     counts: Arc<AnswerCounts>,
+    turns: SigningTurns,
 }
 
 /// An answer that this worker has given before, and what the request asked with, which is not decoded again.
@@ -358,7 +397,21 @@ impl RecentAnswers {
         RecentAnswers {
             answers: RefCell::new(answers),
             counts,
+            turns: SigningTurns::unbounded(),
         }
+    }
+
+    /// The same, on a worker that signs a few answers in each turn of its loop, which it drives.
+    pub fn with_turns(self, patience: Duration, counts: Arc<TurnCounts>) -> RecentAnswers {
+        RecentAnswers {
+            turns: SigningTurns::driven(patience, counts),
+            ..self
+        }
+    }
+
+    /// Whose turn it is to sign.
+    pub fn turns(&self) -> &SigningTurns {
+        &self.turns
     }
 
     /// What is counted.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ocspry_wire::ocsp::{HashAlgorithm, OcspRequest};
 
-use crate::SignError;
+use crate::{Excess, SignError, SigningClass};
 
 /// A number that one thread writes and others read: no thread waits, and none fights for it.
 #[derive(Debug, Default)]
@@ -31,6 +31,27 @@ impl Count {
     }
 }
 
+/// Signatures that were refused, by class and reason; any thread adds.
+#[derive(Debug, Default)]
+pub struct ExcessCounts([[AtomicU64; Excess::ALL.len()]; SigningClass::ALL.len()]);
+
+impl ExcessCounts {
+    /// One more.
+    pub(crate) fn add(&self, class: SigningClass, excess: Excess) {
+        self.0[class as usize][excess as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many so far.
+    pub fn get(&self, class: SigningClass, excess: Excess) -> u64 {
+        self.0[class as usize][excess as usize].load(Ordering::Relaxed)
+    }
+
+    /// All of them, by class and reason.
+    pub fn all(&self) -> [[u64; Excess::ALL.len()]; SigningClass::ALL.len()] {
+        SigningClass::ALL.map(|class| Excess::ALL.map(|excess| self.get(class, excess)))
+    }
+}
+
 /// The counts of one worker's answers.
 #[derive(Debug, Default)]
 pub struct AnswerCounts {
@@ -48,6 +69,8 @@ pub struct AnswerCounts {
     pub signed: Count,
     /// Signatures that failed there.
     pub signing_failed: Count,
+    /// Requests that asked with a nonce and were answered, or refused, without it, since there was no room for it.
+    pub nonces_dropped: Count,
     /// Octets that the worker's own cache holds.
     pub recent_bytes: Count,
     /// Answers that it holds.
@@ -124,6 +147,11 @@ impl<'a> Tally<'a> {
         };
         self.counts.asked(asked);
         self.asked = Some(asked);
+    }
+
+    /// Its nonce is left out: there is no room for a signature of its own.
+    pub(crate) fn nonce_dropped(&self) {
+        self.counts.nonces_dropped.add(1);
     }
 
     /// The answer was looked for by its CertID.

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use ocspry_wire::Time;
 use ocspry_wire::der::{oid, tag, write};
@@ -14,6 +15,7 @@ use ocspry_wire::x509::display_name;
 use ocspry_wire::x509::{Certificate, SignatureAlgorithm, SubjectPublicKeyInfo};
 
 use crate::crypto::VerifyError;
+use crate::pace::Pace;
 use crate::response::single_answer_octets;
 use crate::{
     CertificatesPolicy, Issuer, OwnedCertificate, ResponderIdPolicy, SignError, SignatureHash,
@@ -26,6 +28,8 @@ pub struct ResponderCredential {
     kind: CredentialKind,
     certificate: OwnedCertificate,
     signer: Arc<dyn Signer>,
+    /// How long its signatures take.
+    pace: Arc<Pace>,
     /// Those that the operator admits, the usual one first.
     algorithms: Vec<SignatureAlgorithm>,
     /// Content octets of the key's algorithm and curve.
@@ -277,7 +281,7 @@ impl ResponderCredential {
         let first = proven_algorithms(&view, signer.as_ref(), issuer)?;
         let kind = CredentialKind::Issuer;
         let certificate = certificate.clone();
-        let credential = Self::assemble(kind, certificate, signer, first.algorithms, issuer);
+        let credential = Self::assemble(kind, certificate, signer, &first, issuer);
         warnings.extend(credential.large_answer(first.octets_max));
         Ok((credential, warnings))
     }
@@ -332,7 +336,7 @@ impl ResponderCredential {
         let mut warnings = odd_profile(&view);
         let kind = CredentialKind::Delegated;
         let certificate = certificate.clone();
-        let credential = Self::assemble(kind, certificate, signer, first.algorithms, issuer);
+        let credential = Self::assemble(kind, certificate, signer, &first, issuer);
         warnings.extend(credential.large_answer(first.octets_max));
         Ok((credential, warnings))
     }
@@ -349,7 +353,7 @@ impl ResponderCredential {
             self.kind,
             certificate,
             signer,
-            first.algorithms,
+            &first,
             issuer,
         ))
     }
@@ -359,7 +363,7 @@ impl ResponderCredential {
         kind: CredentialKind,
         certificate: OwnedCertificate,
         signer: Arc<dyn Signer>,
-        algorithms: Vec<SignatureAlgorithm>,
+        first: &FirstSignatures,
         issuer: &Issuer,
     ) -> Self {
         let view = certificate.view();
@@ -396,7 +400,8 @@ impl ResponderCredential {
             responder_id,
             certificates,
             signer,
-            algorithms,
+            pace: Arc::new(Pace::new(first.longest)),
+            algorithms: first.algorithms.clone(),
             key_kind: (
                 view.public_key.algorithm.to_vec(),
                 view.public_key.curve.map(<[u8]>::to_vec),
@@ -432,6 +437,11 @@ impl ResponderCredential {
     /// The key.
     pub fn signer(&self) -> &Arc<dyn Signer> {
         &self.signer
+    }
+
+    /// How long its signatures take.
+    pub(crate) fn pace(&self) -> &Arc<Pace> {
+        &self.pace
     }
 
     /// What it signs with unless something else is asked for.
@@ -571,6 +581,8 @@ struct FirstSignatures {
     algorithms: Vec<SignatureAlgorithm>,
     /// How many octets the longest of them has.
     octets_max: usize,
+    /// How long the slowest took.
+    longest: Duration,
 }
 
 /// The algorithms that the key can do and the operator admits; a first signature of each has been verified.
@@ -596,12 +608,16 @@ fn proven_algorithms(
         });
     }
     let mut octets_max = 0;
+    let mut longest = Duration::ZERO;
     for algorithm in &algorithms {
+        let began = Instant::now();
         octets_max = octets_max.max(check_first_signature(view, signer, *algorithm)?);
+        longest = longest.max(began.elapsed());
     }
     Ok(FirstSignatures {
         algorithms,
         octets_max,
+        longest,
     })
 }
 

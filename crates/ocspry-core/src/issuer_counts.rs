@@ -77,6 +77,8 @@ impl Told {
             | OutcomeKind::SignerExpired
             | OutcomeKind::IssuerExpiring
             | OutcomeKind::SigningQueueFull
+            | OutcomeKind::OverNetworkShare
+            | OutcomeKind::SigningOverdue
             | OutcomeKind::Overtaken
             | OutcomeKind::SigningFailed => Told::TryLater,
         }

@@ -101,6 +101,12 @@ pub enum Refusal {
     /// Too many signatures wait.
     #[error("too many signatures are waiting")]
     SigningQueueFull,
+    /// More than half of those wait, and the client's network has its part of them.
+    #[error("the client's network has more signatures waiting than its share")]
+    OverNetworkShare,
+    /// The client has waited as long as clients do.
+    #[error("the signature took longer than clients wait")]
+    SigningOverdue,
     /// Tables or signers were replaced faster than the key could sign.
     #[error("lists or signers were replaced faster than the key could sign")]
     Overtaken,
@@ -180,6 +186,10 @@ outcome_kinds! {
     IssuerExpiring => "issuer-expiring",
     /// [`Refusal::SigningQueueFull`].
     SigningQueueFull => "signing-queue-full",
+    /// [`Refusal::OverNetworkShare`].
+    OverNetworkShare => "over-network-share",
+    /// [`Refusal::SigningOverdue`].
+    SigningOverdue => "signing-overdue",
     /// [`Refusal::Overtaken`].
     Overtaken => "overtaken",
     /// [`Refusal::SigningFailed`].
@@ -229,6 +239,8 @@ impl Refusal {
             | Refusal::ProducedLater { .. }
             | Refusal::WindowOver { .. }
             | Refusal::SigningQueueFull
+            | Refusal::OverNetworkShare
+            | Refusal::SigningOverdue
             | Refusal::Overtaken
             | Refusal::SigningFailed { .. } => ErrorStatus::TryLater,
         }
@@ -258,6 +270,8 @@ impl Refusal {
                 Limit::Issuer => OutcomeKind::IssuerExpiring,
             },
             Refusal::SigningQueueFull => OutcomeKind::SigningQueueFull,
+            Refusal::OverNetworkShare => OutcomeKind::OverNetworkShare,
+            Refusal::SigningOverdue => OutcomeKind::SigningOverdue,
             Refusal::Overtaken => OutcomeKind::Overtaken,
             Refusal::SigningFailed { .. } => OutcomeKind::SigningFailed,
         }

@@ -22,6 +22,8 @@ pub struct Policy {
     pub nonce: NoncePolicy,
     /// What to say while nothing can be signed.
     pub unable: UnablePolicy,
+    /// What to say to a request with a nonce while more is asked for than can be signed.
+    pub nonce_over_budget: NonceOverBudget,
     /// What to say of a CA that is none of ours.
     pub unknown_issuer: UnknownIssuerPolicy,
     /// What to say of a serial that a list of revoked ones does not name.
@@ -50,6 +52,7 @@ impl Policy {
         stale_until: None,
         nonce: NoncePolicy::Echo,
         unable: UnablePolicy::TryLater,
+        nonce_over_budget: NonceOverBudget::TryLater,
         unknown_issuer: UnknownIssuerPolicy::Unauthorized,
         absent: AbsentPolicy::Good,
         never_issued: NeverIssuedPolicy::Unknown,
@@ -190,6 +193,27 @@ impl NoncePolicy {
         ("echo", Self::Echo),
         ("ignore", Self::Ignore),
         ("required", Self::Required),
+    ];
+}
+
+/// What to say to a request with a nonce while more is asked for than can be signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NonceOverBudget {
+    /// OCSP's `tryLater`, in HTTP 200.
+    TryLater,
+    /// The answer that everybody gets, without the nonce (RFC 9654 §2.1 leaves that to the responder); where there is none,
+    /// and it cannot be made either, what [`UnablePolicy`] says.
+    WithoutNonce,
+    /// HTTP 503, without OCSP.
+    Http503,
+}
+
+impl NonceOverBudget {
+    /// Each choice with its word.
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("try-later", Self::TryLater),
+        ("without-nonce", Self::WithoutNonce),
+        ("http-503", Self::Http503),
     ];
 }
 

@@ -1,9 +1,11 @@
-//! START HERE: the story of one OCSP request, top to bottom.
+//! START HERE: the story of one OCSP request, top to bottom.  What happens when it comes to a signature is in `sign`.
 //!
 //! From: `http::ocsp`, the octets of a request and the time.  Through: `wire::ocsp::request` (octets to
 //! [`OcspRequest`]), `issuer` (CertID to issuer), `status` (serial to status), `response` (what is signed), `signing`.
 //! To: an [`Answer`], which is signed, one of the five error bodies, or left to HTTP, and the [`Outcome`] that says why.
-//! Nothing here reads a file, a clock or the network, and nothing waits but for a slow key.
+//! Nothing here reads a file, a clock or the network, and nothing waits but for a slow key, or its turn.
+
+mod sign;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,7 +17,8 @@ use ocspry_wire::Time;
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus, OcspRequest, PreferredSignatureAlgorithms};
 use ocspry_wire::x509::SignatureAlgorithm;
 
-use crate::cache::{AnswerKey, Basis, CachedAnswer, Content, Flight, ResponseCache, Standing};
+use self::sign::{Asking, Made, NewAnswer, Unsigned};
+use crate::cache::{AnswerKey, Basis, CachedAnswer, Content, ResponseCache, Standing};
 use crate::counts::Tally;
 use crate::outcome::Refusal;
 use crate::policy::{
@@ -23,12 +26,11 @@ use crate::policy::{
     RevokedDefinition, Verdict, is_provisional,
 };
 use crate::produced::Origin;
-use crate::response::{Draft, Lifetime, ResponseData, lifetime};
-use crate::signing::gave_up;
+use crate::response::{Draft, lifetime};
 use crate::{
-    ArchiveCutoff, CacheUsage, Endpoint, Issuer, IssuerId, IssuerSet, Limit, NoncePolicy, Outcome,
-    RecentAnswer, RecentAnswers, ResponderCredential, SignError, SigningCounts, SigningPool,
-    SigningSpeed, UnablePolicy, ValidityWindow, crypto,
+    ArchiveCutoff, CacheUsage, Client, Endpoint, Issuer, IssuerId, IssuerSet, Limit,
+    NonceOverBudget, NoncePolicy, Outcome, RecentAnswer, RecentAnswers, ResponderCredential,
+    SignError, SigningCounts, SigningPool, UnablePolicy, ValidityWindow,
 };
 
 /// What goes back.
@@ -128,6 +130,11 @@ impl Responder {
         self.cache.usage()
     }
 
+    /// How long clients are to wait for their turn.
+    pub fn patience(&self) -> Duration {
+        self.pool.patience()
+    }
+
     /// What its slow keys did so far.
     pub fn signing_counts(&self) -> SigningCounts {
         self.pool.counts()
@@ -142,7 +149,8 @@ impl Responder {
         buffer: &mut BytesMut,
     ) -> (Answer, Outcome) {
         let everybody = Endpoint::All;
-        let answered = self.answer_at(everybody, request, now, recent, buffer);
+        let nobody = Client::Trusted;
+        let answered = self.answer_at(everybody, nobody, request, now, recent, buffer);
         let Answered {
             answer, outcome, ..
         } = answered.await;
@@ -150,10 +158,12 @@ impl Responder {
     }
 
     /// Answers a request that was put to `endpoint`: where that names an issuer, only about certificates of that one
-    /// (or, at the endpoint of the one that answers for unknown issuers, about those of nobody we know).
+    /// (or, at the endpoint of the one that answers for unknown issuers, about those of nobody we know).  It is counted for
+    /// `client` while more is asked for than can be signed.
     pub async fn answer_at(
         &self,
         endpoint: Endpoint<'_>,
+        client: Client,
         request: &[u8],
         now: Time,
         recent: &RecentAnswers,
@@ -162,7 +172,7 @@ impl Responder {
         match self.recent_answer(endpoint, request, now, recent) {
             Some(recent) => signed(recent.response(), recent.outcome(), Effort::Cached),
             None => {
-                let answered = self.answer_anew(endpoint, request, now, recent, buffer);
+                let answered = self.answer_anew(endpoint, client, request, now, recent, buffer);
                 answered.await
             }
         }
@@ -196,12 +206,13 @@ impl Responder {
     pub async fn answer_anew(
         &self,
         endpoint: Endpoint<'_>,
+        client: Client,
         request: &[u8],
         now: Time,
         recent: &RecentAnswers,
         buffer: &mut BytesMut,
     ) -> Answered {
-        let answered = self.make(endpoint, request, now, recent, buffer);
+        let answered = self.make(endpoint, client, request, now, recent, buffer);
         let answered = answered.await;
         if let Some(issuer) = answered.issuer {
             let counts = self.issuers.issuer(issuer).counts();
@@ -225,6 +236,7 @@ impl Responder {
     async fn make(
         &self,
         endpoint: Endpoint<'_>,
+        client: Client,
         request: &[u8],
         now: Time,
         recent: &RecentAnswers,
@@ -238,18 +250,20 @@ impl Responder {
         let mut tally = Tally::new(recent.counts());
         let mut unable = UnablePolicy::TryLater;
         let mut asked = None;
-        for _ in 0..ATTEMPTS_MAX {
+        let mut asking = Asking::of(client);
+        while asking.attempts < ATTEMPTS_MAX {
             let (prepared, issuer) = match self.understand(request, &mut tally) {
                 Ok((_, issuer)) if !is_asked(issuer) => {
                     return refuse(Refusal::WrongEndpoint, unable);
                 }
                 Ok((request, issuer)) => (
-                    self.prepare(&request, issuer, now, &mut tally, buffer),
+                    self.prepare(&request, issuer, now, &asking, &mut tally, buffer),
                     issuer,
                 ),
                 Err(refusal) => return refuse(refusal, unable),
             };
-            unable = self.issuers.issuer(issuer).policy().unable;
+            let policy = self.issuers.issuer(issuer).policy();
+            unable = policy.unable;
             asked = Some(issuer);
             let unsigned = match prepared {
                 Ok(Prepared::Cached(answer)) => {
@@ -259,10 +273,26 @@ impl Responder {
                 Ok(Prepared::Unsigned(unsigned)) => unsigned,
                 Err(refusal) => return refuse(refusal, unable).about(asked),
             };
-            let new = match self.sign(unsigned, &tally, buffer).await {
-                Ok(new) => new,
-                Err(refusal) => return refuse(refusal, unable).about(asked),
+            let has_nonce = unsigned.has_nonce;
+            let signed = self.sign(unsigned, &mut asking, recent, &tally, buffer);
+            let new = match (signed.await, policy.nonce_over_budget) {
+                (Ok(Made::Answer(new)), _) => new,
+                // Its turn has come, and meanwhile the answer may have, too.
+                (Ok(Made::NotYet), _) => continue,
+                (Err(SignError::Excess(_)), NonceOverBudget::WithoutNonce) if has_nonce => {
+                    tally.nonce_dropped();
+                    asking.without_nonce = true;
+                    continue;
+                }
+                (Err(error @ SignError::Excess(_)), NonceOverBudget::Http503) if has_nonce => {
+                    return refuse(error.into(), UnablePolicy::Http503).about(asked);
+                }
+                (Err(error @ SignError::Excess(_)), NonceOverBudget::TryLater) if has_nonce => {
+                    return refuse(error.into(), UnablePolicy::TryLater).about(asked);
+                }
+                (Err(error), _) => return refuse(error.into(), unable).about(asked),
             };
+            asking.attempts += 1;
             // A slow key takes its time, and the answer may be one that another client waited for: what was good when it
             // began may be revoked by now.
             match new {
@@ -338,6 +368,7 @@ impl Responder {
         request: &OcspRequest<'_>,
         issuer_id: IssuerId,
         now: Time,
+        asking: &Asking,
         tally: &mut Tally<'_>,
         buffer: &mut BytesMut,
     ) -> Result<Prepared, Refusal> {
@@ -349,6 +380,7 @@ impl Responder {
             NoncePolicy::Ignore => None,
             NoncePolicy::Required => Some(request.nonce.ok_or(Refusal::NonceMissing)?),
         };
+        let nonce = nonce.filter(|_| !asking.without_nonce);
 
         // Read before the table: an answer never claims a newer table than it was derived from.
         let generation = issuer.generation();
@@ -472,78 +504,12 @@ impl Responder {
             .or(self.issuers.for_unknown())
             .ok_or(Refusal::UnknownIssuer)
     }
-
-    /// A fast key signs here, a slow one on the pool: there, one signature at a time for each answer that is kept.
-    async fn sign(
-        &self,
-        mut unsigned: Unsigned,
-        tally: &Tally<'_>,
-        buffer: &mut BytesMut,
-    ) -> Result<NewAnswer, Refusal> {
-        let due = unsigned.due.take();
-        let keep = unsigned.keep_as.take();
-        let basis = unsigned.basis;
-        let renew_at = unsigned.lifetime.renew_at;
-        match (unsigned.credential.signer().speed(), keep) {
-            (SigningSpeed::Inline, None) => {
-                let signed = unsigned.sign(buffer);
-                tally.signed(&signed);
-                Ok(NewAnswer::Once(signed?, basis))
-            }
-            (SigningSpeed::Inline, Some(key)) => {
-                let signed = unsigned.sign(buffer);
-                tally.signed(&signed);
-                match (signed, due) {
-                    (Ok(response), _) => {
-                        let answer = Arc::new(CachedAnswer::new(response, basis, renew_at));
-                        self.cache.insert(key, Arc::clone(&answer));
-                        Ok(NewAnswer::Kept(answer))
-                    }
-                    // The one there is lives on.
-                    (Err(_), Some(due)) => Ok(NewAnswer::Kept(due)),
-                    (Err(error), None) => Err(error.into()),
-                }
-            }
-            (SigningSpeed::Queued, None) => {
-                let mut buffer = std::mem::take(buffer);
-                let totals = self.pool.totals();
-                let sign = move || totals.ended(unsigned.sign(&mut buffer));
-                let response = self.pool.run(sign).await??;
-                Ok(NewAnswer::Once(response, basis))
-            }
-            (SigningSpeed::Queued, Some(key)) => {
-                let (signed, under_way) = self.cache.join(Flight {
-                    key,
-                    generation: basis.generation,
-                    credential: basis.credential,
-                });
-                if let Some(under_way) = under_way {
-                    let mut buffer = std::mem::take(buffer);
-                    let totals = self.pool.totals();
-                    let sign = move || {
-                        let response = totals.ended(unsigned.sign(&mut buffer))?;
-                        Ok(Arc::new(CachedAnswer::new(response, basis, renew_at)))
-                    };
-                    // Run or refused, everybody is told; and it is run though all have hung up: the next client wants it.
-                    let _ = self.pool.submit(move || under_way.run(sign));
-                }
-                // Nobody waits for a newer answer while there is a true one.
-                if let Some(due) = due {
-                    return Ok(NewAnswer::Kept(due));
-                }
-                let answer = signed.await.unwrap_or_else(|_| Err(gave_up()))?;
-                Ok(NewAnswer::Kept(answer))
-            }
-        }
-    }
 }
 
 /// How often an answer is made again because its table or signer was replaced while a slow key signed.
 const ATTEMPTS_MAX: usize = 3;
 /// How many octets of answers are kept.
 const CACHE_BYTES_MAX: u64 = 64 << 20;
-/// Enough for an ECDSA P-256 signature in DER, or an Ed25519 one.
-const INLINE_SIGNATURE_OCTETS: usize = 72;
 
 /// What comes before a signature.
 #[expect(
@@ -555,64 +521,6 @@ enum Prepared {
     Cached(Arc<CachedAnswer>),
     /// One is.
     Unsigned(Unsigned),
-}
-
-/// What comes after it.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it lives for one call; a box would be an allocation per signature"
-)]
-enum NewAnswer {
-    /// For everybody.
-    Kept(Arc<CachedAnswer>),
-    /// For this client.
-    Once(SignedResponse, Basis),
-}
-
-/// Everything but the signature.
-struct Unsigned {
-    response_data: ResponseData,
-    credential: Arc<ResponderCredential>,
-    algorithm: SignatureAlgorithm,
-    lifetime: Lifetime,
-    unable: UnablePolicy,
-    produced_at_is_unique: bool,
-    has_nonce: bool,
-    max_age_max: Duration,
-    /// What it is derived from.
-    basis: Basis,
-    /// What it will be kept for, if it will.
-    keep_as: Option<AnswerKey>,
-    /// The answer that it is to replace, which is still true.
-    due: Option<Arc<CachedAnswer>>,
-}
-
-impl Unsigned {
-    /// Signs what lies in `buffer`, and puts the rest around it.
-    fn sign(self, buffer: &mut BytesMut) -> Result<SignedResponse, SignError> {
-        let signer = self.credential.signer();
-        let mut signature = Vec::with_capacity(INLINE_SIGNATURE_OCTETS);
-        let message = self.response_data.octets(buffer);
-        signer.sign(self.algorithm, message, &mut signature)?;
-        let der = self.response_data.into_response(
-            buffer,
-            self.algorithm,
-            &signature,
-            self.credential.certificates(),
-        );
-        let digest = (!self.has_nonce).then(|| crypto::sha256(&der));
-        Ok(SignedResponse {
-            der,
-            produced_at: self.lifetime.produced_at,
-            produced_at_is_unique: self.produced_at_is_unique,
-            window: self.lifetime.window,
-            limit: self.lifetime.limit,
-            send_before: self.lifetime.send_before,
-            unable: self.unable,
-            digest,
-            max_age_max: self.max_age_max,
-        })
-    }
 }
 
 /// Sends an answer that is for everybody, and keeps it for the same octets; not if those hold a nonce, which do not come
@@ -640,15 +548,6 @@ fn signed(response: &SignedResponse, outcome: Outcome, effort: Effort) -> Answer
         outcome,
         effort,
         issuer: None,
-    }
-}
-
-impl From<SignError> for Refusal {
-    fn from(error: SignError) -> Refusal {
-        match error {
-            SignError::QueueFull => Refusal::SigningQueueFull,
-            SignError::Failed(reason) => Refusal::SigningFailed { reason },
-        }
     }
 }
 

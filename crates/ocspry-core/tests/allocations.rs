@@ -4,7 +4,7 @@ mod fixture;
 
 use bytes::BytesMut;
 use fixture::{Fixture, SERIAL_GOOD, SERIAL_REVOKED, noon, wait};
-use ocspry_core::{Answer, Endpoint, RecentAnswers};
+use ocspry_core::{Answer, Client, Endpoint, RecentAnswers};
 use ocspry_testkit::{KeyKind, RequestSpec, cert_id, nonce_extension};
 use ocspry_wire::ocsp::HashAlgorithm;
 
@@ -76,7 +76,14 @@ fn to_find_an_endpoint_allocates_nothing() {
     let mut ask = |name: &str| {
         let endpoint = Endpoint::Named(name.as_bytes());
         let responder = &fixture.responder;
-        let answer = responder.answer_at(endpoint, &request, noon(), &recent, &mut buffer);
+        let answer = responder.answer_at(
+            endpoint,
+            Client::Trusted,
+            &request,
+            noon(),
+            &recent,
+            &mut buffer,
+        );
         wait(answer).answer
     };
     assert!(matches!(ask(&name), Answer::Signed(_)));

@@ -5,7 +5,8 @@ mod fixture;
 use bytes::BytesMut;
 use fixture::{Fixture, SERIAL_GOOD, SERIAL_REVOKED, answer_at, noon, table_with, wait};
 use ocspry_core::{
-    Effort, Endpoint, Issuer, NoncePolicy, Outcome, OutcomeKind, Policy, RecentAnswers, Told,
+    Client, Effort, Endpoint, Issuer, NoncePolicy, Outcome, OutcomeKind, Policy, RecentAnswers,
+    Told,
 };
 use ocspry_testkit::{KeyKind, RequestSpec, cert_id, nonce_extension};
 use ocspry_wire::ocsp::HashAlgorithm;
@@ -185,7 +186,10 @@ fn signatures_count_by_how_they_ended_whoever_makes_them() {
             KeyKind::P256 => assert_eq!((signed, failed), ((1, 0), (1, 0))),
             _ => assert_eq!((signed, failed), ((0, 1), (0, 1))),
         }
-        assert_eq!((pool.refused, pool.waiting, pool.waiting_max), (0, 0, 8));
+        assert_eq!(
+            (pool.refused_total(), pool.waiting, pool.waiting_max),
+            (0, [0; 3], 8)
+        );
     }
 }
 
@@ -235,7 +239,14 @@ fn an_answer_tells_what_it_took() {
     let effort = |asked: &[u8], recent: &RecentAnswers| {
         let mut buffer = BytesMut::new();
         let responder = &fixture.responder;
-        let answered = responder.answer_at(Endpoint::All, asked, noon(), recent, &mut buffer);
+        let answered = responder.answer_at(
+            Endpoint::All,
+            Client::Trusted,
+            asked,
+            noon(),
+            recent,
+            &mut buffer,
+        );
         wait(answered).effort
     };
     let good = request(&fixture, HashAlgorithm::Sha256, SERIAL_GOOD).der();

@@ -4,9 +4,10 @@
 //! connection, never per request.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ocspry_core::{Client, Network};
 
 /// The connections there are.
 #[derive(Debug)]
@@ -29,8 +30,8 @@ impl Admission {
         }
     }
 
-    /// A permit for a connection from `peer`; None if a cap is reached.
-    pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Permit> {
+    /// A permit for a connection from `peer`; None if a cap is reached.  A trusted one has the whole room.
+    pub(crate) fn admit(self: &Arc<Self>, peer: Client) -> Option<Permit> {
         let admitted = self
             .open
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
@@ -42,7 +43,7 @@ impl Admission {
             admission: Arc::clone(self),
             network: None,
         };
-        if let Some(network) = Network::of(peer) {
+        if let Some(network) = peer.network() {
             let mut open_by_network = self.networks();
             let open = open_by_network.entry(network).or_insert(0);
             if *open >= self.connections_per_address_max {
@@ -87,33 +88,13 @@ impl Drop for Permit {
     }
 }
 
-/// What counts as one address: an IPv4 address, or the /64 that one IPv6 host may fill as it likes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Network {
-    V4(Ipv4Addr),
-    V6([u16; 4]),
-}
-
-impl Network {
-    /// None for loopback, which is exempt.
-    fn of(peer: IpAddr) -> Option<Network> {
-        match peer.to_canonical() {
-            loopback if loopback.is_loopback() => None,
-            IpAddr::V4(address) => Some(Network::V4(address)),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                Some(Network::V6([a, b, c, d]))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TrustedPeers;
 
     fn admit(admission: &Arc<Admission>, peer: &str) -> Option<Permit> {
-        admission.admit(peer.parse().unwrap())
+        admission.admit(TrustedPeers::default().peer(peer.parse().unwrap()))
     }
 
     #[test]

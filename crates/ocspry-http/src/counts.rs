@@ -6,7 +6,7 @@
 use std::array;
 use std::sync::Arc;
 
-use ocspry_core::{AnswerCounts, Count, OutcomeKind};
+use ocspry_core::{AnswerCounts, Count, OutcomeKind, TurnCounts};
 
 /// What happened since the start, summed over the workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +72,8 @@ pub(crate) struct WorkerCounts {
     pub(crate) turns: Count,
     /// What the answers were made from.
     pub(crate) answers: Arc<AnswerCounts>,
+    /// Whose turn it is to sign.
+    pub(crate) turns_of_signing: Arc<TurnCounts>,
     requests: Requests,
 }
 

@@ -481,7 +481,7 @@ mod tests {
         assert!(held(&[tag]));
         assert!(held(&[&format!("W/{tag}")]));
         assert!(held(&[&format!("\"other\", {tag} ,\"third\"")]));
-        assert!(held(&["\"other\"", &tag]));
+        assert!(held(&["\"other\"", tag]));
         assert!(held(&["*"]));
         assert!(!held(&[]));
         assert!(!held(&["\"other\""]));

@@ -6,6 +6,7 @@
 
 mod issuers;
 mod page;
+mod signing;
 
 use std::fmt;
 use std::sync::Arc;
@@ -56,7 +57,7 @@ impl Collector for Numbers {
             requests(&mut page, server)?;
             connections(&mut page, server)?;
             cache(&mut page, server)?;
-            signing(&mut page, server)?;
+            signing::write(&mut page, server)?;
             workers(&mut page, server)?;
         }
         issuers::write(&mut page, &self.state)
@@ -306,30 +307,5 @@ fn cache(page: &mut Page<'_>, server: &ServerMeter) -> fmt::Result {
         "ocspry_response_cache_misses",
         "Answers that could have been there and had to be made, or made anew",
         [([], sum(|counts| counts.misses.get()))],
-    )
-}
-
-fn signing(page: &mut Page<'_>, server: &ServerMeter) -> fmt::Result {
-    let queued = server.responder().signing_counts();
-    let signed = server.answers(|counts| counts.signed.get());
-    let failed = server.answers(|counts| counts.signing_failed.get());
-    page.counter(
-        "ocspry_signatures",
-        "Signatures made, failed, or refused because too many waited",
-        [
-            ([("result", "signed")], signed + queued.signed),
-            ([("result", "failed")], failed + queued.failed),
-            ([("result", "refused")], queued.refused),
-        ],
-    )?;
-    page.gauge(
-        "ocspry_signing_queue_length",
-        "Signatures of slow keys that wait",
-        [([], number(queued.waiting))],
-    )?;
-    page.gauge(
-        "ocspry_signing_queue_length_max",
-        "Signatures of slow keys that may wait",
-        [([], number(queued.waiting_max))],
     )
 }

@@ -154,7 +154,7 @@ async fn post(
     let target = &request.octets[request.head.target.clone()];
     let path = head::path_of(target).unwrap_or_default();
     let endpoint = worker.endpoint(get_path::plain(path, &mut buffers.get));
-    ask(worker, endpoint, der, &mut buffers.answer).await
+    ask(request, worker, endpoint, der, &mut buffers.answer).await
 }
 
 /// The request is in the path.
@@ -180,7 +180,7 @@ async fn get(
     match decoded {
         GetPath::Request(der) => {
             let endpoint = worker.endpoint(prefix);
-            ask(worker, endpoint, der, &mut buffers.answer).await
+            ask(request, worker, endpoint, der, &mut buffers.answer).await
         }
         GetPath::Malformed => {
             let answer = Answer::Error(ErrorStatus::MalformedRequest);
@@ -193,6 +193,7 @@ async fn get(
 
 /// Puts the whole request to the responder.
 async fn ask(
+    request: &HttpRequest<'_>,
     worker: &Worker,
     endpoint: Endpoint<'_>,
     der: &[u8],
@@ -208,7 +209,8 @@ async fn ask(
         return (Reply::Recent(recent), outcome);
     }
     // In a box: what an answer takes to make is large, and a connection that waits for its client has no use for it.
-    let answered = Box::pin(responder.answer_anew(endpoint, der, now, recent, buffer));
+    let client = worker.client(request.peer, request.octets);
+    let answered = Box::pin(responder.answer_anew(endpoint, client, der, now, recent, buffer));
     let Answered {
         answer,
         outcome,

@@ -11,16 +11,19 @@ use crate::admission::Admission;
 use crate::connection;
 use crate::counts::{MethodKind, RequestOutcome, ServerCounts, WorkerCounts};
 use crate::deadlines::{Deadlines, Phase};
+use crate::head;
 use crate::headers::DateHeader;
 use crate::listener::{BACKLOG, PortHolder, turn_away_newcomers};
 use crate::request_log::{RequestLogSender, RequestRecord, RequestSampler};
 use crate::sampling::{AnswerDurations, DurationSampler};
 use crate::scratch::Scratch;
+use crate::trusted_peers::CLIENT_HEADER;
 use crate::turn_clock::{Turn, TurnClock};
-use crate::{EndpointPaths, ExchangeSender, Limits, Listeners};
+use crate::{EndpointPaths, ExchangeSender, Limits, Listeners, TrustedPeers};
 use arc_swap::{ArcSwap, Cache};
 use ocspry_core::{
-    Answer, AnswerCounts, Clock, Endpoint, RECENT_BYTES_MAX, RecentAnswer, RecentAnswers, Responder,
+    Answer, AnswerCounts, Client, Clock, Endpoint, RECENT_BYTES_MAX, RecentAnswer, RecentAnswers,
+    Responder, TurnCounts,
 };
 use ocspry_wire::Time;
 use std::cell::{Cell, RefCell};
@@ -56,6 +59,8 @@ pub struct ServerOptions {
     pub request_log: Option<RequestLogSender>,
     /// Where issuers have endpoints of their own.
     pub endpoint_paths: EndpointPaths,
+    /// Which proxies are believed.
+    pub trusted: TrustedPeers,
 }
 
 impl From<Limits> for ServerOptions {
@@ -65,6 +70,7 @@ impl From<Limits> for ServerOptions {
             exchanges: None,
             request_log: None,
             endpoint_paths: EndpointPaths::new([EndpointPaths::DEFAULT]),
+            trusted: TrustedPeers::default(),
         }
     }
 }
@@ -120,7 +126,9 @@ impl Server {
             exchanges,
             request_log,
             endpoint_paths,
+            trusted,
         } = options.into();
+        let patience = responder.load().patience();
         let holder = listeners.holder();
         let (addresses, workers) = listeners.into_parts();
         let (stop, _) = watch::channel(None);
@@ -149,6 +157,8 @@ impl Server {
                 exchanges: exchanges.clone(),
                 request_log: request_log.clone(),
                 endpoint_paths: endpoint_paths.clone(),
+                trusted: trusted.clone(),
+                patience,
                 admission: Arc::clone(&server.meter.admission),
                 counts: Arc::new(WorkerCounts::default()),
                 durations: Arc::clone(&server.meter.durations),
@@ -222,6 +232,11 @@ impl ServerMeter {
         &self.endpoint_paths
     }
 
+    /// What each worker counts of whose turn it is to sign.
+    pub(crate) fn signing_turns(&self) -> impl Iterator<Item = &TurnCounts> {
+        self.counts.iter().map(|worker| &*worker.turns_of_signing)
+    }
+
     /// How long answers took.
     pub(crate) fn durations(&self) -> &AnswerDurations {
         &self.durations
@@ -254,6 +269,8 @@ struct Shared {
     exchanges: Option<ExchangeSender>,
     request_log: Option<RequestLogSender>,
     endpoint_paths: EndpointPaths,
+    trusted: TrustedPeers,
+    patience: Duration,
     admission: Arc<Admission>,
     counts: Arc<WorkerCounts>,
     durations: Arc<AnswerDurations>,
@@ -310,6 +327,7 @@ fn run_worker(
         for listener in listeners {
             tokio::task::spawn_local(accept_loop(listener, Rc::clone(&worker), stop.clone()));
         }
+        tokio::task::spawn_local(signing_turns(Rc::clone(&worker)));
         let mut sweep = tokio::time::interval(worker.limits().sweep.max(Duration::from_millis(1)));
         // A worker that was held up does not make its clients pay.
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -331,6 +349,17 @@ fn run_worker(
         }
         worker.deadlines.count()
     })
+}
+
+/// A few signatures, then everybody else; and again, for as long as somebody waits for a signature.
+async fn signing_turns(worker: Rc<Worker>) {
+    let turns = worker.recent().turns();
+    loop {
+        turns.exhausted().await;
+        // Comes back when the sockets have been looked at, and what was ready has run.
+        tokio::task::yield_now().await;
+        turns.begin();
+    }
 }
 
 /// Accepts until the server stops; then serves what the kernel has accepted for us, and closes the socket.
@@ -433,6 +462,7 @@ pub(crate) struct Worker {
     exchanges: Option<ExchangeSender>,
     request_log: Option<RequestSampler>,
     endpoint_paths: EndpointPaths,
+    trusted: TrustedPeers,
     clock: TurnClock,
     responder: RefCell<CurrentResponder>,
     deadlines: Rc<Deadlines>,
@@ -460,19 +490,23 @@ impl Worker {
             exchanges,
             request_log,
             endpoint_paths,
+            trusted,
+            patience,
             admission,
             counts,
             durations,
         } = shared;
         let clock = TurnClock::new(clock, turn);
         let date = DateHeader::new(clock.now());
-        let recent = RecentAnswers::new(RECENT_BYTES_MAX, Arc::clone(&counts.answers));
+        let recent = RecentAnswers::new(RECENT_BYTES_MAX, Arc::clone(&counts.answers))
+            .with_turns(patience, Arc::clone(&counts.turns_of_signing));
         Worker {
             limits,
             holder,
             exchanges,
             request_log: request_log.map(RequestSampler::new),
             endpoint_paths,
+            trusted,
             clock,
             responder: RefCell::new(CurrentResponder::new(responder)),
             deadlines: Rc::new(Deadlines::new(&limits)),
@@ -490,7 +524,7 @@ impl Worker {
     /// Serves a new connection, if the caps allow one more.  `phase` is what it begins with: [`Phase::Request`] if octets
     /// are known to wait.
     fn serve(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, phase: Phase) {
-        let Some(permit) = self.admission.admit(peer.ip()) else {
+        let Some(permit) = self.admission.admit(self.trusted.peer(peer.ip())) else {
             self.counts.connections_refused.add(1);
             return;
         };
@@ -535,6 +569,12 @@ impl Worker {
     /// Whom a path names.
     pub(crate) fn endpoint<'a>(&self, path: &'a [u8]) -> Endpoint<'a> {
         self.endpoint_paths.endpoint(path)
+    }
+
+    /// Whom a request is counted for.
+    pub(crate) fn client(&self, peer: IpAddr, request_head: &[u8]) -> Client {
+        self.trusted
+            .client(peer, || head::values(request_head, CLIENT_HEADER))
     }
 
     /// Tells whoever reads exchanges, if somebody does, of one more.

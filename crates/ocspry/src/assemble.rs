@@ -5,8 +5,9 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use ocspry_core::{Clock, Issuer, IssuerSet, Responder, SigningPool};
+use ocspry_core::{Clock, Issuer, IssuerSet, PoolLimits, Responder, SigningPool};
 use ocspry_source::fetch::{FetchLimits, Fetcher};
 use ocspry_source::{
     Downloads, FreshestCrl, ListSource, Refresher, Report, SourceError, StateDirectory,
@@ -282,14 +283,31 @@ pub(crate) fn open_state(
     }
 }
 
-/// Threads for slow keys (RSA): as many as processors, since each of them computes; and a queue that the slowest of them
-/// empties within the time a client waits.
+/// Threads for slow keys (RSA): as many as processors, since each of them computes, and one more, so that a key that hangs
+/// does not hold all that there are.
 ///
 /// # Errors
 /// The kernel gave no thread.
-pub(crate) fn start_signing_pool(processors: usize) -> io::Result<Arc<SigningPool>> {
-    SigningPool::start(processors, SIGNING_QUEUE_MAX)
+pub(crate) fn start_signing_pool(
+    processors: usize,
+    patience: Duration,
+) -> io::Result<Arc<SigningPool>> {
+    let limits = PoolLimits {
+        threads: processors + 1,
+        waiting_max: SIGNING_QUEUE_MAX,
+        patience,
+    };
+    SigningPool::start(limits, yield_to_workers)
 }
 
-/// At 4 ms for the slowest key (RSA 4096), a full queue is two seconds of work for one thread.
+/// The workers come first, so that cached answers do, and while they need all processors no signature is handed over
+/// to be made elsewhere.
+fn yield_to_workers() {
+    // Nothing is wrong with an answer where the kernel does not allow it.
+    let _ = rustix::process::setpriority_process(None, SIGNING_NICENESS);
+}
+
+/// A third of a worker's share of a processor that both want.
+const SIGNING_NICENESS: i32 = 5;
+/// Most that wait for one key, however fast it is.
 const SIGNING_QUEUE_MAX: usize = 512;

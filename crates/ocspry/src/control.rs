@@ -562,6 +562,12 @@ impl Control {
         if config.port_sharing != self.config_at_start.port_sharing {
             warn!("whether the port is shared has changed: that needs a restart");
         }
+        if config.trusted != self.config_at_start.trusted {
+            warn!("the trusted proxies are others now: that needs a restart");
+        }
+        if config.patience != self.config_at_start.patience {
+            warn!("how long clients are to wait is another now: that needs a restart");
+        }
         if config.listen != self.config_at_start.listen {
             warn!(
                 "the addresses to listen on are {} now: that needs a restart",

@@ -2,7 +2,7 @@
 
 use arc_swap::ArcSwap;
 use ocspry_core::{
-    Clock, Issuer, IssuerSet, NoncePolicy, OwnedCertificate, Policy, Responder,
+    Clock, Issuer, IssuerSet, NoncePolicy, OwnedCertificate, Policy, PoolLimits, Responder,
     ResponderCredential, SignError, Signer, SigningPool, SigningSpeed, SourceInfo, StatusTable,
     StatusTableBuilder, ValidityWindow,
 };
@@ -145,7 +145,15 @@ fn responder(
     issuer.set_table(Some(Arc::new(table(&[REVOKED], window))));
     Responder::new(
         IssuerSet::new(vec![Arc::new(issuer)]).unwrap(),
-        SigningPool::start(2, 64).unwrap(),
+        SigningPool::start(
+            PoolLimits {
+                threads: 2,
+                waiting_max: 64,
+                patience: Duration::from_secs(600),
+            },
+            || {},
+        )
+        .unwrap(),
     )
 }
 

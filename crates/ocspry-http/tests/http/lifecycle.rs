@@ -3,7 +3,7 @@
 use crate::deadlines::wait_until;
 use crate::fixture::{Fixture, GOOD, PATIENT};
 
-use ocspry_core::{Clock, IssuerSet, Responder, SigningPool, SigningSpeed};
+use ocspry_core::{Clock, IssuerSet, PoolLimits, Responder, SigningPool, SigningSpeed};
 use ocspry_http::{DrainReport, Limits, Listeners, Server};
 use ocspry_testkit::{HttpClient, Reply};
 use ocspry_wire::ocsp::ErrorStatus;
@@ -177,7 +177,15 @@ fn a_new_responder_answers_the_next_request_on_an_open_connection() {
     let before = client.post(&der).unwrap();
     Reply::check(&before.body, &fixture.authority).single();
     let no_issuers = IssuerSet::new(Vec::new()).unwrap();
-    let pool = SigningPool::start(1, 1).unwrap();
+    let pool = SigningPool::start(
+        PoolLimits {
+            threads: 1,
+            waiting_max: 1,
+            patience: Duration::from_secs(600),
+        },
+        || {},
+    )
+    .unwrap();
     fixture
         .responder
         .store(Arc::new(Responder::new(no_issuers, pool)));

@@ -15,4 +15,5 @@ mod fixture;
 mod issuer_requests;
 mod lifecycle;
 mod load;
+mod overload;
 mod script;

@@ -160,7 +160,7 @@ pub(crate) fn serve_in(
         problem: state_error.as_ref().map(ToString::to_string),
     });
     let processors = thread::available_parallelism().map_or(1, usize::from);
-    let pool = assemble::start_signing_pool(processors)
+    let pool = assemble::start_signing_pool(processors, config.patience)
         .context("the signing threads cannot be started")?;
     // Lists and keys are watched before they are read; what was read above is compared at the first look.
     let watch = control::watch(&config, &bell);
@@ -224,6 +224,7 @@ pub(crate) fn serve_in(
             exchanges,
             request_log,
             endpoint_paths: config.endpoint_paths.clone(),
+            trusted: config.trusted.clone(),
         },
     )?;
     admin_state.publish(issuer_report::take(&mut issuers, now));

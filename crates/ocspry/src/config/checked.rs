@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ocspry_core::{CertificatesPolicy, OwnedCertificate, Policy, UnknownIssuerPolicy};
-use ocspry_http::EndpointPaths;
+use ocspry_http::{EndpointPaths, TrustedPeers};
 use ocspry_ledger::FollowPolicy;
 use ocspry_source::{FreshestCrl, Guard, SourceLimits, Sources};
 use ocspry_wire::Time;
@@ -49,6 +49,10 @@ pub(crate) struct Config {
     pub(crate) state: StateChoice,
     /// Time between two checks of the files, besides the watch.
     pub(crate) check_interval: Duration,
+    /// How long clients are to wait for a signature.
+    pub(crate) patience: Duration,
+    /// Which proxies are believed when they say who asks.
+    pub(crate) trusted: TrustedPeers,
     /// Log here instead of to standard error.
     pub(crate) log_file: Option<PathBuf>,
     /// How log lines look.
@@ -281,6 +285,8 @@ pub(super) fn check(
         admin: listen.admin,
         endpoint_paths: listen.endpoint_paths,
         port_sharing: listen.port_sharing,
+        trusted: listen.trusted,
+        patience: listen.patience,
         state,
         check_interval: check_interval.unwrap_or(DEFAULT_CHECK_INTERVAL),
         log_file,
@@ -445,6 +451,7 @@ impl Checker<'_> {
             stale_until: _,
             nonce: _,
             unable: _,
+            nonce_over_budget: _,
             unknown_issuer: _,
             absent: _,
             never_issued: _,

@@ -48,21 +48,19 @@ impl Checker<'_> {
     }
 }
 
-/// A whole number and a unit: `30s`, `5m`, `12h`, `7d`.
+/// A whole number and a unit: `500ms`, `30s`, `5m`, `12h`, `7d`.
 pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let unit_start = text.find(|letter: char| !letter.is_ascii_digit())?;
     let (number, unit) = text.split_at(unit_start);
+    let number = number.parse::<u64>().ok()?;
     let seconds: u64 = match unit.trim() {
+        "ms" => return Some(Duration::from_millis(number)),
         "s" => 1,
         "m" => 60,
         "h" => 3600,
         "d" => 86_400,
         _ => return None,
     };
-    number
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(seconds)
-        .map(Duration::from_secs)
+    number.checked_mul(seconds).map(Duration::from_secs)
 }

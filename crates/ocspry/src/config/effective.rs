@@ -104,12 +104,16 @@ impl<'a> Settings<'a> {
             admin,
             admin_exposed,
             share_port,
+            patience,
+            trusted,
         } = listen.as_ref().map_or(&none, Spanned::get_ref);
         self.add("listen.ocsp", None, ocsp);
         self.add("listen.endpoint-paths", None, endpoint_paths);
         self.add("listen.admin", None, admin);
         self.add("listen.admin-exposed", None, admin_exposed);
         self.add("listen.share-port", None, share_port);
+        self.add("listen.patience", None, patience);
+        self.add("listen.trusted", None, trusted);
         let mut issuers: Vec<_> = issuer.iter().collect();
         issuers.sort_by_key(|(name, _)| name.span().start);
         for (name, issuer) in issuers {
@@ -156,6 +160,7 @@ impl<'a> Settings<'a> {
             stale_until,
             nonce,
             unable,
+            nonce_over_budget,
             unknown_issuer,
             absent,
             never_issued,
@@ -179,6 +184,7 @@ impl<'a> Settings<'a> {
         self.add("issuer.*.stale-until", name, stale_until);
         self.add("issuer.*.nonce", name, nonce);
         self.add("issuer.*.unable", name, unable);
+        self.add("issuer.*.nonce-over-budget", name, nonce_over_budget);
         self.add("issuer.*.unknown-issuer", name, unknown_issuer);
         self.add("issuer.*.absent", name, absent);
         self.add("issuer.*.never-issued", name, never_issued);

@@ -193,6 +193,9 @@ pub(crate) enum ConfigError {
         other: &'static str,
         path: PathBuf,
     },
+    /// No address of a proxy.
+    #[error("`{text}` is neither an address nor a network")]
+    Trusted { text: String },
     /// A base path of endpoints that is none.
     #[error("`{text}` is not a path below which issuers can have endpoints")]
     EndpointPath { text: String },
@@ -389,6 +392,9 @@ impl ConfigError {
             ConfigError::OneFile { key: _, other: _, path: _ } => {
                 Some("give each a file of its own".to_owned())
             }
+            ConfigError::Trusted { text: _ } => Some(
+                "write an address, or a network like `10.0.0.0/8` or `2001:db8::/64`".to_owned(),
+            ),
             ConfigError::EndpointPath { text: _ } => Some(
                 "write it like `/ocsp/`: slashes, letters, digits, `-`, `_`, `.` and `~`".to_owned(),
             ),

@@ -60,6 +60,14 @@ pub(crate) struct ServeFlags {
     #[arg(long, value_name = "PATH")]
     pub(crate) endpoint_path: Vec<String>,
 
+    /// How long a client is to wait for its turn to get a signature; the rest is refused at once [default: 500ms]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) patience: Option<String>,
+
+    /// Address or network of a proxy that may say in X-Real-IP who asks; may be repeated (this machine always may)
+    #[arg(long, value_name = "ADDRESS[/BITS]")]
+    pub(crate) trusted: Vec<String>,
+
     /// Certificate of a CA to answer for (PEM or DER; of several in one file the first counts)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "config",
         help_heading = "Files (each may be repeated, in any order)")]
@@ -139,6 +147,13 @@ impl ServeFlags {
         }
         if self.share_port {
             listen.share_port = Some(flagged(true));
+        }
+        if let Some(patience) = &self.patience {
+            listen.patience = Some(flagged(patience.clone()));
+        }
+        if !self.trusted.is_empty() {
+            let trusted = self.trusted.iter().cloned().map(flagged);
+            listen.trusted = Some(flagged(trusted.collect()));
         }
         raw.check_interval = self.check_interval().or(raw.check_interval.take());
         // A path given on the command line is relative to where the command was given.

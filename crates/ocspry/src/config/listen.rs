@@ -3,13 +3,16 @@
 use std::fs;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use ocspry_http::EndpointPaths;
+use ipnet::IpNet;
+use ocspry_http::{EndpointPaths, TrustedPeers};
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::checked::Checker;
+use super::duration::DurationBounds;
 use super::error::ConfigError;
 use super::raw::RawListen;
 use super::{ADMIN_VARIABLE, Environment};
@@ -18,6 +21,15 @@ use super::{ADMIN_VARIABLE, Environment};
 pub(super) const DEFAULT_HOST: &str = "127.0.0.1";
 /// Port 8888: above 1024, so no privilege is needed.
 pub(super) const DEFAULT_PORT: u16 = 8888;
+/// Proxies commonly wait for a second.
+const DEFAULT_PATIENCE: Duration = Duration::from_millis(500);
+/// Shorter than one RSA signature takes would be none; longer than answers may take to make would be in vain.
+pub(super) const PATIENCE_BOUNDS: DurationBounds = DurationBounds {
+    min: Duration::from_millis(10),
+    max: Duration::from_secs(5),
+    min_text: "10ms",
+    max_text: "5s",
+};
 /// What an address usually is, for suggestions where a part of it is missing.
 struct Usual {
     host: &'static str,
@@ -79,6 +91,8 @@ pub(super) struct Listen {
     pub(super) admin: Option<SocketAddr>,
     pub(super) endpoint_paths: EndpointPaths,
     pub(super) port_sharing: PortSharing,
+    pub(super) patience: Duration,
+    pub(super) trusted: TrustedPeers,
 }
 
 /// Whether two instances may listen on one port.
@@ -99,6 +113,8 @@ impl Checker<'_> {
             admin_exposed,
             endpoint_paths,
             share_port,
+            patience,
+            trusted,
         } = raw.map(Spanned::into_inner).unwrap_or_default();
         let ocsp = self.ocsp_addresses(ocsp);
         let may_be_exposed = admin_exposed.is_some_and(Spanned::into_inner);
@@ -110,7 +126,23 @@ impl Checker<'_> {
                 Some(true) => PortSharing::Beside,
                 Some(false) | None => PortSharing::Alone,
             },
+            patience: patience
+                .and_then(|text| self.duration("patience", &text, PATIENCE_BOUNDS))
+                .unwrap_or(DEFAULT_PATIENCE),
+            trusted: self.trusted(trusted),
         }
+    }
+
+    fn trusted(&mut self, peers: Option<Spanned<Vec<Spanned<String>>>>) -> TrustedPeers {
+        let peers = peers.map(Spanned::into_inner).unwrap_or_default();
+        TrustedPeers::new(peers.iter().filter_map(|text| {
+            let network = network(text.get_ref());
+            if network.is_none() {
+                let text_again = text.get_ref().clone();
+                self.problem(text.span(), ConfigError::Trusted { text: text_again });
+            }
+            network
+        }))
     }
 
     fn endpoint_paths(&mut self, paths: Option<Spanned<Vec<Spanned<String>>>>) -> EndpointPaths {
@@ -225,6 +257,12 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
         && one.port() != 0
         && one.is_ipv4() == other.is_ipv4()
         && (one.ip().is_unspecified() || other.ip().is_unspecified())
+}
+
+/// An address, or all that begin as one does.
+fn network(text: &str) -> Option<IpNet> {
+    let address = text.parse::<IpAddr>().map(IpNet::from);
+    address.or_else(|_| text.parse()).ok()
 }
 
 /// A path that no client spells in two ways.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ocspry_core::{
     AbsentPolicy, ArchiveCutoff, CERT_IDS_LIMIT, CertIdHashes, CertificatesPolicy,
-    NeverIssuedPolicy, NoncePolicy, OwnedCertificate, Policy, ResponderIdPolicy, SignatureHash,
-    UnablePolicy, UnknownIssuerPolicy, crypto,
+    NeverIssuedPolicy, NonceOverBudget, NoncePolicy, OwnedCertificate, Policy, ResponderIdPolicy,
+    SignatureHash, UnablePolicy, UnknownIssuerPolicy, crypto,
 };
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::HashAlgorithm;
@@ -37,6 +37,7 @@ impl Checker<'_> {
             stale_until,
             nonce,
             unable,
+            nonce_over_budget,
             unknown_issuer,
             absent,
             never_issued,
@@ -50,6 +51,16 @@ impl Checker<'_> {
             enclosed: _,
         } = raw;
         let default = Policy::DEFAULT;
+        let unable = self.choice(
+            "unable",
+            unable.as_ref(),
+            UnablePolicy::WORDS,
+            default.unable,
+        );
+        let as_unable = match unable {
+            UnablePolicy::TryLater => NonceOverBudget::TryLater,
+            UnablePolicy::Http503 => NonceOverBudget::Http503,
+        };
         Policy {
             validity: validity
                 .as_ref()
@@ -61,11 +72,12 @@ impl Checker<'_> {
                 .as_ref()
                 .and_then(|text| self.stale_until(name, text)),
             nonce: self.choice("nonce", nonce.as_ref(), NoncePolicy::WORDS, default.nonce),
-            unable: self.choice(
-                "unable",
-                unable.as_ref(),
-                UnablePolicy::WORDS,
-                default.unable,
+            unable,
+            nonce_over_budget: self.choice(
+                "nonce-over-budget",
+                nonce_over_budget.as_ref(),
+                NonceOverBudget::WORDS,
+                as_unable,
             ),
             unknown_issuer: self.choice(
                 "unknown-issuer",

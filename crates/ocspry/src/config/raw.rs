@@ -93,6 +93,10 @@ pub(super) struct RawListen {
     pub(super) admin_exposed: Option<Spanned<bool>>,
     /// Another instance may listen on the same addresses.
     pub(super) share_port: Option<Spanned<bool>>,
+    /// How long clients are to wait for a signature.
+    pub(super) patience: Option<Spanned<String>>,
+    /// Proxies that are believed when they say who asks.
+    pub(super) trusted: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// `[issuer.NAME]`.
@@ -123,6 +127,8 @@ pub(super) struct RawIssuer {
     pub(super) nonce: Option<Spanned<String>>,
     /// `try-later` or `http-503`.
     pub(super) unable: Option<Spanned<String>>,
+    /// `try-later`, `without-nonce` or `http-503`.
+    pub(super) nonce_over_budget: Option<Spanned<String>>,
     /// `unauthorized` or `unknown`.
     pub(super) unknown_issuer: Option<Spanned<String>>,
     /// `good` or `unknown`.
@@ -282,7 +288,7 @@ fn misplaced(key: &str, known: &[String]) -> Option<&'static str> {
         "host" | "port" | "address" | "ocsp" => {
             Some("write `ocsp = [\"ADDRESS:PORT\"]` under `[listen]`")
         }
-        "admin" if at_the_top => Some("it belongs under `[listen]`"),
+        "admin" | "trusted" | "patience" if at_the_top => Some("it belongs under `[listen]`"),
         "issuers" | "ca" if at_the_top => Some("write one table `[issuer.NAME]` for each CA"),
         "validity"
         | "next-update"
@@ -293,6 +299,7 @@ fn misplaced(key: &str, known: &[String]) -> Option<&'static str> {
         | "certificate"
         | "nonce"
         | "unable"
+        | "nonce-over-budget"
         | "unknown-issuer"
         | "absent"
         | "never-issued"

@@ -42,7 +42,7 @@ fn in_their_order() -> Vec<&'static Key> {
 const HEAD: &str = "\
 # Every key of ocspry's configuration.  Those that are commented out stand with what holds without them,
 # or with an example.  `ocspry config explain KEY` says more, `ocspry config check FILE` what is wrong.
-# Paths are relative to the folder of this file; a duration is a whole number and s, m, h or d.
+# Paths are relative to the folder of this file; a duration is a whole number and ms, s, m, h or d.
 ";
 
 /// Which table it stands in: sources and responders are written in braces.
@@ -112,4 +112,4 @@ fn about(key: &Key) -> Vec<String> {
 }
 
 /// How a duration is written.
-const DURATION: &str = "; a whole number and s, m, h or d";
+const DURATION: &str = "; a whole number and ms, s, m, h or d";

@@ -107,7 +107,7 @@ impl Verdict {
             .warnings
             .extend(config.warnings.iter().map(ToString::to_string));
         let processors = thread::available_parallelism().map_or(1, usize::from);
-        let pool = assemble::start_signing_pool(processors)
+        let pool = assemble::start_signing_pool(processors, config.patience)
             .context("the signing threads cannot be started")?;
         let assembly = assemble::assemble(&config, None, None, &pool, now)?;
         for (running, look) in assembly.issuers.iter().zip(&assembly.first_looks) {

@@ -58,6 +58,8 @@ pub(crate) enum Takes {
     Address,
     /// Addresses with their ports, in brackets.
     Addresses,
+    /// Addresses and what they begin with, in brackets.
+    Networks,
     /// Paths in URLs, in brackets.
     UrlPaths,
     /// A URL.
@@ -153,6 +155,7 @@ impl Takes {
             Takes::Directory => "directory",
             Takes::Address => "address:port",
             Takes::Addresses => "list of address:port",
+            Takes::Networks => "list of addresses",
             Takes::UrlPaths => "list of URL paths",
             Takes::Url => "URL",
             Takes::Name => "name",
@@ -174,6 +177,7 @@ impl Takes {
                 Some(format!("{}, or {}", words().join(", "), span(bounds)))
             }
             Takes::Share => Some("\"1/N\": one in N".to_owned()),
+            Takes::Networks => Some("addresses, or ADDRESS/BITS".to_owned()),
             Takes::Time => Some("UTC in whole seconds, at most 7 days ahead".to_owned()),
             Takes::YesOrNo
             | Takes::File
@@ -194,7 +198,7 @@ fn span(bounds: DurationBounds) -> String {
     let DurationBounds {
         min_text, max_text, ..
     } = bounds;
-    format!("{min_text} to {max_text}; a whole number and s, m, h or d")
+    format!("{min_text} to {max_text}; a whole number and ms, s, m, h or d")
 }
 
 impl Absent {

@@ -1,12 +1,14 @@
 //! The table of keys, in the order in which people are shown them.  From: nobody.  To: `keys`.
 
 use ocspry_core::{
-    AbsentPolicy, CERT_IDS_LIMIT, CertIdHashes, CertificatesPolicy, NeverIssuedPolicy, NoncePolicy,
-    ResponderIdPolicy, SignatureHash, UnablePolicy, UnknownIssuerPolicy,
+    AbsentPolicy, CERT_IDS_LIMIT, CertIdHashes, CertificatesPolicy, NeverIssuedPolicy,
+    NonceOverBudget, NoncePolicy, ResponderIdPolicy, SignatureHash, UnablePolicy,
+    UnknownIssuerPolicy,
 };
 use ocspry_source::{FreshestCrl, Guard, IssuedRole, Lag};
 
 use super::super::checked::CHECK_INTERVAL_BOUNDS;
+use super::super::listen::PATIENCE_BOUNDS;
 use super::super::policy::{ARCHIVE_BOUNDS, ARCHIVE_CUTOFF, VALIDITY_BOUNDS, WINDOW_BOUNDS};
 use super::super::request_log::ADDRESSES;
 use super::super::status::MAX_AGE_BOUNDS;
@@ -117,6 +119,24 @@ pub(crate) const KEYS: &[Key] = &[
         applies: Applies::Restart,
     },
     Key {
+        name: "listen.patience",
+        takes: Takes::Duration(PATIENCE_BOUNDS),
+        default: Absent::Value(r#""500ms""#),
+        meaning: "how long a client is to wait for its turn to get a signature",
+        example: r#"patience = "2s""#,
+        flags: &["--patience"],
+        applies: Applies::Restart,
+    },
+    Key {
+        name: "listen.trusted",
+        takes: Takes::Networks,
+        default: Absent::Value("[]"),
+        meaning: "proxies that may say in X-Real-IP who asks; this machine is one",
+        example: r#"trusted = ["10.0.0.0/8", "2001:db8::7"]"#,
+        flags: &["--trusted"],
+        applies: Applies::Restart,
+    },
+    Key {
         name: "issuer.*.certificate",
         takes: Takes::File,
         default: Absent::Refused,
@@ -212,6 +232,15 @@ pub(crate) const KEYS: &[Key] = &[
         default: Absent::Value(r#""try-later""#),
         meaning: "what is said while nothing can be signed",
         example: r#"unable = "http-503""#,
+        flags: &[],
+        applies: Applies::Reload,
+    },
+    Key {
+        name: "issuer.*.nonce-over-budget",
+        takes: Takes::Word(|| words(NonceOverBudget::WORDS)),
+        default: Absent::Means("what `unable` says"),
+        meaning: "what a nonce gets while too much is asked",
+        example: r#"nonce-over-budget = "without-nonce""#,
         flags: &[],
         applies: Applies::Reload,
     },

@@ -117,7 +117,7 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_do() {
         ),
         (
             GOOD.replace("certificate = \"one.pem\"", "zzz = 1"),
-            "7: unknown key `zzz`: known here: certificate, also-named-in, status, crl-issuer, guard, freshest-crl, responder, validity, window-max, stale-until, nonce, unable, unknown-issuer, absent, never-issued, responder-id, embedded-certificates, cert-ids-max, cert-id-hashes, archive-cutoff, signature-hash-min",
+            "7: unknown key `zzz`: known here: certificate, also-named-in, status, crl-issuer, guard, freshest-crl, responder, validity, window-max, stale-until, nonce, unable, nonce-over-budget, unknown-issuer, absent, never-issued, responder-id, embedded-certificates, cert-ids-max, cert-id-hashes, archive-cutoff, signature-hash-min",
         ),
         (
             GOOD.replace("status = [{ crl = \"one.crl\" }]", "crl = \"one.crl\""),

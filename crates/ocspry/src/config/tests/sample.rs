@@ -109,10 +109,12 @@ fn assert_same(one: &Config, other: &Config, what: &str) {
             endpoint_paths,
             state,
             check_interval,
+            patience,
+            trusted,
             ..
         } = config;
         format!(
-            "{listen:?} {admin:?} {endpoint_paths:?} {state:?} {check_interval:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            "{listen:?} {admin:?} {endpoint_paths:?} {state:?} {check_interval:?} {patience:?} {trusted:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             config.log_file,
             config.log_format,
             config.control_socket,

@@ -1,0 +1,502 @@
+//! The threads that sign for slow keys.
+//!
+//! From: `responder`, an answer to be signed.  To: its key, on a thread, when its turn has come.  Each key has a
+//! [`WaitingLine`] of its own, in front of which as many are let in as it signs within the time that clients wait; a
+//! signature that takes long counts with its age, so that a key that hangs closes its line by itself.  The threads go from
+//! key to key, and the last idle one is kept for a key that has none.  What takes too long is told to those who wait,
+//! and its thread gets a substitute (`watch`).  A client that hangs up does not cancel a signature that is under way.
+
+mod watch;
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::cache::{Flight, ResponseCache};
+use crate::counts::ExcessCounts;
+use crate::pace::Pace;
+use crate::waiting_line::{Asker, Excess, SigningClass, WaitingLine, room};
+use crate::{ResponderCredential, SignError, SignedResponse};
+
+/// The bounds of a pool.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolLimits {
+    /// Threads; one key alone gets all but one of them.
+    pub threads: usize,
+    /// Most signatures that wait for one key, however fast it is.
+    pub waiting_max: usize,
+    /// How long a client is to wait for its turn at the most.
+    pub patience: Duration,
+}
+
+/// Threads that sign for slow keys, and for fast ones whose worker has too much to do.
+pub struct SigningPool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    limits: PoolLimits,
+    /// What each thread does first.
+    thread_begins: fn(),
+    state: Mutex<State>,
+    /// There is something to sign, or the end has come.
+    changed: Condvar,
+    /// There is something to watch, or the end has come.
+    watched: Condvar,
+    totals: Arc<Totals>,
+}
+
+struct State {
+    /// Those keys for which something waits or is under way, by the id of the credential.
+    lanes: HashMap<u64, Lane>,
+    /// Those for which something waits, each once; the first is looked at first.
+    order: VecDeque<u64>,
+    /// Signatures that wait, of all keys.
+    waiting: usize,
+    /// Threads that have nothing to do.
+    idle: usize,
+    /// Threads that there are.
+    threads: usize,
+    /// Threads that have been at one signature for too long.
+    stuck: usize,
+    handles: Vec<JoinHandle<()>>,
+    next_signature: u64,
+    is_watch_asleep: bool,
+    is_stopping: bool,
+}
+
+/// One key.
+struct Lane {
+    line: WaitingLine<Job>,
+    under_way: Vec<UnderWay>,
+    pace: Arc<Pace>,
+}
+
+/// A signature that a thread is at.
+struct UnderWay {
+    number: u64,
+    began: Instant,
+    waiters: Waiters,
+    is_overdue: bool,
+}
+
+/// A signature to be made.
+pub(crate) struct Job {
+    /// Makes it and tells those who wait.
+    pub(crate) sign: Box<dyn FnOnce() + Send>,
+    /// Who waits.
+    pub(crate) waiters: Waiters,
+}
+
+/// Who waits for a signature.
+#[derive(Clone)]
+pub(crate) enum Waiters {
+    /// One client.
+    One(Arc<Reply>),
+    /// Everybody who asks for this answer.
+    Flight(Arc<ResponseCache>, Flight),
+}
+
+/// Where one client waits; told once.
+pub(crate) struct Reply(Mutex<Option<oneshot::Sender<Result<SignedResponse, SignError>>>>);
+
+impl Reply {
+    pub(crate) fn new(sender: oneshot::Sender<Result<SignedResponse, SignError>>) -> Arc<Reply> {
+        Arc::new(Reply(Mutex::new(Some(sender))))
+    }
+
+    /// The first word counts.
+    pub(crate) fn tell(&self, signed: Result<SignedResponse, SignError>) {
+        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(sender) = sender {
+            // Nobody may be waiting any more: the client hung up.
+            let _ = sender.send(signed);
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sender.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+}
+
+impl Waiters {
+    /// A signature that nobody wants any more; one that is for everybody is wanted by the next client.
+    fn are_gone(&self) -> bool {
+        match self {
+            Waiters::One(reply) => reply.is_gone(),
+            Waiters::Flight(..) => false,
+        }
+    }
+
+    /// They are told that it takes too long; the signature goes on.
+    fn give_up(&self) {
+        match self {
+            Waiters::One(reply) => reply.tell(Err(SignError::Excess(Excess::Overdue))),
+            Waiters::Flight(cache, flight) => cache.give_up(flight),
+        }
+    }
+}
+
+/// What became of signatures on the pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SigningCounts {
+    /// Made.
+    pub signed: u64,
+    /// The key or its device failed, or its code panicked.
+    pub failed: u64,
+    /// Refused, by class and reason.
+    pub refused: [[u64; Excess::ALL.len()]; SigningClass::ALL.len()],
+    /// Waiting now, of all keys, by class.
+    pub waiting: [u64; SigningClass::ALL.len()],
+    /// How many may wait now for the key that takes the fewest.
+    pub waiting_max: u64,
+    /// Threads.
+    pub threads: u64,
+    /// Threads that have nothing to do.
+    pub threads_idle: u64,
+    /// Threads that have been at one signature for too long.
+    pub threads_stuck: u64,
+}
+
+impl SigningCounts {
+    /// Refused, for whatever reason.
+    pub fn refused_total(&self) -> u64 {
+        self.refused.iter().flatten().sum()
+    }
+}
+
+/// The counts in the making.  Several threads add: a slow signature takes thousands of times as long as that.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    signed: AtomicU64,
+    failed: AtomicU64,
+    refused: ExcessCounts,
+    /// Idle threads that nothing waits for, less the one that is kept free; for workers, without the lock.
+    spare: AtomicUsize,
+}
+
+impl Totals {
+    /// A signature was made, or failed.
+    pub(crate) fn ended<T>(&self, signature: Result<T, SignError>) -> Result<T, SignError> {
+        let total = match &signature {
+            Ok(_) => &self.signed,
+            Err(_) => &self.failed,
+        };
+        total.fetch_add(1, Ordering::Relaxed);
+        signature
+    }
+}
+
+impl SigningPool {
+    /// Starts the threads; each runs `thread_begins` first.
+    ///
+    /// # Errors
+    /// The operating system did not give a thread.
+    pub fn start(limits: PoolLimits, thread_begins: fn()) -> std::io::Result<Arc<SigningPool>> {
+        let shared = Arc::new(Shared {
+            limits,
+            thread_begins,
+            state: Mutex::new(State {
+                lanes: HashMap::new(),
+                order: VecDeque::new(),
+                waiting: 0,
+                idle: 0,
+                threads: 0,
+                stuck: 0,
+                handles: Vec::new(),
+                next_signature: 0,
+                is_watch_asleep: false,
+                is_stopping: false,
+            }),
+            changed: Condvar::new(),
+            watched: Condvar::new(),
+            totals: Arc::default(),
+        });
+        let pool = Arc::new(SigningPool { shared });
+        let mut state = pool.shared.lock();
+        for _ in 0..limits.threads {
+            start_thread(&pool.shared, &mut state)?;
+        }
+        let watched = Arc::clone(&pool.shared);
+        let watch = std::thread::Builder::new()
+            .name("signing-watch".to_owned())
+            .spawn(move || watch::watch(&watched))?;
+        state.handles.push(watch);
+        drop(state);
+        Ok(pool)
+    }
+
+    /// How long clients are to wait.
+    pub fn patience(&self) -> Duration {
+        self.shared.limits.patience
+    }
+
+    /// What became of its signatures so far.
+    pub fn counts(&self) -> SigningCounts {
+        let (totals, state) = (&self.shared.totals, self.shared.lock());
+        let now = Instant::now();
+        let lanes = state.lanes.values();
+        let rooms = lanes.map(|lane| self.shared.room(lane, &state, now));
+        let waiting_max = rooms.min().unwrap_or(self.shared.limits.waiting_max);
+        SigningCounts {
+            signed: totals.signed.load(Ordering::Relaxed),
+            failed: totals.failed.load(Ordering::Relaxed),
+            refused: totals.refused.all(),
+            waiting: SigningClass::ALL.map(|class| {
+                let of_lane = |lane: &Lane| lane.line.waiting(class) as u64;
+                state.lanes.values().map(of_lane).sum()
+            }),
+            waiting_max: waiting_max as u64,
+            threads: state.threads as u64,
+            threads_idle: state.idle as u64,
+            threads_stuck: state.stuck as u64,
+        }
+    }
+
+    /// Where a job says how its signature ended.
+    pub(crate) fn totals(&self) -> Arc<Totals> {
+        Arc::clone(&self.shared.totals)
+    }
+
+    /// Signs on one of the threads, when its turn has come.
+    ///
+    /// # Errors
+    /// At once, where too many wait for this key; the job is dropped then.
+    pub(crate) fn submit(
+        &self,
+        credential: &ResponderCredential,
+        asker: Asker,
+        job: Job,
+    ) -> Result<(), SignError> {
+        let now = Instant::now();
+        let state = self.shared.lock();
+        let admitted = match state.lanes.get(&credential.id()) {
+            // Nobody waits for it.
+            None => Ok(()),
+            Some(lane) => lane.line.admit(asker, self.shared.room(lane, &state, now)),
+        };
+        if let Err(excess) = admitted {
+            self.shared.totals.refused.add(asker.class, excess);
+            drop(state);
+            return Err(SignError::Excess(excess));
+        }
+        self.shared.take_in(state, credential, asker, job, now);
+        Ok(())
+    }
+
+    /// Is there a thread with nothing to do?
+    pub(crate) fn has_spare_thread(&self) -> bool {
+        self.shared.totals.spare.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Drop for SigningPool {
+    /// Signs what is queued, then ends the threads; those that a key holds for too long are left to it.
+    fn drop(&mut self) {
+        let handles = {
+            let mut state = self.shared.lock();
+            state.is_stopping = true;
+            match state.stuck {
+                0 => std::mem::take(&mut state.handles),
+                _ => Vec::new(),
+            }
+        };
+        self.shared.changed.notify_all();
+        self.shared.watched.notify_all();
+        for thread in handles {
+            // A thread that panicked has nothing left to wait for.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl State {
+    /// Idle threads that nothing waits for, less the one that is kept for a key that has none.
+    fn spare_threads(&self) -> usize {
+        self.idle.saturating_sub(self.waiting + 1)
+    }
+
+    /// The next signature to be made by a thread that is free now.
+    fn take(&mut self, now: Instant) -> Option<Taken> {
+        for _ in 0..self.order.len() {
+            let key = self.order.pop_front()?;
+            let Some(lane) = self.lanes.get_mut(&key) else {
+                continue;
+            };
+            // The last idle thread is for a key that has none.
+            let may_begin = lane.under_way.is_empty() || self.idle > 0;
+            if !may_begin {
+                self.order.push_back(key);
+                continue;
+            }
+            while let Some((_, job)) = lane.line.pop() {
+                self.waiting -= 1;
+                if job.waiters.are_gone() {
+                    continue;
+                }
+                let number = self.next_signature;
+                self.next_signature += 1;
+                lane.under_way.push(UnderWay {
+                    number,
+                    began: now,
+                    waiters: job.waiters,
+                    is_overdue: false,
+                });
+                if !lane.line.is_empty() {
+                    self.order.push_back(key);
+                }
+                return Some(Taken {
+                    key,
+                    number,
+                    sign: job.sign,
+                });
+            }
+            if lane.under_way.is_empty() {
+                self.lanes.remove(&key);
+            }
+        }
+        None
+    }
+
+    /// A thread is done with one.
+    fn end(&mut self, key: u64, number: u64, now: Instant) {
+        let Some(lane) = self.lanes.get_mut(&key) else {
+            return;
+        };
+        let place = lane.under_way.iter().position(|one| one.number == number);
+        if let Some(place) = place {
+            let ended = lane.under_way.swap_remove(place);
+            lane.pace.note(now.saturating_duration_since(ended.began));
+            self.stuck -= usize::from(ended.is_overdue);
+        }
+        if lane.under_way.is_empty() && lane.line.is_empty() {
+            self.lanes.remove(&key);
+        }
+    }
+}
+
+/// A signature that a thread is to make.
+struct Taken {
+    key: u64,
+    number: u64,
+    sign: Box<dyn FnOnce() + Send>,
+}
+
+impl Shared {
+    /// The state is whole after every step, so a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many may wait for this key: as many as it signs within the patience of clients, by what a signature takes; one
+    /// that takes longer than that counts with its age.
+    fn room(&self, lane: &Lane, state: &State, now: Instant) -> usize {
+        let average = lane.pace.average();
+        let per_second = |taken: Duration| 1.0 / taken.as_secs_f64();
+        let at_work = lane.under_way.iter().map(|one| {
+            let age = now.saturating_duration_since(one.began);
+            per_second(age.max(average))
+        });
+        let idle = match (lane.under_way.len(), state.idle.saturating_sub(1)) {
+            (0, 0) => 1,
+            (_, idle) => idle,
+        };
+        let rate = at_work.sum::<f64>() + per_second(average) * idle as f64;
+        room(rate, self.limits.patience, self.limits.waiting_max)
+    }
+
+    /// How long it may take from the question to the answer: to wait is for others, to sign for itself, twice each.
+    fn longest(&self, lane: &Lane) -> Duration {
+        (self.limits.patience + lane.pace.average()) * 2
+    }
+
+    fn take_in(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        credential: &ResponderCredential,
+        asker: Asker,
+        job: Job,
+        now: Instant,
+    ) {
+        let key = credential.id();
+        let lane = state.lanes.entry(key).or_insert_with(|| Lane {
+            line: WaitingLine::new(),
+            under_way: Vec::new(),
+            pace: Arc::clone(credential.pace()),
+        });
+        let is_first = lane.line.is_empty();
+        lane.line.push(asker, now, job);
+        if is_first {
+            state.order.push_back(key);
+        }
+        state.waiting += 1;
+        self.tell_spare(&state);
+        let wakes_watch = std::mem::take(&mut state.is_watch_asleep);
+        drop(state);
+        self.changed.notify_one();
+        if wakes_watch {
+            self.watched.notify_one();
+        }
+    }
+
+    fn tell_spare(&self, state: &State) {
+        let spare = state.spare_threads();
+        self.totals.spare.store(spare, Ordering::Relaxed);
+    }
+}
+
+/// One more thread.
+fn start_thread(shared: &Arc<Shared>, state: &mut State) -> std::io::Result<()> {
+    let thread = {
+        let shared = Arc::clone(shared);
+        std::thread::Builder::new()
+            .name("signing".to_owned())
+            .spawn(move || {
+                (shared.thread_begins)();
+                sign_until_stopped(&shared);
+            })?
+    };
+    state.handles.retain(|handle| !handle.is_finished());
+    state.handles.push(thread);
+    state.threads += 1;
+    Ok(())
+}
+
+fn sign_until_stopped(shared: &Shared) {
+    let mut state = shared.lock();
+    loop {
+        // A substitute goes when the one that it stands for is back.
+        if state.threads > shared.limits.threads + state.stuck {
+            break;
+        }
+        let Some(taken) = state.take(Instant::now()) else {
+            if state.is_stopping {
+                break;
+            }
+            state.idle += 1;
+            shared.tell_spare(&state);
+            state = shared
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+            shared.tell_spare(&state);
+            continue;
+        };
+        drop(state);
+        let Taken { key, number, sign } = taken;
+        // Whoever waits learns of a panic by the end of their channel; the thread lives on.
+        if catch_unwind(AssertUnwindSafe(sign)).is_err() {
+            shared.totals.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        state = shared.lock();
+        state.end(key, number, Instant::now());
+    }
+    state.threads -= 1;
+}

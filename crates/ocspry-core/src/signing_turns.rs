@@ -1,0 +1,326 @@
+//! Whose turn it is to sign on a worker.  From: `responder`, before it signs with a fast key.  To: the same, at once or some
+//! turns later.
+//!
+//! A worker that signed whatever came would let a flood of nonces stand before every cached answer.  So it makes a few
+//! signatures in each turn of its loop, some eighty microseconds of work; who comes after them waits in a
+//! [`WaitingLine`], and between two turns everybody else is served.  While there are fewer, nothing waits and nothing is
+//! measured.  The listener drives it: it waits until the turn is [exhausted](SigningTurns::exhausted), lets the rest of
+//! the loop run, and [begins](SigningTurns::begin) the next one.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::counts::{Count, ExcessCounts};
+use crate::pace::Pace;
+use crate::waiting_line::{Asker, Excess, SigningClass, WaitingLine, room};
+
+/// The turns of one worker.
+pub struct SigningTurns {
+    /// None: nobody drives them, and whoever asks signs.
+    driven: Option<RefCell<Driven>>,
+    counts: Arc<TurnCounts>,
+}
+
+struct Driven {
+    /// Signatures that are left in this turn.
+    left: usize,
+    line: WaitingLine<oneshot::Sender<()>>,
+    /// How long there is from one signature to the next while somebody waits, all else included.
+    pace: Pace,
+    patience: Duration,
+    /// When the last turn began, and how many signatures were given in it, if somebody was left waiting.
+    last: Option<(Instant, usize)>,
+    driver: Option<Waker>,
+}
+
+/// What a worker counts of its turns; one thread adds.
+#[derive(Debug, Default)]
+pub struct TurnCounts {
+    /// Waiting now.
+    pub waiting: Count,
+    /// How many may wait now; none as long as nobody has waited.
+    pub waiting_max: Count,
+    /// Signatures that were given to the pool's threads, which had nothing to do.
+    pub handed_over: Count,
+    /// Refused, by class and reason.
+    pub refused: ExcessCounts,
+}
+
+/// When to sign.
+pub(crate) enum Turn {
+    /// At once.
+    Now,
+    /// When this says so; it ends without a word when that takes too long.
+    Later(oneshot::Receiver<()>),
+}
+
+impl SigningTurns {
+    /// Whoever asks signs at once.
+    pub(crate) fn unbounded() -> SigningTurns {
+        SigningTurns {
+            driven: None,
+            counts: Arc::default(),
+        }
+    }
+
+    /// A few in each turn; whoever waits does so for `patience` at the most, as far as can be foreseen.
+    pub(crate) fn driven(patience: Duration, counts: Arc<TurnCounts>) -> SigningTurns {
+        SigningTurns {
+            driven: Some(RefCell::new(Driven {
+                left: TURN_SIGNATURES,
+                line: WaitingLine::new(),
+                pace: Pace::new(FIRST_PACE),
+                patience,
+                last: None,
+                driver: None,
+            })),
+            counts,
+        }
+    }
+
+    /// What is counted.
+    pub(crate) fn counts(&self) -> &TurnCounts {
+        &self.counts
+    }
+
+    /// So many wait that another processor would help.
+    pub(crate) fn is_long(&self) -> bool {
+        self.driven
+            .as_ref()
+            .is_some_and(|driven| driven.borrow().line.len() >= TURN_SIGNATURES)
+    }
+
+    /// When may this be signed?
+    ///
+    /// # Errors
+    /// Never: too many wait.
+    pub(crate) fn ask(&self, asker: Asker) -> Result<Turn, Excess> {
+        let Some(driven) = &self.driven else {
+            return Ok(Turn::Now);
+        };
+        let mut driven = driven.borrow_mut();
+        if driven.left > 0 && driven.line.is_empty() {
+            driven.left -= 1;
+            if driven.left == 0 {
+                driven.wake();
+            }
+            return Ok(Turn::Now);
+        }
+        let admitted = match asker.class {
+            // There is an answer: the next client may find the worker with less to do.
+            SigningClass::Renewal => Err(Excess::QueueFull),
+            SigningClass::Kept | SigningClass::Once => driven.line.admit(asker, driven.room()),
+        };
+        if let Err(excess) = admitted {
+            self.counts.refused.add(asker.class, excess);
+            return Err(excess);
+        }
+        let (sender, receiver) = oneshot::channel();
+        driven.line.push(asker, Instant::now(), sender);
+        driven.wake();
+        self.tell(&driven);
+        Ok(Turn::Later(receiver))
+    }
+
+    /// Waits until a new turn is needed.
+    pub async fn exhausted(&self) {
+        poll_fn(|context| match &self.driven {
+            None => Poll::Pending,
+            Some(driven) => {
+                let mut driven = driven.borrow_mut();
+                if driven.left == 0 || !driven.line.is_empty() {
+                    return Poll::Ready(());
+                }
+                driven.driver = Some(context.waker().clone());
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    /// A new turn: those that have waited longest sign in it.
+    pub fn begin(&self) {
+        let Some(driven) = &self.driven else {
+            return;
+        };
+        let mut driven = driven.borrow_mut();
+        driven.left = TURN_SIGNATURES;
+        if driven.line.is_empty() {
+            driven.last = None;
+            return;
+        }
+        let now = Instant::now();
+        if let Some((began, given)) = driven.last {
+            let given = u32::try_from(given.max(1)).unwrap_or(u32::MAX);
+            driven
+                .pace
+                .note(now.saturating_duration_since(began) / given);
+        }
+        let longest = driven.patience * 2;
+        while let Some((class, _)) = driven.line.pop_overdue(longest, now) {
+            self.counts.refused.add(class, Excess::Overdue);
+        }
+        while driven.left > 0
+            && let Some((_, waiting)) = driven.line.pop()
+        {
+            // Whoever hung up needs none.
+            if waiting.send(()).is_ok() {
+                driven.left -= 1;
+            }
+        }
+        let given = TURN_SIGNATURES - driven.left;
+        driven.last = (!driven.line.is_empty()).then_some((now, given));
+        self.tell(&driven);
+    }
+
+    fn tell(&self, driven: &Driven) {
+        self.counts.waiting.set(driven.line.len() as u64);
+        self.counts.waiting_max.set(driven.room() as u64);
+    }
+}
+
+impl Driven {
+    fn room(&self) -> usize {
+        let per_second = 1.0 / self.pace.average().as_secs_f64();
+        room(per_second, self.patience, WAITING_MAX)
+    }
+
+    fn wake(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+    }
+}
+
+/// Signatures in one turn: some eighty microseconds, which a cached answer that comes meanwhile may have to wait.
+pub(crate) const TURN_SIGNATURES: usize = 4;
+/// Most that wait on one worker, however fast it is.
+const WAITING_MAX: usize = 1024;
+/// What is assumed until it is known.
+const FIRST_PACE: Duration = Duration::from_micros(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Client, Network};
+    use std::pin::pin;
+    use std::task::Context;
+
+    const NONCE: Asker = Asker {
+        class: SigningClass::Once,
+        client: Client::Of(Network::V4([192, 0, 2, 1])),
+    };
+
+    fn turns(patience: Duration) -> SigningTurns {
+        SigningTurns::driven(patience, Arc::default())
+    }
+
+    fn wait(turns: &SigningTurns, asker: Asker) -> oneshot::Receiver<()> {
+        match turns.ask(asker) {
+            Ok(Turn::Later(waiting)) => waiting,
+            Ok(Turn::Now) => panic!("it need not wait"),
+            Err(excess) => panic!("{excess:?}"),
+        }
+    }
+
+    fn is_exhausted(turns: &SigningTurns) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        pin!(turns.exhausted())
+            .as_mut()
+            .poll(&mut context)
+            .is_ready()
+    }
+
+    #[test]
+    fn a_few_sign_in_one_turn_and_the_others_in_the_next_ones_in_their_order() {
+        let turns = turns(Duration::from_secs(1));
+        for _ in 0..TURN_SIGNATURES {
+            assert!(!is_exhausted(&turns));
+            assert!(matches!(turns.ask(NONCE), Ok(Turn::Now)));
+        }
+        let mut waiting: Vec<_> = (0..6).map(|_| wait(&turns, NONCE)).collect();
+        for expected in [4, 6] {
+            assert!(is_exhausted(&turns));
+            turns.begin();
+            // Those that were served are the first ones.
+            let first = |waiting: &mut Vec<oneshot::Receiver<()>>| {
+                waiting
+                    .first_mut()
+                    .is_some_and(|one| one.try_recv().is_ok())
+            };
+            while first(&mut waiting) {
+                waiting.remove(0);
+            }
+            assert_eq!(6 - waiting.len(), expected);
+        }
+        assert_eq!(turns.counts().waiting.get(), 0);
+    }
+
+    #[test]
+    fn an_answer_for_everybody_goes_before_those_for_one_client_each() {
+        let turns = turns(Duration::from_secs(1));
+        while matches!(turns.ask(NONCE), Ok(Turn::Now)) {}
+        let _nonces: Vec<_> = (0..20).map(|_| wait(&turns, NONCE)).collect();
+        let mut kept = wait(
+            &turns,
+            Asker {
+                class: SigningClass::Kept,
+                ..NONCE
+            },
+        );
+        turns.begin();
+        assert!(kept.try_recv().is_ok());
+    }
+
+    #[test]
+    fn those_that_left_take_nobodys_turn_and_a_renewal_never_waits() {
+        let turns = turns(Duration::from_secs(1));
+        while matches!(turns.ask(NONCE), Ok(Turn::Now)) {}
+        let gone: Vec<_> = (0..20).map(|_| wait(&turns, NONCE)).collect();
+        let mut here = wait(&turns, NONCE);
+        drop(gone);
+        turns.begin();
+        assert!(here.try_recv().is_ok());
+        while matches!(turns.ask(NONCE), Ok(Turn::Now)) {}
+        let renewal = Asker {
+            class: SigningClass::Renewal,
+            ..NONCE
+        };
+        assert!(matches!(turns.ask(renewal), Err(Excess::QueueFull)));
+    }
+
+    #[test]
+    fn what_is_too_much_is_refused_at_once_and_counted() {
+        // 5 ms at 200 µs a signature.
+        let turns = turns(Duration::from_millis(5));
+        while matches!(turns.ask(NONCE), Ok(Turn::Now)) {}
+        let trusted = Asker {
+            client: Client::Trusted,
+            ..NONCE
+        };
+        let mut waiting = 1;
+        let mut kept = Vec::new();
+        while let Ok(Turn::Later(one)) = turns.ask(trusted) {
+            kept.push(one);
+            waiting += 1;
+        }
+        assert_eq!(waiting, 25);
+        let refused = &turns.counts().refused;
+        assert_eq!(refused.get(SigningClass::Once, Excess::QueueFull), 1);
+        assert_eq!(turns.counts().waiting.get(), 25);
+    }
+
+    #[test]
+    fn nobody_waits_where_nobody_drives() {
+        let turns = SigningTurns::unbounded();
+        for _ in 0..100 {
+            assert!(matches!(turns.ask(NONCE), Ok(Turn::Now)));
+        }
+        assert!(!is_exhausted(&turns));
+    }
+}
