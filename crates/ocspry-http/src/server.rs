@@ -356,6 +356,7 @@ async fn signing_turns(worker: Rc<Worker>) {
     let turns = worker.recent().turns();
     loop {
         turns.exhausted().await;
+        worker.clock.begin_turn();
         // Comes back when the sockets have been looked at, and what was ready has run.
         tokio::task::yield_now().await;
         turns.begin();
