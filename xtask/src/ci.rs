@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::step::{Steps, command, output_of, root, status_of};
-use crate::{conformance, coverage, deny, dist, docs, fuzz, interop, layers, setup};
+use crate::{conformance, counts, coverage, deny, dist, docs, fuzz, interop, layers, setup};
 
 /// What is worth running before every commit.
 ///
@@ -105,6 +105,7 @@ pub(crate) fn ci(steps: &mut Steps) -> Result<()> {
     conformance::check(steps, Some(&conformance::kept_output()))?;
     steps.run("interop: matrix", || interop::check(&recording))?;
     docs::check(steps)?;
+    counts::run(steps, counts::Then::Compare)?;
     fuzz::run_each(steps, FUZZ_SECONDS_CI, fuzz::Seed::Same)
 }
 

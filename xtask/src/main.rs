@@ -6,6 +6,7 @@
 
 mod ci;
 mod conformance;
+mod counts;
 mod coverage;
 mod deny;
 mod dist;
@@ -75,6 +76,8 @@ fn run(words: &[&str]) -> Result<()> {
             };
             ci::kills(&mut steps, count)?;
         }
+        ["counts"] => counts::run(&mut steps, counts::Then::Compare)?,
+        ["counts", "--write"] => counts::run(&mut steps, counts::Then::Write)?,
         ["agreement"] => fuzz::agreement(&mut steps)?,
         ["corpus"] => fuzz::merge(&mut steps)?,
         ["coverage"] => coverage::measure(&mut steps)?,
@@ -114,6 +117,8 @@ cargo xtask VERB
                             shows that each defect of conformance/mutants turns its test red
   kills [COUNT]             kills commands of the CA at each write, fsync and rename, and shows that nothing is lost;
                             without COUNT, 5000 times
+  counts [--write]          instructions of the hit path, beside bench/instructions.toml: more than 5 % above it fails;
+                            or writes that file
   agreement                 our OCSP decoder beside another one, on every test vector and the fuzz corpus
   corpus                    takes what fuzz runs found into fuzz/corpus, no more than leads somewhere new
   coverage                  how much of the decoder's lines the fuzz corpus reaches; installs LLVM's tools when missing

@@ -293,6 +293,7 @@ const NEEDS: &[Need] = &[
     ),
     program("eapol_test", "eapoltest", "EAP-TLS client"),
     program("strace", "strace", "kills at a system call"),
+    program("valgrind", "valgrind", "counts instructions"),
     program("chromium", "chromium", "browser for the dashboard"),
     program("chromedriver", "chromium-driver", "drives the browser"),
     program("npm", "npm", "brings axe-core, which checks pages"),
