@@ -55,6 +55,15 @@ impl Admission {
         Some(permit)
     }
 
+    /// Whether who only keeps a connection must make room: more than three quarters of the places are taken.
+    pub(crate) fn crowd(&self) -> Crowd {
+        if self.open() > self.connections_max - self.connections_max / 4 {
+            Crowd::Dense
+        } else {
+            Crowd::Sparse
+        }
+    }
+
     /// Connections open now.
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
@@ -65,6 +74,15 @@ impl Admission {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How full the table of connections is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crowd {
+    /// There is room.
+    Sparse,
+    /// Nearly full.
+    Dense,
 }
 
 /// One connection's place; given back on drop.
@@ -107,6 +125,20 @@ mod tests {
         assert_eq!(admission.open(), 2);
         drop(first);
         assert!(admit(&admission, "192.0.2.2").is_some());
+    }
+
+    #[test]
+    fn more_than_three_quarters_of_the_places_are_a_crowd() {
+        let admission = Arc::new(Admission::new(8, 8));
+        let mut permits: Vec<_> = (0..6).map(|_| admit(&admission, "127.0.0.1")).collect();
+        assert_eq!(admission.crowd(), Crowd::Sparse);
+        permits.push(admit(&admission, "127.0.0.1"));
+        assert_eq!(admission.crowd(), Crowd::Dense);
+        permits.pop();
+        assert_eq!(admission.crowd(), Crowd::Sparse);
+        // One place: whoever has it fills the table.
+        let narrow = Arc::new(Admission::new(1, 1));
+        assert_eq!(narrow.crowd(), Crowd::Sparse);
     }
 
     #[test]

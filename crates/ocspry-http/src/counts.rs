@@ -19,6 +19,8 @@ pub struct ServerCounts {
     pub connections_refused_total: u64,
     /// Connections closed because a deadline passed.
     pub connections_expired_total: u64,
+    /// Of these, silent ones closed early, because nearly all places were taken.
+    pub connections_crowded_out_total: u64,
     /// Connections dropped because of a panic.
     pub panics_total: u64,
     /// Times `accept` failed.
@@ -41,6 +43,7 @@ impl ServerCounts {
             connections_total: sum(|worker| worker.connections.get()),
             connections_refused_total: sum(|worker| worker.connections_refused.get()),
             connections_expired_total: sum(|worker| worker.connections_expired.get()),
+            connections_crowded_out_total: sum(|worker| worker.connections_crowded_out.get()),
             panics_total: sum(|worker| worker.panics.get()),
             accept_errors_total: sum(|worker| worker.accept_errors.get()),
             requests_total: sum(|worker| worker.requests.0.iter().flatten().map(Count::get).sum()),
@@ -60,6 +63,8 @@ pub(crate) struct WorkerCounts {
     pub(crate) connections_refused: Count,
     /// Connections that took too long.
     pub(crate) connections_expired: Count,
+    /// Connections that made room for others.
+    pub(crate) connections_crowded_out: Count,
     /// Requests that panicked.
     pub(crate) panics: Count,
     /// Times accept(2) failed.

@@ -3,9 +3,10 @@
 //!
 //! One list per worker.  A connection notes the tick at which its phase began; a sweep, a few times a second, walks the list, and
 //! wakes those whose phase has lasted too long.  A phase does not begin anew when an octet arrives, so that a client that
-//! sends one now and then gains nothing.
+//! sends one now and then gains nothing.  While nearly all places are taken, who only keeps a connection has less time.
 
 use crate::Limits;
+use crate::admission::Crowd;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Waker};
@@ -77,20 +78,40 @@ impl Deadlines {
         }
     }
 
-    /// One tick: ends each phase that has lasted too long.
-    pub(crate) fn sweep(&self) {
+    /// One tick: ends each phase that has lasted too long.  Returns how many were ended only because of the crowd.
+    pub(crate) fn sweep(&self, crowd: Crowd) -> u64 {
         let now = self.now.get() + 1;
         self.now.set(now);
+        let mut made_room = 0;
         for deadline in self.watched.borrow().iter() {
             let phase = deadline.phase.get();
             let ticks_max = match phase {
                 Phase::New if self.is_draining.get() => self.ticks_max.new_in_drain,
                 phase => self.ticks_max.of(phase),
             };
-            if now - deadline.since.get() > ticks_max {
+            let crowded_ticks_max = match (crowd, phase) {
+                (Crowd::Dense, Phase::New | Phase::Idle) => {
+                    ticks_max.min(self.ticks_max.idle_when_crowded)
+                }
+                (
+                    Crowd::Dense | Crowd::Sparse,
+                    Phase::New
+                    | Phase::Idle
+                    | Phase::Request
+                    | Phase::Answer
+                    | Phase::Write
+                    | Phase::Linger,
+                ) => ticks_max,
+            };
+            let ticks = now - deadline.since.get();
+            if ticks > crowded_ticks_max {
+                // One that was told before has not been woken yet.
+                let is_news = !matches!(deadline.verdict.get(), Verdict::Expired(_));
+                made_room += u64::from(is_news && ticks <= ticks_max);
                 deadline.tell(Verdict::Expired(phase));
             }
         }
+        made_room
     }
 
     /// Asks every connection to finish.  One that has just come may still ask, if it does so soon.
@@ -196,6 +217,7 @@ impl Deadline {
 struct TicksMax {
     new_in_drain: u64,
     idle: u64,
+    idle_when_crowded: u64,
     request: u64,
     answer: u64,
     write: u64,
@@ -212,6 +234,7 @@ impl TicksMax {
         TicksMax {
             new_in_drain: ticks(limits.new_in_drain),
             idle: ticks(limits.idle),
+            idle_when_crowded: ticks(limits.idle_when_crowded),
             request: ticks(limits.request),
             answer: ticks(limits.answer),
             write: ticks(limits.write),
@@ -246,7 +269,7 @@ mod tests {
     fn sweeps_until_expiry(deadlines: &Deadlines, watched: &Watched) -> usize {
         let mut sweeps = 0;
         while watched.deadline().verdict() == Verdict::Continue {
-            deadlines.sweep();
+            deadlines.sweep(Crowd::Sparse);
             sweeps += 1;
         }
         sweeps
@@ -260,7 +283,7 @@ mod tests {
         assert_eq!(watched.deadline().verdict(), Verdict::Expired(Phase::Idle));
 
         let watched = deadlines.watch(Phase::Idle);
-        deadlines.sweep();
+        deadlines.sweep(Crowd::Sparse);
         watched.deadline().enter(Phase::Request);
         assert_eq!(sweeps_until_expiry(&deadlines, &watched), 3);
         assert_eq!(
@@ -274,12 +297,57 @@ mod tests {
         let deadlines = deadlines();
         let watched = deadlines.watch(Phase::Idle);
         for _ in 0..50 {
-            deadlines.sweep();
+            deadlines.sweep(Crowd::Sparse);
             watched.deadline().enter(Phase::Request);
-            deadlines.sweep();
+            deadlines.sweep(Crowd::Sparse);
             watched.deadline().enter(Phase::Idle);
         }
         assert_eq!(watched.deadline().verdict(), Verdict::Continue);
+    }
+
+    #[test]
+    fn in_a_crowd_who_only_keeps_a_connection_has_less_time_and_nobody_else() {
+        let deadlines = Rc::new(Deadlines::new(&Limits {
+            idle: Duration::from_secs(30),
+            idle_when_crowded: Duration::from_secs(3),
+            request: Duration::from_secs(10),
+            sweep: Duration::from_secs(1),
+            ..Limits::DEFAULT
+        }));
+        let phases = [Phase::New, Phase::Idle, Phase::Request, Phase::Answer];
+        let watched = phases.map(|phase| deadlines.watch(phase));
+        let verdicts = || watched.each_ref().map(|it| it.deadline().verdict());
+        for _ in 0..3 {
+            assert_eq!(deadlines.sweep(Crowd::Dense), 0);
+        }
+        assert_eq!(verdicts(), [Verdict::Continue; 4]);
+        // One more sweep in the crowd, or many without.
+        assert_eq!(deadlines.sweep(Crowd::Sparse), 0);
+        assert_eq!(verdicts(), [Verdict::Continue; 4]);
+        assert_eq!(deadlines.sweep(Crowd::Dense), 2);
+        let expected = [
+            Verdict::Expired(Phase::New),
+            Verdict::Expired(Phase::Idle),
+            Verdict::Continue,
+            Verdict::Continue,
+        ];
+        assert_eq!(verdicts(), expected);
+        // Each is counted once, however long its task takes to hear of it.
+        assert_eq!(deadlines.sweep(Crowd::Dense), 0);
+    }
+
+    #[test]
+    fn a_crowd_gives_nobody_more_time() {
+        let deadlines = Rc::new(Deadlines::new(&Limits {
+            idle: Duration::from_secs(1),
+            idle_when_crowded: Duration::from_secs(3),
+            sweep: Duration::from_secs(1),
+            ..Limits::DEFAULT
+        }));
+        let watched = deadlines.watch(Phase::Idle);
+        assert_eq!(deadlines.sweep(Crowd::Dense), 0);
+        assert_eq!(deadlines.sweep(Crowd::Dense), 0);
+        assert_eq!(watched.deadline().verdict(), Verdict::Expired(Phase::Idle));
     }
 
     #[test]
@@ -309,12 +377,12 @@ mod tests {
         }));
         let watched = deadlines.watch(Phase::New);
         for _ in 0..100 {
-            deadlines.sweep();
+            deadlines.sweep(Crowd::Sparse);
         }
         deadlines.drain();
         let mut sweeps = 0;
         while watched.deadline().verdict() == Verdict::Drain {
-            deadlines.sweep();
+            deadlines.sweep(Crowd::Sparse);
             sweeps += 1;
         }
         assert_eq!(sweeps, 11);
@@ -327,7 +395,7 @@ mod tests {
         let watched = deadlines.watch(Phase::Idle);
         deadlines.drain();
         for _ in 0..5 {
-            deadlines.sweep();
+            deadlines.sweep(Crowd::Sparse);
         }
         assert_eq!(watched.deadline().verdict(), Verdict::Expired(Phase::Idle));
     }

@@ -18,6 +18,9 @@ pub struct Limits {
     pub target_bytes_max: usize,
     /// How long a connection may be silent: before its first octet, and between two requests.  Then it is closed.
     pub idle: Duration,
+    /// The same while more than three quarters of `connections_max` are open: who only keeps a connection makes room for who
+    /// asks.
+    pub idle_when_crowded: Duration,
     /// How long a connection that had just come when the server stops may be silent from then on: its request is on the way,
     /// or it is not.
     pub new_in_drain: Duration,
@@ -42,6 +45,7 @@ impl Limits {
         request_bytes_max: 16_384,
         target_bytes_max: 6_144,
         idle: Duration::from_secs(30),
+        idle_when_crowded: Duration::from_secs(3),
         new_in_drain: Duration::from_secs(1),
         request: Duration::from_secs(10),
         answer: Duration::from_secs(10),

@@ -252,6 +252,11 @@ fn connections(page: &mut Page<'_>, server: &ServerMeter) -> fmt::Result {
         [([], counts.connections_expired_total)],
     )?;
     page.counter(
+        "ocspry_connections_crowded_out",
+        "Silent connections closed early because nearly as many were open as may be",
+        [([], counts.connections_crowded_out_total)],
+    )?;
+    page.counter(
         "ocspry_accept_errors",
         "Times a connection could not be accepted",
         [([], counts.accept_errors_total)],

@@ -541,7 +541,8 @@ impl Worker {
 
     fn sweep(&self) {
         self.counts.turns.add(1);
-        self.deadlines.sweep();
+        let made_room = self.deadlines.sweep(self.admission.crowd());
+        self.counts.connections_crowded_out.add(made_room);
         // An idle worker must not be the one that keeps an old configuration in memory.
         self.responder.borrow_mut().refresh();
     }

@@ -8,6 +8,7 @@
 
 mod admin;
 mod caching;
+mod connections;
 mod corpus;
 mod dashboard;
 mod deadlines;
