@@ -21,6 +21,7 @@ mod crl_command;
 mod crl_file;
 mod dashboard;
 mod demo;
+mod descriptors;
 mod django_ca;
 mod documented_lines;
 mod faults;
