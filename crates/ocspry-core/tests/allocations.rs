@@ -7,6 +7,7 @@ use fixture::{Fixture, SERIAL_GOOD, SERIAL_REVOKED, noon, wait};
 use ocspry_core::{Answer, Client, Endpoint, RecentAnswers};
 use ocspry_testkit::{KeyKind, RequestSpec, cert_id, nonce_extension};
 use ocspry_wire::ocsp::HashAlgorithm;
+use std::sync::Arc;
 
 #[test]
 fn everything_but_the_signature_allocates_nothing_once_the_buffer_has_grown() {
@@ -116,4 +117,35 @@ fn a_cache_hit_allocates_nothing() {
     assert_eq!(inside.count_total, outside.count_total);
     // The first time on another worker keeps the request there.
     ask(&other_worker);
+}
+
+#[test]
+fn what_the_cache_says_that_it_holds_is_what_it_takes() {
+    let fixture = Fixture::with_stored_signature();
+    let before = fixture.responder.cache_usage();
+    // Nothing of it is kept twice.
+    let recent = RecentAnswers::new(0, Arc::default());
+    let mut buffer = BytesMut::new();
+    let requests: Vec<Vec<u8>> = (0_u32..8_000)
+        .map(|number| {
+            let serial = [&[0x7f; 16][..], &number.to_be_bytes()].concat();
+            RequestSpec::one(cert_id(HashAlgorithm::Sha1, &fixture.ca, &serial)).der()
+        })
+        .collect();
+    let taken = allocation_counter::measure(|| {
+        for request in &requests {
+            let asked = fixture
+                .responder
+                .answer(request, noon(), &recent, &mut buffer);
+            assert!(matches!(wait(asked).0, Answer::Signed(_)));
+        }
+    });
+    let usage = fixture.responder.cache_usage();
+    assert_eq!(usage.entries - before.entries, 8_000);
+    let said = usage.bytes - before.bytes;
+    let taken = u64::try_from(taken.bytes_current).unwrap();
+    assert!(
+        taken.abs_diff(said) < said / 5,
+        "{taken} octets for {said} of the metric"
+    );
 }
