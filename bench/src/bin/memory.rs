@@ -377,6 +377,9 @@ impl Options {
             }
             Ok(())
         })?;
+        // Servers run in directories of their own.
+        options.ocspry = std::path::absolute(&options.ocspry)?;
+        options.directory = std::path::absolute(&options.directory)?;
         Ok(options)
     }
 }
