@@ -23,7 +23,8 @@ use crate::policy::{Verdict, is_provisional};
 use crate::signing::gave_up;
 use crate::signing_turns::{SigningTurns, TurnCounts};
 use crate::{
-    CLOCK_BEHIND_SECONDS_MAX, Excess, Issuer, IssuerId, SignError, SignedResponse, ValidityWindow,
+    CLOCK_BEHIND_SECONDS_MAX, Endpoint, Excess, Issuer, IssuerId, SignError, SignedResponse,
+    ValidityWindow,
 };
 
 /// What everybody shares.
@@ -364,6 +365,8 @@ pub struct RecentAnswers {
 pub struct RecentAnswer {
     answer: Arc<CachedAnswer>,
     asked: Asked,
+    /// The endpoint where it was asked for; None: that of everybody.
+    endpoint: Option<Box<[u8]>>,
     head: OnceCell<Box<[u8]>>,
 }
 
@@ -371,6 +374,18 @@ impl RecentAnswer {
     /// What goes back.
     pub fn response(&self) -> &SignedResponse {
         &self.answer.response
+    }
+
+    /// The same, with what it was derived from.
+    pub(crate) fn answer(&self) -> &CachedAnswer {
+        &self.answer
+    }
+
+    /// Where it was asked for.
+    pub(crate) fn endpoint(&self) -> Endpoint<'_> {
+        self.endpoint
+            .as_deref()
+            .map_or(Endpoint::All, Endpoint::Named)
     }
 
     /// What became of the request.
@@ -422,12 +437,12 @@ impl RecentAnswers {
     /// The answer to the same octets, if it may be handed out; then it is counted.
     pub(crate) fn get_if(
         &self,
-        request: &[u8],
-        is_current: impl FnOnce(&CachedAnswer) -> bool,
+        known_as: &[u8],
+        is_current: impl FnOnce(&RecentAnswer) -> bool,
     ) -> Option<Rc<RecentAnswer>> {
         // Counted by this thread alone: workers that hand out the same answer write nothing that another one reads.
-        let recent = Rc::clone(self.answers.borrow().get(request)?);
-        if !is_current(&recent.answer) {
+        let recent = Rc::clone(self.answers.borrow().get(known_as)?);
+        if !is_current(&recent) {
             return None;
         }
         self.counts.hits_by_request.add(1);
@@ -436,14 +451,24 @@ impl RecentAnswers {
     }
 
     /// Keeps the answer to these octets.
-    pub(crate) fn insert(&self, request: &[u8], asked: Asked, answer: Arc<CachedAnswer>) {
+    pub(crate) fn insert(
+        &self,
+        known_as: &[u8],
+        endpoint: Endpoint<'_>,
+        asked: Asked,
+        answer: Arc<CachedAnswer>,
+    ) {
         let mut answers = self.answers.borrow_mut();
         let recent = RecentAnswer {
             answer,
             asked,
+            endpoint: match endpoint {
+                Endpoint::All => None,
+                Endpoint::Named(name) => Some(name.into()),
+            },
             head: OnceCell::new(),
         };
-        answers.insert(request.into(), Rc::new(recent));
+        answers.insert(known_as.into(), Rc::new(recent));
         self.counts.recent_bytes.set(answers.weight());
         self.counts.recent_entries.set(answers.len() as u64);
     }

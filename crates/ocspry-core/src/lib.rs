@@ -43,7 +43,7 @@ pub use policy::{
     NeverIssuedPolicy, NonceOverBudget, NoncePolicy, Policy, ResponderIdPolicy, SignatureHash,
     UnablePolicy, UnknownIssuerPolicy, word,
 };
-pub use responder::{Answer, Answered, Effort, Responder, SignedResponse};
+pub use responder::{Answer, Answered, Effort, Question, Responder, SignedResponse};
 pub use response::{CLOCK_BEHIND_SECONDS_MAX, Limit};
 pub use shared_counts::{Durations, SharedCounts};
 pub use side_by_side::side_by_side;

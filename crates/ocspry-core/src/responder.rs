@@ -67,6 +67,19 @@ pub struct SignedResponse {
     pub max_age_max: Duration,
 }
 
+/// A request, and how it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Whom it is put to.
+    pub endpoint: Endpoint<'a>,
+    /// Whom it is counted for, while more is asked for than can be signed.
+    pub client: Client,
+    /// Its octets.
+    pub request: &'a [u8],
+    /// Octets that stand for it, and are recognised when they come again: its own, or those of a URL that says the endpoint too.
+    pub known_as: &'a [u8],
+}
+
 /// An answer with what is told of it, but to the client.
 #[derive(Clone, Debug)]
 pub struct Answered {
@@ -169,34 +182,43 @@ impl Responder {
         recent: &RecentAnswers,
         buffer: &mut BytesMut,
     ) -> Answered {
-        match self.recent_answer(endpoint, request, now, recent) {
+        match self.recent_answer(Some(endpoint), request, now, recent) {
             Some(recent) => signed(recent.response(), recent.outcome(), Effort::Cached),
             None => {
-                let answered = self.answer_anew(endpoint, client, request, now, recent, buffer);
-                answered.await
+                let question = Question {
+                    endpoint,
+                    client,
+                    request,
+                    known_as: request,
+                };
+                self.answer_anew(&question, now, recent, buffer).await
             }
         }
     }
 
-    /// The answer that this worker gave before to the same octets, if it may be given again: the shortest way through.  It is counted.
+    /// The answer that this worker gave before to what is [known as](Question::known_as) these octets, if it may be given
+    /// again: the shortest way through.  It is counted.
+    ///
+    /// `endpoint` is where the request was put to; None: the octets say that too, and it is the one of before.
     pub fn recent_answer(
         &self,
-        endpoint: Endpoint<'_>,
-        request: &[u8],
+        endpoint: Option<Endpoint<'_>>,
+        known_as: &[u8],
         now: Time,
         recent: &RecentAnswers,
     ) -> Option<Rc<RecentAnswer>> {
-        let only = self.only(endpoint).ok()?;
         let mut its_issuer = None;
-        let is_current = |answer: &CachedAnswer| {
+        let is_current = |kept: &RecentAnswer| {
+            let answer = kept.answer();
             its_issuer = self.issuer_of(&answer.basis);
             its_issuer.is_some_and(|issuer| {
+                let only = self.only(endpoint.unwrap_or(kept.endpoint()));
                 let issuer_now = self.issuers.issuer(issuer);
-                only.is_none_or(|only| only == issuer)
+                only.is_ok_and(|only| only.is_none_or(|only| only == issuer))
                     && answer.standing(issuer_now, now) == Standing::Current
             })
         };
-        let answer = recent.get_if(request, is_current)?;
+        let answer = recent.get_if(known_as, is_current)?;
         let counts = self.issuers.issuer(its_issuer?).counts();
         counts.answered(answer.outcome().kind());
         Some(answer)
@@ -205,15 +227,12 @@ impl Responder {
     /// As [`answer_at`](Responder::answer_at), where [`recent_answer`](Responder::recent_answer) has found nothing.
     pub async fn answer_anew(
         &self,
-        endpoint: Endpoint<'_>,
-        client: Client,
-        request: &[u8],
+        question: &Question<'_>,
         now: Time,
         recent: &RecentAnswers,
         buffer: &mut BytesMut,
     ) -> Answered {
-        let answered = self.make(endpoint, client, request, now, recent, buffer);
-        let answered = answered.await;
+        let answered = self.make(question, now, recent, buffer).await;
         if let Some(issuer) = answered.issuer {
             let counts = self.issuers.issuer(issuer).counts();
             counts.answered(answered.outcome.kind());
@@ -235,14 +254,12 @@ impl Responder {
     /// The answer, which is not counted yet.
     async fn make(
         &self,
-        endpoint: Endpoint<'_>,
-        client: Client,
-        request: &[u8],
+        question: &Question<'_>,
         now: Time,
         recent: &RecentAnswers,
         buffer: &mut BytesMut,
     ) -> Answered {
-        let only = match self.only(endpoint) {
+        let only = match self.only(question.endpoint) {
             Ok(only) => only,
             Err(refusal) => return refuse(refusal, UnablePolicy::TryLater),
         };
@@ -250,9 +267,9 @@ impl Responder {
         let mut tally = Tally::new(recent.counts());
         let mut unable = UnablePolicy::TryLater;
         let mut asked = None;
-        let mut asking = Asking::of(client);
+        let mut asking = Asking::of(question.client);
         while asking.attempts < ATTEMPTS_MAX {
-            let (prepared, issuer) = match self.understand(request, &mut tally) {
+            let (prepared, issuer) = match self.understand(question.request, &mut tally) {
                 Ok((_, issuer)) if !is_asked(issuer) => {
                     return refuse(Refusal::WrongEndpoint, unable);
                 }
@@ -267,7 +284,7 @@ impl Responder {
             asked = Some(issuer);
             let unsigned = match prepared {
                 Ok(Prepared::Cached(answer)) => {
-                    let sent = keep_and_send(recent, request, &tally, answer, Effort::Cached);
+                    let sent = keep_and_send(recent, question, &tally, answer, Effort::Cached);
                     return sent.about(asked);
                 }
                 Ok(Prepared::Unsigned(unsigned)) => unsigned,
@@ -297,7 +314,7 @@ impl Responder {
             // began may be revoked by now.
             match new {
                 NewAnswer::Kept(answer) if self.holds(&answer.basis) => {
-                    let sent = keep_and_send(recent, request, &tally, answer, Effort::Signed);
+                    let sent = keep_and_send(recent, question, &tally, answer, Effort::Signed);
                     return sent.about(asked);
                 }
                 NewAnswer::Once(response, basis) if self.holds(&basis) => {
@@ -527,7 +544,7 @@ enum Prepared {
 /// again.
 fn keep_and_send(
     recent: &RecentAnswers,
-    request: &[u8],
+    question: &Question<'_>,
     tally: &Tally<'_>,
     answer: Arc<CachedAnswer>,
     effort: Effort,
@@ -537,7 +554,7 @@ fn keep_and_send(
     if let Some(asked) = tally.asked()
         && !asked.has_nonce()
     {
-        recent.insert(request, asked, answer);
+        recent.insert(question.known_as, question.endpoint, asked, answer);
     }
     sent
 }

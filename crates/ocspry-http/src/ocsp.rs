@@ -15,7 +15,7 @@ use crate::request_log::RequestRecord;
 use crate::scratch::Buffers;
 use crate::server::Worker;
 use bytes::{Bytes, BytesMut};
-use ocspry_core::{Answer, Answered, Effort, Endpoint, RecentAnswer, SignedResponse};
+use ocspry_core::{Answer, Answered, Effort, Endpoint, Question, RecentAnswer, SignedResponse};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::ErrorStatus;
 use std::net::IpAddr;
@@ -154,7 +154,18 @@ async fn post(
     let target = &request.octets[request.head.target.clone()];
     let path = head::path_of(target).unwrap_or_default();
     let endpoint = worker.endpoint(get_path::plain(path, &mut buffers.get));
-    ask(request, worker, endpoint, der, &mut buffers.answer).await
+    let started = worker.durations().begin();
+    if let Some(recent) = find_recent(worker, Some(endpoint), der, started) {
+        worker.note_recent_exchange(der, &recent);
+        return Reply::recent(recent);
+    }
+    let question = Question {
+        endpoint,
+        client: worker.client(request.peer, request.octets),
+        request: der,
+        known_as: der,
+    };
+    ask(&question, worker, &mut buffers.answer, started).await
 }
 
 /// The request is in the path.
@@ -176,11 +187,24 @@ async fn get(
     if let Some(published) = published::find(path, worker.responder().issuers()) {
         return (Reply::Published(published), RequestOutcome::Published);
     }
+    let started = worker.durations().begin();
+    // A path says all that a request does, and who is asked: nearly always it need not be decoded.
+    let known_as_path = (!worker.is_overheard()).then_some(path);
+    if let Some(path) = known_as_path
+        && let Some(recent) = find_recent(worker, None, path, started)
+    {
+        return Reply::recent(recent);
+    }
     let (prefix, decoded) = get_path::decode_behind(path, &mut buffers.get);
     match decoded {
         GetPath::Request(der) => {
-            let endpoint = worker.endpoint(prefix);
-            ask(request, worker, endpoint, der, &mut buffers.answer).await
+            let question = Question {
+                endpoint: worker.endpoint(prefix),
+                client: worker.client(request.peer, request.octets),
+                request: der,
+                known_as: known_as_path.unwrap_or(der),
+            };
+            ask(&question, worker, &mut buffers.answer, started).await
         }
         GetPath::Malformed => {
             let answer = Answer::Error(ErrorStatus::MalformedRequest);
@@ -191,26 +215,29 @@ async fn get(
     }
 }
 
+/// The answer that this worker gave before, if it may be given again.
+fn find_recent(
+    worker: &Worker,
+    endpoint: Option<Endpoint<'_>>,
+    known_as: &[u8],
+    started: Option<Instant>,
+) -> Option<Rc<RecentAnswer>> {
+    let responder = worker.responder();
+    let recent = responder.recent_answer(endpoint, known_as, worker.now(), worker.recent())?;
+    worker.durations().end(started, Effort::Cached);
+    Some(recent)
+}
+
 /// Puts the whole request to the responder.
 async fn ask(
-    request: &HttpRequest<'_>,
+    question: &Question<'_>,
     worker: &Worker,
-    endpoint: Endpoint<'_>,
-    der: &[u8],
     buffer: &mut BytesMut,
+    started: Option<Instant>,
 ) -> (Reply, RequestOutcome) {
-    let started = worker.durations().begin();
     let responder = worker.responder();
-    let (now, recent) = (worker.now(), worker.recent());
-    if let Some(recent) = responder.recent_answer(endpoint, der, now, recent) {
-        worker.durations().end(started, Effort::Cached);
-        worker.note_recent_exchange(der, &recent);
-        let outcome = RequestOutcome::Ocsp(recent.outcome().kind());
-        return (Reply::Recent(recent), outcome);
-    }
     // In a box: what an answer takes to make is large, and a connection that waits for its client has no use for it.
-    let client = worker.client(request.peer, request.octets);
-    let answered = Box::pin(responder.answer_anew(endpoint, client, der, now, recent, buffer));
+    let answered = Box::pin(responder.answer_anew(question, worker.now(), worker.recent(), buffer));
     let Answered {
         answer,
         outcome,
@@ -218,7 +245,7 @@ async fn ask(
         ..
     } = answered.await;
     worker.durations().end(started, effort);
-    worker.note_exchange(der, &answer);
+    worker.note_exchange(question.request, &answer);
     (Reply::Ocsp(answer), RequestOutcome::Ocsp(outcome.kind()))
 }
 
@@ -267,6 +294,12 @@ impl HttpRefusal {
 }
 
 impl Reply {
+    /// One that was sent before, and what became of the request.
+    fn recent(recent: Rc<RecentAnswer>) -> (Reply, RequestOutcome) {
+        let outcome = RequestOutcome::Ocsp(recent.outcome().kind());
+        (Reply::Recent(recent), outcome)
+    }
+
     /// Writes the head, but for its end, and returns its status.  `condition` is the head of a request that may name what the client
     /// has.
     fn write_head(&self, condition: Option<&[u8]>, now: Time, head: &mut Vec<u8>) -> Status {

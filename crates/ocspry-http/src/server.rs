@@ -579,6 +579,11 @@ impl Worker {
             .client(peer, || head::values(request_head, CLIENT_HEADER))
     }
 
+    /// Somebody reads exchanges.
+    pub(crate) fn is_overheard(&self) -> bool {
+        self.exchanges.is_some()
+    }
+
     /// Tells whoever reads exchanges, if somebody does, of one more.
     pub(crate) fn note_exchange(&self, request: &[u8], answer: &Answer) {
         if let Some(exchanges) = &self.exchanges {
@@ -588,7 +593,7 @@ impl Worker {
 
     /// The same, of an answer that was given before.
     pub(crate) fn note_recent_exchange(&self, request: &[u8], answer: &RecentAnswer) {
-        if self.exchanges.is_some() {
+        if self.is_overheard() {
             self.note_exchange(request, &Answer::Signed(answer.response().clone()));
         }
     }
