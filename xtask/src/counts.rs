@@ -242,7 +242,7 @@ const BASE: &str = "bench/instructions.toml";
 /// More than the base by more than this is refused.
 const PERCENT_MAX: f64 = 5.0;
 /// What a request passes through, and what is compiled into that.
-const OPTIMISED: [&str; 9] = [
+const OPTIMISED: [&str; 10] = [
     "ocspry-wire",
     "ocspry-core",
     "ocspry-http",
@@ -251,6 +251,7 @@ const OPTIMISED: [&str; 9] = [
     "bytes",
     "equivalent",
     "hashbrown",
+    "httparse",
     "quick_cache",
 ];
 /// Those of which it must not depend on other code in them what is inlined where.

@@ -12,14 +12,17 @@ use std::hint::black_box;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use ocspry_core::{
-    Answer, Effort, Endpoint, Issuer, IssuerSet, Lookup, NoncePolicy, OwnedCertificate, Policy,
-    RecentAnswers, Responder, ResponderCredential, SignError, Signer, SigningPool, SigningSpeed,
-    SourceInfo, StatusTable, StatusTableBuilder, ValidityWindow,
+    Answer, Client, Effort, Endpoint, Issuer, IssuerSet, Lookup, NoncePolicy, OwnedCertificate,
+    Policy, PoolLimits, Question, RecentAnswers, Responder, ResponderCredential, SignError, Signer,
+    SigningPool, SigningSpeed, SourceInfo, StatusTable, StatusTableBuilder, ValidityWindow,
 };
+use ocspry_http::framing::{BodyPlace, Framing, Next};
 use ocspry_http::get_path::{GetBuffers, GetPath, decode};
+use ocspry_http::head;
 use ocspry_testkit::{
     Authority, CertificateSpec, KeyKind, RequestSpec, TestKey, base64_path, cert_id,
     nonce_extension, percent_encoded,
@@ -73,9 +76,9 @@ fn main() {
     let keeps_nothing = RecentAnswers::new(0, Arc::default());
     let mut ask = |request: &[u8], recent: &RecentAnswers, effort: Effort| {
         let request = black_box(request);
-        let asked = site
-            .responder
-            .answer_at(Endpoint::All, request, site.now, recent, &mut buffer);
+        let (everybody, nobody) = (Endpoint::All, Client::Trusted);
+        let responder = &site.responder;
+        let asked = responder.answer_at(everybody, nobody, request, site.now, recent, &mut buffer);
         let answered = at_once(asked);
         assert!(matches!(black_box(&answered.answer), Answer::Signed(_)));
         assert_eq!(answered.effort, effort);
@@ -99,11 +102,46 @@ fn main() {
     count("hit by the CertID", || {
         ask(&plain, &keeps_nothing, Effort::Cached);
     });
-    count("hit of a GET: path and octets of the request", || {
-        let GetPath::Request(request) = decode(black_box(path.as_bytes()), &mut buffers) else {
-            unreachable!("it was one above");
+    // As the listener does it: where the request ends, then the octets that stand for it.
+    let mut framing = Framing::new(16_384);
+    let mut get = format!("GET {path} HTTP/1.1\r\nHost: ocsp.example.test\r\n\r\n").into_bytes();
+    let question = Question {
+        endpoint: Endpoint::All,
+        client: Client::Trusted,
+        request: &plain,
+        known_as: path.as_bytes(),
+    };
+    let made = site
+        .responder
+        .answer_anew(&question, site.now, &keeps, &mut buffer);
+    assert_eq!(at_once(made).effort, Effort::Cached);
+    count("hit of a GET: head, and octets of the path", || {
+        let Next::Request { head, .. } = framing.next(black_box(&mut get)) else {
+            unreachable!("it is whole");
         };
-        ask(request, &keeps, Effort::Cached);
+        let path = head::path_of(&get[head.target]).expect("it has one");
+        let recent = site.responder.recent_answer(None, path, site.now, &keeps);
+        assert!(black_box(&recent).is_some());
+    });
+    let mut post = format!(
+        "POST / HTTP/1.1\r\nHost: ocsp.example.test\r\nContent-Type: application/ocsp-request\r\nContent-Length: {}\r\n\r\n",
+        plain.len()
+    )
+    .into_bytes();
+    post.extend_from_slice(&plain);
+    count("hit of a POST: head, and octets of the request", || {
+        let Next::Request {
+            body: BodyPlace::Whole(place),
+            ..
+        } = framing.next(black_box(&mut post))
+        else {
+            unreachable!("it is whole");
+        };
+        let everybody = Some(Endpoint::All);
+        let recent = site
+            .responder
+            .recent_answer(everybody, &post[place], site.now, &keeps);
+        assert!(black_box(&recent).is_some());
     });
 }
 
@@ -161,7 +199,12 @@ impl Site {
         issuer.set_credential(Some(Arc::new(credential)));
         issuer.set_table(Some(Arc::new(table(now))));
         let issuer = Arc::new(issuer);
-        let pool = SigningPool::start(1, 8).expect("a thread");
+        let limits = PoolLimits {
+            threads: 1,
+            waiting_max: 8,
+            patience: Duration::from_secs(1),
+        };
+        let pool = SigningPool::start(limits, || {}).expect("a thread");
         let issuers = IssuerSet::new(vec![Arc::clone(&issuer)]).expect("one");
         Site {
             authority,

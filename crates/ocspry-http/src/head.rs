@@ -166,7 +166,7 @@ pub(crate) fn values<'a>(head: &'a [u8], name: &'static str) -> Vec<&'a [u8]> {
 
 /// The path of a request target, without query and fragment; of an absolute URL as well (RFC 9112 §3.2.2).  None: it has
 /// none, as `*` or `host:port`.
-pub(crate) fn path_of(target: &[u8]) -> Option<&[u8]> {
+pub fn path_of(target: &[u8]) -> Option<&[u8]> {
     let path = match target {
         [b'/', ..] => target,
         _ => {
@@ -205,7 +205,7 @@ fn place(whole: &[u8], part: &[u8]) -> Range<usize> {
 }
 
 /// Octets of a request line and its headers; more is refused with 431.
-pub(crate) const HEAD_BYTES_MAX: usize = 8 * 1024;
+pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Lines of headers; more is refused with 431.
 const LINES_MAX: usize = 100;
 const HTTP_2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
