@@ -1,4 +1,4 @@
-//! Command lines of the programs here: flags, each with a value.
+//! Command lines of the programs here: flags, most with a value.
 
 use anyhow::{Context as _, Result};
 
@@ -6,9 +6,24 @@ use anyhow::{Context as _, Result};
 ///
 /// # Errors
 /// A flag without a value, and what `set` says.
-pub fn each(mut set: impl FnMut(&str, String) -> Result<()>) -> Result<()> {
+pub fn each(set: impl FnMut(&str, String) -> Result<()>) -> Result<()> {
+    each_or_switch(&[], set)
+}
+
+/// The same; these flags have no value, and an empty one is given.
+///
+/// # Errors
+/// As [`each`].
+pub fn each_or_switch(
+    switches: &[&str],
+    mut set: impl FnMut(&str, String) -> Result<()>,
+) -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     while let Some(flag) = arguments.next() {
+        if switches.contains(&flag.as_str()) {
+            set(&flag, String::new())?;
+            continue;
+        }
         let value = arguments
             .next()
             .with_context(|| format!("{flag} needs a value"))?;

@@ -1,5 +1,10 @@
-//! A closed-loop load: so many kept connections, each with one request in flight, from one thread.
+//! Loads from one thread: so many connections, each with one request in flight.
+//!
+//! A stream of requests goes as fast as it is answered, or comes at a rate of its own; several can run side by side in the one
+//! thread, so that none waits for the generator of another.  A connection is kept until the server closes it as it said it would:
+//! then the next request has a new one, whose making counts.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::time::{Duration, Instant};
 
@@ -25,70 +30,13 @@ pub trait Traffic {
     fn is_over(&self, elapsed: Duration) -> bool;
 }
 
-/// The same request every time; any body will do.
-pub struct Same<'a> {
-    /// The request.
-    pub request: &'a [u8],
-    /// How long.
-    pub wanted: Duration,
-}
-
-impl Traffic for Same<'_> {
-    fn ask(&mut self, _connection: usize, request: &mut Vec<u8>) {
-        if request.is_empty() {
-            request.extend_from_slice(self.request);
-        }
-    }
-
-    fn judge(&mut self, _connection: usize, _request: &[u8], _body: &[u8]) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn is_over(&self, elapsed: Duration) -> bool {
-        elapsed >= self.wanted
-    }
-}
-
-/// A request whose last 16 octets are a nonce, another one every time.
-pub struct Nonce<'a> {
-    /// The request.
-    pub request: &'a [u8],
-    /// How long.
-    pub wanted: Duration,
-    /// Must the body hold the nonce that was sent?
-    pub echoed: bool,
-    /// The nonce sent last.
-    pub counter: u64,
-}
-
-impl Traffic for Nonce<'_> {
-    fn ask(&mut self, _connection: usize, request: &mut Vec<u8>) {
-        self.counter += 1;
-        request.clear();
-        request.extend_from_slice(self.request);
-        let end = request.len();
-        request[end - 8..].copy_from_slice(&self.counter.to_be_bytes());
-    }
-
-    fn judge(&mut self, _connection: usize, request: &[u8], body: &[u8]) -> Result<(), String> {
-        let nonce = &request[request.len() - 16..];
-        if self.echoed && !body.windows(16).any(|window| window == nonce) {
-            return Err("another request's nonce".to_owned());
-        }
-        Ok(())
-    }
-
-    fn is_over(&self, elapsed: Duration) -> bool {
-        elapsed >= self.wanted
-    }
-}
-
 /// What came of it.
 pub struct Measured {
     requests: u64,
     failed: u64,
     first_failure: Option<String>,
     elapsed: Duration,
+    drained: Duration,
     cpu_us: u64,
     latencies_us: Vec<u32>,
 }
@@ -104,9 +52,24 @@ impl Measured {
         self.cpu_us as f64 / self.requests as f64
     }
 
+    /// Right answers.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
     /// Requests that were not answered, or wrongly.
     pub fn failed(&self) -> u64 {
         self.failed
+    }
+
+    /// How long after the end the last answer came that was waited for.
+    pub fn drained(&self) -> Duration {
+        self.drained
+    }
+
+    /// How much of one core the server had.
+    pub fn busy(&self) -> f64 {
+        self.cpu_us as f64 / self.elapsed.as_micros() as f64
     }
 
     /// This measurement, if nothing failed.
@@ -136,6 +99,7 @@ impl Measured {
             "first_failure": self.first_failure,
             "requests_per_second": self.requests_per_second(),
             "cpu_us_per_request": self.cpu_us_per_request(),
+            "server_busy": self.busy(),
             "p50_us": self.percentile_us(0.5),
             "p90_us": self.percentile_us(0.9),
             "p99_us": self.percentile_us(0.99),
@@ -162,65 +126,214 @@ impl std::fmt::Display for Measured {
 
 /// A load that fails so often is given up.
 const FAILURES_MAX: u64 = 100_000;
+/// Requests of a rate that wait for a connection; what is beyond was never sent, and is counted as failed.
+const WAITING_MAX: usize = 100_000;
 
-/// Runs one load.  A connection that is closed, a status that is not 200 and a wrong body are failures: counted, and the load
-/// goes on.
+/// How long a load waits at its end for answers that do not count any more.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// Requests over connections of their own.
+pub struct Stream<'a> {
+    /// What is asked.
+    pub traffic: &'a mut dyn Traffic,
+    /// How many connections.
+    pub connections: usize,
+    /// So many in a second, whatever the server does; None: the next one as soon as the last is answered.
+    pub rate: Option<f64>,
+}
+
+/// Runs one load, as fast as it is answered.  A connection that is lost, a status that is not 200 and a wrong body are
+/// failures: counted, and the load goes on.
 pub fn run(server: &Server, traffic: &mut dyn Traffic, connections: usize) -> Result<Measured> {
-    let mut poll = Poll::new()?;
-    let mut events = Events::with_capacity(connections);
-    let mut all = Vec::with_capacity(connections);
-    for index in 0..connections {
-        all.push(Connection {
-            index,
-            stream: connect(&poll, server.port, index)?,
-            request: Vec::new(),
-            sent: None,
-            received: Vec::new(),
-        });
-    }
-    let mut measured = Measured {
-        requests: 0,
-        failed: 0,
-        first_failure: None,
-        elapsed: Duration::ZERO,
-        cpu_us: 0,
-        latencies_us: Vec::new(),
+    let stream = Stream {
+        traffic,
+        connections,
+        rate: None,
     };
+    let measured = run_side_by_side(server, &mut [stream])?.pop();
+    measured.context("one stream, one measurement")
+}
+
+/// Runs several loads until the first of them is over.  The server's CPU time is that for all of them.
+pub fn run_side_by_side(server: &Server, streams: &mut [Stream<'_>]) -> Result<Vec<Measured>> {
+    let mut poll = Poll::new()?;
+    let total = streams.iter().map(|stream| stream.connections).sum();
+    let mut events = Events::with_capacity(total);
+    let mut all = Vec::with_capacity(total);
+    let mut lanes = Vec::with_capacity(streams.len());
+    for (lane, stream) in streams.iter().enumerate() {
+        for connection in 0..stream.connections {
+            let index = all.len();
+            all.push(Connection {
+                lane,
+                index: connection,
+                stream: connect(&poll, server.port, index)?,
+                connecting_since: None,
+                request: Vec::new(),
+                sent: None,
+                is_free: false,
+                closes: false,
+                received: Vec::new(),
+            });
+        }
+        lanes.push(Lane::new(stream.rate));
+    }
+    // Requests of a rate come between the events: the thread looks up every millisecond.
+    let paced = streams.iter().any(|stream| stream.rate.is_some());
+    let pause = Duration::from_millis(if paced { 1 } else { 1000 });
     let cpu_before = server.cpu_us()?;
     let started = Instant::now();
-    while !traffic.is_over(started.elapsed()) {
-        poll.poll(&mut events, Some(Duration::from_secs(1)))?;
+    loop {
+        let elapsed = started.elapsed();
+        if streams.iter().any(|stream| stream.traffic.is_over(elapsed)) {
+            break;
+        }
+        poll.poll(&mut events, Some(pause))?;
         for event in &events {
-            let connection = &mut all[event.token().0];
-            if let Err(why) = connection.turn(traffic, &mut measured) {
-                measured.fail(format!("{}: {why}", server.name));
-                ensure!(
-                    measured.failed < FAILURES_MAX,
-                    "{} is gone, or as good as: {why}",
-                    server.name
-                );
-                connection.stream = connect(&poll, server.port, connection.index)?;
-                connection.sent = None;
-                connection.received.clear();
+            let index = event.token().0;
+            let connection = &mut all[index];
+            let lane = &mut lanes[connection.lane];
+            let traffic = &mut *streams[connection.lane].traffic;
+            match connection.turn(traffic, lane, index) {
+                Ok(Next::Waits) => {}
+                Ok(Next::Closed) => connection.renew(&poll, server.port, index)?,
+                Err(why) => {
+                    lane.fail(format!("{}: {why}", server.name))?;
+                    connection.renew(&poll, server.port, index)?;
+                }
+            }
+        }
+        let elapsed = started.elapsed();
+        for (lane, stream) in lanes.iter_mut().zip(streams.iter_mut()) {
+            let lost = lane.send_what_is_due(elapsed, &mut all, stream.traffic)?;
+            for index in lost {
+                all[index].renew(&poll, server.port, index)?;
             }
         }
     }
-    measured.elapsed = started.elapsed();
-    measured.cpu_us = server.cpu_us()? - cpu_before;
-    ensure!(
-        measured.requests > 0,
-        "{} answered nothing right: {:?}",
-        server.name,
-        measured.first_failure
-    );
-    measured.latencies_us.sort_unstable();
-    Ok(measured)
+    let elapsed = started.elapsed();
+    let cpu_us = server.cpu_us()? - cpu_before;
+    drain(&mut poll, &mut all, streams)?;
+    let drained = started.elapsed() - elapsed;
+    lanes
+        .into_iter()
+        .map(|lane| lane.end(server, elapsed, cpu_us, drained))
+        .collect()
 }
 
-impl Measured {
-    fn fail(&mut self, why: String) {
-        self.failed += 1;
-        self.first_failure.get_or_insert(why);
+/// Lets every connection get the answer that it waits for, or ask once and get one if it has not yet: a load leaves nothing to do
+/// behind, and there are servers that take it badly when a client leaves without a question.  Nothing of it counts.
+fn drain(poll: &mut Poll, all: &mut [Connection], streams: &mut [Stream<'_>]) -> Result<()> {
+    let started = Instant::now();
+    let mut events = Events::with_capacity(all.len());
+    while all.iter().any(Connection::is_expecting) && started.elapsed() < DRAIN_MAX {
+        poll.poll(&mut events, Some(Duration::from_millis(100)))?;
+        for event in &events {
+            let connection = &mut all[event.token().0];
+            let traffic = &mut *streams[connection.lane].traffic;
+            if connection.is_expecting() && !matches!(connection.last_turn(traffic), Ok(false)) {
+                connection.closes = true;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One stream under way: what is due, who is free, what came of it.
+struct Lane {
+    rate: Option<f64>,
+    begun: u64,
+    waiting: VecDeque<Instant>,
+    /// Connections that have nothing to do.
+    free: Vec<usize>,
+    measured: Measured,
+}
+
+impl Lane {
+    fn new(rate: Option<f64>) -> Lane {
+        Lane {
+            rate,
+            begun: 0,
+            waiting: VecDeque::new(),
+            free: Vec::new(),
+            measured: Measured {
+                requests: 0,
+                failed: 0,
+                first_failure: None,
+                elapsed: Duration::ZERO,
+                drained: Duration::ZERO,
+                cpu_us: 0,
+                latencies_us: Vec::new(),
+            },
+        }
+    }
+
+    fn fail(&mut self, why: String) -> Result<()> {
+        self.measured.failed += 1;
+        ensure!(
+            self.measured.failed < FAILURES_MAX,
+            "gone, or as good as: {why}"
+        );
+        self.measured.first_failure.get_or_insert(why);
+        Ok(())
+    }
+
+    /// Sends what a rate asks for by now, as long as connections are free; gives back those that were lost by it.  What finds
+    /// none waits, and its latency counts from when it came.
+    fn send_what_is_due(
+        &mut self,
+        elapsed: Duration,
+        all: &mut [Connection],
+        traffic: &mut dyn Traffic,
+    ) -> Result<Vec<usize>> {
+        let mut lost = Vec::new();
+        let Some(rate) = self.rate else {
+            return Ok(lost);
+        };
+        let now = Instant::now();
+        let due = (elapsed.as_secs_f64() * rate) as u64;
+        while self.begun < due {
+            self.begun += 1;
+            if self.waiting.len() == WAITING_MAX {
+                self.fail("no connection was free for a long time".to_owned())?;
+            } else {
+                self.waiting.push_back(now);
+            }
+        }
+        while !self.waiting.is_empty()
+            && let Some(index) = self.free.pop()
+        {
+            let Some(since) = self.waiting.pop_front() else {
+                break;
+            };
+            all[index].is_free = false;
+            if let Err(why) = all[index].send(traffic, since) {
+                self.fail(why.to_string())?;
+                lost.push(index);
+            }
+        }
+        Ok(lost)
+    }
+
+    fn end(
+        self,
+        server: &Server,
+        elapsed: Duration,
+        cpu_us: u64,
+        drained: Duration,
+    ) -> Result<Measured> {
+        let mut measured = self.measured;
+        measured.drained = drained;
+        measured.elapsed = elapsed;
+        measured.cpu_us = cpu_us;
+        ensure!(
+            measured.requests > 0,
+            "{} answered nothing right: {:?}",
+            server.name,
+            measured.first_failure
+        );
+        measured.latencies_us.sort_unstable();
+        Ok(measured)
     }
 }
 
@@ -232,11 +345,27 @@ fn connect(poll: &Poll, port: u16, index: usize) -> Result<TcpStream> {
     Ok(stream)
 }
 
+/// What becomes of a connection.
+enum Next {
+    /// It is used on when there is something to read or to write.
+    Waits,
+    /// The server closed it, as it said.
+    Closed,
+}
+
 struct Connection {
+    lane: usize,
+    /// Which one of its stream.
     index: usize,
     stream: TcpStream,
+    /// Made in place of one that was closed: the next latency counts from here.
+    connecting_since: Option<Instant>,
     request: Vec<u8>,
     sent: Option<Instant>,
+    /// It is among those of its stream that have nothing to do.
+    is_free: bool,
+    /// The server closes it, and said so.
+    closes: bool,
     received: Vec<u8>,
 }
 
@@ -245,25 +374,69 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection is lost.
-    fn turn(&mut self, traffic: &mut dyn Traffic, measured: &mut Measured) -> Result<()> {
+    fn turn(&mut self, traffic: &mut dyn Traffic, lane: &mut Lane, index: usize) -> Result<Next> {
+        if self.closes {
+            return self.see_the_end();
+        }
         if self.sent.is_none() {
-            return self.send(traffic);
+            self.go_on(traffic, lane, index)?;
+            return Ok(Next::Waits);
         }
         while let Some(latency) = self.receive()? {
             match self.judge(traffic)? {
                 Ok(()) => {
                     let latency = u32::try_from(latency.as_micros()).unwrap_or(u32::MAX);
-                    measured.requests += 1;
-                    measured.latencies_us.push(latency);
+                    lane.measured.requests += 1;
+                    lane.measured.latencies_us.push(latency);
                 }
-                Err(why) => measured.fail(why),
+                Err(why) => lane.fail(why)?,
             }
-            self.send(traffic)?;
+            if self.closes {
+                return self.see_the_end();
+            }
+            self.sent = None;
+            self.go_on(traffic, lane, index)?;
+        }
+        Ok(Next::Waits)
+    }
+
+    /// Whether the server owes an answer, or was not asked anything.
+    fn is_expecting(&self) -> bool {
+        !self.closes && !self.is_free
+    }
+
+    /// After the load: whether the last answer is there.
+    fn last_turn(&mut self, traffic: &mut dyn Traffic) -> Result<bool> {
+        if self.sent.is_none() {
+            self.send(traffic, Instant::now())?;
+        }
+        Ok(self.receive()?.is_some())
+    }
+
+    /// Another one in its place.
+    fn renew(&mut self, poll: &Poll, port: u16, index: usize) -> Result<()> {
+        self.connecting_since = self.closes.then(Instant::now);
+        self.stream = connect(poll, port, index)?;
+        self.sent = None;
+        self.closes = false;
+        self.received.clear();
+        Ok(())
+    }
+
+    /// Sends the next request, or is free for one of a rate.
+    fn go_on(&mut self, traffic: &mut dyn Traffic, lane: &mut Lane, index: usize) -> Result<()> {
+        if lane.rate.is_none() {
+            let since = self.connecting_since.unwrap_or_else(Instant::now);
+            return self.send(traffic, since);
+        }
+        if !self.is_free {
+            self.is_free = true;
+            lane.free.push(index);
         }
         Ok(())
     }
 
-    fn send(&mut self, traffic: &mut dyn Traffic) -> Result<()> {
+    fn send(&mut self, traffic: &mut dyn Traffic, since: Instant) -> Result<()> {
         traffic.ask(self.index, &mut self.request);
         match self.stream.write(&self.request) {
             Ok(length) => ensure!(
@@ -280,7 +453,8 @@ impl Connection {
             }
             Err(error) => return Err(error.into()),
         }
-        self.sent = Some(Instant::now());
+        self.sent = Some(since);
+        self.connecting_since = None;
         self.received.clear();
         Ok(())
     }
@@ -297,17 +471,34 @@ impl Connection {
         let Some(head) = self.head_length() else {
             return Ok(None);
         };
-        let body_length = content_length(&self.received[..head])?;
-        if self.received.len() < head + 4 + body_length {
+        let said = Head::read(&self.received[..head])?;
+        if self.received.len() < head + 4 + said.content_length {
             return Ok(None);
         }
+        self.closes = said.closes;
         let sent = self.sent.context("answered before it was asked")?;
         Ok(Some(sent.elapsed()))
     }
 
+    fn see_the_end(&mut self) -> Result<Next> {
+        match self.stream.read(&mut [0; 64]) {
+            Ok(0) => Ok(Next::Closed),
+            Ok(_) => anyhow::bail!("octets behind an answer"),
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock => Ok(Next::Waits),
+                ErrorKind::ConnectionReset => Ok(Next::Closed),
+                _ => Err(error.into()),
+            },
+        }
+    }
+
     fn judge(&self, traffic: &mut dyn Traffic) -> Result<Result<(), String>> {
         let head = self.head_length().context("complete")?;
-        if !self.received.starts_with(b"HTTP/1.1 200") {
+        // A server without keep-alive answers as HTTP/1.0.
+        if !matches!(
+            self.received.get(..12),
+            Some(b"HTTP/1.1 200" | b"HTTP/1.0 200")
+        ) {
             let line = self.received.split(|&octet| octet == b'\r').next();
             let line = String::from_utf8_lossy(line.unwrap_or_default()).into_owned();
             return Ok(Err(line));
@@ -322,12 +513,74 @@ impl Connection {
     }
 }
 
-fn content_length(head: &[u8]) -> Result<usize> {
-    let head = std::str::from_utf8(head)?;
-    let value = head
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .context("no Content-Length")?;
-    Ok(value.1.trim().parse()?)
+/// What the head of an answer says.
+#[derive(Debug, PartialEq, Eq)]
+struct Head {
+    content_length: usize,
+    closes: bool,
+}
+
+impl Head {
+    fn read(head: &[u8]) -> Result<Head> {
+        let head = std::str::from_utf8(head)?;
+        let mut content_length = None;
+        let mut closes = head.starts_with("HTTP/1.0");
+        for line in head.lines().skip(1) {
+            let Some((name, value)) = line.split_once(':') else {
+                continue;
+            };
+            if name.eq_ignore_ascii_case("content-length") {
+                content_length = Some(value.trim().parse()?);
+            } else if name.eq_ignore_ascii_case("connection") {
+                closes = value.trim().eq_ignore_ascii_case("close");
+            }
+        }
+        Ok(Head {
+            content_length: content_length.context("no Content-Length")?,
+            closes,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(text: &str) -> Head {
+        Head::read(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_connection_ends_where_the_answer_says_so_or_is_of_http_1_0() {
+        assert!(!head("HTTP/1.1 200 OK\r\nContent-Length: 5").closes);
+        assert!(head("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nconnection: Close").closes);
+        assert!(head("HTTP/1.0 200 OK\r\ncontent-length:5").closes);
+        assert!(!head("HTTP/1.0 200 OK\r\ncontent-length:5\r\nConnection: keep-alive").closes);
+        assert_eq!(
+            head("HTTP/1.0 200 OK\r\ncontent-length: 5").content_length,
+            5
+        );
+        assert!(Head::read(b"HTTP/1.1 200 OK").is_err());
+    }
+
+    #[test]
+    fn what_a_rate_asks_for_is_counted_by_the_time_and_waits_for_a_free_connection() {
+        struct Nothing;
+        impl Traffic for Nothing {
+            fn ask(&mut self, _: usize, _: &mut Vec<u8>) {}
+            fn judge(&mut self, _: usize, _: &[u8], _: &[u8]) -> Result<(), String> {
+                Ok(())
+            }
+            fn is_over(&self, _: Duration) -> bool {
+                false
+            }
+        }
+        let mut lane = Lane::new(Some(1000.0));
+        for (milliseconds, expected) in [(0, 0), (10, 10), (10, 10), (25, 25)] {
+            let elapsed = Duration::from_millis(milliseconds);
+            lane.send_what_is_due(elapsed, &mut [], &mut Nothing)
+                .unwrap();
+            assert_eq!(lane.waiting.len(), expected, "{milliseconds}");
+        }
+    }
 }

@@ -1,11 +1,16 @@
 //! A server under test: started on core 0, asked for its CPU time and memory through /proc, gone on drop.
+//!
+//! Where a server is several processes, all of them count.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit};
 use rustix::thread::CpuSet;
+
+use crate::process_tree;
 
 /// A server under test.
 pub struct Server {
@@ -16,6 +21,8 @@ pub struct Server {
     /// The process whose CPU time counts.
     pub pid: u32,
     child: Option<Child>,
+    /// The child leads a process group, which goes with it.
+    leads_group: bool,
 }
 
 impl Server {
@@ -73,31 +80,46 @@ impl Server {
             port,
             pid: child.id(),
             child: Some(child),
+            leads_group: false,
         })
     }
 
-    /// A process that somebody else ends.
-    pub fn foreign(name: &'static str, port: u16, pid: u32) -> Server {
+    /// Whether a child of this program is no more.
+    pub fn has_ended(&mut self) -> bool {
+        let child = self.child.as_mut();
+        child.is_some_and(|child| !matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Another place where the processes of a server listen that somebody else ends.
+    pub fn also_at(&self, name: &'static str, port: u16) -> Server {
         Server {
             name,
             port,
-            pid,
+            pid: self.pid,
             child: None,
+            leads_group: false,
         }
     }
 
-    /// User and system time since it started, in microseconds.
+    /// A child that leads a process group of its own.
+    pub fn leading(name: &'static str, port: u16, child: Child) -> Server {
+        Server {
+            name,
+            port,
+            pid: child.id(),
+            child: Some(child),
+            leads_group: true,
+        }
+    }
+
+    /// User and system time of all its processes since they started, in microseconds.
     pub fn cpu_us(&self) -> Result<u64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
-        // Behind the name in parentheses: state is field 3, utime 14, stime 15.
-        let fields: Vec<&str> = stat
-            .rsplit(')')
-            .next()
-            .context("fields")?
-            .split_ascii_whitespace()
-            .collect();
-        let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-        Ok(ticks * 1_000_000 / rustix::param::clock_ticks_per_second())
+        process_tree::cpu_us(self.pid)
+    }
+
+    /// Memory of all its processes; what several of them share is divided among these.
+    pub fn memory_kib(&self) -> Result<u64> {
+        process_tree::memory_kib(self.pid)
     }
 
     /// Resident memory.
@@ -132,6 +154,9 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
+            if self.leads_group {
+                let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+            }
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -142,6 +167,24 @@ impl Drop for Server {
 pub fn pin_this_thread(core: usize) -> Result<()> {
     let mut cores = CpuSet::new();
     cores.set(core);
+    rustix::thread::sched_setaffinity(None, &cores).context("this run needs two cores")
+}
+
+/// Lets this program, and what it starts, have as many files open as the system grants.
+pub fn allow_many_files() -> Result<()> {
+    let limits = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limits.maximum,
+        maximum: limits.maximum,
+    };
+    setrlimit(Resource::Nofile, raised).context("the limit of open files")
+}
+
+/// Lets this thread run on both cores again.
+pub fn unpin_this_thread() -> Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(0);
+    cores.set(1);
     rustix::thread::sched_setaffinity(None, &cores).context("this run needs two cores")
 }
 
