@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use ocspry_testkit::now;
 use serde_json::{Map, Value, json};
 
 use crate::server;
@@ -13,7 +14,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Begins with the machine, the commit and what else the machine has to do.
+    /// Begins with the date, the machine, the commit and what else the machine has to do.
     ///
     /// # Errors
     /// The binary under test is not there.
@@ -23,6 +24,7 @@ impl Report {
             format!("{path}: build it first: cargo build --release --package ocspry")
         })?;
         let mut report = Report { found: Map::new() };
+        report.add("date", json!(now().to_string()));
         report.add("machine", json!(server::machine()));
         report.add("commit", json!(server::commit()));
         report.add("load_average_before", json!(server::load_average()));
