@@ -1,4 +1,4 @@
-//! The verbs that are lists of other checks, or one long test: `check`, `test`, `bench`, `kills`, `ci`, `nightly`.
+//! The verbs that are lists of other checks, or one long test: `check`, `test`, `kills`, `ci`, `nightly`.
 //!
 //! `ci` is what a change must pass, cheapest first, so that a slip costs seconds and not minutes; `nightly` is what is
 //! run before a milestone is closed.  From: the command line and `.ci/run`.  To: cargo and the other modules here.
@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::step::{Steps, command, output_of, root, status_of};
 use crate::{conformance, counts, coverage, deny, dist, docs, fuzz, interop, layers, setup};
@@ -32,30 +32,6 @@ pub(crate) fn test(steps: &mut Steps) -> Result<()> {
         })?;
     }
     Ok(())
-}
-
-/// The measurements of bench/, a workspace of its own.
-///
-/// # Errors
-/// When there is none, or when one fails.
-pub(crate) fn bench(steps: &mut Steps) -> Result<()> {
-    let folder = root().join("bench");
-    if !folder.join("Cargo.toml").is_file() {
-        bail!("bench/ holds no measurements yet");
-    }
-    let cargo = |arguments: &[&str]| {
-        status_of(
-            Command::new("cargo")
-                .args(arguments)
-                .arg("--release")
-                .current_dir(&folder),
-        )
-    };
-    steps.run("bench: build", || {
-        command("cargo", &["build", "--release", "--package", "ocspry"])?;
-        cargo(&["build"])
-    })?;
-    steps.run("bench", || cargo(&["run"]))
 }
 
 /// Kills commands of the CA that often, at each of their writes, fsyncs and renames in turn, and prints which were hit.

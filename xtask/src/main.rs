@@ -4,6 +4,7 @@
 //! It compiles before everything else and therefore depends on little.  From: the command line.  To: cargo, the tests'
 //! peers and the tools of docs/style.md section 6.
 
+mod bench;
 mod ci;
 mod conformance;
 mod counts;
@@ -85,7 +86,8 @@ fn run(words: &[&str]) -> Result<()> {
         ["docs", "--write"] => {
             steps.run("documents made from the table of keys", docs::write_made)?
         }
-        ["bench"] => ci::bench(&mut steps)?,
+        ["bench", "--page"] => bench::write_page(&mut steps)?,
+        ["bench", flags @ ..] => bench::run(&mut steps, flags)?,
         ["ci"] => ci::ci(&mut steps)?,
         ["nightly"] => ci::nightly(&mut steps)?,
         ["dist"] => dist::build(&mut steps)?,
@@ -124,7 +126,10 @@ cargo xtask VERB
   coverage                  how much of the decoder's lines the fuzz corpus reaches; installs LLVM's tools when missing
   docs                      rustdoc without warnings, documents in step with the program, example configurations valid
   docs --write              make anew what is made from the table of keys
-  bench                     the measurements of bench/
+  bench [FLAG…]             ocspry beside other servers, in less than 25 minutes; installs them when missing (needs root), keeps
+                            the raw results and writes docs/performance.md; --quick tries it in a minute and keeps nothing,
+                            other flags are in bench/README.md
+  bench --page              writes that page anew from the results that are there
   ci                        everything that a change must pass
   nightly                   everything that is run before a milestone is closed: ci, oldest Rust, kills, long fuzz, dist
   dist                      the binary as it ships: optimised, stripped, its size checked

@@ -20,15 +20,25 @@ use crate::step::{find_program, output_of, root, status_of};
 /// cannot be installed.
 pub(crate) fn install_missing() -> Result<()> {
     remove_leftover(Path::new(SERVICE_POLICY))?;
-    install_packages()?;
-    make_python_environment()?;
+    install_packages(NEEDS)?;
+    make_python_environment(&python_environment(), REQUIREMENTS)?;
     install_axe_core()
 }
 
-fn install_packages() -> Result<()> {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !need.is_met()).collect();
+/// The same for those that ocspry is measured beside; nothing but `cargo xtask bench` needs them.
+///
+/// # Errors
+/// As [`install_missing`].
+pub(crate) fn install_rivals() -> Result<()> {
+    remove_leftover(Path::new(SERVICE_POLICY))?;
+    install_packages(RIVALS)?;
+    make_python_environment(&root().join(RIVALS_PYTHON), RIVALS_REQUIREMENTS)
+}
+
+fn install_packages(needs: &[Need]) -> Result<()> {
+    let missing: Vec<&Need> = needs.iter().filter(|need| !need.is_met()).collect();
     if missing.is_empty() {
-        let places: Vec<&str> = NEEDS.iter().map(|need| need.place.name()).collect();
+        let places: Vec<&str> = needs.iter().map(|need| need.place.name()).collect();
         println!("nothing to install: found {}", places.join(", "));
         return Ok(());
     }
@@ -144,18 +154,20 @@ pub(crate) fn python_environment() -> PathBuf {
     root().join(PYTHON_ENVIRONMENT)
 }
 
-/// Makes the environment of the tests that run Python, again when requirements.txt is another than it was made from.
-fn make_python_environment() -> Result<()> {
-    let folder = python_environment();
-    let requirements = root().join(REQUIREMENTS);
+/// Makes a Python environment, again when its requirements.txt is another than it was made from.
+fn make_python_environment(folder: &Path, requirements_name: &str) -> Result<()> {
+    let requirements = root().join(requirements_name);
     let wanted = fs::read_to_string(&requirements)
         .with_context(|| format!("cannot read {}", requirements.display()))?;
     let made_from = folder.join("requirements.txt");
     if fs::read_to_string(&made_from).is_ok_and(|found| found == wanted) {
-        println!("{PYTHON_ENVIRONMENT} has the packages of {REQUIREMENTS}");
+        println!(
+            "{} has the packages of {requirements_name}",
+            folder.display()
+        );
         return Ok(());
     }
-    println!("{PYTHON_ENVIRONMENT}: the packages of {REQUIREMENTS}");
+    println!("{}: the packages of {requirements_name}", folder.display());
     // Debian's own first: another that comes first on PATH may lack what a package built for Debian's takes for granted.
     let python = Some(PathBuf::from("/usr/bin/python3"))
         .filter(|debian| debian.is_file())
@@ -164,7 +176,7 @@ fn make_python_environment() -> Result<()> {
     status_of(
         Command::new(python)
             .args(["-m", "venv", "--clear"])
-            .arg(&folder),
+            .arg(folder),
     )?;
     status_of(
         Command::new(folder.join("bin/python3"))
@@ -304,6 +316,19 @@ const NEEDS: &[Need] = &[
     ),
 ];
 
+/// Who ocspry is measured beside.
+const RIVALS: &[Need] = &[
+    program("nginx", "nginx-light", "web server and cache"),
+    program("cfssl", "golang-cfssl", "hands out answers signed before"),
+    program("openssl", "openssl", "responder over an index"),
+    file(
+        "/var/lib/dpkg/info/python3-venv.list",
+        "python3-venv",
+        "the environment of the responders in Python",
+    ),
+    program("taskset", "util-linux", "keeps a server on one core"),
+];
+
 /// What Debian's packages ask before they start a service.
 const SERVICE_POLICY: &str = "/usr/sbin/policy-rc.d";
 /// Before the process id of the run that wrote one, by which a leftover is known.
@@ -314,6 +339,10 @@ const PYTHON_ENVIRONMENT: &str = "target/xtask/python";
 const REQUIREMENTS: &str = "crates/ocspry/tests/interop/requirements.txt";
 /// Where the testkit looks for axe-core.
 const NPM_FOLDER: &str = "target/xtask/npm";
+/// Where bench/ looks for the Python of its responders.
+const RIVALS_PYTHON: &str = "bench/target/python";
+/// What is to be in it.
+const RIVALS_REQUIREMENTS: &str = "bench/rivals/requirements.txt";
 const AXE_CORE_VERSION: &str = "4.14.1";
 
 #[cfg(test)]
