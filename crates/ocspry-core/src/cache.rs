@@ -31,6 +31,7 @@ use crate::{
 pub(crate) struct ResponseCache {
     answers: sync::Cache<AnswerKey, Arc<CachedAnswer>, Octets>,
     in_flight: Mutex<InFlight>,
+    next_flight: AtomicU64,
 }
 
 /// What one answer serves: the exact octets of a CertID, which name the issuer under one hash algorithm and one encoding,
@@ -75,8 +76,8 @@ type InFlight = HashMap<Flight, Crowd>;
 #[derive(Default)]
 struct Crowd {
     waiting: Vec<oneshot::Sender<Signed>>,
-    /// It takes too long: nobody waits for it any longer.
-    is_overdue: bool,
+    /// Which signature it is.
+    number: u64,
 }
 
 /// A signature under way: whoever asks after a newer table or signer came does not wait for an older one's.
@@ -235,6 +236,7 @@ impl ResponseCache {
         ResponseCache {
             answers: sync::Cache::with_weighter(ITEMS_EXPECTED, bytes_max, Octets),
             in_flight: Mutex::new(HashMap::new()),
+            next_flight: AtomicU64::new(0),
         }
     }
 
@@ -269,16 +271,7 @@ impl ResponseCache {
     ) -> (oneshot::Receiver<Signed>, Option<UnderWay>) {
         let (sender, receiver) = oneshot::channel();
         let mut in_flight = self.in_flight();
-        if let Some(Crowd {
-            waiting,
-            is_overdue,
-        }) = in_flight.get_mut(&flight)
-        {
-            if *is_overdue {
-                // Told before it waits.
-                let _ = sender.send(Err(SignError::Excess(Excess::Overdue)));
-                return (receiver, None);
-            }
+        if let Some(Crowd { waiting, .. }) = in_flight.get_mut(&flight) {
             if waiting.len() == waiting.capacity() {
                 // Who hung up is forgotten before the list grows: it is bounded by the connections that are open.
                 waiting.retain(|sender| !sender.is_closed());
@@ -286,31 +279,30 @@ impl ResponseCache {
             waiting.push(sender);
             return (receiver, None);
         }
+        let number = self.next_flight.fetch_add(1, Ordering::Relaxed);
         let crowd = Crowd {
             waiting: vec![sender],
-            is_overdue: false,
+            number,
         };
         in_flight.insert(flight.clone(), crowd);
         let under_way = UnderWay {
             cache: Arc::clone(self),
             flight,
+            number,
             end: Err(SignError::Excess(Excess::QueueFull)),
         };
         (receiver, Some(under_way))
     }
 
-    /// Tells those who wait for this signature, and who comes until it has ended, that it takes too long.
-    pub(crate) fn give_up(&self, flight: &Flight) {
-        let waiting = match self.in_flight().get_mut(flight) {
-            Some(crowd) => {
-                crowd.is_overdue = true;
-                std::mem::take(&mut crowd.waiting)
-            }
-            None => return,
-        };
-        for sender in waiting {
+    /// Tells those who wait for this signature that it takes too long; returns how many they are.  Who comes next asks for another
+    /// one: this one may never end.
+    pub(crate) fn give_up(&self, flight: &Flight) -> usize {
+        let crowd = self.in_flight().remove(flight).unwrap_or_default();
+        let told = crowd.waiting.len();
+        for sender in crowd.waiting {
             let _ = sender.send(Err(SignError::Excess(Excess::Overdue)));
         }
+        told
     }
 
     /// Whole after every step, so a panic elsewhere does not spoil it.
@@ -325,6 +317,7 @@ impl ResponseCache {
 pub(crate) struct UnderWay {
     cache: Arc<ResponseCache>,
     flight: Flight,
+    number: u64,
     /// How it ended; that it was never begun, until something else is known.
     end: Signed,
 }
@@ -344,8 +337,15 @@ impl Drop for UnderWay {
             self.cache
                 .insert(self.flight.key.clone(), Arc::clone(answer));
         }
-        let waiting = self.cache.in_flight().remove(&self.flight);
-        let Crowd { waiting, .. } = waiting.unwrap_or_default();
+        // Those who wait for another signature, since this one took too long, take its answer, but not its failure.
+        let waiting = {
+            let mut in_flight = self.cache.in_flight();
+            let is_theirs = |crowd: &Crowd| self.end.is_ok() || crowd.number == self.number;
+            match in_flight.get(&self.flight).is_some_and(is_theirs) {
+                true => in_flight.remove(&self.flight).unwrap_or_default().waiting,
+                false => Vec::new(),
+            }
+        };
         for sender in waiting {
             // Who hung up does not mind.
             let _ = sender.send(self.end.clone());

@@ -75,6 +75,32 @@ struct Lane {
     line: WaitingLine<Job>,
     under_way: Vec<UnderWay>,
     pace: Arc<Pace>,
+    /// When the last signature was begun.
+    began: Instant,
+}
+
+impl Lane {
+    /// Signatures that have taken too long, and have not ended.
+    fn overdue(&self) -> usize {
+        let overdue = self.under_way.iter().filter(|one| one.is_overdue);
+        overdue.count()
+    }
+
+    /// May one more be begun?  A key that hangs takes two threads, and is then tried again and again, each time after twice as
+    /// long: it may never come back, and threads are for the others.
+    fn may_begin(&self, is_another_idle: bool, longest: Duration, now: Instant) -> bool {
+        match self.overdue() {
+            // The last idle thread is for a key that has none.
+            0 => self.under_way.is_empty() || is_another_idle,
+            1 => true,
+            overdue => {
+                let doublings = u32::try_from(overdue)
+                    .unwrap_or(u32::MAX)
+                    .min(DOUBLINGS_MAX);
+                now.saturating_duration_since(self.began) >= longest * (1 << doublings)
+            }
+        }
+    }
 }
 
 /// A signature that a thread is at.
@@ -134,11 +160,14 @@ impl Waiters {
         }
     }
 
-    /// They are told that it takes too long; the signature goes on.
-    fn give_up(&self) {
+    /// They are told that it takes too long, and are returned as so many of a class; the signature goes on.
+    fn give_up(&self) -> (SigningClass, usize) {
         match self {
-            Waiters::One(reply) => reply.tell(Err(SignError::Excess(Excess::Overdue))),
-            Waiters::Flight(cache, flight) => cache.give_up(flight),
+            Waiters::One(reply) => {
+                reply.tell(Err(SignError::Excess(Excess::Overdue)));
+                (SigningClass::Once, 1)
+            }
+            Waiters::Flight(cache, flight) => (SigningClass::Kept, cache.give_up(flight)),
         }
     }
 }
@@ -180,6 +209,23 @@ pub(crate) struct Totals {
     /// Idle threads that nothing waits for, less the one that is kept free; for workers, without the lock.
     spare: AtomicUsize,
 }
+
+impl PoolLimits {
+    /// What a signature takes.  More than clients wait for, twice, is as good as no answer, whatever a key has taken.
+    fn average(&self, pace: &Pace) -> Duration {
+        pace.average().min(self.patience * 2)
+    }
+
+    /// How long it may take from the question to the answer: to wait is for others, to sign for itself, twice each.
+    fn longest(&self, pace: &Pace) -> Duration {
+        (self.patience + self.average(pace)) * 2
+    }
+}
+
+/// How long whoever stops the pool waits for signatures that do not end.
+const STOP_TIME_MAX: Duration = Duration::from_secs(5);
+/// A key that hangs is tried again after its longest time, doubled so often at the most: in hours.
+const DOUBLINGS_MAX: u32 = 12;
 
 impl Totals {
     /// A signature was made, or failed.
@@ -297,19 +343,22 @@ impl SigningPool {
 }
 
 impl Drop for SigningPool {
-    /// Signs what is queued, then ends the threads; those that a key holds for too long are left to it.
+    /// Signs what is queued, then ends the threads; those that a key holds for as long as clients wait, twice, are left to it.
     fn drop(&mut self) {
-        let handles = {
-            let mut state = self.shared.lock();
-            state.is_stopping = true;
-            match state.stuck {
-                0 => std::mem::take(&mut state.handles),
-                _ => Vec::new(),
-            }
-        };
+        let mut state = self.shared.lock();
+        state.is_stopping = true;
         self.shared.changed.notify_all();
         self.shared.watched.notify_all();
-        for thread in handles {
+        let is_busy = |state: &mut State| state.threads > state.stuck;
+        let longest = (self.shared.limits.patience * 2).min(STOP_TIME_MAX);
+        let waited = self
+            .shared
+            .changed
+            .wait_timeout_while(state, longest, is_busy);
+        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let handles = std::mem::take(&mut state.handles);
+        drop(state);
+        for thread in handles.into_iter().filter(JoinHandle::is_finished) {
             // A thread that panicked has nothing left to wait for.
             let _ = thread.join();
         }
@@ -323,15 +372,13 @@ impl State {
     }
 
     /// The next signature to be made by a thread that is free now.
-    fn take(&mut self, now: Instant) -> Option<Taken> {
+    fn take(&mut self, limits: &PoolLimits, now: Instant) -> Option<Taken> {
         for _ in 0..self.order.len() {
             let key = self.order.pop_front()?;
             let Some(lane) = self.lanes.get_mut(&key) else {
                 continue;
             };
-            // The last idle thread is for a key that has none.
-            let may_begin = lane.under_way.is_empty() || self.idle > 0;
-            if !may_begin {
+            if !lane.may_begin(self.idle > 0, limits.longest(&lane.pace), now) {
                 self.order.push_back(key);
                 continue;
             }
@@ -342,6 +389,7 @@ impl State {
                 }
                 let number = self.next_signature;
                 self.next_signature += 1;
+                lane.began = now;
                 lane.under_way.push(UnderWay {
                     number,
                     began: now,
@@ -365,14 +413,16 @@ impl State {
     }
 
     /// A thread is done with one.
-    fn end(&mut self, key: u64, number: u64, now: Instant) {
+    fn end(&mut self, limits: &PoolLimits, key: u64, number: u64, now: Instant) {
         let Some(lane) = self.lanes.get_mut(&key) else {
             return;
         };
         let place = lane.under_way.iter().position(|one| one.number == number);
         if let Some(place) = place {
             let ended = lane.under_way.swap_remove(place);
-            lane.pace.note(now.saturating_duration_since(ended.began));
+            // That it hung once says little of what it takes when it does not.
+            let elapsed = now.saturating_duration_since(ended.began);
+            lane.pace.note(elapsed.min(limits.patience * 2));
             self.stuck -= usize::from(ended.is_overdue);
         }
         if lane.under_way.is_empty() && lane.line.is_empty() {
@@ -394,26 +444,25 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many may wait for this key: as many as it signs within the patience of clients, by what a signature takes; one
-    /// that takes longer than that counts with its age.
+    /// How many may wait for this key: as many as it signs within the patience of clients, by what a signature takes; a
+    /// thread that has been at one for some of that time makes the fewer.
     fn room(&self, lane: &Lane, state: &State, now: Instant) -> usize {
-        let average = lane.pace.average();
-        let per_second = |taken: Duration| 1.0 / taken.as_secs_f64();
+        let patience = self.limits.patience;
+        let average = self.limits.average(&lane.pace);
         let at_work = lane.under_way.iter().map(|one| {
             let age = now.saturating_duration_since(one.began);
-            per_second(age.max(average))
+            // What every signature takes is no delay.
+            patience.saturating_sub(age.saturating_sub(average))
         });
-        let idle = match (lane.under_way.len(), state.idle.saturating_sub(1)) {
-            (0, 0) => 1,
-            (_, idle) => idle,
+        let idle = match (lane.under_way.len(), lane.overdue()) {
+            (0, _) => state.idle.saturating_sub(1).max(1),
+            (_, 0) => state.idle.saturating_sub(1),
+            // It hangs: it gets none of them.
+            (_, _) => 0,
         };
-        let rate = at_work.sum::<f64>() + per_second(average) * idle as f64;
-        room(rate, self.limits.patience, self.limits.waiting_max)
-    }
-
-    /// How long it may take from the question to the answer: to wait is for others, to sign for itself, twice each.
-    fn longest(&self, lane: &Lane) -> Duration {
-        (self.limits.patience + lane.pace.average()) * 2
+        let idle = patience.saturating_mul(u32::try_from(idle).unwrap_or(u32::MAX));
+        let time = at_work.sum::<Duration>().saturating_add(idle);
+        room(time, average, self.limits.waiting_max)
     }
 
     fn take_in(
@@ -429,6 +478,7 @@ impl Shared {
             line: WaitingLine::new(),
             under_way: Vec::new(),
             pace: Arc::clone(credential.pace()),
+            began: now,
         });
         let is_first = lane.line.is_empty();
         lane.line.push(asker, now, job);
@@ -475,7 +525,7 @@ fn sign_until_stopped(shared: &Shared) {
         if state.threads > shared.limits.threads + state.stuck {
             break;
         }
-        let Some(taken) = state.take(Instant::now()) else {
+        let Some(taken) = state.take(&shared.limits, Instant::now()) else {
             if state.is_stopping {
                 break;
             }
@@ -496,7 +546,9 @@ fn sign_until_stopped(shared: &Shared) {
             shared.totals.failed.fetch_add(1, Ordering::Relaxed);
         }
         state = shared.lock();
-        state.end(key, number, Instant::now());
+        state.end(&shared.limits, key, number, Instant::now());
     }
     state.threads -= 1;
+    // What this one leaves is for another one, and who stops the pool waits for the last.
+    shared.changed.notify_all();
 }

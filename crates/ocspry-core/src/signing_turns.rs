@@ -2,7 +2,8 @@
 //! turns later.
 //!
 //! A worker that signed whatever came would let a flood of nonces stand before every cached answer.  So it makes a few
-//! signatures in each turn of its loop, some eighty microseconds of work; who comes after them waits in a
+//! signatures in each turn of its loop, some eighty microseconds of work, or, where a turn takes long, a part of its time, so
+//! that a flood of something else leaves signatures theirs; who comes after them waits in a
 //! [`WaitingLine`], and between two turns everybody else is served.  While there are fewer, nothing waits and nothing is
 //! measured.  The listener drives it: it waits until the turn is [exhausted](SigningTurns::exhausted), lets the rest of
 //! the loop run, and [begins](SigningTurns::begin) the next one.
@@ -156,11 +157,17 @@ impl SigningTurns {
         }
         let now = Instant::now();
         if let Some((began, given)) = driven.last {
+            let elapsed =
+                now.saturating_duration_since(began).as_nanos() / SIGNATURE_EVERY.as_nanos();
+            driven.left = usize::try_from(elapsed).map_or(TURN_SIGNATURES_MAX, |left| {
+                left.clamp(TURN_SIGNATURES, TURN_SIGNATURES_MAX)
+            });
             let given = u32::try_from(given.max(1)).unwrap_or(u32::MAX);
             driven
                 .pace
                 .note(now.saturating_duration_since(began) / given);
         }
+        let quota = driven.left;
         let longest = driven.patience * 2;
         while let Some((class, _)) = driven.line.pop_overdue(longest, now) {
             self.counts.refused.add(class, Excess::Overdue);
@@ -173,7 +180,7 @@ impl SigningTurns {
                 driven.left -= 1;
             }
         }
-        let given = TURN_SIGNATURES - driven.left;
+        let given = quota - driven.left;
         driven.last = (!driven.line.is_empty()).then_some((now, given));
         self.tell(&driven);
     }
@@ -186,8 +193,7 @@ impl SigningTurns {
 
 impl Driven {
     fn room(&self) -> usize {
-        let per_second = 1.0 / self.pace.average().as_secs_f64();
-        room(per_second, self.patience, WAITING_MAX)
+        room(self.patience, self.pace.average(), WAITING_MAX)
     }
 
     fn wake(&mut self) {
@@ -199,6 +205,10 @@ impl Driven {
 
 /// Signatures in one turn: some eighty microseconds, which a cached answer that comes meanwhile may have to wait.
 pub(crate) const TURN_SIGNATURES: usize = 4;
+/// In a turn that took long, one for each such span: a quarter of the time, with keys that sign in 25 µs.
+const SIGNATURE_EVERY: Duration = Duration::from_micros(100);
+/// However long a turn took.
+const TURN_SIGNATURES_MAX: usize = 256;
 /// Most that wait on one worker, however fast it is.
 const WAITING_MAX: usize = 1024;
 /// What is assumed until it is known.

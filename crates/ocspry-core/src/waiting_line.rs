@@ -158,7 +158,8 @@ impl<T> WaitingLine<T> {
         }
         let its_own = queue.networks.get(&network).copied();
         let networks = queue.networks.len() + usize::from(its_own.is_none());
-        let share = (bound / (2 * networks)).max(1);
+        // An eighth is for whoever comes next, even if nobody else is there yet.
+        let share = ((bound - bound / 8) / networks).max(1);
         if its_own.unwrap_or(0) < share {
             return Ok(());
         }
@@ -226,10 +227,10 @@ impl<T> Queue<T> {
     }
 }
 
-/// How many may wait for those that sign at `per_second`, so that each is signed within `patience`.
-pub(crate) fn room(per_second: f64, patience: Duration, waiting_max: usize) -> usize {
-    // A float that is too large becomes the largest number, and one that is none zero.
-    let fitting = (per_second * patience.as_secs_f64()) as usize;
+/// How many may wait so that each is signed in time: there are `time`, of all threads together, and each takes `each`.
+pub(crate) fn room(time: Duration, each: Duration, waiting_max: usize) -> usize {
+    let fitting = time.as_nanos() / each.as_nanos().max(1);
+    let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);
     fitting.clamp(WAITING_MIN.min(waiting_max), waiting_max)
 }
 
@@ -263,10 +264,11 @@ mod tests {
     #[test]
     fn the_room_is_what_is_signed_within_the_patience_of_clients_and_never_none() {
         let patience = Duration::from_millis(500);
-        assert_eq!(room(100.0, patience, 512), 50);
-        assert_eq!(room(1e9, patience, 512), 512);
-        assert_eq!(room(0.0, patience, 512), WAITING_MIN);
-        assert_eq!(room(100.0, patience, 1), 1);
+        let each = Duration::from_millis;
+        assert_eq!(room(patience, each(10), 512), 50);
+        assert_eq!(room(patience, Duration::ZERO, 512), 512);
+        assert_eq!(room(Duration::ZERO, each(10), 512), WAITING_MIN);
+        assert_eq!(room(patience, each(10), 1), 1);
     }
 
     #[test]
@@ -274,12 +276,20 @@ mod tests {
         let mut line = WaitingLine::new();
         let flooder = asker(SigningClass::Once, Some(1));
         while come(&mut line, flooder, 40).is_ok() {}
-        assert_eq!(line.len(), 21);
+        // All but an eighth, as long as nobody else is there.
+        assert_eq!(line.len(), 35);
         assert_eq!(line.admit(flooder, 40), Err(Excess::OverShare));
-        // Two networks: a quarter each of the upper half.
         let neighbour = asker(SigningClass::Once, Some(2));
+        for _ in 0..4 {
+            assert_eq!(come(&mut line, neighbour, 40), Ok(()));
+        }
+        // Two networks: half of it each, and the flooder waits until he is below his.
+        while line.waiting(SigningClass::Once) > 22 {
+            line.pop();
+        }
+        assert_eq!(line.admit(flooder, 40), Err(Excess::OverShare));
         while come(&mut line, neighbour, 40).is_ok() {}
-        assert_eq!(line.len(), 31);
+        assert_eq!(line.len(), 18 + 17);
         let trusted = asker(SigningClass::Once, None);
         while come(&mut line, trusted, 40).is_ok() {}
         assert_eq!(line.admit(trusted, 40), Err(Excess::QueueFull));

@@ -197,7 +197,8 @@ fn a_flooder_gets_no_more_than_what_its_neighbour_leaves() {
             fixture.gate.wait_for(1);
         }
     }
-    assert_eq!((waiting.len(), refused), (1 + 5, 14));
+    // All of the eight places but one, which is for whoever comes next.
+    assert_eq!((waiting.len(), refused), (1 + 7, 12));
     let mut neighbour = ask(responder, &requests[0], host(2), &recent);
     assert!(at_once(&mut neighbour).is_none(), "let in");
     fixture.gate.open();
@@ -245,6 +246,51 @@ fn a_key_that_hangs_closes_its_own_queue_and_leaves_the_others_their_threads() {
     assert_eq!(nonce_of(&hung, &answered), Some(vec![9; 16]));
     assert_eq!(outcome(&hung, None).0, OutcomeKind::Good);
     until(|| responder.signing_counts().threads == 2);
+}
+
+#[test]
+fn a_key_that_hangs_holds_two_threads_and_is_asked_again_when_it_is_well() {
+    let limits = PoolLimits {
+        threads: 4,
+        patience: Duration::from_millis(50),
+        ..few(100)
+    };
+    let fixture = with_pool(Fixture::counting(KeyKind::Rsa2048, None), limits);
+    let (responder, recent) = (&fixture.responder, RecentAnswers::default());
+    let nonces: Vec<_> = (0..12)
+        .map(|nonce| request(&fixture, SERIAL_GOOD, Some(nonce)))
+        .collect();
+    let kept = request(&fixture, SERIAL_GOOD, None);
+    fixture.gate.close();
+    let mut asked: Vec<_> = nonces
+        .iter()
+        .chain([&kept])
+        .map(|request| ask(responder, request, Client::Trusted, &recent))
+        .collect();
+    for asked in &mut asked {
+        let _ = at_once(asked);
+    }
+    // All are told, whether their signature was begun or not.
+    for asked in asked {
+        let told = wait(asked).outcome.kind();
+        assert!(
+            [OutcomeKind::SigningOverdue, OutcomeKind::SigningQueueFull].contains(&told),
+            "{told:?}"
+        );
+    }
+    let counts = responder.signing_counts();
+    assert!(
+        counts.threads_stuck >= 1 && counts.threads_stuck < 4,
+        "{counts:?}"
+    );
+    // Told first, then counted.
+    until(|| responder.signing_counts().refused_total() >= 13);
+    fixture.gate.open();
+    // The very answer that was given up before, too.
+    until(|| {
+        let answered = wait(ask(responder, &kept, Client::Trusted, &recent));
+        answered.outcome.kind() == OutcomeKind::Good
+    });
 }
 
 #[test]
@@ -362,7 +408,9 @@ fn a_flood_of_nonces_on_a_worker_waits_and_what_is_cached_does_not() {
         assert_eq!(cached().outcome.kind(), OutcomeKind::Revoked);
         turns += 1;
     }
-    assert_eq!((turns, fixture.signatures()), (5, 21));
+    // Four in a turn at the least; more where a turn took long.
+    assert_eq!(fixture.signatures(), 21);
+    assert!((1..=5).contains(&turns), "{turns}");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! the body in one piece, in front of what stands behind it.
 //!
 //! Each octet is looked at once, however slowly they come.  What a chunk's line says beside its size, and the lines behind the
-//! last chunk, are passed over; their octets are bounded.
+//! last chunk, are passed over; their octets are bounded.  Each line ends with CR LF, and there is neither alone: where one
+//! reader takes a LF for an end and another one does not, a request can hide behind it.
 
 /// How far a chunked body is understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,14 +22,20 @@ pub(crate) struct Chunks {
 enum State {
     /// In the line in front of a chunk; so many digits were there.
     Size { size: u64, digits: u8 },
-    /// Behind the size, before the end of its line.
+    /// Behind blanks, where an extension may begin.
+    Blank { size: u64 },
+    /// In an extension, before the end of its line.
     Extension { size: u64 },
+    /// Behind the CR of that line.
+    SizeEnd { size: u64 },
     /// In a chunk.
     Data { left: u64 },
     /// Behind one: CR LF.
     DataEnd { is_cr_seen: bool },
     /// In a line behind the last chunk.
     Trailer { is_empty: bool },
+    /// Behind the CR of one.
+    TrailerEnd { is_empty: bool },
     /// The body is whole.
     Over,
 }
@@ -101,10 +108,13 @@ impl Chunks {
                 // A body in pieces of one octet has five beside each.
                 _ if self.beside > BESIDE_MAX + 6 * self.length => return Progress::Broken,
                 State::Size { .. }
+                | State::Blank { .. }
                 | State::Extension { .. }
+                | State::SizeEnd { .. }
                 | State::Data { .. }
                 | State::DataEnd { .. }
-                | State::Trailer { .. } => {}
+                | State::Trailer { .. }
+                | State::TrailerEnd { .. } => {}
             }
         }
         Progress::Partial
@@ -128,20 +138,33 @@ impl State {
                 digits: digits.checked_add(1)?,
             },
             (State::Size { digits: 0, .. }, _) => return None,
-            (State::Size { size, .. }, b';' | b' ' | b'\t' | b'\r') => State::Extension { size },
-            (State::Size { size, .. } | State::Extension { size }, b'\n') => match size {
-                0 => State::Trailer { is_empty: true },
-                left => State::Data { left },
-            },
-            (State::Size { .. }, _) => return None,
+            (State::Size { size, .. } | State::Blank { size }, b' ' | b'\t') => {
+                State::Blank { size }
+            }
+            (State::Size { size, .. } | State::Blank { size }, b';') => State::Extension { size },
+            (
+                State::Size { size, .. } | State::Blank { size } | State::Extension { size },
+                b'\r',
+            ) => State::SizeEnd { size },
+            (State::Extension { .. }, b'\n') => return None,
             (State::Extension { size }, _) => State::Extension { size },
+            (State::SizeEnd { size: 0 }, b'\n') => State::Trailer { is_empty: true },
+            (State::SizeEnd { size }, b'\n') => State::Data { left: size },
             (State::DataEnd { is_cr_seen: false }, b'\r') => State::DataEnd { is_cr_seen: true },
-            (State::DataEnd { .. }, b'\n') => NEW_SIZE,
-            (State::DataEnd { .. }, _) => return None,
-            (State::Trailer { is_empty: true }, b'\n') => State::Over,
-            (State::Trailer { is_empty: false }, b'\n') => State::Trailer { is_empty: true },
-            (State::Trailer { is_empty }, b'\r') => State::Trailer { is_empty },
+            (State::DataEnd { is_cr_seen: true }, b'\n') => NEW_SIZE,
+            (State::Trailer { is_empty }, b'\r') => State::TrailerEnd { is_empty },
+            (State::Trailer { .. }, b'\n') => return None,
             (State::Trailer { .. }, _) => State::Trailer { is_empty: false },
+            (State::TrailerEnd { is_empty: true }, b'\n') => State::Over,
+            (State::TrailerEnd { is_empty: false }, b'\n') => State::Trailer { is_empty: true },
+            (
+                State::Size { .. }
+                | State::Blank { .. }
+                | State::SizeEnd { .. }
+                | State::DataEnd { .. }
+                | State::TrailerEnd { .. },
+                _,
+            ) => return None,
             (State::Data { .. } | State::Over, _) => return None,
         })
     }
@@ -195,7 +218,7 @@ mod tests {
             "2;a=\"b\"\r\nab\r\n003 \r\ncde\r\n0;x\r\nA: b\r\nC: d\r\n\r\n",
             Ok(("abcde", 0)),
         );
-        check("a\nabcdefghij\n0\n\n", Ok(("abcdefghij", 0)));
+        check("a\r\nabcdefghij\r\n0\t;x\r\n\r\n", Ok(("abcdefghij", 0)));
     }
 
     #[test]
@@ -212,6 +235,25 @@ mod tests {
         }
         for stream in ["", "5\r\nabc", "5\r\nabcde\r\n0\r\n", "5"] {
             check(stream, Err(Progress::Partial));
+        }
+    }
+
+    #[test]
+    fn htp_21_a_line_of_chunks_ends_with_cr_lf_and_has_neither_alone() {
+        for stream in [
+            "5\nabcde",
+            "5;\nabcde",
+            "5;a\nabcde",
+            "5\rabcde",
+            "5;a\rb\r\nabcde",
+            "5 anything\r\nabcde",
+            "5\r\nabcde\n0\r\n\r\n",
+            "5\r\nabcde\r\r\n0\r\n\r\n",
+            "0\r\n\n",
+            "0\r\n\r\r\n",
+            "0\r\nA: b\n\r\n",
+        ] {
+            check(stream, Err(Progress::Broken));
         }
     }
 

@@ -1,7 +1,7 @@
 //! One connection from accept to close.  From: `server`.  To: `ocsp`, once per request, in the order in which they came.
 //!
 //! `framing` says where a request ends (RFC 9112); what is here is when to read, when to write, and when to stop.  A
-//! connection that waits for a client holds no buffer, but what has come of a request that is not whole: octets are read into
+//! connection that waits for a request holds no buffer, but what has come of one that is not whole: octets are read into
 //! a buffer that the connections of a worker lend each other, a whole request is answered where it lies, and an answer is
 //! written in one piece.  Nobody is served ahead of the others for long: tokio makes a connection wait its turn after 128 reads and
 //! writes in a row.
@@ -131,16 +131,16 @@ impl Connection {
     async fn answer_requests(&mut self) -> io::Result<()> {
         loop {
             let (mut scratch, count) = self.read().await?;
-            if count == 0 {
-                return self.answer_torn_request(&mut scratch).await;
-            }
-            if matches!(self.deadline.phase(), Phase::New | Phase::Idle) {
-                self.deadline.enter(Phase::Request);
-            }
-            let goes_on = self.answer_what_came(&mut scratch).await?;
+            let goes_on = match count {
+                0 => self.answer_torn_request(&mut scratch).await,
+                // Old clients send an empty line behind a body: nothing has begun.
+                _ if is_empty_lines(scratch.input.filled_mut()) => Ok(GoesOn::Yes),
+                _ => self.answer_what_came(&mut scratch).await,
+            };
             self.worker.give_back(scratch);
-            match goes_on {
+            match goes_on? {
                 GoesOn::Yes => {}
+                GoesOn::No if self.has_more_come().await? => return self.linger().await,
                 GoesOn::No => return Ok(()),
                 GoesOn::WhenClientStops => return self.linger().await,
             }
@@ -149,6 +149,9 @@ impl Connection {
 
     /// Answers as many requests as are there, and holds what is left.
     async fn answer_what_came(&mut self, scratch: &mut Scratch) -> io::Result<GoesOn> {
+        if matches!(self.deadline.phase(), Phase::New | Phase::Idle) {
+            self.deadline.enter(Phase::Request);
+        }
         let Scratch { input, buffers } = scratch;
         let mut octets = input.filled_mut();
         while !octets.is_empty() {
@@ -187,12 +190,15 @@ impl Connection {
             if !response.tail.is_empty() {
                 write(&mut self.stream, &response.tail).await?;
             }
-            let is_more_there = !behind.is_empty();
+            let is_more_there = !is_empty_lines(behind);
             match (response.keep_alive, is_more_there) {
                 (true, true) => self.deadline.enter(Phase::Request),
                 (true, false) => self.deadline.enter(Phase::Idle),
                 (false, false) if !request.leaves_body_unread() => return Ok(GoesOn::No),
                 (false, _) => return Ok(GoesOn::WhenClientStops),
+            }
+            if !is_more_there {
+                break;
             }
             octets = behind;
         }
@@ -225,11 +231,11 @@ impl Connection {
     }
 
     /// The client sends no more; what has come of a request is not all of it.
-    async fn answer_torn_request(&mut self, scratch: &mut Scratch) -> io::Result<()> {
+    async fn answer_torn_request(&mut self, scratch: &mut Scratch) -> io::Result<GoesOn> {
         let Scratch { input, buffers } = scratch;
         let octets: &[u8] = input.filled_mut();
-        let Some(head) = self.framing.torn(octets) else {
-            return Ok(());
+        let Some(head) = self.framing.torn() else {
+            return Ok(GoesOn::No);
         };
         let request = HttpRequest {
             head: &head,
@@ -239,7 +245,24 @@ impl Connection {
         };
         ocsp::respond(&request, &self.worker, &self.deadline, buffers).await;
         self.deadline.enter(Phase::Write);
-        write(&mut self.stream, &buffers.output).await
+        write(&mut self.stream, &buffers.output).await?;
+        Ok(GoesOn::No)
+    }
+
+    /// Has the client sent something behind its last request?  Closing would make its kernel drop our answer then.
+    async fn has_more_come(&mut self) -> io::Result<bool> {
+        std::future::poll_fn(|context| {
+            let mut octet = [0];
+            let mut buffer = ReadBuf::new(&mut octet);
+            Poll::Ready(
+                match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                    Poll::Pending => Ok(false),
+                    Poll::Ready(Ok(())) => Ok(!buffer.filled().is_empty()),
+                    Poll::Ready(Err(error)) => Err(error),
+                },
+            )
+        })
+        .await
     }
 
     /// Says that this is no HTTP/1.1, so far as it can be said.
@@ -274,6 +297,11 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// Nothing but CR and LF, as some clients send behind a body (RFC 9112 §2.2).
+fn is_empty_lines(octets: &[u8]) -> bool {
+    octets.iter().all(|octet| matches!(octet, b'\r' | b'\n'))
 }
 
 /// Writes all of it: at once, but where the client does not take it.

@@ -23,10 +23,10 @@ pub struct Framing {
 enum Wants {
     /// The end of its head; so many octets of it were seen.
     Head { seen: usize },
-    /// So many octets, head included.
-    Octets(usize),
+    /// The rest of a body of so many octets.
+    Octets(Head, usize),
     /// The end of a chunked body.
-    Chunks(Chunks),
+    Chunks(Head, Chunks),
 }
 
 /// What stands at the front of the octets that have come.
@@ -70,94 +70,116 @@ impl Framing {
     pub fn new(body_bytes_max: usize) -> Framing {
         Framing {
             body_bytes_max,
-            wants: Wants::Head { seen: 0 },
+            wants: NOTHING,
         }
     }
 
     /// Looks at what has come; the chunks of a body are moved together where they lie.  Allocates nothing.
     pub fn next(&mut self, octets: &mut [u8]) -> Next {
-        match self.wants {
+        match std::mem::replace(&mut self.wants, NOTHING) {
             // Without the end of a line there is no end of a head.
             Wants::Head { seen }
                 if seen > 0
                     && octets.len() < HEAD_BYTES_MAX
                     && !octets[seen..].contains(&b'\n') =>
             {
-                return self.wait_for_head(octets);
+                self.wait_for_head(octets)
             }
-            Wants::Octets(length) if octets.len() < length => return part(octets.len()),
-            Wants::Head { .. } | Wants::Octets(_) | Wants::Chunks(_) => {}
+            Wants::Head { .. } => match head::read(octets) {
+                Reading::Whole(head) => self.begin_body(head, octets),
+                Reading::Broken(broken) => Next::Broken(broken),
+                Reading::Partial => self.wait_for_head(octets),
+            },
+            Wants::Octets(head, length) => self.read_octets(head, length, octets, false),
+            Wants::Chunks(head, chunks) => self.read_chunks(head, chunks, octets, false),
         }
-        let head = match head::read(octets) {
-            Reading::Whole(head) => head,
-            Reading::Broken(broken) => return Next::Broken(broken),
-            Reading::Partial => return self.wait_for_head(octets),
-        };
-        let wanted = std::mem::replace(&mut self.wants, Wants::Head { seen: 0 });
-        let (body, end) = match head.body {
-            BodyLength::None => (BodyPlace::Whole(head.length..head.length), head.length),
+    }
+
+    /// The head is whole.
+    fn begin_body(&mut self, head: Head, octets: &mut [u8]) -> Next {
+        let place = match head.body {
+            BodyLength::None => BodyPlace::Whole(head.length..head.length),
             BodyLength::Octets(_) | BodyLength::Chunked
                 if head.method != MethodKind::Post || !head.has_valid_host() =>
             {
-                (BodyPlace::Unread, head.length)
+                BodyPlace::Unread
             }
             BodyLength::Octets(length) => match usize::try_from(length) {
                 Ok(length) if length <= self.body_bytes_max => {
-                    let end = head.length + length;
-                    if octets.len() < end {
-                        self.wants = Wants::Octets(end);
-                        return Next::Part {
-                            held: octets.len(),
-                            send_continue: head.expects_continue,
-                        };
-                    }
-                    (BodyPlace::Whole(head.length..end), end)
+                    return self.read_octets(head, length, octets, true);
                 }
-                Ok(_) | Err(_) => (BodyPlace::TooLong, head.length),
+                Ok(_) | Err(_) => BodyPlace::TooLong,
             },
             BodyLength::Chunked => {
-                let (mut chunks, is_new) = match wanted {
-                    Wants::Chunks(chunks) => (chunks, false),
-                    Wants::Head { .. } | Wants::Octets(_) => (Chunks::new(head.length), true),
+                let chunks = Chunks::new(head.length);
+                return self.read_chunks(head, chunks, octets, true);
+            }
+        };
+        let end = head.length;
+        Next::Request {
+            head,
+            body: place,
+            end,
+        }
+    }
+
+    fn read_octets(&mut self, head: Head, length: usize, octets: &[u8], is_new: bool) -> Next {
+        let end = head.length + length;
+        if octets.len() < end {
+            let send_continue = is_new && head.expects_continue;
+            self.wants = Wants::Octets(head, length);
+            return Next::Part {
+                held: octets.len(),
+                send_continue,
+            };
+        }
+        let body = BodyPlace::Whole(head.length..end);
+        Next::Request { head, body, end }
+    }
+
+    fn read_chunks(
+        &mut self,
+        head: Head,
+        mut chunks: Chunks,
+        octets: &mut [u8],
+        is_new: bool,
+    ) -> Next {
+        let (body, end) = match chunks.read(octets, self.body_bytes_max) {
+            Progress::Whole => (BodyPlace::Whole(chunks.body()), chunks.end()),
+            Progress::Broken => (BodyPlace::Broken, octets.len()),
+            Progress::TooLong => (BodyPlace::TooLong, octets.len()),
+            Progress::Partial => {
+                let held = chunks.forget_what_is_no_body();
+                let send_continue = is_new && head.expects_continue;
+                self.wants = Wants::Chunks(head, chunks);
+                return Next::Part {
+                    held,
+                    send_continue,
                 };
-                match chunks.read(octets, self.body_bytes_max) {
-                    Progress::Whole => (BodyPlace::Whole(chunks.body()), chunks.end()),
-                    Progress::Broken => (BodyPlace::Broken, octets.len()),
-                    Progress::TooLong => (BodyPlace::TooLong, octets.len()),
-                    Progress::Partial => {
-                        let held = chunks.forget_what_is_no_body();
-                        self.wants = Wants::Chunks(chunks);
-                        return Next::Part {
-                            held,
-                            send_continue: head.expects_continue && is_new,
-                        };
-                    }
-                }
             }
         };
         Next::Request { head, body, end }
     }
 
-    /// The client sends no more: the head of the request that these octets are a part of, if its body was awaited.
-    pub(crate) fn torn(&self, octets: &[u8]) -> Option<Head> {
-        match (&self.wants, head::read(octets)) {
-            (Wants::Octets(_) | Wants::Chunks(_), Reading::Whole(head)) => Some(head),
-            (Wants::Octets(_) | Wants::Chunks(_) | Wants::Head { .. }, _) => None,
+    /// The client sends no more: the head of the request under way, if its body was awaited.
+    pub(crate) fn torn(&self) -> Option<Head> {
+        match &self.wants {
+            Wants::Octets(head, _) | Wants::Chunks(head, _) => Some(head.clone()),
+            Wants::Head { .. } => None,
         }
     }
 
     fn wait_for_head(&mut self, octets: &[u8]) -> Next {
         self.wants = Wants::Head { seen: octets.len() };
-        part(octets.len())
+        Next::Part {
+            held: octets.len(),
+            send_continue: false,
+        }
     }
 }
 
-fn part(held: usize) -> Next {
-    Next::Part {
-        held,
-        send_continue: false,
-    }
-}
+/// No request has begun.
+const NOTHING: Wants = Wants::Head { seen: 0 };
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,7 @@ use crate::server::Worker;
 use bytes::{Bytes, BytesMut};
 use ocspry_core::{Answer, Answered, Effort, Endpoint, Question, RecentAnswer, SignedResponse};
 use ocspry_wire::Time;
+use ocspry_wire::der::tag::SEQUENCE;
 use ocspry_wire::ocsp::ErrorStatus;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -92,6 +93,10 @@ pub(crate) async fn respond(
             Reply::Ocsp(Answer::of(ErrorStatus::TryLater, signed.unable)),
             RequestOutcome::OverWhenSigned,
         ),
+        Reply::Recent(recent) if now >= recent.response().send_before => (
+            Reply::Ocsp(Answer::of(ErrorStatus::TryLater, recent.response().unable)),
+            RequestOutcome::OverWhenSigned,
+        ),
         reply => (reply, outcome),
     };
     let keep_alive =
@@ -155,7 +160,10 @@ async fn post(
     let path = head::path_of(target).unwrap_or_default();
     let endpoint = worker.endpoint(get_path::plain(path, &mut buffers.get));
     let started = worker.durations().begin();
-    if let Some(recent) = find_recent(worker, Some(endpoint), der, started) {
+    // What is known as the path of a GET is no request.
+    if der.first() == Some(&SEQUENCE)
+        && let Some(recent) = find_recent(worker, Some(endpoint), der, started)
+    {
         worker.note_recent_exchange(der, &recent);
         return Reply::recent(recent);
     }
@@ -307,14 +315,21 @@ impl Reply {
             Reply::Recent(recent) => {
                 let response = recent.response();
                 // Last-Modified is producedAt, if the clock is not behind it.
-                if condition.is_some() || now < response.produced_at {
+                let cacheable = match recent.head().get() {
+                    _ if condition.is_some() || now < response.produced_at => None,
+                    Some(lasting) => {
+                        head.extend_from_slice(lasting);
+                        headers::write_cache_control(head, headers::max_age_seconds(response, now));
+                        return Status::Ok;
+                    }
+                    None => Cacheable::of(response, now),
+                };
+                let Some(cacheable) = cacheable else {
                     return write_signed(response, condition, now, head);
-                }
+                };
                 let lasting = recent.head().get_or_init(|| {
                     let mut lasting = Vec::new();
-                    if let Some(cacheable) = Cacheable::of(response, now) {
-                        headers::write_lasting(&mut lasting, &cacheable, response.der.len());
-                    }
+                    headers::write_lasting(&mut lasting, &cacheable, response.der.len());
                     lasting.into_boxed_slice()
                 });
                 head.extend_from_slice(lasting);

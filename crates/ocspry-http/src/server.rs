@@ -541,6 +541,7 @@ impl Worker {
 
     fn sweep(&self) {
         self.counts.turns.add(1);
+        self.clock.begin_turn();
         let made_room = self.deadlines.sweep(self.admission.crowd());
         self.counts.connections_crowded_out.add(made_room);
         // An idle worker must not be the one that keeps an old configuration in memory.

@@ -51,7 +51,8 @@ impl TrustedPeers {
         };
         let address = std::str::from_utf8(address).ok();
         match address.and_then(|address| address.trim().parse::<IpAddr>().ok()) {
-            Some(client) => self.peer(client),
+            // Nobody is trusted because a client says so: a proxy may pass on what it was sent.
+            Some(client) => Client::Of(network(client.to_canonical())),
             None => peer,
         }
     }

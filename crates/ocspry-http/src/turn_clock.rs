@@ -1,8 +1,8 @@
 //! The wall time of a worker, read once for each turn of its loop.  From: `server`.  To: `ocsp`, with each request.
 //!
 //! A turn is what happens between two waits for the kernel: some microseconds for each client that had sent something.  An
-//! answer lives whole seconds, so the time at which the turn began will do; and since a turn that never ends would stop the clock,
-//! it is also read after so many uses.
+//! answer lives whole seconds, so the time at which the turn began will do.  tokio tells when it has waited; a worker that never
+//! has to wait reads the clock again after so many uses, and after each sweep, a few times a second.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl TurnClock {
         }
     }
 
-    /// The worker is about to look at its sockets without waiting for the kernel, which nobody else tells.
+    /// What is known of the time is old, which tokio does not tell: the worker has not waited.
     pub(crate) fn begin_turn(&self) {
         self.turn.begin();
     }

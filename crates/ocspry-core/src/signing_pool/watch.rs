@@ -6,7 +6,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Excess, Job, Shared, SigningClass, State, Waiters, start_thread};
+use super::{Excess, Job, Shared, State, Waiters, start_thread};
 
 /// Looks a few times in each span that clients wait, until the pool ends.
 pub(super) fn watch(shared: &Arc<Shared>) {
@@ -28,9 +28,13 @@ pub(super) fn watch(shared: &Arc<Shared>) {
         state = waited.unwrap_or_else(PoisonError::into_inner).0;
         let found = overdue(shared, &mut state, Instant::now());
         substitute(shared, &mut state);
+        // A key that hung may be tried again by now.
+        if state.idle > 0 && !state.order.is_empty() {
+            shared.changed.notify_one();
+        }
         shared.tell_spare(&state);
         drop(state);
-        found.tell();
+        found.tell(shared);
         state = shared.lock();
     }
 }
@@ -46,12 +50,13 @@ struct Overdue {
 
 impl Overdue {
     /// Without the pool's lock: whoever hears it may ask again at once.
-    fn tell(self) {
-        for waiters in &self.under_way {
-            waiters.give_up();
-        }
-        for job in self.dropped {
-            job.waiters.give_up();
+    fn tell(self, shared: &Shared) {
+        let dropped = self.dropped.iter().map(|job| &job.waiters);
+        for waiters in self.under_way.iter().chain(dropped) {
+            let (class, told) = waiters.give_up();
+            for _ in 0..told {
+                shared.totals.refused.add(class, Excess::Overdue);
+            }
         }
     }
 }
@@ -60,11 +65,9 @@ fn overdue(shared: &Shared, state: &mut State, now: Instant) -> Overdue {
     let mut found = Overdue::default();
     let mut dropped = 0;
     let mut stuck = 0;
-    let refuse = |class: SigningClass| shared.totals.refused.add(class, Excess::Overdue);
     for lane in state.lanes.values_mut() {
-        let longest = shared.longest(lane);
-        while let Some((class, job)) = lane.line.pop_overdue(longest, now) {
-            refuse(class);
+        let longest = shared.limits.longest(&lane.pace);
+        while let Some((_, job)) = lane.line.pop_overdue(longest, now) {
             found.dropped.push(job);
             dropped += 1;
         }

@@ -5,7 +5,7 @@ use crate::fixture::{Fixture, GOOD, PATIENT, REVOKED};
 use ocspry_core::{Clock, SigningSpeed};
 use ocspry_http::{Limits, Listeners, Server};
 use ocspry_testkit::{HttpClient, Reply, base64_path};
-use ocspry_wire::ocsp::CertStatus;
+use ocspry_wire::ocsp::{CertStatus, ErrorStatus};
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -210,4 +210,70 @@ fn post_and_close(der: &[u8]) -> Vec<u8> {
     .into_bytes();
     message.extend(der);
     message
+}
+
+#[test]
+fn a_body_that_is_the_path_of_a_get_is_no_request() {
+    let fixture = Fixture::start(PATIENT);
+    let mut client = fixture.connect();
+    let path = base64_path(&fixture.request(GOOD, &[]));
+    // On this worker, for sure: the same connection.
+    assert_eq!(client.get(&path).unwrap().status, 200);
+    client.send(&post(path.as_bytes())).unwrap();
+    let response = client.receive(true).unwrap();
+    assert_eq!(
+        Reply::check(&response.body, &fixture.authority),
+        Reply::Error(ErrorStatus::MalformedRequest)
+    );
+}
+
+#[test]
+fn htp_08_an_empty_line_behind_a_body_begins_no_request() {
+    let fixture = Fixture::start(Limits {
+        request: SHORT,
+        idle: Duration::from_millis(500),
+        ..PATIENT
+    });
+    let mut client = fixture.connect();
+    let mut message = post(&fixture.request(GOOD, &[]));
+    message.extend(b"\r\n");
+    client.send(&message).unwrap();
+    assert_eq!(client.receive(true).unwrap().status, 200);
+    // Closed as one that is idle, and without a word.
+    assert!(client.is_closed().unwrap());
+}
+
+#[test]
+fn htp_09_the_last_answer_is_read_although_the_client_has_sent_more() {
+    let fixture = Fixture::start_with(PATIENT, SigningSpeed::Queued, 1);
+    fixture.gate.close();
+    let mut client = fixture.connect();
+    let der = fixture.request(GOOD, &[]);
+    let mut message = format!(
+        "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        der.len()
+    )
+    .into_bytes();
+    message.extend(&der);
+    client.send(&message).unwrap();
+    wait_until(|| fixture.gate.waiting() == 1);
+    client.send(b"\r\n").unwrap();
+    fixture.gate.open();
+    let response = client.receive(true).unwrap();
+    Reply::check(&response.body, &fixture.authority).single();
+}
+
+#[test]
+fn an_answer_that_was_just_given_is_not_given_again_past_its_end() {
+    let fixture = Fixture::start(PATIENT);
+    let der = fixture.request(GOOD, &[]);
+    let mut client = fixture.connect();
+    let before = Reply::check(&client.post(&der).unwrap().body, &fixture.authority).single();
+    let past = before.next_update.seconds_since(fixture.clock.now()) + 1;
+    fixture.clock.go_on(past);
+    let response = client.post(&der).unwrap();
+    assert_eq!(
+        Reply::check(&response.body, &fixture.authority),
+        Reply::Error(ErrorStatus::TryLater)
+    );
 }
