@@ -206,7 +206,7 @@ pub(crate) struct Totals {
     signed: AtomicU64,
     failed: AtomicU64,
     refused: ExcessCounts,
-    /// Idle threads that nothing waits for, less the one that is kept free; for workers, without the lock.
+    /// Threads to which a worker may hand something over; read without the lock.
     spare: AtomicUsize,
 }
 
@@ -366,9 +366,10 @@ impl Drop for SigningPool {
 }
 
 impl State {
-    /// Idle threads that nothing waits for, less the one that is kept for a key that has none.
+    /// Idle threads that nothing waits for, less the one that is kept for a key that has none, and one for the processor that
+    /// the worker has itself: with one processor there is nobody to hand anything to.
     fn spare_threads(&self) -> usize {
-        self.idle.saturating_sub(self.waiting + 1)
+        self.idle.saturating_sub(self.waiting + 2)
     }
 
     /// The next signature to be made by a thread that is free now.

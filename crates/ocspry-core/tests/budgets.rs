@@ -438,12 +438,12 @@ fn who_waits_for_a_turn_hears_what_is_right_when_it_has_come() {
 #[test]
 fn a_worker_with_too_much_to_sign_hands_some_over_to_a_thread_with_nothing_to_do() {
     let limits = PoolLimits {
-        threads: 2,
+        threads: 3,
         ..PATIENT
     };
     let fixture = with_pool(Fixture::counting(KeyKind::P256, None), limits);
     let (responder, (recent, counts)) = (&fixture.responder, worker());
-    until(|| responder.signing_counts().threads_idle == 2);
+    until(|| responder.signing_counts().threads_idle == 3);
     let asked: Vec<_> = (0..9)
         .map(|nonce| request(&fixture, SERIAL_GOOD, Some(nonce)))
         .collect();
