@@ -33,9 +33,9 @@ const FORMULA: [(Term, f64); 10] = [
     (Term::Reloading, 59.0),
     (Term::Issued, 20.0),
     (Term::Answer, 696.0 + 540.0),
-    (Term::Silent, 13_000.0),
-    (Term::Kept, 14_000.0),
-    (Term::UnderWay, 46_000.0),
+    (Term::Silent, 1_800.0),
+    (Term::Kept, 1_800.0),
+    (Term::UnderWay, 18_300.0),
 ];
 
 /// What memory is taken for.

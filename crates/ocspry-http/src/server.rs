@@ -7,13 +7,14 @@
 //!               ─> thread 2: the same, on its own SO_REUSEPORT sockets
 //! ```
 
+use crate::accept::accept_loop;
 use crate::admission::Admission;
 use crate::connection;
 use crate::counts::{MethodKind, RequestOutcome, ServerCounts, WorkerCounts};
 use crate::deadlines::{Deadlines, Phase};
 use crate::head;
 use crate::headers::DateHeader;
-use crate::listener::{BACKLOG, PortHolder, turn_away_newcomers};
+use crate::listener::PortHolder;
 use crate::request_log::{RequestLogSender, RequestRecord, RequestSampler};
 use crate::sampling::{AnswerDurations, DurationSampler};
 use crate::scratch::Scratch;
@@ -363,99 +364,6 @@ async fn signing_turns(worker: Rc<Worker>) {
     }
 }
 
-/// Accepts until the server stops; then serves what the kernel has accepted for us, and closes the socket.
-async fn accept_loop(
-    listener: TcpListener,
-    worker: Rc<Worker>,
-    mut stop: watch::Receiver<Option<Instant>>,
-) {
-    let _accepting = worker.begin_accepting();
-    let mut last_warning: Option<Instant> = None;
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.changed() => break,
-        };
-        match accepted {
-            Ok((stream, peer)) => worker.serve(stream, peer, Phase::New),
-            // The client left before we came.
-            Err(error) if is_of_one_connection(&error) => worker.counts().accept_errors.add(1),
-            Err(error) => {
-                worker.counts().accept_errors.add(1);
-                if last_warning.is_none_or(|last| last.elapsed() >= ACCEPT_WARNING_INTERVAL) {
-                    last_warning = Some(Instant::now());
-                    tracing::warn!(%error, "cannot accept connections; if files ran out, raise LimitNOFILE (ulimit -n)");
-                }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-    match worker.holder {
-        // What waits there is for the one that comes next.
-        PortHolder::Parent => return,
-        PortHolder::Alone => {}
-        PortHolder::Beside => finish_handshakes(&listener, &worker).await,
-    }
-    let Ok(listener) = listener.into_std() else {
-        return;
-    };
-    // No more than can have waited: connections that keep arriving do not hold up the end.
-    for _ in 0..BACKLOG {
-        let Ok((stream, peer)) = listener.accept() else {
-            break;
-        };
-        if stream.set_nonblocking(true).is_err() {
-            continue;
-        }
-        let has_sent = stream.peek(&mut [0]).is_ok_and(|octets| octets > 0);
-        let phase = if has_sent { Phase::Request } else { Phase::New };
-        if let Ok(stream) = TcpStream::from_std(stream) {
-            worker.serve(stream, peer, phase);
-        }
-    }
-    worker.deadlines.drain();
-}
-
-/// Lets in who is connecting already, and nobody else: the port stays open beside us.
-async fn finish_handshakes(listener: &TcpListener, worker: &Rc<Worker>) {
-    if let Err(error) = turn_away_newcomers(listener) {
-        tracing::warn!(%error, "clients that connect at this moment may be reset");
-        return;
-    }
-    let mut time = std::pin::pin!(tokio::time::sleep(HANDSHAKE_TIME));
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => worker.serve(stream, peer, Phase::New),
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-            },
-            () = &mut time => return,
-        }
-    }
-}
-
-/// How long a client may take to finish connecting: a round trip around the world.
-const HANDSHAKE_TIME: Duration = Duration::from_millis(300);
-
-/// How long accepting rests after an error that the next attempt would meet again (no file descriptors, no memory).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How often at most such an error is logged.
-const ACCEPT_WARNING_INTERVAL: Duration = Duration::from_secs(60);
-
-/// Errors of accept(2) that say something of one connection, not of us.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::Interrupted
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::NetworkDown
-            | io::ErrorKind::TimedOut
-    )
-}
-
 /// What the connections of one thread share.
 pub(crate) struct Worker {
     limits: Limits,
@@ -524,7 +432,7 @@ impl Worker {
 
     /// Serves a new connection, if the caps allow one more.  `phase` is what it begins with: [`Phase::Request`] if octets
     /// are known to wait.
-    fn serve(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, phase: Phase) {
+    pub(crate) fn serve(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, phase: Phase) {
         let Some(permit) = self.admission.admit(self.trusted.peer(peer.ip())) else {
             self.counts.connections_refused.add(1);
             return;
@@ -548,11 +456,22 @@ impl Worker {
         self.responder.borrow_mut().refresh();
     }
 
-    fn begin_accepting(self: &Rc<Self>) -> Accepting {
+    /// One more loop that accepts, until what is returned is dropped.
+    pub(crate) fn begin_accepting(self: &Rc<Self>) -> Accepting {
         self.accept_loops.set(self.accept_loops.get() + 1);
         Accepting {
             worker: Rc::clone(self),
         }
+    }
+
+    /// Who else has the port.
+    pub(crate) fn holder(&self) -> PortHolder {
+        self.holder
+    }
+
+    /// The server stops: every connection is to finish.
+    pub(crate) fn drain(&self) {
+        self.deadlines.drain();
     }
 
     fn is_busy(&self) -> bool {
@@ -702,7 +621,7 @@ impl Deref for ResponderInUse {
 const SPARE_SCRATCH_MAX: usize = 16;
 
 /// An accept loop that has not ended.
-struct Accepting {
+pub(crate) struct Accepting {
     worker: Rc<Worker>,
 }
 
