@@ -17,10 +17,10 @@ use libfuzzer_sys::fuzz_target;
 use ocspry_core::verify::{MissingNextUpdate, MissingNonce};
 use ocspry_core::{
     AbsentPolicy, Answer, ArchiveCutoff, CERT_IDS_LIMIT, CertIdHashes, CertificatesPolicy, Issuer,
-    IssuerSet, Limit, NeverIssuedPolicy, NonceOverBudget, NoncePolicy, Outcome, OwnedCertificate, Policy, PoolLimits,
-    RecentAnswers, Responder, ResponderCredential, ResponderIdPolicy, ResponseCheck,
-    ResponseDefect, SignatureHash, SignedResponse, SigningPool, SourceInfo, StatusTableBuilder,
-    UnablePolicy, UnknownIssuerPolicy, ValidityWindow, crypto,
+    IssuerSet, Limit, NeverIssuedPolicy, NonceOverBudget, NoncePolicy, Outcome, OwnedCertificate,
+    Policy, PoolLimits, RecentAnswers, Responder, ResponderCredential, ResponderIdPolicy,
+    ResponseCheck, ResponseDefect, SignatureHash, SignedResponse, SigningPool, SourceInfo,
+    StatusTableBuilder, UnablePolicy, UnknownIssuerPolicy, ValidityWindow, crypto,
 };
 use ocspry_fuzz::ask;
 use ocspry_fuzz::pki::{
