@@ -1,7 +1,7 @@
 //! The threads that sign for slow keys.
 //!
 //! From: `responder`, an answer to be signed.  To: its key, on a thread, when its turn has come.  Each key has a
-//! [`WaitingLine`] of its own, in front of which as many are let in as it signs within the time that clients wait; a
+//! `WaitingLine` of its own, in front of which as many are let in as it signs within the time that clients wait; a
 //! signature that takes long counts with its age, so that a key that hangs closes its line by itself.  The threads go from
 //! key to key, and the last idle one is kept for a key that has none.  What takes too long is told to those who wait,
 //! and its thread gets a substitute (`watch`).  A client that hangs up does not cancel a signature that is under way.

@@ -4,7 +4,7 @@
 //! A worker that signed whatever came would let a flood of nonces stand before every cached answer.  So it makes a few
 //! signatures in each turn of its loop, some eighty microseconds of work, or, where a turn takes long, a part of its time, so
 //! that a flood of something else leaves signatures theirs; who comes after them waits in a
-//! [`WaitingLine`], and between two turns everybody else is served.  While there are fewer, nothing waits and nothing is
+//! `WaitingLine`, and between two turns everybody else is served.  While there are fewer, nothing waits and nothing is
 //! measured.  The listener drives it: it waits until the turn is [exhausted](SigningTurns::exhausted), lets the rest of
 //! the loop run, and [begins](SigningTurns::begin) the next one.
 
