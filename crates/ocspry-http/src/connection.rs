@@ -12,8 +12,8 @@ use crate::deadlines::{Deadline, Phase, Verdict, Watched};
 use crate::framing::{BodyPlace, Framing, Next};
 use crate::head::Broken;
 use crate::headers::{self, Status};
-use crate::ocsp::{self, Body, HttpRequest};
-use crate::scratch::Scratch;
+use crate::ocsp::{self, Body, HttpRequest, HttpResponse};
+use crate::scratch::{Buffers, Scratch};
 use crate::server::Worker;
 use socket2::SockRef;
 use std::io;
@@ -78,7 +78,9 @@ pub(crate) async fn serve(
                 worker.counts().connections_expired.add(1);
             }
             if phase == Phase::Request {
-                let _ = connection.stream.try_write(REQUEST_TIMEOUT);
+                let mut refusal = Vec::new();
+                headers::write_refusal(&mut refusal, Status::RequestTimeout);
+                let _ = connection.stream.try_write(&refusal);
             }
         }
         End::Panicked => {
@@ -89,9 +91,6 @@ pub(crate) async fn serve(
     drop((permit, watched));
 }
 
-/// Said in place of an answer when a request takes too long to arrive (RFC 9110 §15.5.9).
-const REQUEST_TIMEOUT: &[u8] =
-    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 /// Said to a client that waits for it before it sends a body (RFC 9110 §10.1.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -131,11 +130,15 @@ impl Connection {
     async fn answer_requests(&mut self) -> io::Result<()> {
         loop {
             let (mut scratch, count) = self.read().await?;
-            let goes_on = match count {
-                0 => self.answer_torn_request(&mut scratch).await,
-                // Old clients send an empty line behind a body: nothing has begun.
-                _ if is_empty_lines(scratch.input.filled_mut()) => Ok(GoesOn::Yes),
-                _ => self.answer_what_came(&mut scratch).await,
+            if count == 0 {
+                let end = self.answer_torn_request(&mut scratch).await;
+                self.worker.give_back(scratch);
+                return end;
+            }
+            // Old clients send an empty line behind a body: nothing has begun.
+            let goes_on = match is_empty_lines(scratch.input.filled_mut()) {
+                true => Ok(GoesOn::Yes),
+                false => self.answer_what_came(&mut scratch).await,
             };
             self.worker.give_back(scratch);
             match goes_on? {
@@ -184,12 +187,7 @@ impl Connection {
                 },
                 peer: self.peer,
             };
-            let response = ocsp::respond(&request, &self.worker, &self.deadline, buffers).await;
-            self.deadline.enter(Phase::Write);
-            write(&mut self.stream, &buffers.output).await?;
-            if !response.tail.is_empty() {
-                write(&mut self.stream, &response.tail).await?;
-            }
+            let response = self.answer(&request, buffers).await?;
             let is_more_there = !is_empty_lines(behind);
             match (response.keep_alive, is_more_there) {
                 (true, true) => self.deadline.enter(Phase::Request),
@@ -203,6 +201,21 @@ impl Connection {
             octets = behind;
         }
         Ok(GoesOn::Yes)
+    }
+
+    /// Answers one request, and writes the answer.
+    async fn answer(
+        &mut self,
+        request: &HttpRequest<'_>,
+        buffers: &mut Buffers,
+    ) -> io::Result<HttpResponse> {
+        let response = ocsp::respond(request, &self.worker, &self.deadline, buffers).await;
+        self.deadline.enter(Phase::Write);
+        write(&mut self.stream, &buffers.output).await?;
+        if !response.tail.is_empty() {
+            write(&mut self.stream, &response.tail).await?;
+        }
+        Ok(response)
     }
 
     /// Waits until octets come; they stand behind those that were held, in a buffer that is lent.  0: the client sends
@@ -231,11 +244,11 @@ impl Connection {
     }
 
     /// The client sends no more; what has come of a request is not all of it.
-    async fn answer_torn_request(&mut self, scratch: &mut Scratch) -> io::Result<GoesOn> {
+    async fn answer_torn_request(&mut self, scratch: &mut Scratch) -> io::Result<()> {
         let Scratch { input, buffers } = scratch;
         let octets: &[u8] = input.filled_mut();
         let Some(head) = self.framing.torn() else {
-            return Ok(GoesOn::No);
+            return Ok(());
         };
         let request = HttpRequest {
             head: &head,
@@ -243,10 +256,7 @@ impl Connection {
             body: Body::Refused(HttpRefusal::BrokenBody),
             peer: self.peer,
         };
-        ocsp::respond(&request, &self.worker, &self.deadline, buffers).await;
-        self.deadline.enter(Phase::Write);
-        write(&mut self.stream, &buffers.output).await?;
-        Ok(GoesOn::No)
+        self.answer(&request, buffers).await.map(drop)
     }
 
     /// Has the client sent something behind its last request?  Closing would make its kernel drop our answer then.

@@ -38,6 +38,8 @@ pub(crate) enum Status {
     NotFound,
     /// 405.
     MethodNotAllowed,
+    /// 408: a request takes too long to arrive (RFC 9110 §15.5.9).
+    RequestTimeout,
     /// 413.
     ContentTooLarge,
     /// 414.
@@ -57,6 +59,7 @@ impl Status {
             Status::BadRequest => 400,
             Status::NotFound => 404,
             Status::MethodNotAllowed => 405,
+            Status::RequestTimeout => 408,
             Status::ContentTooLarge => 413,
             Status::UriTooLong => 414,
             Status::HeadTooLarge => 431,
@@ -71,6 +74,7 @@ impl Status {
             Status::BadRequest => b"HTTP/1.1 400 Bad Request\r\n",
             Status::NotFound => b"HTTP/1.1 404 Not Found\r\n",
             Status::MethodNotAllowed => b"HTTP/1.1 405 Method Not Allowed\r\n",
+            Status::RequestTimeout => b"HTTP/1.1 408 Request Timeout\r\n",
             Status::ContentTooLarge => b"HTTP/1.1 413 Content Too Large\r\n",
             Status::UriTooLong => b"HTTP/1.1 414 URI Too Long\r\n",
             Status::HeadTooLarge => b"HTTP/1.1 431 Request Header Fields Too Large\r\n",

@@ -15,7 +15,9 @@ use crate::request_log::RequestRecord;
 use crate::scratch::Buffers;
 use crate::server::Worker;
 use bytes::{Bytes, BytesMut};
-use ocspry_core::{Answer, Answered, Effort, Endpoint, Question, RecentAnswer, SignedResponse};
+use ocspry_core::{
+    Answer, Answered, Effort, Endpoint, Question, RecentAnswer, Responder, SignedResponse,
+};
 use ocspry_wire::Time;
 use ocspry_wire::der::tag::SEQUENCE;
 use ocspry_wire::ocsp::ErrorStatus;
@@ -88,16 +90,13 @@ pub(crate) async fn respond(
 
     // Not the time at which the request was whole: a slow key may take its time.
     let now = worker.now();
-    let (reply, outcome) = match reply {
-        Reply::Ocsp(Answer::Signed(signed)) if now >= signed.send_before => (
-            Reply::Ocsp(Answer::of(ErrorStatus::TryLater, signed.unable)),
+    let over = reply.signed().filter(|signed| now >= signed.send_before);
+    let (reply, outcome) = match over.map(|signed| signed.unable) {
+        Some(unable) => (
+            Reply::Ocsp(Answer::of(ErrorStatus::TryLater, unable)),
             RequestOutcome::OverWhenSigned,
         ),
-        Reply::Recent(recent) if now >= recent.response().send_before => (
-            Reply::Ocsp(Answer::of(ErrorStatus::TryLater, recent.response().unable)),
-            RequestOutcome::OverWhenSigned,
-        ),
-        reply => (reply, outcome),
+        None => (reply, outcome),
     };
     let keep_alive =
         head.keep_alive && !request.leaves_body_unread() && deadline.verdict() == Verdict::Continue;
@@ -159,10 +158,11 @@ async fn post(
     let target = &request.octets[request.head.target.clone()];
     let path = head::path_of(target).unwrap_or_default();
     let endpoint = worker.endpoint(get_path::plain(path, &mut buffers.get));
+    let responder = worker.responder();
     let started = worker.durations().begin();
     // What is known as the path of a GET is no request.
     if der.first() == Some(&SEQUENCE)
-        && let Some(recent) = find_recent(worker, Some(endpoint), der, started)
+        && let Some(recent) = find_recent(worker, &responder, Some(endpoint), der, started)
     {
         worker.note_recent_exchange(der, &recent);
         return Reply::recent(recent);
@@ -173,7 +173,7 @@ async fn post(
         request: der,
         known_as: der,
     };
-    ask(&question, worker, &mut buffers.answer, started).await
+    ask(&question, worker, &responder, &mut buffers.answer, started).await
 }
 
 /// The request is in the path.
@@ -192,14 +192,15 @@ async fn get(
     if path == b"/healthz" {
         return (Reply::Healthy, RequestOutcome::Healthz);
     }
-    if let Some(published) = published::find(path, worker.responder().issuers()) {
+    let responder = worker.responder();
+    if let Some(published) = published::find(path, responder.issuers()) {
         return (Reply::Published(published), RequestOutcome::Published);
     }
     let started = worker.durations().begin();
     // A path says all that a request does, and who is asked: nearly always it need not be decoded.
     let known_as_path = (!worker.is_overheard()).then_some(path);
     if let Some(path) = known_as_path
-        && let Some(recent) = find_recent(worker, None, path, started)
+        && let Some(recent) = find_recent(worker, &responder, None, path, started)
     {
         return Reply::recent(recent);
     }
@@ -212,7 +213,7 @@ async fn get(
                 request: der,
                 known_as: known_as_path.unwrap_or(der),
             };
-            ask(&question, worker, &mut buffers.answer, started).await
+            ask(&question, worker, &responder, &mut buffers.answer, started).await
         }
         GetPath::Malformed => {
             let answer = Answer::Error(ErrorStatus::MalformedRequest);
@@ -226,11 +227,11 @@ async fn get(
 /// The answer that this worker gave before, if it may be given again.
 fn find_recent(
     worker: &Worker,
+    responder: &Responder,
     endpoint: Option<Endpoint<'_>>,
     known_as: &[u8],
     started: Option<Instant>,
 ) -> Option<Rc<RecentAnswer>> {
-    let responder = worker.responder();
     let recent = responder.recent_answer(endpoint, known_as, worker.now(), worker.recent())?;
     worker.durations().end(started, Effort::Cached);
     Some(recent)
@@ -240,10 +241,10 @@ fn find_recent(
 async fn ask(
     question: &Question<'_>,
     worker: &Worker,
+    responder: &Responder,
     buffer: &mut BytesMut,
     started: Option<Instant>,
 ) -> (Reply, RequestOutcome) {
-    let responder = worker.responder();
     // In a box: what an answer takes to make is large, and a connection that waits for its client has no use for it.
     let answered = Box::pin(responder.answer_anew(question, worker.now(), worker.recent(), buffer));
     let Answered {
@@ -308,6 +309,18 @@ impl Reply {
         (Reply::Recent(recent), outcome)
     }
 
+    /// The signed answer, if it is one.
+    fn signed(&self) -> Option<&SignedResponse> {
+        match self {
+            Reply::Recent(recent) => Some(recent.response()),
+            Reply::Ocsp(Answer::Signed(signed)) => Some(signed),
+            Reply::Ocsp(Answer::Error(_) | Answer::Unavailable)
+            | Reply::Published(_)
+            | Reply::Healthy
+            | Reply::Refusal(_) => None,
+        }
+    }
+
     /// Writes the head, but for its end, and returns its status.  `condition` is the head of a request that may name what the client
     /// has.
     fn write_head(&self, condition: Option<&[u8]>, now: Time, head: &mut Vec<u8>) -> Status {
@@ -315,35 +328,17 @@ impl Reply {
             Reply::Recent(recent) => {
                 let response = recent.response();
                 // Last-Modified is producedAt, if the clock is not behind it.
-                let cacheable = match recent.head().get() {
-                    _ if condition.is_some() || now < response.produced_at => None,
-                    Some(lasting) => {
-                        head.extend_from_slice(lasting);
-                        headers::write_cache_control(head, headers::max_age_seconds(response, now));
-                        return Status::Ok;
-                    }
-                    None => Cacheable::of(response, now),
-                };
-                let Some(cacheable) = cacheable else {
+                let is_lasting = condition.is_none() && now >= response.produced_at;
+                let lasting = is_lasting.then(|| lasting_head(recent, now)).flatten();
+                let Some(lasting) = lasting else {
                     return write_signed(response, condition, now, head);
                 };
-                let lasting = recent.head().get_or_init(|| {
-                    let mut lasting = Vec::new();
-                    headers::write_lasting(&mut lasting, &cacheable, response.der.len());
-                    lasting.into_boxed_slice()
-                });
                 head.extend_from_slice(lasting);
                 headers::write_cache_control(head, headers::max_age_seconds(response, now));
                 Status::Ok
             }
             Reply::Ocsp(Answer::Signed(signed)) => write_signed(signed, condition, now, head),
-            Reply::Ocsp(Answer::Error(error)) => {
-                headers::write_status(head, Status::Ok);
-                headers::write_ocsp_response(head);
-                headers::write_content_length(head, error.der().len());
-                headers::write_no_store(head);
-                Status::Ok
-            }
+            Reply::Ocsp(Answer::Error(error)) => write_for_one(head, error.der().len()),
             Reply::Published(published) => published.write(condition, now, head),
             Reply::Ocsp(Answer::Unavailable) => {
                 write_plain_text(head, Status::Unavailable, UNAVAILABLE)
@@ -396,11 +391,7 @@ fn write_signed(
     head: &mut Vec<u8>,
 ) -> Status {
     let Some(cacheable) = Cacheable::of(signed, now) else {
-        headers::write_status(head, Status::Ok);
-        headers::write_ocsp_response(head);
-        headers::write_content_length(head, signed.der.len());
-        headers::write_no_store(head);
-        return Status::Ok;
+        return write_for_one(head, signed.der.len());
     };
     let is_held = condition.is_some_and(|octets| cacheable.is_held_by(octets));
     let status = if is_held {
@@ -413,6 +404,29 @@ fn write_signed(
     };
     cacheable.write_cache_control(head);
     status
+}
+
+/// An OCSPResponse for this client alone.
+fn write_for_one(head: &mut Vec<u8>, body_length: usize) -> Status {
+    headers::write_status(head, Status::Ok);
+    headers::write_ocsp_response(head);
+    headers::write_content_length(head, body_length);
+    headers::write_no_store(head);
+    Status::Ok
+}
+
+/// What does not change of the head of an answer for everybody, written once; None of one with a nonce.
+fn lasting_head(recent: &RecentAnswer, now: Time) -> Option<&[u8]> {
+    if let Some(lasting) = recent.head().get() {
+        return Some(lasting);
+    }
+    let response = recent.response();
+    let cacheable = Cacheable::of(response, now)?;
+    Some(recent.head().get_or_init(|| {
+        let mut lasting = Vec::new();
+        headers::write_lasting(&mut lasting, &cacheable, response.der.len());
+        lasting.into_boxed_slice()
+    }))
 }
 
 /// A line for people, which nobody keeps.

@@ -1,6 +1,6 @@
 //! Many connections, and clients that speak all at once, octet by octet, or not at all.
 
-use crate::deadlines::wait_until;
+use crate::deadlines::{check_that_octets_do_not_buy_time, wait_until};
 use crate::fixture::{Fixture, GOOD, PATIENT, REVOKED};
 use ocspry_core::{Clock, SigningSpeed};
 use ocspry_http::{Limits, Listeners, Server};
@@ -16,24 +16,10 @@ const SHORT: Duration = Duration::from_millis(50);
 
 #[test]
 fn a_body_octet_by_octet_does_not_buy_time() {
-    let fixture = Fixture::start(Limits {
-        request: SHORT,
-        ..PATIENT
-    });
-    let mut client = TcpStream::connect(fixture.server.local_addresses()[0]).unwrap();
-    client
-        .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n")
-        .unwrap();
-    // The wait for an answer is the pause between two octets.
-    client.set_read_timeout(Some(SHORT / 10)).unwrap();
-    let mut answer = [0; 12];
-    let mut octets_sent = 0;
-    while client.read_exact(&mut answer).is_err() {
-        octets_sent += 1;
-        assert!(octets_sent < 1_000, "still connected");
-        client.write_all(b"0").unwrap();
-    }
-    assert_eq!(&answer, b"HTTP/1.1 408");
+    check_that_octets_do_not_buy_time(
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n",
+        b"0",
+    );
 }
 
 #[test]

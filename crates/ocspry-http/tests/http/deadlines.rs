@@ -66,14 +66,17 @@ fn htp_17_a_body_that_never_comes_ends_with_408() {
 
 #[test]
 fn an_octet_now_and_then_does_not_buy_time() {
+    check_that_octets_do_not_buy_time(b"GET / HTTP/1.1\r\nHost: a\r\nX: ", b"a");
+}
+
+/// After `begun` the client goes on with this octet again and again: it gets 408 all the same.
+pub(crate) fn check_that_octets_do_not_buy_time(begun: &[u8], octet: &[u8; 1]) {
     let fixture = Fixture::start(Limits {
         request: SHORT,
         ..PATIENT
     });
     let mut client = TcpStream::connect(fixture.server.local_addresses()[0]).unwrap();
-    client
-        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
-        .unwrap();
+    client.write_all(begun).unwrap();
     // The wait for an answer is the pause between two octets.
     client.set_read_timeout(Some(SHORT / 10)).unwrap();
     let mut answer = [0; 12];
@@ -81,7 +84,7 @@ fn an_octet_now_and_then_does_not_buy_time() {
     while client.read_exact(&mut answer).is_err() {
         octets_sent += 1;
         assert!(octets_sent < 1_000, "still connected");
-        client.write_all(b"a").unwrap();
+        client.write_all(octet).unwrap();
     }
     assert_eq!(&answer, b"HTTP/1.1 408");
 }
