@@ -296,9 +296,9 @@ impl ResponseCache {
 
     /// Tells those who wait for this signature that it takes too long; returns how many they are.  Who comes next asks for another
     /// one: this one may never end.
-    pub(crate) fn give_up(&self, flight: &Flight) -> usize {
+    pub(crate) fn give_up(&self, flight: &Flight) -> u64 {
         let crowd = self.in_flight().remove(flight).unwrap_or_default();
-        let told = crowd.waiting.len();
+        let told = crowd.waiting.len() as u64;
         for sender in crowd.waiting {
             let _ = sender.send(Err(SignError::Excess(Excess::Overdue)));
         }

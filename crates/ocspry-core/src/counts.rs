@@ -36,9 +36,9 @@ impl Count {
 pub struct ExcessCounts([[AtomicU64; Excess::ALL.len()]; SigningClass::ALL.len()]);
 
 impl ExcessCounts {
-    /// One more.
-    pub(crate) fn add(&self, class: SigningClass, excess: Excess) {
-        self.0[class as usize][excess as usize].fetch_add(1, Ordering::Relaxed);
+    /// Adds.
+    pub(crate) fn add(&self, class: SigningClass, excess: Excess, more: u64) {
+        self.0[class as usize][excess as usize].fetch_add(more, Ordering::Relaxed);
     }
 
     /// How many so far.

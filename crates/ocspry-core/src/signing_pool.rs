@@ -34,6 +34,18 @@ pub struct PoolLimits {
     pub patience: Duration,
 }
 
+impl PoolLimits {
+    /// What a signature takes.  More than clients wait for, twice, is as good as no answer, whatever a key has taken.
+    fn average(&self, pace: &Pace) -> Duration {
+        pace.average().min(self.patience * 2)
+    }
+
+    /// How long it may take from the question to the answer: to wait is for others, to sign for itself, twice each.
+    fn longest(&self, pace: &Pace) -> Duration {
+        (self.patience + self.average(pace)) * 2
+    }
+}
+
 /// Threads that sign for slow keys, and for fast ones whose worker has too much to do.
 pub struct SigningPool {
     shared: Arc<Shared>,
@@ -161,7 +173,7 @@ impl Waiters {
     }
 
     /// They are told that it takes too long, and are returned as so many of a class; the signature goes on.
-    fn give_up(&self) -> (SigningClass, usize) {
+    fn give_up(&self) -> (SigningClass, u64) {
         match self {
             Waiters::One(reply) => {
                 reply.tell(Err(SignError::Excess(Excess::Overdue)));
@@ -209,23 +221,6 @@ pub(crate) struct Totals {
     /// Threads to which a worker may hand something over; read without the lock.
     spare: AtomicUsize,
 }
-
-impl PoolLimits {
-    /// What a signature takes.  More than clients wait for, twice, is as good as no answer, whatever a key has taken.
-    fn average(&self, pace: &Pace) -> Duration {
-        pace.average().min(self.patience * 2)
-    }
-
-    /// How long it may take from the question to the answer: to wait is for others, to sign for itself, twice each.
-    fn longest(&self, pace: &Pace) -> Duration {
-        (self.patience + self.average(pace)) * 2
-    }
-}
-
-/// How long whoever stops the pool waits for signatures that do not end.
-const STOP_TIME_MAX: Duration = Duration::from_secs(5);
-/// A key that hangs is tried again after its longest time, doubled so often at the most: in hours.
-const DOUBLINGS_MAX: u32 = 12;
 
 impl Totals {
     /// A signature was made, or failed.
@@ -328,7 +323,7 @@ impl SigningPool {
             Some(lane) => lane.line.admit(asker, self.shared.room(lane, &state, now)),
         };
         if let Err(excess) = admitted {
-            self.shared.totals.refused.add(asker.class, excess);
+            self.shared.totals.refused.add(asker.class, excess, 1);
             drop(state);
             return Err(SignError::Excess(excess));
         }
@@ -553,3 +548,8 @@ fn sign_until_stopped(shared: &Shared) {
     // What this one leaves is for another one, and who stops the pool waits for the last.
     shared.changed.notify_all();
 }
+
+/// How long whoever stops the pool waits for signatures that do not end.
+const STOP_TIME_MAX: Duration = Duration::from_secs(5);
+/// A key that hangs is tried again after its longest time, doubled so often at the most: in hours.
+const DOUBLINGS_MAX: u32 = 12;

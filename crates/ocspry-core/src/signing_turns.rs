@@ -118,7 +118,7 @@ impl SigningTurns {
             SigningClass::Kept | SigningClass::Once => driven.line.admit(asker, driven.room()),
         };
         if let Err(excess) = admitted {
-            self.counts.refused.add(asker.class, excess);
+            self.counts.refused.add(asker.class, excess, 1);
             return Err(excess);
         }
         let (sender, receiver) = oneshot::channel();
@@ -170,7 +170,7 @@ impl SigningTurns {
         let quota = driven.left;
         let longest = driven.patience * 2;
         while let Some((class, _)) = driven.line.pop_overdue(longest, now) {
-            self.counts.refused.add(class, Excess::Overdue);
+            self.counts.refused.add(class, Excess::Overdue, 1);
         }
         while driven.left > 0
             && let Some((_, waiting)) = driven.line.pop()

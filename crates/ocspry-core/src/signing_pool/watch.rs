@@ -54,9 +54,7 @@ impl Overdue {
         let dropped = self.dropped.iter().map(|job| &job.waiters);
         for waiters in self.under_way.iter().chain(dropped) {
             let (class, told) = waiters.give_up();
-            for _ in 0..told {
-                shared.totals.refused.add(class, Excess::Overdue);
-            }
+            shared.totals.refused.add(class, Excess::Overdue, told);
         }
     }
 }
