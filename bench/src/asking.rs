@@ -9,11 +9,11 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use ocspry_testkit::now;
 use ocspry_wire::Time;
-use ocspry_wire::ocsp::{CertStatus, OcspResponse};
+use ocspry_wire::ocsp::CertStatus;
 
 use crate::load::Traffic;
 use crate::peer_pki::PeerPki;
-use crate::question::NONCE;
+use crate::question::{self, NONCE};
 
 /// Of so many answers one is kept for the whole check.
 pub const KEPT_ONE_IN: u64 = 256;
@@ -193,14 +193,8 @@ impl<'a> Asking<'a> {
 
     /// All but the signature.
     fn read(&self, nonce: Option<&[u8]>, body: &[u8]) -> std::result::Result<(), String> {
-        let response =
-            OcspResponse::from_der(body).map_err(|error| format!("not DER: {error:?}"))?;
-        let basic = response
-            .basic
-            .ok_or_else(|| format!("{:?}", response.status))?;
-        let [single] = basic.responses.as_slice() else {
-            return Err(format!("{} lines", basic.responses.len()));
-        };
+        let basic = question::signed_of_one(body)?;
+        let single = &basic.responses[0];
         if single.cert_id.der != self.cert_id {
             Err("another certificate's answer".to_owned())
         } else if single.cert_status != CertStatus::Good {

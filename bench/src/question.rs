@@ -5,7 +5,7 @@ use ocspry_testkit::{
     Authority, HttpClient, Reply, RequestSpec, base64_path, cert_id, nonce_extension,
 };
 use ocspry_wire::hex::to_hex;
-use ocspry_wire::ocsp::{CertStatus, HashAlgorithm, OcspResponse};
+use ocspry_wire::ocsp::{BasicOcspResponse, CertStatus, HashAlgorithm, OcspResponse};
 use serde_json::{Value, json};
 
 use crate::list::{ListSpec, NEVER_LISTED, Shape};
@@ -178,14 +178,8 @@ impl Question {
         nonce: Option<&[u8]>,
         lists: &[ListSpec],
     ) -> Result<usize, String> {
-        let response =
-            OcspResponse::from_der(body).map_err(|error| format!("not DER: {error:?}"))?;
-        let basic = response
-            .basic
-            .ok_or_else(|| format!("{:?}", response.status))?;
-        let [single] = basic.responses.as_slice() else {
-            return Err(format!("{} lines", basic.responses.len()));
-        };
+        let basic = signed_of_one(body)?;
+        let single = &basic.responses[0];
         if single.cert_id.der != self.cert_id {
             return Err("another certificate's answer".to_owned());
         }
@@ -269,6 +263,21 @@ pub fn known_answers(list: &ListSpec, questions: &[Question]) -> Value {
         }
     });
     Value::Array(answers.collect())
+}
+
+/// A signed answer of one line; its signature is not looked at.
+///
+/// # Errors
+/// It is something else.
+pub(crate) fn signed_of_one(body: &[u8]) -> Result<BasicOcspResponse<'_>, String> {
+    let response = OcspResponse::from_der(body).map_err(|error| format!("not DER: {error:?}"))?;
+    let basic = response
+        .basic
+        .ok_or_else(|| format!("{:?}", response.status))?;
+    match basic.responses.len() {
+        1 => Ok(basic),
+        lines => Err(format!("{lines} lines")),
+    }
 }
 
 #[cfg(test)]

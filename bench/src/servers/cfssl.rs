@@ -7,7 +7,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Rival, Started, directory_of, starting, version_of};
-use crate::asking::Expected;
 use crate::peer_pki::PeerPki;
 
 pub(super) fn start(pki: &PeerPki, answer: &[u8]) -> Result<Started> {
@@ -27,13 +26,9 @@ pub(super) fn start(pki: &PeerPki, answer: &[u8]) -> Result<Started> {
             pki.checked_answer(port).map(drop)
         })
         .context("cfssl ocspserve (Debian package golang-cfssl)")?;
-    let idle_kib = server.memory_kib()?;
-    Ok(Started {
+    Started::alone(
         rival,
         server,
-        expected: Expected::Answer(rival.nonce_answer()),
-        version: format!("cfssl {}", version_of(Path::new("cfssl"), "version")),
-        idle_kib,
-        behind: Vec::new(),
-    })
+        format!("cfssl {}", version_of(Path::new("cfssl"), "version")),
+    )
 }

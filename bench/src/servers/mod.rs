@@ -123,6 +123,20 @@ pub struct Started {
     pub behind: Vec<Server>,
 }
 
+impl Started {
+    /// One that answers what it is asked, whose memory is what it has now, and that needs nobody else.
+    fn alone(rival: Rival, server: Server, version: String) -> Result<Started> {
+        Ok(Started {
+            rival,
+            idle_kib: server.memory_kib()?,
+            server,
+            expected: Expected::Answer(rival.nonce_answer()),
+            version,
+            behind: Vec::new(),
+        })
+    }
+}
+
 /// A rival that is not measured, and why.
 pub struct Absent {
     /// Who.

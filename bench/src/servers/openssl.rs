@@ -7,7 +7,6 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::{Rival, Started, starting, version_of};
-use crate::asking::Expected;
 use crate::peer_pki::PeerPki;
 
 pub(super) fn start(pki: &PeerPki) -> Result<Started> {
@@ -33,13 +32,5 @@ pub(super) fn start(pki: &PeerPki) -> Result<Started> {
         pki.checked_answer(port).map(drop)
     })
     .context("openssl ocsp")?;
-    let idle_kib = server.memory_kib()?;
-    Ok(Started {
-        rival,
-        server,
-        expected: Expected::Answer(rival.nonce_answer()),
-        version: version_of(Path::new("openssl"), "version"),
-        idle_kib,
-        behind: Vec::new(),
-    })
+    Started::alone(rival, server, version_of(Path::new("openssl"), "version"))
 }

@@ -6,7 +6,6 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use super::{Places, Rival, Started, said, starting};
-use crate::asking::Expected;
 use crate::peer_pki::PeerPki;
 
 pub(super) fn start(pki: &PeerPki, places: &Places) -> Result<Started> {
@@ -21,15 +20,7 @@ pub(super) fn start(pki: &PeerPki, places: &Places) -> Result<Started> {
         pki.checked_answer(port).map(drop)
     })
     .context("the Python responder")?;
-    let idle_kib = server.memory_kib()?;
-    Ok(Started {
-        rival,
-        server,
-        expected: Expected::Answer(rival.nonce_answer()),
-        version: version(&places.python),
-        idle_kib,
-        behind: Vec::new(),
-    })
+    Started::alone(rival, server, version(&places.python))
 }
 
 fn version(python: &Path) -> String {
