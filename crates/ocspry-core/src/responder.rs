@@ -269,26 +269,26 @@ impl Responder {
         let mut asked = None;
         let mut asking = Asking::of(question.client);
         while asking.attempts < ATTEMPTS_MAX {
-            let (prepared, issuer) = match self.understand(question.request, &mut tally) {
-                Ok((_, issuer)) if !is_asked(issuer) => {
-                    return refuse(Refusal::WrongEndpoint, unable);
+            // A block: what is needed up to here only does not wait with the rest.
+            let (unsigned, policy) = {
+                let (request, issuer) = match self.understand(question.request, &mut tally) {
+                    Ok((_, issuer)) if !is_asked(issuer) => {
+                        return refuse(Refusal::WrongEndpoint, unable);
+                    }
+                    Ok(understood) => understood,
+                    Err(refusal) => return refuse(refusal, unable),
+                };
+                let policy = self.issuers.issuer(issuer).policy();
+                unable = policy.unable;
+                asked = Some(issuer);
+                match self.prepare(&request, issuer, now, &asking, &mut tally, buffer) {
+                    Ok(Prepared::Cached(answer)) => {
+                        let sent = keep_and_send(recent, question, &tally, answer, Effort::Cached);
+                        return sent.about(asked);
+                    }
+                    Ok(Prepared::Unsigned(unsigned)) => (unsigned, policy),
+                    Err(refusal) => return refuse(refusal, unable).about(asked),
                 }
-                Ok((request, issuer)) => (
-                    self.prepare(&request, issuer, now, &asking, &mut tally, buffer),
-                    issuer,
-                ),
-                Err(refusal) => return refuse(refusal, unable),
-            };
-            let policy = self.issuers.issuer(issuer).policy();
-            unable = policy.unable;
-            asked = Some(issuer);
-            let unsigned = match prepared {
-                Ok(Prepared::Cached(answer)) => {
-                    let sent = keep_and_send(recent, question, &tally, answer, Effort::Cached);
-                    return sent.about(asked);
-                }
-                Ok(Prepared::Unsigned(unsigned)) => unsigned,
-                Err(refusal) => return refuse(refusal, unable).about(asked),
             };
             let has_nonce = unsigned.has_nonce;
             let signed = self.sign(unsigned, &mut asking, recent, &tally, buffer);

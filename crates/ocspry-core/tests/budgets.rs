@@ -436,6 +436,40 @@ fn who_waits_for_a_turn_hears_what_is_right_when_it_has_come() {
 }
 
 #[test]
+fn who_waits_with_a_nonce_is_signed_what_was_prepared_unless_something_else_is_right_by_then() {
+    let fixture = Fixture::counting(KeyKind::P256, None);
+    let (responder, (recent, _)) = (&fixture.responder, worker());
+    let nonces = [1, 2, 3, 4, 5, 6].map(|nonce| request(&fixture, SERIAL_GOOD, Some(nonce)));
+    for request in &nonces[..4] {
+        assert!(at_once(&mut ask(responder, request, host(1), &recent)).is_some());
+    }
+    for (new_table, expected) in [
+        (None, OutcomeKind::Good),
+        (
+            Some(table_with(&[SERIAL_GOOD], 86_400)),
+            OutcomeKind::Revoked,
+        ),
+    ] {
+        let mut waiting = [4, 5].map(|at: usize| ask(responder, &nonces[at], host(2), &recent));
+        assert!(waiting.iter_mut().all(|asked| at_once(asked).is_none()));
+        if let Some(table) = new_table {
+            drop(fixture.issuer().set_table(Some(table.into())));
+        }
+        let signatures = fixture.signatures();
+        recent.turns().begin();
+        for (asked, nonce) in waiting.iter_mut().zip([5, 6]) {
+            let answered = at_once(asked).expect("its turn has come");
+            assert_eq!(answered.outcome.kind(), expected);
+            assert_eq!(nonce_of(&fixture, &answered), Some(vec![nonce; 16]));
+        }
+        // Nothing was signed that was not sent.
+        assert_eq!(fixture.signatures(), signatures + 2);
+        // The turn is used up.
+        while at_once(&mut ask(responder, &nonces[0], host(1), &recent)).is_some() {}
+    }
+}
+
+#[test]
 fn a_worker_with_too_much_to_sign_hands_some_over_to_a_thread_with_nothing_to_do() {
     let limits = PoolLimits {
         threads: 3,

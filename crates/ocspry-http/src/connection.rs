@@ -33,8 +33,6 @@ pub(crate) async fn serve(
     permit: Permit,
     watched: Watched,
 ) {
-    // Answers are written whole: nothing is gained by waiting for more.
-    let _ = stream.set_nodelay(true);
     let deadline = Rc::clone(watched.deadline());
     let mut connection = Connection {
         stream,
@@ -94,8 +92,8 @@ pub(crate) async fn serve(
 /// Said to a client that waits for it before it sends a body (RFC 9110 §10.1.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Octets that are read at once.
-const READ_BYTES: usize = 16 * 1024;
+/// Octets that are read at once: a request and its head have some hundred, and whoever waits for a signature keeps the buffer.
+const READ_BYTES: usize = 4 * 1024;
 /// Octets that are thrown away at most, before a client that does not stop sending is cut off.
 const LINGER_BYTES_MAX: usize = 8 * 1024 * 1024;
 

@@ -108,6 +108,7 @@ impl Listeners {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
             }
             socket.set_nonblocking(true)?;
+            send_at_once(socket)?;
             listeners.addresses.push(socket.local_addr()?);
         }
         for _ in 1..workers.max(1) {
@@ -218,6 +219,11 @@ pub(crate) fn turn_away_newcomers(listener: &impl std::os::fd::AsFd) -> io::Resu
     SockRef::from(listener).attach_filter(&filter)
 }
 
+/// Answers are written whole: nothing is gained by waiting for more.  What a socket accepts has this from it.
+fn send_at_once(listener: &impl std::os::fd::AsFd) -> io::Result<()> {
+    SockRef::from(listener).set_tcp_nodelay(true)
+}
+
 fn new_socket(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -226,6 +232,7 @@ fn new_socket(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
     )?;
     // The port can be had again at once after a stop, although old connections linger in TIME_WAIT.
     socket.set_reuse_address(true)?;
+    send_at_once(&socket)?;
     if address.is_ipv6() {
         socket.set_only_v6(only_v6)?;
     }
@@ -338,6 +345,24 @@ mod tests {
             Listeners::bind(&[address], 2).unwrap().local_addresses(),
             [address]
         );
+    }
+
+    #[test]
+    fn what_is_accepted_sends_at_once() {
+        let bound = Listeners::bind(&[LOOPBACK.parse().unwrap()], 2).unwrap();
+        let handed_over = vec![TcpListener::bind(LOOPBACK).unwrap()];
+        let inherited = Listeners::inherit(handed_over, 1).unwrap();
+        for listeners in [bound, inherited] {
+            let address = listeners.local_addresses()[0];
+            let _client = std::net::TcpStream::connect(address).unwrap();
+            let (_, workers) = listeners.into_parts();
+            let accepted = workers.iter().flatten().find_map(|socket| {
+                socket.set_nonblocking(true).unwrap();
+                socket.accept().ok()
+            });
+            let (stream, _) = accepted.expect("one of them has it");
+            assert!(stream.nodelay().unwrap());
+        }
     }
 
     #[test]

@@ -32,6 +32,15 @@ pub(crate) struct Buffers {
     pub(crate) output: Vec<u8>,
 }
 
+impl Scratch {
+    /// What it takes in memory, but for the decoding of a path, which is short.
+    pub(crate) fn octets(&self) -> usize {
+        self.input.octets.capacity()
+            + self.buffers.answer.capacity()
+            + self.buffers.output.capacity()
+    }
+}
+
 impl Input {
     /// Room for `length` octets behind the first `held`.
     pub(crate) fn room_behind(&mut self, held: usize, length: usize) -> &mut [u8] {

@@ -2,7 +2,7 @@
 //!
 //! A fast key signs here, when it is the request's turn on this worker; where many wait, on a thread of the pool that has
 //! nothing to do.  A slow key signs on the pool: there, one signature at a time for each answer that is kept.  Whoever
-//! waited for a turn looks again before it signs, since by then the answer may be there, or another one be right.
+//! waited for a turn looks again before it signs, since by then an answer for everybody may be there, or another one be right.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,16 +90,76 @@ pub(super) struct Unsigned {
     pub(super) due: Option<Arc<CachedAnswer>>,
 }
 
+/// An answer under way.
+enum Begun {
+    /// It is there.
+    Made(NewAnswer),
+    /// When its turn has come, it is signed here.
+    Here(oneshot::Receiver<()>, Unsigned),
+    /// A thread of the pool signs it, for this client.
+    Once(oneshot::Receiver<Result<SignedResponse, SignError>>, Basis),
+    /// The same, for everybody.
+    Kept(oneshot::Receiver<Result<Arc<CachedAnswer>, SignError>>),
+}
+
+impl Begun {
+    /// Until it is there, or its turn has come.
+    async fn wait(&mut self) -> Result<(), SignError> {
+        let new = match self {
+            Begun::Made(_) => return Ok(()),
+            Begun::Here(turn, _) => {
+                let overdue = |_| SignError::Excess(Excess::Overdue);
+                return turn.await.map_err(overdue);
+            }
+            Begun::Once(signed, basis) => {
+                NewAnswer::Once(signed.await.unwrap_or_else(|_| Err(gave_up()))?, *basis)
+            }
+            Begun::Kept(signed) => {
+                NewAnswer::Kept(signed.await.unwrap_or_else(|_| Err(gave_up()))?)
+            }
+        };
+        *self = Begun::Made(new);
+        Ok(())
+    }
+}
+
 impl Responder {
     /// Signs it, here or elsewhere, now or when its turn has come.
     pub(super) async fn sign(
+        &self,
+        unsigned: Unsigned,
+        asking: &mut Asking,
+        recent: &RecentAnswers,
+        tally: &Tally<'_>,
+        buffer: &mut BytesMut,
+    ) -> Result<Made, SignError> {
+        // All but the waiting is said in calls, so that what waits is small.
+        let mut begun = self.begin_to_sign(unsigned, asking, recent, tally, buffer)?;
+        begun.wait().await?;
+        match begun {
+            Begun::Made(new) => Ok(Made::Answer(new)),
+            // Nobody else can have had it made meanwhile.
+            Begun::Here(_, unsigned)
+                if unsigned.keep_as.is_none() && self.holds(&unsigned.basis) =>
+            {
+                let new = self.sign_here(unsigned, None, tally, buffer)?;
+                Ok(Made::Answer(new))
+            }
+            Begun::Here(..) | Begun::Once(..) | Begun::Kept(_) => {
+                asking.has_turn = true;
+                Ok(Made::NotYet)
+            }
+        }
+    }
+
+    fn begin_to_sign(
         &self,
         mut unsigned: Unsigned,
         asking: &mut Asking,
         recent: &RecentAnswers,
         tally: &Tally<'_>,
         buffer: &mut BytesMut,
-    ) -> Result<Made, SignError> {
+    ) -> Result<Begun, SignError> {
         let due = unsigned.due.take();
         let class = match (&unsigned.keep_as, &due) {
             (None, _) => SigningClass::Once,
@@ -111,13 +171,13 @@ impl Responder {
             client: asking.client,
         };
         if unsigned.credential.signer().speed() == SigningSpeed::Queued {
-            return self.sign_elsewhere(unsigned, due, asker, buffer).await;
+            return self.sign_elsewhere(unsigned, due, asker, buffer);
         }
         let turns = recent.turns();
         let has_turn = std::mem::take(&mut asking.has_turn);
         if !has_turn && turns.is_long() && self.pool.has_spare_thread() {
             turns.counts().handed_over.add(1);
-            return self.sign_elsewhere(unsigned, due, asker, buffer).await;
+            return self.sign_elsewhere(unsigned, due, asker, buffer);
         }
         let turn = if has_turn {
             Ok(Turn::Now)
@@ -125,15 +185,13 @@ impl Responder {
             turns.ask(asker)
         };
         match (turn, due) {
-            (Ok(Turn::Now), due) => self.sign_here(unsigned, due, tally, buffer),
-            // Nobody waits for a newer answer while there is a true one.
-            (Ok(Turn::Later(_)) | Err(_), Some(due)) => Ok(Made::Answer(NewAnswer::Kept(due))),
-            (Ok(Turn::Later(turn)), None) => {
-                let overdue = |_| SignError::Excess(Excess::Overdue);
-                turn.await.map_err(overdue)?;
-                asking.has_turn = true;
-                Ok(Made::NotYet)
+            (Ok(Turn::Now), due) => {
+                let new = self.sign_here(unsigned, due, tally, buffer)?;
+                Ok(Begun::Made(new))
             }
+            // Nobody waits for a newer answer while there is a true one.
+            (Ok(Turn::Later(_)) | Err(_), Some(due)) => Ok(Begun::Made(NewAnswer::Kept(due))),
+            (Ok(Turn::Later(turn)), None) => Ok(Begun::Here(turn, unsigned)),
             (Err(excess), None) => Err(SignError::Excess(excess)),
         }
     }
@@ -144,33 +202,33 @@ impl Responder {
         due: Option<Arc<CachedAnswer>>,
         tally: &Tally<'_>,
         buffer: &mut BytesMut,
-    ) -> Result<Made, SignError> {
+    ) -> Result<NewAnswer, SignError> {
         let keep = unsigned.keep_as.take();
         let basis = unsigned.basis;
         let renew_at = unsigned.lifetime.renew_at;
         let signed = unsigned.sign(buffer);
         tally.signed(&signed);
-        let new = match (signed, keep, due) {
-            (Ok(response), None, _) => NewAnswer::Once(response, basis),
+        match (signed, keep, due) {
+            (Ok(response), None, _) => Ok(NewAnswer::Once(response, basis)),
             (Ok(response), Some(key), _) => {
                 let answer = Arc::new(CachedAnswer::new(response, basis, renew_at));
                 self.cache.insert(key, Arc::clone(&answer));
-                NewAnswer::Kept(answer)
+                Ok(NewAnswer::Kept(answer))
             }
             // The one there is lives on.
-            (Err(_), _, Some(due)) => NewAnswer::Kept(due),
-            (Err(error), _, None) => return Err(error),
-        };
-        Ok(Made::Answer(new))
+            (Err(_), _, Some(due)) => Ok(NewAnswer::Kept(due)),
+            (Err(error), _, None) => Err(error),
+        }
     }
 
-    async fn sign_elsewhere(
+    /// Gives it to the pool.
+    fn sign_elsewhere(
         &self,
         mut unsigned: Unsigned,
         due: Option<Arc<CachedAnswer>>,
         asker: Asker,
         buffer: &mut BytesMut,
-    ) -> Result<Made, SignError> {
+    ) -> Result<Begun, SignError> {
         let credential = Arc::clone(&unsigned.credential);
         let basis = unsigned.basis;
         let renew_at = unsigned.lifetime.renew_at;
@@ -184,8 +242,7 @@ impl Responder {
             let sign = Box::new(sign);
             self.pool
                 .submit(&credential, asker, Job { sign, waiters })?;
-            let response = signed.await.unwrap_or_else(|_| Err(gave_up()))?;
-            return Ok(Made::Answer(NewAnswer::Once(response, basis)));
+            return Ok(Begun::Once(signed, basis));
         };
         let flight = Flight {
             key,
@@ -207,12 +264,11 @@ impl Responder {
                 submitted?;
             }
         }
-        // Nobody waits for a newer answer while there is a true one.
-        if let Some(due) = due {
-            return Ok(Made::Answer(NewAnswer::Kept(due)));
-        }
-        let answer = signed.await.unwrap_or_else(|_| Err(gave_up()))?;
-        Ok(Made::Answer(NewAnswer::Kept(answer)))
+        Ok(match due {
+            // Nobody waits for a newer answer while there is a true one.
+            Some(due) => Begun::Made(NewAnswer::Kept(due)),
+            None => Begun::Kept(signed),
+        })
     }
 }
 
