@@ -7,10 +7,12 @@ use std::time::Duration;
 /// The bounds of one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Open connections over all workers.  One more is closed at once, and counted.
+    /// Open connections over all workers.  One more is closed at once, and counted.  One that waits takes less than 2 kB, so
+    /// that a site can keep one for each of its machines.
     pub connections_max: usize,
     /// Open connections from one IPv4 address or one IPv6 /64 network.  One more is closed at once, and counted.
-    /// Loopback is exempt: the proxy in front of us brings everybody's connections.
+    /// Loopback and trusted peers are exempt: the proxy in front of us brings everybody's connections.  A whole site may come
+    /// from one address (NAT), and so may whoever wants to keep others out: it takes sixteen addresses to fill all places.
     pub connections_per_address_max: usize,
     /// Octets of an OCSP request in a POST body.  More is refused with 413, before reading where Content-Length tells.
     pub request_bytes_max: usize,
@@ -40,8 +42,8 @@ pub struct Limits {
 impl Limits {
     /// The defaults.
     pub const DEFAULT: Limits = Limits {
-        connections_max: 4096,
-        connections_per_address_max: 512,
+        connections_max: 16_384,
+        connections_per_address_max: 1_024,
         request_bytes_max: 16_384,
         target_bytes_max: 6_144,
         idle: Duration::from_secs(30),

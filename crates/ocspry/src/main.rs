@@ -22,6 +22,7 @@ mod credential_files;
 mod credentials;
 mod crl_at_hand;
 mod crl_publishing;
+mod descriptors;
 mod exchange_printer;
 mod file_stamp;
 mod inherited_sockets;

@@ -20,7 +20,6 @@ use ocspry_core::{Clock, SystemClock};
 use ocspry_http::{
     Admin, AdminError, AdminState, Limits, Listeners, Server, ServerOptions, StateKept,
 };
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tracing::{info, warn};
 
@@ -38,7 +37,9 @@ use crate::log_output::LogOutput;
 use crate::request_log::RequestLog;
 use crate::signals::EndProcessOnPanic;
 use crate::watchdog::Watchdog;
-use crate::{inherited_sockets, issuer_report, process_usage, report, signals, summary};
+use crate::{
+    descriptors, inherited_sockets, issuer_report, process_usage, report, signals, summary,
+};
 
 /// Requests in flight get this long to finish when the program stops.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
@@ -190,8 +191,11 @@ pub(crate) fn serve_in(
         }
         bail!("{}", lines.trim_end());
     }
-    allow_descriptors(limits.connections_max, processors);
     let workers = workers.unwrap_or(processors);
+    let limits = Limits {
+        connections_max: descriptors::allow(limits.connections_max, workers),
+        ..limits
+    };
     let listeners = match (inherited, config.port_sharing) {
         (Some(sockets), _) => Listeners::inherit(sockets, workers)
             .context("the sockets of LISTEN_FDS cannot be used")?,
@@ -391,33 +395,6 @@ fn start_admin(
     info!("admin listener at http://{}/", admin.local_address());
     Ok(Some(admin))
 }
-
-/// Raises the soft limit of open files as far as the connections need and the hard limit lets us.
-fn allow_descriptors(connections_max: usize, processors: usize) {
-    let needed = connections_max as u64 + DESCRIPTORS_BESIDE + 8 * processors as u64;
-    let limit = getrlimit(Resource::Nofile);
-    let is_enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= needed);
-    if is_enough(limit.current) {
-        return;
-    }
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    let in_force = match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => limit.maximum,
-        Err(_) => limit.current,
-    };
-    if let Some(files) = in_force.filter(|_| !is_enough(in_force)) {
-        warn!(
-            "at most {files} files may be open, {connections_max} connections need {needed}: raise the limit (LimitNOFILE=, ulimit -n)"
-        );
-    }
-}
-
-/// Open files that are no connections of clients: listeners, log, watches, event queues, the files that are read, and the
-/// admin listener's connections.
-const DESCRIPTORS_BESIDE: u64 = 96;
 
 /// As `openssl ocsp` says it, for programs that wait for the line.
 fn accept_lines(addresses: &[SocketAddr]) -> String {
