@@ -87,8 +87,6 @@ struct Lane {
     line: WaitingLine<Job>,
     under_way: Vec<UnderWay>,
     pace: Arc<Pace>,
-    /// When the last signature was begun.
-    began: Instant,
 }
 
 impl Lane {
@@ -99,7 +97,8 @@ impl Lane {
     }
 
     /// May one more be begun?  A key that hangs takes two threads, and is then tried again and again, each time after twice as
-    /// long: it may never come back, and threads are for the others.
+    /// long: it may never come back, and threads are for the others.  A trial that ended is no more under way, so that the
+    /// next one is begun at once.
     fn may_begin(&self, is_another_idle: bool, longest: Duration, now: Instant) -> bool {
         match self.overdue() {
             // The last idle thread is for a key that has none.
@@ -109,7 +108,10 @@ impl Lane {
                 let doublings = u32::try_from(overdue)
                     .unwrap_or(u32::MAX)
                     .min(DOUBLINGS_MAX);
-                now.saturating_duration_since(self.began) >= longest * (1 << doublings)
+                let last = self.under_way.iter().map(|one| one.began).max();
+                last.is_none_or(|last| {
+                    now.saturating_duration_since(last) >= longest * (1 << doublings)
+                })
             }
         }
     }
@@ -385,7 +387,6 @@ impl State {
                 }
                 let number = self.next_signature;
                 self.next_signature += 1;
-                lane.began = now;
                 lane.under_way.push(UnderWay {
                     number,
                     began: now,
@@ -474,7 +475,6 @@ impl Shared {
             line: WaitingLine::new(),
             under_way: Vec::new(),
             pace: Arc::clone(credential.pace()),
-            began: now,
         });
         let is_first = lane.line.is_empty();
         lane.line.push(asker, now, job);

@@ -294,6 +294,37 @@ fn a_key_that_hangs_holds_two_threads_and_is_asked_again_when_it_is_well() {
 }
 
 #[test]
+fn a_key_that_is_well_again_signs_one_after_the_other_beside_two_signatures_that_never_ended() {
+    let limits = PoolLimits {
+        threads: 4,
+        patience: Duration::from_millis(50),
+        ..few(100)
+    };
+    let fixture = with_pool(Fixture::counting(KeyKind::Rsa2048, None), limits);
+    let (responder, recent) = (&fixture.responder, RecentAnswers::default());
+    let outcome = |nonce: u8| {
+        let request = request(&fixture, SERIAL_GOOD, Some(nonce));
+        let answered = wait(ask(responder, &request, Client::Trusted, &recent));
+        answered.outcome.kind()
+    };
+    fixture.gate.close();
+    until(|| {
+        assert_eq!(outcome(1), OutcomeKind::SigningOverdue);
+        responder.signing_counts().threads_stuck == 2
+    });
+    fixture.gate.open_for_others();
+    // It is tried again after four times what clients wait at the longest.
+    until(|| outcome(3) == OutcomeKind::Good);
+    // From then on nobody waits in vain; with a trial now and then it would be one in four.
+    let good = (4..12).filter(|nonce| outcome(*nonce) == OutcomeKind::Good);
+    let good = good.count();
+    assert!(good > 4, "{good} of 8");
+    assert!(responder.signing_counts().threads_stuck >= 2);
+    fixture.gate.open();
+    until(|| responder.signing_counts().threads_stuck == 0);
+}
+
+#[test]
 fn over_the_budget_a_nonce_is_answered_as_the_policy_says() {
     for (choice, unable) in [
         (NonceOverBudget::TryLater, ErrorStatus::TryLater),
