@@ -11,7 +11,7 @@ use ocspry_testkit::now;
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::CertStatus;
 
-use crate::load::Traffic;
+use crate::load::{Judged, Traffic};
 use crate::peer_pki::PeerPki;
 use crate::question::{self, NONCE};
 
@@ -105,7 +105,6 @@ pub struct Asking<'a> {
     others: u64,
     kept: Vec<Kept>,
     refusals: Refusals,
-    refused: u64,
 }
 
 /// What a `tryLater` is.
@@ -113,7 +112,7 @@ pub struct Asking<'a> {
 pub enum Refusals {
     /// A failure.
     Fail,
-    /// A right answer to too many questions: counted apart.
+    /// A right answer to too many questions: [`Judged::Refusal`].
     Count,
 }
 
@@ -138,7 +137,6 @@ impl<'a> Asking<'a> {
             others: 0,
             kept: Vec::new(),
             refusals: Refusals::Fail,
-            refused: 0,
         }
     }
 
@@ -146,11 +144,6 @@ impl<'a> Asking<'a> {
     pub fn with_refusals(mut self, refusals: Refusals) -> Asking<'a> {
         self.refusals = refusals;
         self
-    }
-
-    /// Answers `tryLater` that were counted.
-    pub fn refused(&self) -> u64 {
-        self.refused
     }
 
     /// Checks what was kept as a client does; tells how many those were.
@@ -170,13 +163,12 @@ impl<'a> Asking<'a> {
         &mut self,
         nonce: Option<[u8; NONCE]>,
         body: &[u8],
-    ) -> std::result::Result<(), String> {
+    ) -> std::result::Result<Judged, String> {
         if nonce.is_none() && body == self.checked {
-            return Ok(());
+            return Ok(Judged::Answer);
         }
         if self.refusals == Refusals::Count && is_try_later(body) {
-            self.refused += 1;
-            return Ok(());
+            return Ok(Judged::Refusal);
         }
         self.read(nonce.as_ref().map(<[u8; NONCE]>::as_slice), body)?;
         let place = self.others;
@@ -188,7 +180,7 @@ impl<'a> Asking<'a> {
             let body = body.to_vec();
             self.kept.push(Kept { body, nonce });
         }
-        Ok(())
+        Ok(Judged::Answer)
     }
 
     /// All but the signature.
@@ -231,9 +223,9 @@ impl Traffic for Asking<'_> {
         _connection: usize,
         request: &[u8],
         body: &[u8],
-    ) -> std::result::Result<(), String> {
+    ) -> std::result::Result<Judged, String> {
         match &self.expected {
-            Expected::Constant(octets) if body == octets => Ok(()),
+            Expected::Constant(octets) if body == octets => Ok(Judged::Answer),
             Expected::Constant(_) => Err("not the octets that it was given".to_owned()),
             Expected::Answer(answer) => {
                 let echoed = self.load.has_nonce() && *answer == NonceAnswer::Echoed;
@@ -287,7 +279,7 @@ mod tests {
         let [first, second] = requests;
         assert_ne!(first, second);
         let body = answer(&pki, Some(first.last_chunk::<NONCE>().unwrap()), &GOOD);
-        assert_eq!(asking.judge(0, &first, &body), Ok(()));
+        assert_eq!(asking.judge(0, &first, &body), Ok(Judged::Answer));
         assert!(asking.judge(0, &second, &body).is_err());
         assert!(asking.judge(0, &first, &answer(&pki, None, &GOOD)).is_err());
         assert_eq!(asking.check_kept().unwrap(), 1);
@@ -304,7 +296,7 @@ mod tests {
         let unknown = answer(&pki, None, &Lie::Status(CertStatus::Unknown));
         let later = answer(&pki, None, &Lie::ErrorStatus(ErrorStatus::TryLater));
         for _ in 0..3 {
-            assert_eq!(asking.judge(0, &[], &right), Ok(()));
+            assert_eq!(asking.judge(0, &[], &right), Ok(Judged::Answer));
             for wrong in [&spoiled, &unknown, &later] {
                 assert!(asking.judge(0, &[], wrong).is_err());
             }
@@ -319,8 +311,7 @@ mod tests {
             asking(&pki, Load::NoncePost, NonceAnswer::Echoed).with_refusals(Refusals::Count);
         let mut request = Vec::new();
         flood.ask(0, &mut request);
-        assert_eq!(flood.judge(0, &request, &later), Ok(()));
-        assert_eq!(flood.refused(), 1);
+        assert_eq!(flood.judge(0, &request, &later), Ok(Judged::Refusal));
     }
 
     #[test]
@@ -328,7 +319,7 @@ mod tests {
         let (_directory, pki) = pki();
         let expected = Expected::Constant(b"xxxx".to_vec());
         let mut asking = Asking::new(&pki, Load::CachedPost, expected, Duration::from_secs(1));
-        assert_eq!(asking.judge(0, &[], b"xxxx"), Ok(()));
+        assert_eq!(asking.judge(0, &[], b"xxxx"), Ok(Judged::Answer));
         assert!(asking.judge(0, &[], b"xxxy").is_err());
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
 use crate::server::Server;
@@ -24,42 +25,73 @@ pub trait Traffic {
     ///
     /// # Errors
     /// Why it is wrong.
-    fn judge(&mut self, connection: usize, request: &[u8], body: &[u8]) -> Result<(), String>;
+    fn judge(&mut self, connection: usize, request: &[u8], body: &[u8]) -> Result<Judged, String>;
 
     /// Is it enough, so long after the start?
     fn is_over(&self, elapsed: Duration) -> bool;
 }
 
+/// What is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// The answer to the question.
+    Answer,
+    /// That there is too much to do: counted and timed apart.
+    Refusal,
+}
+
 /// What came of it.
 pub struct Measured {
-    requests: u64,
     failed: u64,
     first_failure: Option<String>,
+    unsent: u64,
     elapsed: Duration,
     drained: Duration,
     cpu_us: u64,
-    latencies_us: Vec<u32>,
+    client_cpu: Duration,
+    answers: Latencies,
+    refusals: Latencies,
 }
 
 impl Measured {
-    /// Right answers in a second.
+    /// Right answers in a second, without refusals.
     pub fn requests_per_second(&self) -> f64 {
-        self.requests as f64 / self.elapsed.as_secs_f64()
+        self.requests() as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// Refusals in a second.
+    pub fn refused_per_second(&self) -> f64 {
+        self.refusals.len() as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// How long refusals took.
+    pub fn refusals(&self) -> &Latencies {
+        &self.refusals
     }
 
     /// The server's CPU time.
     pub fn cpu_us_per_request(&self) -> f64 {
-        self.cpu_us as f64 / self.requests as f64
+        self.cpu_us as f64 / self.requests() as f64
     }
 
     /// Right answers.
     pub fn requests(&self) -> u64 {
-        self.requests
+        self.answers.len()
     }
 
     /// Requests that were not answered, or wrongly.
     pub fn failed(&self) -> u64 {
         self.failed
+    }
+
+    /// Why the first of those failed.
+    pub fn first_failure(&self) -> Option<&str> {
+        self.first_failure.as_deref()
+    }
+
+    /// Questions of a rate for which no connection was free for a long time.
+    pub fn unsent(&self) -> u64 {
+        self.unsent
     }
 
     /// How long after the end the last answer came that was waited for.
@@ -72,8 +104,18 @@ impl Measured {
         self.cpu_us as f64 / self.elapsed.as_micros() as f64
     }
 
-    /// This measurement, if nothing failed.
+    /// How much of its core this program had for all of its streams: near 1 it was the limit itself.
+    pub fn client_busy(&self) -> f64 {
+        self.client_cpu.as_secs_f64() / self.elapsed.as_secs_f64()
+    }
+
+    /// This measurement, if nothing failed and all was sent.
     pub fn without_failures(self) -> Result<Measured> {
+        ensure!(
+            self.unsent == 0,
+            "{} questions were never sent",
+            self.unsent
+        );
         ensure!(
             self.failed == 0,
             "{} requests failed, the first one by: {}",
@@ -83,10 +125,9 @@ impl Measured {
         Ok(self)
     }
 
-    /// The latency that this share of the answers did not go beyond.
+    /// The latency that this share of the answers did not go beyond; 0 without any.
     pub fn percentile_us(&self, share: f64) -> u32 {
-        let last = self.latencies_us.len() - 1;
-        self.latencies_us[(last as f64 * share) as usize]
+        self.answers.percentile_us(share).unwrap_or(0)
     }
 
     /// As it is kept.
@@ -94,12 +135,14 @@ impl Measured {
         json!({
             "load": load,
             "server": server,
-            "requests": self.requests,
+            "requests": self.requests(),
             "failed": self.failed,
             "first_failure": self.first_failure,
+            "unsent": self.unsent,
             "requests_per_second": self.requests_per_second(),
             "cpu_us_per_request": self.cpu_us_per_request(),
             "server_busy": self.busy(),
+            "client_busy": self.client_busy(),
             "p50_us": self.percentile_us(0.5),
             "p90_us": self.percentile_us(0.9),
             "p99_us": self.percentile_us(0.99),
@@ -124,9 +167,32 @@ impl std::fmt::Display for Measured {
     }
 }
 
+/// How long each took.
+#[derive(Default)]
+pub struct Latencies {
+    us: Vec<u32>,
+}
+
+impl Latencies {
+    fn add(&mut self, latency: Duration) {
+        let us = u32::try_from(latency.as_micros()).unwrap_or(u32::MAX);
+        self.us.push(us);
+    }
+
+    fn len(&self) -> u64 {
+        self.us.len() as u64
+    }
+
+    /// What this share of them did not go beyond; none of none.  They are sorted when the load is over.
+    pub fn percentile_us(&self, share: f64) -> Option<u32> {
+        let last = self.us.len().checked_sub(1)?;
+        self.us.get((last as f64 * share) as usize).copied()
+    }
+}
+
 /// A load that fails so often is given up.
 const FAILURES_MAX: u64 = 100_000;
-/// Requests of a rate that wait for a connection; what is beyond was never sent, and is counted as failed.
+/// Requests of a rate that wait for a connection; what is beyond is never sent, and counted as that.
 const WAITING_MAX: usize = 100_000;
 
 /// How long a load waits at its end for answers that do not count any more.
@@ -182,6 +248,7 @@ pub fn run_side_by_side(server: &Server, streams: &mut [Stream<'_>]) -> Result<V
     let paced = streams.iter().any(|stream| stream.rate.is_some());
     let pause = Duration::from_millis(if paced { 1 } else { 1000 });
     let cpu_before = server.cpu_us()?;
+    let own_cpu_before = own_cpu()?;
     let started = Instant::now();
     loop {
         let elapsed = started.elapsed();
@@ -213,12 +280,26 @@ pub fn run_side_by_side(server: &Server, streams: &mut [Stream<'_>]) -> Result<V
     }
     let elapsed = started.elapsed();
     let cpu_us = server.cpu_us()? - cpu_before;
+    let client_cpu = own_cpu()?.saturating_sub(own_cpu_before);
     drain(&mut poll, &mut all, streams)?;
     let drained = started.elapsed() - elapsed;
-    lanes
-        .into_iter()
-        .map(|lane| lane.end(server, elapsed, cpu_us, drained))
-        .collect()
+    let ended = lanes.into_iter().map(|mut lane| {
+        lane.measured.elapsed = elapsed;
+        lane.measured.drained = drained;
+        lane.measured.cpu_us = cpu_us;
+        lane.measured.client_cpu = client_cpu;
+        lane.end(server)
+    });
+    ended.collect()
+}
+
+/// CPU time of this thread.
+fn own_cpu() -> Result<Duration> {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Ok(Duration::new(
+        time.tv_sec.try_into()?,
+        time.tv_nsec.try_into()?,
+    ))
 }
 
 /// Lets every connection get the answer that it waits for, or ask once and get one if it has not yet: a load leaves nothing to do
@@ -244,8 +325,9 @@ struct Lane {
     rate: Option<f64>,
     begun: u64,
     waiting: VecDeque<Instant>,
-    /// Connections that have nothing to do.
-    free: Vec<usize>,
+    /// Connections that have nothing to do; the one that was used least recently first, so that none is idle for so long that
+    /// the server closes it.
+    free: VecDeque<usize>,
     measured: Measured,
 }
 
@@ -255,15 +337,17 @@ impl Lane {
             rate,
             begun: 0,
             waiting: VecDeque::new(),
-            free: Vec::new(),
+            free: VecDeque::new(),
             measured: Measured {
-                requests: 0,
                 failed: 0,
                 first_failure: None,
+                unsent: 0,
                 elapsed: Duration::ZERO,
                 drained: Duration::ZERO,
                 cpu_us: 0,
-                latencies_us: Vec::new(),
+                client_cpu: Duration::ZERO,
+                answers: Latencies::default(),
+                refusals: Latencies::default(),
             },
         }
     }
@@ -295,13 +379,13 @@ impl Lane {
         while self.begun < due {
             self.begun += 1;
             if self.waiting.len() == WAITING_MAX {
-                self.fail("no connection was free for a long time".to_owned())?;
+                self.measured.unsent += 1;
             } else {
                 self.waiting.push_back(now);
             }
         }
         while !self.waiting.is_empty()
-            && let Some(index) = self.free.pop()
+            && let Some(index) = self.free.pop_front()
         {
             let Some(since) = self.waiting.pop_front() else {
                 break;
@@ -315,24 +399,16 @@ impl Lane {
         Ok(lost)
     }
 
-    fn end(
-        self,
-        server: &Server,
-        elapsed: Duration,
-        cpu_us: u64,
-        drained: Duration,
-    ) -> Result<Measured> {
+    fn end(self, server: &Server) -> Result<Measured> {
         let mut measured = self.measured;
-        measured.drained = drained;
-        measured.elapsed = elapsed;
-        measured.cpu_us = cpu_us;
         ensure!(
-            measured.requests > 0,
+            measured.answers.len() + measured.refusals.len() > 0,
             "{} answered nothing right: {:?}",
             server.name,
             measured.first_failure
         );
-        measured.latencies_us.sort_unstable();
+        measured.answers.us.sort_unstable();
+        measured.refusals.us.sort_unstable();
         Ok(measured)
     }
 }
@@ -384,11 +460,8 @@ impl Connection {
         }
         while let Some(latency) = self.receive()? {
             match self.judge(traffic)? {
-                Ok(()) => {
-                    let latency = u32::try_from(latency.as_micros()).unwrap_or(u32::MAX);
-                    lane.measured.requests += 1;
-                    lane.measured.latencies_us.push(latency);
-                }
+                Ok(Judged::Answer) => lane.measured.answers.add(latency),
+                Ok(Judged::Refusal) => lane.measured.refusals.add(latency),
                 Err(why) => lane.fail(why)?,
             }
             if self.closes {
@@ -431,7 +504,7 @@ impl Connection {
         }
         if !self.is_free {
             self.is_free = true;
-            lane.free.push(index);
+            lane.free.push_back(index);
         }
         Ok(())
     }
@@ -492,7 +565,7 @@ impl Connection {
         }
     }
 
-    fn judge(&self, traffic: &mut dyn Traffic) -> Result<Result<(), String>> {
+    fn judge(&self, traffic: &mut dyn Traffic) -> Result<Result<Judged, String>> {
         let head = self.head_length().context("complete")?;
         // A server without keep-alive answers as HTTP/1.0.
         if !matches!(
@@ -564,12 +637,24 @@ mod tests {
     }
 
     #[test]
+    fn a_percentile_is_what_the_share_did_not_go_beyond_and_none_of_none() {
+        let mut latencies = Latencies::default();
+        assert_eq!(latencies.percentile_us(0.99), None);
+        for us in 1..=101 {
+            latencies.add(Duration::from_micros(us));
+        }
+        assert_eq!(latencies.percentile_us(0.5), Some(51));
+        assert_eq!(latencies.percentile_us(0.99), Some(100));
+        assert_eq!(latencies.percentile_us(1.0), Some(101));
+    }
+
+    #[test]
     fn what_a_rate_asks_for_is_counted_by_the_time_and_waits_for_a_free_connection() {
         struct Nothing;
         impl Traffic for Nothing {
             fn ask(&mut self, _: usize, _: &mut Vec<u8>) {}
-            fn judge(&mut self, _: usize, _: &[u8], _: &[u8]) -> Result<(), String> {
-                Ok(())
+            fn judge(&mut self, _: usize, _: &[u8], _: &[u8]) -> Result<Judged, String> {
+                Ok(Judged::Answer)
             }
             fn is_over(&self, _: Duration) -> bool {
                 false

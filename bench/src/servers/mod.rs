@@ -212,6 +212,12 @@ pub fn ocspry_start(pki: &PeerPki, places: &Places) -> Result<Server> {
     Ok(ocspry::start(pki, places)?.server)
 }
 
+/// ocspry on core 0 where it is known what was issued, and nothing is signed about what was not; and the port of its admin
+/// listener.
+pub fn ocspry_that_knows_what_was_issued(pki: &PeerPki, places: &Places) -> Result<(Server, u16)> {
+    ocspry::start_that_knows_what_was_issued(pki, places)
+}
+
 /// ocspry on both cores.
 pub fn ocspry_on_both_cores(pki: &PeerPki, places: &Places) -> Result<Server> {
     ocspry::start_on_both_cores(pki, places)

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use ocspry_bench::list::ListSpec;
 use ocspry_bench::list_file::{self, Armour};
-use ocspry_bench::load::{self, Measured, Traffic};
+use ocspry_bench::load::{self, Judged, Measured, Traffic};
 use ocspry_bench::made_list::MadeList;
 use ocspry_bench::question::{Question, RequestKind, Tally, Turns, ask_all};
 use ocspry_bench::server::{self, Server};
@@ -248,7 +248,7 @@ impl Traffic for Asking<'_> {
         self.turns.ask(connection, request);
     }
 
-    fn judge(&mut self, connection: usize, request: &[u8], body: &[u8]) -> Result<(), String> {
+    fn judge(&mut self, connection: usize, request: &[u8], body: &[u8]) -> Result<Judged, String> {
         let (question, nonce) = self.turns.asked(connection, request);
         let position = self.questions[question].judge(body, nonce, self.lists)?;
         let newest = &mut self.newest[connection][question];
@@ -265,7 +265,7 @@ impl Traffic for Asking<'_> {
             self.kept.push(body.to_vec());
         }
         self.judged += 1;
-        Ok(())
+        Ok(Judged::Answer)
     }
 
     fn is_over(&self, elapsed: Duration) -> bool {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use ocspry_bench::child;
-use ocspry_bench::load::{self, Measured, Traffic};
+use ocspry_bench::load::{self, Judged, Measured, Traffic};
 use ocspry_bench::made_list::{self, MadeList};
 use ocspry_bench::question::{Question, RequestKind, Turns};
 use ocspry_bench::server::{self, Server};
@@ -162,11 +162,11 @@ impl Traffic for Asking<'_> {
         self.turns.ask(connection, request);
     }
 
-    fn judge(&mut self, connection: usize, request: &[u8], body: &[u8]) -> Result<(), String> {
+    fn judge(&mut self, connection: usize, request: &[u8], body: &[u8]) -> Result<Judged, String> {
         let (place, nonce) = self.turns.asked(connection, request);
         let (number, question) = &self.questions[place];
         let list = std::slice::from_ref(&self.lists[*number].list);
-        question.judge(body, nonce, list).map(|_| ())
+        question.judge(body, nonce, list).map(|_| Judged::Answer)
     }
 
     fn is_over(&self, elapsed: Duration) -> bool {

@@ -124,6 +124,20 @@ fn once(pki: &PeerPki, one: &Started, cell: &Cell, wanted: Duration) -> Result<M
 }
 
 impl Found {
+    /// What a part that measures ocspry alone could not count, in any of its rounds.
+    pub fn note_failures(&mut self, part: &str, value: &Value) {
+        let rounds = value["rounds"].as_array().into_iter().flatten();
+        let rounds = rounds.flat_map(|round| [round, &round["fast"]]);
+        for round in rounds.chain([&value["peak"], &value["first"]]) {
+            if round["failed"].as_u64().is_some_and(|failed| failed > 0) {
+                let (failed, first) = (&round["failed"], &round["first_failure"]);
+                self.wrong_of_ocspry.push(format!(
+                    "{part}: {failed} failed, the first one by: {first}"
+                ));
+            }
+        }
+    }
+
     fn add_cell(&mut self, cell: &Cell, results: &[Result<Measured>]) {
         let name = cell.rival.name();
         let rounds: Vec<Value> = results

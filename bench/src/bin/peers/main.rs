@@ -6,11 +6,13 @@
 //! `cargo run --release --manifest-path bench/Cargo.toml -- [--quick] [--only WORDS] [--seconds N] [--rounds N]
 //! [--ocspry PATH] [--python PATH] [--out FILE]`
 
+mod beside;
 mod cells;
 mod options;
 mod plan;
 mod pressure;
 mod progress;
+mod serials;
 
 use std::path::Path;
 use std::process::Command;
@@ -19,7 +21,7 @@ use anyhow::{Context as _, Result, ensure};
 use ocspry_bench::peer_pki::{self, KEY_KINDS, PeerPki};
 use ocspry_bench::server;
 use ocspry_bench::servers::{self, epoll_floor};
-use ocspry_testkit::{KeyKind, now};
+use ocspry_testkit::now;
 use serde_json::{Value, json};
 
 use crate::cells::Found;
@@ -75,14 +77,19 @@ fn main() -> Result<()> {
         "absent": found.absent,
         "cells": found.cells,
         "raw_signing": found.raw_signing,
+        "cached_clients": beside::cached_clients(),
     });
-    let rsa = || PeerPki::make(&directory.path().join("pressure"), KeyKind::Rsa2048);
     for part in &plan.parts {
-        let value = match part {
-            Part::Start => starts(&options, directory.path(), &mut progress)?,
-            Part::TwoCores => pressure::two_cores(&rsa()?, &options, &mut progress)?,
-            Part::Flood => pressure::flood(&rsa()?, &options, &mut progress)?,
+        let pki = PeerPki::make(&directory.path().join(part.name()), part.key())?;
+        let measure = match part {
+            Part::Start => starts,
+            Part::TwoCores => pressure::two_cores,
+            Part::Flood => pressure::flood,
+            Part::Overload | Part::OverloadP256 => pressure::overload,
+            Part::Serials => serials::serials,
         };
+        let value = measure(&pki, &options, &mut progress)?;
+        found.note_failures(part.name(), &value);
         report[part.name()] = value;
     }
     progress.end();
@@ -114,13 +121,12 @@ fn stripped_bytes(binary: &Path, directory: &Path) -> Option<u64> {
 }
 
 /// Starts of ocspry up to the first answer that a client accepts, and what it takes then.
-fn starts(options: &Options, directory: &Path, progress: &mut Progress) -> Result<Value> {
-    let pki = PeerPki::make(&directory.join("start"), KeyKind::P256)?;
+fn starts(pki: &PeerPki, options: &Options, progress: &mut Progress) -> Result<Value> {
     let mut milliseconds = Vec::new();
     for round in 0..options.rounds * 4 {
         progress.says(&format!("start {round}"));
-        milliseconds.push(servers::ocspry_start_ms(&pki, &options.places)?);
+        milliseconds.push(servers::ocspry_start_ms(pki, &options.places)?);
     }
-    let server = servers::ocspry_start(&pki, &options.places)?;
+    let server = servers::ocspry_start(pki, &options.places)?;
     Ok(json!({ "milliseconds": milliseconds, "resident_kib_idle": server.resident_kib()? }))
 }

@@ -8,6 +8,7 @@ use ocspry_bench::servers::Rival;
 use ocspry_testkit::KeyKind;
 
 use crate::options::Options;
+use crate::pressure;
 
 /// Connections of the loads that everything is asked with.
 pub const CONNECTIONS_USUAL: usize = 32;
@@ -38,12 +39,25 @@ pub enum Part {
     Start,
     /// Fresh RSA answers on both cores.
     TwoCores,
-    /// More nonces than can be signed.
+    /// Ten times more nonces than can be signed.
     Flood,
+    /// Five times more, for a minute.
+    Overload,
+    /// The same with a key that signs fast.
+    OverloadP256,
+    /// Serial numbers that were never issued.
+    Serials,
 }
 
 impl Part {
-    const ALL: [Part; 3] = [Part::Start, Part::TwoCores, Part::Flood];
+    const ALL: [Part; 6] = [
+        Part::Start,
+        Part::TwoCores,
+        Part::Flood,
+        Part::Overload,
+        Part::OverloadP256,
+        Part::Serials,
+    ];
 
     /// What results and `--only` call it.
     pub fn name(self) -> &'static str {
@@ -51,6 +65,17 @@ impl Part {
             Part::Start => "start",
             Part::TwoCores => "two_cores",
             Part::Flood => "flood",
+            Part::Overload => "overload",
+            Part::OverloadP256 => "overload_p256",
+            Part::Serials => "serials",
+        }
+    }
+
+    /// The delegate's.
+    pub fn key(self) -> KeyKind {
+        match self {
+            Part::TwoCores | Part::Flood | Part::Overload | Part::Serials => KeyKind::Rsa2048,
+            Part::Start | Part::OverloadP256 => KeyKind::P256,
         }
     }
 
@@ -59,8 +84,9 @@ impl Part {
         let each = options.seconds.as_secs_f64() * options.rounds as f64;
         match self {
             Part::Start => options.rounds as f64,
-            Part::TwoCores => 3.0 * each,
-            Part::Flood => 3.0 * each,
+            Part::TwoCores | Part::Serials => 3.0 * each,
+            Part::Flood => 2.0 * each,
+            Part::Overload | Part::OverloadP256 => pressure::overload_seconds(options),
         }
     }
 }

@@ -1,63 +1,76 @@
-//! ocspry alone with RSA-2048, where signing is what is scarce: both cores full of it, and more asked than can be signed.
+//! ocspry alone, where signing is what is scarce: both cores full of it, and more asked than can be signed.
 //!
-//! What is measured beside it are clients whose answers are cached: they come at a rate of their own, and a latency counts from
-//! when its question came.  All clients are in one thread, so that none waits for the generator of others.
+//! What is measured beside it are clients whose answers are cached (`beside`).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use ocspry_bench::asking::{Asking, Expected, Load, NonceAnswer, Refusals};
-use ocspry_bench::load::{Measured, Stream, run_side_by_side};
-use ocspry_bench::peer_pki::PeerPki;
+use anyhow::{Result, bail};
+use ocspry_bench::peer_pki::{PeerPki, key_name};
 use ocspry_bench::raw_signing;
-use ocspry_bench::server::{self, Server};
+use ocspry_bench::server;
 use ocspry_bench::servers;
+use ocspry_testkit::KeyKind;
 use serde_json::{Value, json};
 
+use crate::beside::{Nonces, cached_alone, cached_beside_nonces, watched};
 use crate::options::Options;
-use crate::plan::CONNECTIONS_USUAL;
 use crate::progress::Progress;
 
-/// Cached questions a second.
-const CACHED_RATE: f64 = 2000.0;
-/// Connections that ask for fresh answers on both cores.
-const FRESH_CONNECTIONS: usize = 64;
-/// Connections of the flood: twice as many as signatures may wait, so that the rest is refused.
+/// Connections that ask for fresh answers as fast as they get them: they just take all that can be signed.
+pub const FRESH_CONNECTIONS: usize = 64;
+/// Connections of a flood: twice as many as signatures of a slow key may wait, so that the rest is refused.
 const FLOOD_CONNECTIONS: usize = 1024;
 /// The flood is so many times what can be signed.
-const FLOOD_TIMES: f64 = 10.0;
-/// When there is no answer by then, it has not recovered.
-const RECOVERY_MAX: Duration = Duration::from_secs(10);
+pub const FLOOD_TIMES: f64 = 10.0;
+/// So many loads follow each other without a pause: by default a minute.
+const OVERLOAD_LOADS: u32 = 30;
 
-const ANSWER: Expected = Expected::Answer(NonceAnswer::Echoed);
+/// How much more is asked of a key than can be signed.
+struct Overload {
+    /// So many times what ocspry signs with it at its best.
+    times: f64,
+    /// Twice as many as signatures may wait.
+    connections: usize,
+}
+
+impl Overload {
+    fn of(kind: KeyKind) -> Result<Overload> {
+        match kind {
+            KeyKind::Rsa2048 => Ok(Overload {
+                times: 5.0,
+                connections: FLOOD_CONNECTIONS,
+            }),
+            // One thread cannot ask five times as much, and what is refused takes a third of the time that a signature takes.
+            KeyKind::P256 => Ok(Overload {
+                times: 1.5,
+                connections: 2048,
+            }),
+            KeyKind::P384 | KeyKind::P521 | KeyKind::Ed25519 => bail!("no overload of {kind:?}"),
+        }
+    }
+}
 
 /// Fresh answers on both cores, beside raw signing on both and beside cached answers.
 pub fn two_cores(pki: &PeerPki, options: &Options, progress: &mut Progress) -> Result<Value> {
     server::unpin_this_thread()?;
     let server = servers::ocspry_on_both_cores(pki, &options.places)?;
+    let fresh = Nonces {
+        connections: FRESH_CONNECTIONS,
+        rate: None,
+        wanted: options.seconds,
+    };
     let mut rounds = Vec::new();
     for round in 0..options.rounds {
         progress.says(&format!("round {round}: RSA-2048 on two cores"));
         let raw = raw_signing::per_second(&pki.delegate.key, &[0, 1], options.seconds)?;
         let quiet = cached_alone(&server, pki, options.seconds)?;
-        let mut fresh = Asking::new(pki, Load::NoncePost, ANSWER, options.seconds)
-            .with_refusals(Refusals::Count);
-        let both = beside_cached(&server, pki, &mut fresh, FRESH_CONNECTIONS, None, options)?;
-        rounds.push(json!({
-            "raw_per_second": raw,
-            "signed_per_second": both.signed_per_second,
-            "refused": fresh.refused(),
-            "quiet": quiet.to_json("cached", "ocspry"),
-            "beside": both.cached.to_json("cached", "ocspry"),
-        }));
+        let beside = cached_beside_nonces(&server, pki, &fresh)?;
+        let mut round = beside.to_json(&quiet);
+        round["raw_per_second"] = json!(raw);
+        rounds.push(round);
     }
     server::pin_this_thread(1)?;
-    Ok(json!({
-        "cached_rate": CACHED_RATE,
-        "cached_connections": CONNECTIONS_USUAL,
-        "fresh_connections": FRESH_CONNECTIONS,
-        "rounds": rounds,
-    }))
+    Ok(json!({ "fresh_connections": FRESH_CONNECTIONS, "rounds": rounds }))
 }
 
 /// Many times more nonces than one core can sign, beside cached answers.
@@ -66,105 +79,74 @@ pub fn flood(pki: &PeerPki, options: &Options, progress: &mut Progress) -> Resul
     progress.says("what one core signs");
     let raw = raw_signing::per_second(&pki.delegate.key, &[0], options.seconds)?;
     let rate = raw * FLOOD_TIMES;
+    let flood = Nonces {
+        connections: FLOOD_CONNECTIONS,
+        rate: Some(rate),
+        wanted: options.seconds,
+    };
     let mut rounds = Vec::new();
     for round in 0..options.rounds {
         progress.says(&format!(
             "round {round}: flood of {rate:.0} nonces a second"
         ));
         let quiet = cached_alone(&server, pki, options.seconds)?;
-        let memory_before_kib = server.resident_kib()?;
-        let mut flood = Asking::new(pki, Load::NoncePost, ANSWER, options.seconds)
-            .with_refusals(Refusals::Count);
-        let both = beside_cached(
-            &server,
-            pki,
-            &mut flood,
-            FLOOD_CONNECTIONS,
-            Some(rate),
-            options,
-        )?;
-        // What waited for a signature at the end is answered first.
-        let recovered = both.other.drained() + until_a_fresh_answer(&server, pki)?;
-        rounds.push(json!({
-            "signed_per_second": both.signed_per_second,
-            "refused_per_second": flood.refused() as f64 / options.seconds.as_secs_f64(),
-            "flood_failed": both.other.failed(),
-            "quiet": quiet.to_json("cached", "ocspry"),
-            "beside": both.cached.to_json("cached", "ocspry"),
-            "resident_kib_before": memory_before_kib,
-            "resident_kib_after": server.resident_kib()?,
-            "recovered_ms": recovered.as_secs_f64() * 1e3,
-        }));
+        rounds.push(watched(&server, pki, &flood, &quiet)?);
     }
     Ok(json!({
         "raw_per_second": raw,
         "flood_per_second": rate,
         "flood_connections": FLOOD_CONNECTIONS,
-        "cached_rate": CACHED_RATE,
-        "cached_connections": CONNECTIONS_USUAL,
         "rounds": rounds,
     }))
 }
 
-fn cached_alone(server: &Server, pki: &PeerPki, wanted: Duration) -> Result<Measured> {
-    let mut cached = Asking::new(pki, Load::CachedGet, ANSWER, wanted);
-    let stream = Stream {
-        traffic: &mut cached,
-        connections: CONNECTIONS_USUAL,
-        rate: Some(CACHED_RATE),
+/// Some times what one core can sign, for a minute, beside cached answers; and before it, what it signs at its best.
+pub fn overload(pki: &PeerPki, options: &Options, progress: &mut Progress) -> Result<Value> {
+    let Overload { times, connections } = Overload::of(pki.kind)?;
+    let server = servers::ocspry_start(pki, &options.places)?;
+    let key = key_name(pki.kind);
+    progress.says(&format!("{key}: quiet, and as much as can be signed"));
+    let all_rounds = all_rounds(options);
+    let quiet = cached_alone(&server, pki, all_rounds)?;
+    let saturating = Nonces {
+        connections: FRESH_CONNECTIONS,
+        rate: None,
+        wanted: all_rounds,
     };
-    let measured = run_side_by_side(server, &mut [stream])?.pop();
-    measured.context("one stream")?.without_failures()
+    let peak = cached_beside_nonces(&server, pki, &saturating)?;
+    let rate = peak.other.requests_per_second() * times;
+    progress.says(&format!("{key}: overload of {rate:.0} nonces a second"));
+    let overload = |wanted| Nonces {
+        connections,
+        rate: Some(rate),
+        wanted,
+    };
+    // Its connections and their buffers are there once: what is more after the minute has grown in it.
+    let first = watched(&server, pki, &overload(options.seconds), &quiet)?;
+    let round = watched(&server, pki, &overload(overload_time(options)), &quiet)?;
+    Ok(json!({
+        "overload_times": times,
+        "overload_per_second": rate,
+        "overload_connections": connections,
+        "fresh_connections": FRESH_CONNECTIONS,
+        "overload_seconds": overload_time(options).as_secs_f64(),
+        "peak": peak.to_json(&quiet),
+        "first": first,
+        "rounds": [round],
+    }))
 }
 
-struct Both {
-    cached: Measured,
-    other: Measured,
-    signed_per_second: f64,
+/// As long as the rounds of other parts together: it is measured once.
+fn all_rounds(options: &Options) -> Duration {
+    options.seconds * u32::try_from(options.rounds).unwrap_or(u32::MAX)
 }
 
-/// Cached answers beside fresh ones; of the cached ones none may fail.
-fn beside_cached(
-    server: &Server,
-    pki: &PeerPki,
-    fresh: &mut Asking<'_>,
-    connections: usize,
-    rate: Option<f64>,
-    options: &Options,
-) -> Result<Both> {
-    let mut cached = Asking::new(pki, Load::CachedGet, ANSWER, options.seconds);
-    let mut streams = [
-        Stream {
-            traffic: &mut cached,
-            connections: CONNECTIONS_USUAL,
-            rate: Some(CACHED_RATE),
-        },
-        Stream {
-            traffic: &mut *fresh,
-            connections,
-            rate,
-        },
-    ];
-    let mut measured = run_side_by_side(server, &mut streams)?.into_iter();
-    let cached = measured.next().context("two streams")?.without_failures()?;
-    let other = measured.next().context("two streams")?;
-    fresh.check_kept()?;
-    let refused = fresh.refused() as f64 / options.seconds.as_secs_f64();
-    Ok(Both {
-        signed_per_second: other.requests_per_second() - refused,
-        cached,
-        other,
-    })
+fn overload_time(options: &Options) -> Duration {
+    options.seconds * OVERLOAD_LOADS
 }
 
-/// How long it takes until a question with a nonce is answered and not refused.
-fn until_a_fresh_answer(server: &Server, pki: &PeerPki) -> Result<Duration> {
-    let started = Instant::now();
-    while pki.checked_answer_with_nonce(server.port).is_err() {
-        ensure!(
-            started.elapsed() < RECOVERY_MAX,
-            "no fresh answer {RECOVERY_MAX:?} after the flood"
-        );
-    }
-    Ok(started.elapsed())
+/// How long [`overload`] takes.
+pub fn overload_seconds(options: &Options) -> f64 {
+    let loads = options.seconds + all_rounds(options) * 2 + overload_time(options);
+    loads.as_secs_f64()
 }

@@ -6,6 +6,7 @@ mod chart;
 mod format;
 mod page;
 mod peers;
+mod pressure;
 mod results;
 mod targets;
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::chart::{Chart, Row};
 use crate::format::{number, spread};
 use crate::peers::{Peers, Place, numbers};
+use crate::pressure;
 use crate::results::Run;
 use crate::targets::Target;
 
@@ -138,7 +139,7 @@ pub fn write(peers: &Peers<'_>, run: &Run, targets: &[Target]) -> String {
     }
     connections(&mut page, peers);
     keys(&mut page, peers);
-    pressure(&mut page, peers);
+    pressure::write(&mut page, peers);
     memory(&mut page, peers);
     how(&mut page, peers);
     page
@@ -172,7 +173,7 @@ fn target_table(page: &mut String, targets: &[Target]) {
     let met = targets.iter().filter(|one| one.verdict() == "met").count();
     let _ = write!(
         page,
-        "\n## Targets\n\nThose of [the design](design.md), section 8: {met} of {} met.\n\n\
+        "\n## Targets\n\nThose of [the design](design.md), section 8, and of overload: {met} of {} met.\n\n\
          | What | Target | Measured | |\n|---|---|---|---|\n",
         targets.len()
     );
@@ -329,66 +330,6 @@ fn keys(page: &mut String, peers: &Peers<'_>) {
             let _ = writeln!(page, "| {load} | {server} | {} |", cells.join(" | "));
         }
     }
-}
-
-fn pressure(page: &mut String, peers: &Peers<'_>) {
-    let of = |part: &str, pointer: &str| Spread::of(peers.of_part(part, pointer));
-    let setting = |part: &str, field: &str| {
-        let value = peers.content[part][field].as_f64();
-        value.map_or_else(|| "–".to_owned(), number)
-    };
-    let latencies = |part: &str, pointer: &str| {
-        let value = |field: &str| spread(of(part, &format!("/{pointer}/{field}")));
-        format!(
-            "{} | {} | {}",
-            value("p50_us"),
-            value("p99_us"),
-            value("p999_us")
-        )
-    };
-    let _ = write!(
-        page,
-        "\n## When signing is what is scarce\n\nRSA-2048, which signs slowest. Beside the questions with a nonce come {rate} questions a second whose \
-         answers are cached, over {connections} connections; their latency counts from when each was due, and none of them failed.\n\n\
-         | | Fresh answers/s | Refused/s (`tryLater`) | Cached: p50 µs | p99 µs | p99.9 µs |\n|---|---|---|---|---|---|\n\
-         | two cores, quiet | | | {} |\n\
-         | two cores, {fresh} connections ask with nonces; raw signing: {raw}/s | {} | {} | {} |\n\
-         | one core, quiet | | | {} |\n\
-         | one core, a flood of {flood} nonces a second; raw signing: {flood_raw}/s | {} | {} | {} |\n",
-        latencies("two_cores", "quiet"),
-        spread(of("two_cores", "/signed_per_second")),
-        spread(of("two_cores", "/refused")),
-        latencies("two_cores", "beside"),
-        latencies("flood", "quiet"),
-        spread(of("flood", "/signed_per_second")),
-        spread(of("flood", "/refused_per_second")),
-        latencies("flood", "beside"),
-        rate = setting("flood", "cached_rate"),
-        connections = setting("flood", "cached_connections").trim_end_matches(".0"),
-        fresh = setting("two_cores", "fresh_connections").trim_end_matches(".0"),
-        raw = spread(of("two_cores", "/raw_per_second")),
-        flood = setting("flood", "flood_per_second"),
-        flood_raw = setting("flood", "raw_per_second"),
-    );
-    let mebibytes = |pointer| {
-        let values = peers.of_part("flood", pointer);
-        spread(Spread::of(values.into_iter().map(|kib| kib / 1024.0)))
-    };
-    let _ = write!(
-        page,
-        "\nOn two cores the clients run on the same two. Before the floods {} MiB are resident, after them {} MiB; a fresh answer comes {} ms after the end \
-         of a flood. Of the flood, {} requests failed in all rounds.\n",
-        mebibytes("/resident_kib_before"),
-        mebibytes("/resident_kib_after"),
-        spread(of("flood", "/recovered_ms")),
-        number(
-            peers
-                .of_part("flood", "/flood_failed")
-                .iter()
-                .sum::<f64>()
-                .max(0.0)
-        ),
-    );
 }
 
 fn memory(page: &mut String, peers: &Peers<'_>) {

@@ -85,6 +85,17 @@ impl<'a> Peers<'a> {
             .collect()
     }
 
+    /// A field of such a part that is the same in all rounds.
+    pub fn of_setting(&self, part: &str, field: &str) -> Option<f64> {
+        self.content[part][field].as_f64()
+    }
+
+    /// Fresh answers a second at best, in an overload's own run.
+    pub fn peak(&self, part: &str) -> Option<f64> {
+        let peak = self.content[part].pointer("/peak/answered_per_second");
+        peak.and_then(Value::as_f64)
+    }
+
     fn cells(&self) -> impl Iterator<Item = &'a Value> + use<'a> {
         self.content["cells"].as_array().into_iter().flatten()
     }

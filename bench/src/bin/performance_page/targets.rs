@@ -1,10 +1,11 @@
-//! The targets of docs/design.md section 8, each with what was measured.
+//! The targets of docs/design.md section 8, and the bounds of overload, each with what was measured.
 
 use ocspry_bench::spread::Spread;
 use serde_json::Value;
 
 use crate::format;
 use crate::peers::{Peers, Place, numbers};
+use crate::pressure;
 use crate::results::{Results, Run};
 
 /// What is wanted.
@@ -73,6 +74,7 @@ impl Target {
 /// All of them.
 pub fn all(peers: &Peers<'_>, run: &Run, results: &Results) -> Vec<Target> {
     let mut targets = of_peers(peers, run);
+    targets.extend(pressure::targets(peers, run));
     targets.extend(of_lists(results));
     targets
 }
@@ -169,41 +171,6 @@ fn of_peers(peers: &Peers<'_>, run: &Run) -> Vec<Target> {
         "×",
         to("nonce-once", "epoll floor", CPU),
     );
-    let signed = peers.of_part("two_cores", "/signed_per_second");
-    let raw = peers.of_part("two_cores", "/raw_per_second");
-    let share = signed
-        .iter()
-        .zip(raw)
-        .map(|(signed, raw)| 100.0 * signed / raw);
-    add(
-        "fresh RSA-2048 answers on two cores, the clients on the same two: share of raw signing on both",
-        Bound::AtLeast(90.0),
-        "%",
-        Spread::of(share),
-    );
-    add(
-        "beside it, p99 of cached answers to quiet",
-        Bound::AtMost(2.0),
-        "×",
-        p99_to_quiet(peers, "two_cores"),
-    );
-    add(
-        "nonce flood at ten times the signing capacity, RSA-2048, one core: p99 of cached answers to quiet",
-        Bound::AtMost(2.0),
-        "×",
-        p99_to_quiet(peers, "flood"),
-    );
-    let memory = peers.of_part("flood", "/resident_kib_after");
-    let growth = memory
-        .first()
-        .zip(memory.last())
-        .map(|(first, last)| (last - first) / 1024.0);
-    add(
-        "memory resident after the last flood less that after the first",
-        Bound::AtMost(1.0),
-        "MiB",
-        Spread::of(growth),
-    );
     let start = &peers.content["start"];
     add(
         "start to the first right answer, small CRL",
@@ -245,17 +212,6 @@ fn share_of_ideal(peers: &Peers<'_>) -> Option<Spread> {
         let ideal = 1.0 / (1.0 / raw + 1.0 / cached?);
         Some(100.0 * fresh? / ideal)
     }))
-}
-
-fn p99_to_quiet(peers: &Peers<'_>, part: &str) -> Option<Spread> {
-    let beside = peers.of_part(part, "/beside/p99_us");
-    let quiet = peers.of_part(part, "/quiet/p99_us");
-    Spread::of(
-        beside
-            .iter()
-            .zip(quiet)
-            .map(|(beside, quiet)| beside / quiet),
-    )
 }
 
 /// What the other programs of bench/ measure, from the newest that each has left.
