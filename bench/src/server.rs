@@ -4,7 +4,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::{Context as _, Result};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit};
@@ -88,6 +88,11 @@ impl Server {
     pub fn has_ended(&mut self) -> bool {
         let child = self.child.as_mut();
         child.is_some_and(|child| !matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Where it is told something, if that is a pipe; once.
+    pub fn take_stdin(&mut self) -> Option<ChildStdin> {
+        self.child.as_mut()?.stdin.take()
     }
 
     /// Another place where the processes of a server listen that somebody else ends.

@@ -6,6 +6,7 @@
 mod cfssl;
 mod django_ca;
 pub mod epoll_floor;
+pub mod library;
 mod nginx;
 mod ocspry;
 mod openssl;

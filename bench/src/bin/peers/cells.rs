@@ -127,7 +127,7 @@ impl Found {
     /// What a part that measures ocspry alone could not count, in any of its rounds.
     pub fn note_failures(&mut self, part: &str, value: &Value) {
         let rounds = value["rounds"].as_array().into_iter().flatten();
-        let rounds = rounds.flat_map(|round| [round, &round["fast"]]);
+        let rounds = rounds.flat_map(|round| [round, &round["fast"], &round["onset"]]);
         for round in rounds.chain([&value["peak"], &value["first"]]) {
             if round["failed"].as_u64().is_some_and(|failed| failed > 0) {
                 let (failed, first) = (&round["failed"], &round["first_failure"]);

@@ -13,6 +13,7 @@ mod plan;
 mod pressure;
 mod progress;
 mod serials;
+mod sick_key;
 
 use std::path::Path;
 use std::process::Command;
@@ -20,7 +21,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use ocspry_bench::peer_pki::{self, KEY_KINDS, PeerPki};
 use ocspry_bench::server;
-use ocspry_bench::servers::{self, epoll_floor};
+use ocspry_bench::servers::{self, epoll_floor, library};
 use ocspry_testkit::now;
 use serde_json::{Value, json};
 
@@ -35,6 +36,11 @@ fn main() -> Result<()> {
         && verb == epoll_floor::VERB
     {
         return epoll_floor::serve(Path::new(file));
+    }
+    if let [verb, directory, connections_max] = arguments.as_slice()
+        && verb == library::VERB
+    {
+        return library::serve(Path::new(directory), connections_max.parse()?);
     }
     let options = Options::from_arguments()?;
     let plan = Plan::new(&options);
@@ -87,6 +93,8 @@ fn main() -> Result<()> {
             Part::Flood => pressure::flood,
             Part::Overload | Part::OverloadP256 => pressure::overload,
             Part::Serials => serials::serials,
+            Part::SlowKey => sick_key::slow_key,
+            Part::HungKey => sick_key::hung_key,
         };
         let value = measure(&pki, &options, &mut progress)?;
         found.note_failures(part.name(), &value);

@@ -47,16 +47,22 @@ pub enum Part {
     OverloadP256,
     /// Serial numbers that were never issued.
     Serials,
+    /// A key that takes 200 ms for a signature.
+    SlowKey,
+    /// A key that does not come back.
+    HungKey,
 }
 
 impl Part {
-    const ALL: [Part; 6] = [
+    const ALL: [Part; 8] = [
         Part::Start,
         Part::TwoCores,
         Part::Flood,
         Part::Overload,
         Part::OverloadP256,
         Part::Serials,
+        Part::SlowKey,
+        Part::HungKey,
     ];
 
     /// What results and `--only` call it.
@@ -68,6 +74,8 @@ impl Part {
             Part::Overload => "overload",
             Part::OverloadP256 => "overload_p256",
             Part::Serials => "serials",
+            Part::SlowKey => "slow_key",
+            Part::HungKey => "hung_key",
         }
     }
 
@@ -75,7 +83,7 @@ impl Part {
     pub fn key(self) -> KeyKind {
         match self {
             Part::TwoCores | Part::Flood | Part::Overload | Part::Serials => KeyKind::Rsa2048,
-            Part::Start | Part::OverloadP256 => KeyKind::P256,
+            Part::Start | Part::OverloadP256 | Part::SlowKey | Part::HungKey => KeyKind::P256,
         }
     }
 
@@ -86,6 +94,8 @@ impl Part {
             Part::Start => options.rounds as f64,
             Part::TwoCores | Part::Serials => 3.0 * each,
             Part::Flood => 2.0 * each,
+            // Whoever waits for a hung key at the end of a load is told after a second or two.
+            Part::SlowKey | Part::HungKey => 3.0 * each + 3.0 * options.rounds as f64,
             Part::Overload | Part::OverloadP256 => pressure::overload_seconds(options),
         }
     }

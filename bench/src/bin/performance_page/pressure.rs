@@ -9,6 +9,12 @@ use crate::peers::Peers;
 use crate::results::Run;
 use crate::targets::{Bound, Target};
 
+/// The parts whose key is not well, and what such a key does.
+const SICK_KEYS: [(&str, &str); 2] = [
+    ("slow_key", "a key that takes 200 ms for each signature"),
+    ("hung_key", "a key that does not come back"),
+];
+
 /// One row of the table.
 struct Row {
     part: &'static str,
@@ -60,7 +66,14 @@ fn rows(peers: &Peers<'_>) -> Vec<Row> {
         load: RowLoad::At(""),
     };
     let raw = peers.of_part("two_cores", "/raw_per_second");
-    vec![
+    let sick_keys = SICK_KEYS.into_iter().flat_map(|(part, what)| {
+        let nonces = format!("{} nonces a second", setting(part, "nonces_per_second"));
+        let mut onset = beside(part, format!("{nonces} as it begins"));
+        onset.load = RowLoad::At("/onset");
+        let after = beside(part, format!("{nonces} after that"));
+        [quiet(part, &format!("as a library: {what}")), onset, after]
+    });
+    let mut rows = vec![
         quiet("two_cores", "RSA-2048, two cores"),
         beside(
             "two_cores",
@@ -104,7 +117,9 @@ fn rows(peers: &Peers<'_>) -> Vec<Row> {
                 ),
             )
         },
-    ]
+    ];
+    rows.extend(sick_keys);
+    rows
 }
 
 fn overload(peers: &Peers<'_>, part: &str) -> String {
@@ -161,7 +176,10 @@ fn after_the_table(page: &mut String, peers: &Peers<'_>) {
          Before the floods {} MiB are resident, after them {} MiB; a fresh answer comes {} ms after the end of a flood, and {} ms (P-256: {} ms) after that of an overload. \
          Signed at best are {}/s with RSA-2048 and {}/s with P-256: {} connections ask for that as fast as they are answered, beside the same cached clients. \
          What is refused is read and answered on the core that signs, which costs it signatures; and P-256 signs so fast that one thread cannot ask five times as much.\n\n\
-         Where serial numbers are asked about as fast as they are answered, neither core has time left, and who asks for what is cached waits behind the others.\n",
+         Where serial numbers are asked about as fast as they are answered, neither core has time left, and who asks for what is cached waits behind the others.\n\n\
+         A key that is slow or hangs cannot be had of `ocspry serve` before it uses devices: what is measured there is its listener and its responder as a library, in a process of bench's own, with a P-256 key that waits before it signs. \
+         In the first moments nobody knows, and as many questions are let in as the key would sign in time if it were well; they are told after a second or so that they wait in vain, which is in the p99 *as it begins*. From then on what is too much is refused at once. \
+         When the key is well again, a fresh answer comes after {} ms (slow) and {} ms (hung).\n",
         of("flood", "/resident_kib_before", 1024.0),
         of("flood", "/resident_kib_after", 1024.0),
         of("flood", "/recovered_ms", 1.0),
@@ -170,6 +188,8 @@ fn after_the_table(page: &mut String, peers: &Peers<'_>) {
         peak("overload"),
         peak("overload_p256"),
         count(peers.of_setting("overload", "fresh_connections")),
+        of("slow_key", "/recovered_ms", 1.0),
+        of("hung_key", "/recovered_ms", 1.0),
     );
 }
 
@@ -257,6 +277,40 @@ pub fn targets(peers: &Peers<'_>, run: &Run) -> Vec<Target> {
         "MiB",
         growth_from_round_to_round(peers, "serials"),
     );
+    for (part, what) in SICK_KEYS {
+        add(
+            &format!(
+                "listener and responder as a library, {what}, nonces beside: p99 of cached answers to quiet, as it begins"
+            ),
+            Bound::AtMost(2.0),
+            "×",
+            p99_to_quiet_at(peers, part, "/onset/beside"),
+        );
+        add(
+            "the same, after that",
+            Bound::AtMost(2.0),
+            "×",
+            p99_to_quiet(peers, part),
+        );
+        add(
+            "the same: p99 of refusals after that, at the client",
+            Bound::AtMost(10.0),
+            "ms",
+            refusals_ms(peers, part),
+        );
+        add(
+            "the same: memory resident after the last round less that after the first",
+            Bound::AtMost(1.0),
+            "MiB",
+            growth_from_round_to_round(peers, part),
+        );
+        add(
+            "the same: from when the key is well to the first fresh answer",
+            Bound::AtMost(1.0),
+            "s",
+            recovery_s(peers, part),
+        );
+    }
     targets
 }
 
@@ -268,7 +322,12 @@ fn share_of_raw(peers: &Peers<'_>, part: &str) -> Option<Spread> {
 }
 
 fn p99_to_quiet(peers: &Peers<'_>, part: &str) -> Option<Spread> {
-    let beside = peers.of_part(part, "/beside/p99_us");
+    p99_to_quiet_at(peers, part, "/beside")
+}
+
+/// The same, where the latencies beside a load are in such a place of a round.
+fn p99_to_quiet_at(peers: &Peers<'_>, part: &str, at: &str) -> Option<Spread> {
+    let beside = peers.of_part(part, &format!("{at}/p99_us"));
     let quiet = peers.of_part(part, "/quiet/p99_us");
     let rounds = beside.into_iter().zip(quiet);
     Spread::of(rounds.map(|(beside, quiet)| beside / quiet))
