@@ -4,6 +4,7 @@ pub mod asking;
 pub mod ca_files;
 pub mod child;
 pub mod flags;
+pub mod idle;
 pub mod list;
 pub mod list_file;
 pub mod load;

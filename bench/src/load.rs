@@ -255,7 +255,7 @@ pub fn run_side_by_side(server: &Server, streams: &mut [Stream<'_>]) -> Result<V
         if streams.iter().any(|stream| stream.traffic.is_over(elapsed)) {
             break;
         }
-        poll.poll(&mut events, Some(pause))?;
+        wait(&mut poll, &mut events, pause)?;
         for event in &events {
             let index = event.token().0;
             let connection = &mut all[index];
@@ -293,6 +293,17 @@ pub fn run_side_by_side(server: &Server, streams: &mut [Stream<'_>]) -> Result<V
     ended.collect()
 }
 
+/// Waits for events; a process that was stopped and goes on has none.
+fn wait(poll: &mut Poll, events: &mut Events, pause: Duration) -> Result<()> {
+    match poll.poll(events, Some(pause)) {
+        Err(error) if error.kind() == ErrorKind::Interrupted => {
+            events.clear();
+            Ok(())
+        }
+        result => Ok(result?),
+    }
+}
+
 /// CPU time of this thread.
 fn own_cpu() -> Result<Duration> {
     let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -308,7 +319,7 @@ fn drain(poll: &mut Poll, all: &mut [Connection], streams: &mut [Stream<'_>]) ->
     let started = Instant::now();
     let mut events = Events::with_capacity(all.len());
     while all.iter().any(Connection::is_expecting) && started.elapsed() < DRAIN_MAX {
-        poll.poll(&mut events, Some(Duration::from_millis(100)))?;
+        wait(poll, &mut events, Duration::from_millis(100))?;
         for event in &events {
             let connection = &mut all[event.token().0];
             let traffic = &mut *streams[connection.lane].traffic;

@@ -110,9 +110,14 @@ impl PeerPki {
         RequestSpec::one(self.cert_id())
     }
 
+    /// The target of a GET.
+    pub fn path_of_get(&self) -> String {
+        base64_path(&self.request().der())
+    }
+
     /// A GET over HTTP.
     pub fn get(&self) -> Vec<u8> {
-        let path = base64_path(&self.request().der());
+        let path = self.path_of_get();
         format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
     }
 
@@ -158,7 +163,7 @@ impl PeerPki {
     /// The same by GET.
     pub fn checked_get(&self, port: u16) -> Result<Vec<u8>> {
         let mut client = HttpClient::connect(port)?;
-        let response = client.get(&base64_path(&self.request().der()))?;
+        let response = client.get(&self.path_of_get())?;
         ensure!(response.status == 200, "HTTP {}", response.status);
         self.check(&response.body, None)
             .map_err(|why| anyhow!("a client refuses the answer: {why}"))?;

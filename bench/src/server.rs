@@ -127,6 +127,12 @@ impl Server {
         process_tree::memory_kib(self.pid)
     }
 
+    /// Files that it has open, connections among them.
+    pub fn open_files(&self) -> Result<usize> {
+        let files = format!("/proc/{}/fd", self.pid);
+        Ok(std::fs::read_dir(&files).context(files)?.count())
+    }
+
     /// Resident memory.
     pub fn resident_kib(&self) -> Result<u64> {
         self.status_kib("VmRSS:")

@@ -8,6 +8,7 @@
 
 mod beside;
 mod cells;
+mod idle;
 mod options;
 mod plan;
 mod pressure;
@@ -93,6 +94,7 @@ fn main() -> Result<()> {
             Part::Flood => pressure::flood,
             Part::Overload | Part::OverloadP256 => pressure::overload,
             Part::Serials => serials::serials,
+            Part::Idle => idle::idle,
             Part::SlowKey => sick_key::slow_key,
             Part::HungKey => sick_key::hung_key,
         };

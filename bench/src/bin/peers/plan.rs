@@ -7,6 +7,7 @@ use ocspry_bench::peer_pki::{KEY_KINDS, key_name};
 use ocspry_bench::servers::Rival;
 use ocspry_testkit::KeyKind;
 
+use crate::idle;
 use crate::options::Options;
 use crate::pressure;
 
@@ -47,6 +48,8 @@ pub enum Part {
     OverloadP256,
     /// Serial numbers that were never issued.
     Serials,
+    /// Very many connections that are kept.
+    Idle,
     /// A key that takes 200 ms for a signature.
     SlowKey,
     /// A key that does not come back.
@@ -54,13 +57,14 @@ pub enum Part {
 }
 
 impl Part {
-    const ALL: [Part; 8] = [
+    const ALL: [Part; 9] = [
         Part::Start,
         Part::TwoCores,
         Part::Flood,
         Part::Overload,
         Part::OverloadP256,
         Part::Serials,
+        Part::Idle,
         Part::SlowKey,
         Part::HungKey,
     ];
@@ -74,6 +78,7 @@ impl Part {
             Part::Overload => "overload",
             Part::OverloadP256 => "overload_p256",
             Part::Serials => "serials",
+            Part::Idle => "idle",
             Part::SlowKey => "slow_key",
             Part::HungKey => "hung_key",
         }
@@ -83,7 +88,9 @@ impl Part {
     pub fn key(self) -> KeyKind {
         match self {
             Part::TwoCores | Part::Flood | Part::Overload | Part::Serials => KeyKind::Rsa2048,
-            Part::Start | Part::OverloadP256 | Part::SlowKey | Part::HungKey => KeyKind::P256,
+            Part::Start | Part::OverloadP256 | Part::Idle | Part::SlowKey | Part::HungKey => {
+                KeyKind::P256
+            }
         }
     }
 
@@ -94,6 +101,7 @@ impl Part {
             Part::Start => options.rounds as f64,
             Part::TwoCores | Part::Serials => 3.0 * each,
             Part::Flood => 2.0 * each,
+            Part::Idle => 2.0 * each + idle::CONNECTIONS_S * options.rounds as f64,
             // Whoever waits for a hung key at the end of a load is told after a second or two.
             Part::SlowKey | Part::HungKey => 3.0 * each + 3.0 * options.rounds as f64,
             Part::Overload | Part::OverloadP256 => pressure::overload_seconds(options),

@@ -117,6 +117,11 @@ fn rows(peers: &Peers<'_>) -> Vec<Row> {
                 ),
             )
         },
+        quiet("idle", "as a library, P-256, one core"),
+        beside(
+            "idle",
+            format!("{} idle connections", setting("idle", "connections")),
+        ),
     ];
     rows.extend(sick_keys);
     rows
@@ -169,6 +174,10 @@ fn after_the_table(page: &mut String, peers: &Peers<'_>) {
     let of =
         |part: &str, pointer: &str, unit: f64| spread(in_units(peers.of_part(part, pointer), unit));
     let peak = |part| count(peers.peak(part));
+    let first = |pointer: &str, unit: f64| {
+        let first = peers.of_part("idle", pointer).first().copied();
+        spread(in_units(first, unit))
+    };
     let _ = write!(
         page,
         "\nOn two cores the clients run on the same two. A refusal is timed at the client, as every answer: from when its question was due to its last octet. In that is what one thread \
@@ -177,7 +186,9 @@ fn after_the_table(page: &mut String, peers: &Peers<'_>) {
          Signed at best are {}/s with RSA-2048 and {}/s with P-256: {} connections ask for that as fast as they are answered, beside the same cached clients. \
          What is refused is read and answered on the core that signs, which costs it signatures; and P-256 signs so fast that one thread cannot ask five times as much.\n\n\
          Where serial numbers are asked about as fast as they are answered, neither core has time left, and who asks for what is cached waits behind the others.\n\n\
-         A key that is slow or hangs cannot be had of `ocspry serve` before it uses devices: what is measured there is its listener and its responder as a library, in a process of bench's own, with a P-256 key that waits before it signs. \
+         `ocspry serve` lets in {} connections at most: the idle ones are measured with its listener and its responder as a library, in a process of bench's own, with room for {}. \
+         {} MiB are resident before they come for the first time, {} MiB while they are idle: {} octets for each, without what the kernel keeps. Each was answered before and, if it is among the {} usable ones, after; none is closed before its deadline.\n\n\
+         A key that is slow or hangs cannot be had of `ocspry serve` before it uses devices: it is measured with the same library, with a P-256 key that waits before it signs. \
          In the first moments nobody knows, and as many questions are let in as the key would sign in time if it were well; they are told after a second or so that they wait in vain, which is in the p99 *as it begins*. From then on what is too much is refused at once. \
          When the key is well again, a fresh answer comes after {} ms (slow) and {} ms (hung).\n",
         of("flood", "/resident_kib_before", 1024.0),
@@ -188,9 +199,22 @@ fn after_the_table(page: &mut String, peers: &Peers<'_>) {
         peak("overload"),
         peak("overload_p256"),
         count(peers.of_setting("overload", "fresh_connections")),
+        count(peers.of_setting("idle", "connections_max_of_serve")),
+        count(peers.of_setting("idle", "connections_max")),
+        first("/resident_kib_before", 1024.0),
+        first("/resident_kib_idle", 1024.0),
+        count(octets_of_a_connection(peers)),
+        of("idle", "/usable", 1.0),
         of("slow_key", "/recovered_ms", 1.0),
         of("hung_key", "/recovered_ms", 1.0),
     );
+}
+
+/// Of the first round: in later ones the process has the memory already.
+fn octets_of_a_connection(peers: &Peers<'_>) -> Option<f64> {
+    let first = |pointer: &str| peers.of_part("idle", pointer).first().copied();
+    let grown_kib = first("/resident_kib_idle")? - first("/resident_kib_before")?;
+    Some(grown_kib * 1024.0 / peers.of_setting("idle", "connections")?)
 }
 
 /// The bounds, each with what was measured.
@@ -277,6 +301,24 @@ pub fn targets(peers: &Peers<'_>, run: &Run) -> Vec<Target> {
         "MiB",
         growth_from_round_to_round(peers, "serials"),
     );
+    add(
+        "listener and responder as a library, ten thousand idle connections: p99 of cached answers to quiet",
+        Bound::AtMost(2.0),
+        "×",
+        p99_to_quiet(peers, "idle"),
+    );
+    add(
+        "the same: idle connections that are usable afterwards",
+        Bound::AtLeast(10_000.0),
+        "",
+        Spread::of(peers.of_part("idle", "/usable")),
+    );
+    add(
+        "the same: memory resident with the last ten thousand less that with the first",
+        Bound::AtMost(1.0),
+        "MiB",
+        growth_of(peers, "idle", "/resident_kib_idle"),
+    );
     for (part, what) in SICK_KEYS {
         add(
             &format!(
@@ -350,8 +392,13 @@ fn recovery_s(peers: &Peers<'_>, part: &str) -> Option<Spread> {
 
 /// In MiB, from after the first round until after the last.
 fn growth_from_round_to_round(peers: &Peers<'_>, part: &str) -> Option<Spread> {
-    let after = peers.of_part(part, "/resident_kib_after");
-    in_units([after.last()? - after.first()?], 1024.0)
+    growth_of(peers, part, "/resident_kib_after")
+}
+
+/// The same, of what is resident at such a moment of each round.
+fn growth_of(peers: &Peers<'_>, part: &str, pointer: &str) -> Option<Spread> {
+    let resident = peers.of_part(part, pointer);
+    in_units([resident.last()? - resident.first()?], 1024.0)
 }
 
 /// In MiB, from before a round until after it.
