@@ -1,7 +1,7 @@
 //! ocspry's listener and responder as a library, in a process of its own on core 0, with a key that is told how well it is.
 //!
-//! It is for what cannot be had of `serve`: a key that waits for a device that it has not, and more connections than `serve`
-//! lets in.  It is this program once more, as a child, which is told by lines on its standard input.
+//! It is for what cannot be had of `serve`: a key that waits for a device that it has not.  It is this program once more, as
+//! a child, which is told by lines on its standard input.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -68,13 +68,9 @@ pub struct Library {
 
 impl Library {
     /// Starts it with a key that is well.  The PKI's delegate has a P-256 key.
-    pub fn start(pki: &PeerPki, connections_max: usize) -> Result<Library> {
+    pub fn start(pki: &PeerPki) -> Result<Library> {
         let mut command = starting::on_core_0(std::env::current_exe()?);
-        command
-            .arg(VERB)
-            .arg(pki.directory())
-            .arg(connections_max.to_string())
-            .stdin(Stdio::piped());
+        command.arg(VERB).arg(pki.directory()).stdin(Stdio::piped());
         let port_of = |line: &str| line.trim().parse().ok();
         let mut server =
             starting::says_its_port("ocspry as a library", &mut command, port_of, |port| {
@@ -91,18 +87,14 @@ impl Library {
 }
 
 /// The child: says its port, and answers until its parent is gone.
-pub fn serve(directory: &Path, connections_max: usize) -> Result<()> {
+pub fn serve(directory: &Path) -> Result<()> {
     let key = Arc::new(WaitingKey::read(&directory.join("ocsp.key"))?);
     let pool = SigningPool::start(POOL, || {})?;
     let issuers = IssuerSet::new(vec![Arc::new(issuer(directory, Arc::clone(&key))?)])?;
     let responder = Arc::new(ArcSwap::from_pointee(Responder::new(issuers, pool)));
     let listeners = Listeners::bind(&[([127, 0, 0, 1], 0).into()], 1)?;
-    let limits = Limits {
-        connections_max,
-        ..Limits::DEFAULT
-    };
     let clock = Arc::new(SystemClock);
-    let server = ocspry_http::Server::start(listeners, responder, clock, limits)?;
+    let server = ocspry_http::Server::start(listeners, responder, clock, Limits::DEFAULT)?;
     let address = server.local_addresses().first().context("one address")?;
     println!("{}", address.port());
     for line in std::io::stdin().lines() {

@@ -1,7 +1,6 @@
 //! Ten thousand connections that are kept and idle, beside clients whose answers are cached (`beside`).
 //!
-//! `serve` lets in fewer: it is ocspry's listener and responder as a library (`servers::library`), with room for more.  Loopback
-//! is exempt from the bound for one address, so that all of them may come from there.
+//! Loopback is exempt from the bound for one address, so that all of them may come from there.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use anyhow::{Result, ensure};
 use ocspry_bench::idle::IdleConnections;
 use ocspry_bench::peer_pki::PeerPki;
 use ocspry_bench::server::Server;
-use ocspry_bench::servers::library::Library;
+use ocspry_bench::servers;
 use ocspry_http::Limits;
 use serde_json::{Value, json};
 
@@ -17,10 +16,9 @@ use crate::beside::cached_alone;
 use crate::options::Options;
 use crate::progress::Progress;
 
-/// So many are idle.
+/// So many are idle: fewer than three quarters of those that are let in, which would be a crowd, in which silence is borne
+/// for less long.
 const IDLE: usize = 10_000;
-/// So many are let in: more than three quarters of it are a crowd, in which silence is borne for less long.
-const CONNECTIONS_MAX: usize = 16_384;
 /// How long the server may take to notice that all of them are gone.
 const CLOSED_MAX: Duration = Duration::from_secs(30);
 /// How often it is looked at until then.
@@ -30,8 +28,7 @@ pub const CONNECTIONS_S: f64 = 6.0;
 
 /// They come, are idle while others ask, are asked again, and go.
 pub fn idle(pki: &PeerPki, options: &Options, progress: &mut Progress) -> Result<Value> {
-    let library = Library::start(pki, CONNECTIONS_MAX)?;
-    let server = &library.server;
+    let server = &servers::ocspry_start(pki, &options.places)?;
     let files_before = server.open_files()?;
     let mut rounds = Vec::new();
     for round in 0..options.rounds {
@@ -58,8 +55,7 @@ pub fn idle(pki: &PeerPki, options: &Options, progress: &mut Progress) -> Result
     }
     Ok(json!({
         "connections": IDLE,
-        "connections_max": CONNECTIONS_MAX,
-        "connections_max_of_serve": Limits::DEFAULT.connections_max,
+        "connections_max": Limits::DEFAULT.connections_max,
         "rounds": rounds,
     }))
 }

@@ -38,10 +38,10 @@ fn main() -> Result<()> {
     {
         return epoll_floor::serve(Path::new(file));
     }
-    if let [verb, directory, connections_max] = arguments.as_slice()
+    if let [verb, directory] = arguments.as_slice()
         && verb == library::VERB
     {
-        return library::serve(Path::new(directory), connections_max.parse()?);
+        return library::serve(Path::new(directory));
     }
     let options = Options::from_arguments()?;
     let plan = Plan::new(&options);
@@ -55,7 +55,7 @@ fn main() -> Result<()> {
     let binary_bytes = std::fs::metadata(&options.places.ocspry)
         .with_context(|| {
             let path = options.places.ocspry.display();
-            format!("{path}: build it first: cargo build --release --package ocspry")
+            format!("{path}: build it first: cargo xtask dist")
         })?
         .len();
     let directory = tempfile::tempdir()?;

@@ -34,7 +34,7 @@ impl Options {
             rounds: 5,
             only: Vec::new(),
             places: Places {
-                ocspry: root.join("../target/release/ocspry"),
+                ocspry: root.join("../target/shipped/ocspry"),
                 rivals: root.join("rivals"),
                 python: root.join("target/python/bin/python3"),
             },

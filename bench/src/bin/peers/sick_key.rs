@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::Result;
 use ocspry_bench::peer_pki::PeerPki;
 use ocspry_bench::servers::library::{KeyHealth, Library, SLOW};
-use ocspry_http::Limits;
 use serde_json::{Value, json};
 
 use crate::beside::{Nonces, cached_alone, cached_beside_nonces, until_a_fresh_answer};
@@ -38,7 +37,7 @@ fn sick_key(
     options: &Options,
     progress: &mut Progress,
 ) -> Result<Value> {
-    let mut library = Library::start(pki, Limits::DEFAULT.connections_max)?;
+    let mut library = Library::start(pki)?;
     let nonces = |wanted| Nonces {
         connections: NONCES_CONNECTIONS,
         rate: Some(NONCES_RATE),

@@ -186,9 +186,9 @@ fn after_the_table(page: &mut String, peers: &Peers<'_>) {
          Signed at best are {}/s with RSA-2048 and {}/s with P-256: {} connections ask for that as fast as they are answered, beside the same cached clients. \
          What is refused is read and answered on the core that signs, which costs it signatures; and P-256 signs so fast that one thread cannot ask five times as much.\n\n\
          Where serial numbers are asked about as fast as they are answered, neither core has time left, and who asks for what is cached waits behind the others.\n\n\
-         `ocspry serve` lets in {} connections at most: the idle ones are measured with its listener and its responder as a library, in a process of bench's own, with room for {}. \
+         `ocspry serve` lets in {} connections at most. \
          {} MiB are resident before they come for the first time, {} MiB while they are idle: {} octets for each, without what the kernel keeps. Each was answered before and, if it is among the {} usable ones, after; none is closed before its deadline.\n\n\
-         A key that is slow or hangs cannot be had of `ocspry serve` before it uses devices: it is measured with the same library, with a P-256 key that waits before it signs. \
+         A key that is slow or hangs cannot be had of `ocspry serve` before it uses devices: it is measured with its listener and its responder as a library, in a process of bench's own, with a P-256 key that waits before it signs. \
          In the first moments nobody knows, and as many questions are let in as the key would sign in time if it were well; they are told after a second or so that they wait in vain, which is in the p99 *as it begins*. From then on what is too much is refused at once. \
          When the key is well again, a fresh answer comes after {} ms (slow) and {} ms (hung).\n",
         of("flood", "/resident_kib_before", 1024.0),
@@ -199,7 +199,6 @@ fn after_the_table(page: &mut String, peers: &Peers<'_>) {
         peak("overload"),
         peak("overload_p256"),
         count(peers.of_setting("overload", "fresh_connections")),
-        count(peers.of_setting("idle", "connections_max_of_serve")),
         count(peers.of_setting("idle", "connections_max")),
         first("/resident_kib_before", 1024.0),
         first("/resident_kib_idle", 1024.0),
