@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
 use crate::server::Server;
@@ -48,7 +47,7 @@ pub struct Measured {
     elapsed: Duration,
     drained: Duration,
     cpu_us: u64,
-    client_cpu: Duration,
+    client_idle: Duration,
     answers: Latencies,
     refusals: Latencies,
 }
@@ -104,9 +103,9 @@ impl Measured {
         self.cpu_us as f64 / self.elapsed.as_micros() as f64
     }
 
-    /// How much of its core this program had for all of its streams: near 1 it was the limit itself.
+    /// How much of the time this program had something to do: near 1 it was the limit itself.
     pub fn client_busy(&self) -> f64 {
-        self.client_cpu.as_secs_f64() / self.elapsed.as_secs_f64()
+        1.0 - self.client_idle.as_secs_f64() / self.elapsed.as_secs_f64()
     }
 
     /// This measurement, if nothing failed and all was sent.
@@ -244,19 +243,22 @@ pub fn run_side_by_side(server: &Server, streams: &mut [Stream<'_>]) -> Result<V
         }
         lanes.push(Lane::new(stream.rate));
     }
-    // Requests of a rate come between the events: the thread looks up every millisecond.
-    let paced = streams.iter().any(|stream| stream.rate.is_some());
-    // Where nobody else wants its core it never sleeps: to wake it would cost the server an interrupt for each answer.
-    let pause = Duration::from_millis(if paced { 1 } else { 0 });
+    // Requests of a rate come between the events.  Where nobody else wants its core the thread never sleeps: to wake it would
+    // cost the server an interrupt for each answer.
+    let pause = Duration::from_millis(if server.has_all_cores { 1 } else { 0 });
     let cpu_before = server.cpu_us()?;
-    let own_cpu_before = own_cpu()?;
+    let mut client_idle = Duration::ZERO;
     let started = Instant::now();
     loop {
         let elapsed = started.elapsed();
         if streams.iter().any(|stream| stream.traffic.is_over(elapsed)) {
             break;
         }
+        let asked_for_events = Instant::now();
         wait(&mut poll, &mut events, pause)?;
+        if events.is_empty() {
+            client_idle += asked_for_events.elapsed();
+        }
         for event in &events {
             let index = event.token().0;
             let connection = &mut all[index];
@@ -281,14 +283,13 @@ pub fn run_side_by_side(server: &Server, streams: &mut [Stream<'_>]) -> Result<V
     }
     let elapsed = started.elapsed();
     let cpu_us = server.cpu_us()? - cpu_before;
-    let client_cpu = own_cpu()?.saturating_sub(own_cpu_before);
     drain(&mut poll, &mut all, streams)?;
     let drained = started.elapsed() - elapsed;
     let ended = lanes.into_iter().map(|mut lane| {
         lane.measured.elapsed = elapsed;
         lane.measured.drained = drained;
         lane.measured.cpu_us = cpu_us;
-        lane.measured.client_cpu = client_cpu;
+        lane.measured.client_idle = client_idle;
         lane.end(server)
     });
     ended.collect()
@@ -303,15 +304,6 @@ fn wait(poll: &mut Poll, events: &mut Events, pause: Duration) -> Result<()> {
         }
         result => Ok(result?),
     }
-}
-
-/// CPU time of this thread.
-fn own_cpu() -> Result<Duration> {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Ok(Duration::new(
-        time.tv_sec.try_into()?,
-        time.tv_nsec.try_into()?,
-    ))
 }
 
 /// Lets every connection get the answer that it waits for, or ask once and get one if it has not yet: a load leaves nothing to do
@@ -357,7 +349,7 @@ impl Lane {
                 elapsed: Duration::ZERO,
                 drained: Duration::ZERO,
                 cpu_us: 0,
-                client_cpu: Duration::ZERO,
+                client_idle: Duration::ZERO,
                 answers: Latencies::default(),
                 refusals: Latencies::default(),
             },

@@ -21,6 +21,8 @@ pub struct Server {
     /// The process whose CPU time counts.
     pub pid: u32,
     child: Option<Child>,
+    /// It runs on the cores of the load, too.
+    pub has_all_cores: bool,
     /// The child leads a process group, which goes with it.
     leads_group: bool,
 }
@@ -30,7 +32,7 @@ impl Server {
     pub fn ocspry(binary: &Path, arguments: &[String], directory: &Path) -> Result<Server> {
         let mut pinned = Command::new("taskset");
         pinned.args(["-c", "0"]).arg(binary);
-        Server::start(pinned, arguments, directory)
+        Server::start(pinned, arguments, directory, false)
     }
 
     /// ocspry on all cores.
@@ -39,11 +41,16 @@ impl Server {
         arguments: &[String],
         directory: &Path,
     ) -> Result<Server> {
-        Server::start(Command::new(binary), arguments, directory)
+        Server::start(Command::new(binary), arguments, directory, true)
     }
 
     /// Its first summary line that names an address gives the port.
-    fn start(mut command: Command, arguments: &[String], directory: &Path) -> Result<Server> {
+    fn start(
+        mut command: Command,
+        arguments: &[String],
+        directory: &Path,
+        has_all_cores: bool,
+    ) -> Result<Server> {
         let mut child = command
             .args(arguments)
             .current_dir(directory)
@@ -80,6 +87,7 @@ impl Server {
             port,
             pid: child.id(),
             child: Some(child),
+            has_all_cores,
             leads_group: false,
         })
     }
@@ -102,6 +110,7 @@ impl Server {
             port,
             pid: self.pid,
             child: None,
+            has_all_cores: self.has_all_cores,
             leads_group: false,
         }
     }
@@ -113,6 +122,7 @@ impl Server {
             port,
             pid: child.id(),
             child: Some(child),
+            has_all_cores: false,
             leads_group: true,
         }
     }

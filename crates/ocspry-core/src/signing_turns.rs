@@ -205,8 +205,9 @@ impl Driven {
 
 /// Signatures in one turn: some eighty microseconds, which a cached answer that comes meanwhile may have to wait.
 pub(crate) const TURN_SIGNATURES: usize = 4;
-/// In a turn that took long, one for each such span: a quarter of the time, with keys that sign in 25 µs.
-const SIGNATURE_EVERY: Duration = Duration::from_micros(100);
+/// In a turn that took long, one for each such span: a sixteenth of the time, with keys that sign in 25 µs.  A turn is long when
+/// more is asked than can be read beside the signatures: these give way, or all that is read would wait the longer.
+const SIGNATURE_EVERY: Duration = Duration::from_micros(400);
 /// However long a turn took.
 const TURN_SIGNATURES_MAX: usize = 256;
 /// Most that wait on one worker, however fast it is.
