@@ -307,7 +307,7 @@ fn yield_to_workers() {
     let _ = rustix::process::setpriority_process(None, SIGNING_NICENESS);
 }
 
-/// A third of a worker's share of a processor that both want.
-const SIGNING_NICENESS: i32 = 5;
+/// A tenth of a worker's share of a processor that both want.
+const SIGNING_NICENESS: i32 = 10;
 /// Most that wait for one key, however fast it is.
 const SIGNING_QUEUE_MAX: usize = 512;
