@@ -17,9 +17,7 @@ pub(crate) fn run(steps: &mut Steps, flags: &[&str]) -> Result<()> {
     steps.run("bench: setup", setup::install_rivals)?;
     // As it ships, since the others are as their distributions ship them.
     dist::build(steps)?;
-    steps.run("bench: build", || {
-        cargo(&["build", "--release"])
-    })?;
+    steps.run("bench: build", || cargo(&["build", "--release"]))?;
     steps.run("bench", || {
         cargo(&[&["run", "--release", "--quiet", "--"], flags].concat())
     })?;

@@ -269,7 +269,7 @@ impl Responder {
         let mut asked = None;
         let mut asking = Asking::of(question.client);
         while asking.attempts < ATTEMPTS_MAX {
-            // A block: what is needed up to here only does not wait with the rest.
+            // In a block, so that the decoded request is not kept while the answer waits.
             let (unsigned, policy) = {
                 let (request, issuer) = match self.understand(question.request, &mut tally) {
                     Ok((_, issuer)) if !is_asked(issuer) => {

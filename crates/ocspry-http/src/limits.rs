@@ -12,7 +12,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// Open connections from one IPv4 address or one IPv6 /64 network.  One more is closed at once, and counted.
     /// Loopback and trusted peers are exempt: the proxy in front of us brings everybody's connections.  A whole site may come
-    /// from one address (NAT), and so may whoever wants to keep others out: it takes sixteen addresses to fill all places.
+    /// from one address (NAT), and so may whoever wants to keep others out: it takes sixteen addresses
+    /// to fill all places, where there are as many as by default.
     pub connections_per_address_max: usize,
     /// Octets of an OCSP request in a POST body.  More is refused with 413, before reading where Content-Length tells.
     pub request_bytes_max: usize,
@@ -40,6 +41,16 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// The same with so many connections in all; one address has a quarter of few.
+    pub fn with_connections_max(self, connections_max: usize) -> Limits {
+        let quarter = (connections_max / 4).max(1);
+        Limits {
+            connections_max,
+            connections_per_address_max: self.connections_per_address_max.min(quarter),
+            ..self
+        }
+    }
+
     /// The defaults.
     pub const DEFAULT: Limits = Limits {
         connections_max: 16_384,
@@ -55,4 +66,20 @@ impl Limits {
         linger: Duration::from_secs(2),
         sweep: Duration::from_millis(250),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_does_not_take_all_places_where_there_are_few() {
+        let one_address = |connections_max| {
+            let limits = Limits::DEFAULT.with_connections_max(connections_max);
+            limits.connections_per_address_max
+        };
+        assert_eq!(one_address(16_384), 1024);
+        assert_eq!(one_address(912), 228);
+        assert_eq!(one_address(2), 1);
+    }
 }

@@ -108,7 +108,8 @@ impl Listeners {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
             }
             socket.set_nonblocking(true)?;
-            send_at_once(socket)?;
+            // Whoever hands over a socket that has no such option may have its answers a little later.
+            let _ = send_at_once(socket);
             listeners.addresses.push(socket.local_addr()?);
         }
         for _ in 1..workers.max(1) {

@@ -440,5 +440,6 @@ fn write_plain_text(head: &mut Vec<u8>, status: Status, text: &'static str) -> S
 
 const UNAVAILABLE: &str = "No answer can be signed now; try later.\n";
 const HEALTHY: &str = "ok\n";
-/// Octets of a body that are written with the head: any OCSPResponse of ours has fewer.
-const BODY_BEHIND_HEAD_MAX: usize = 64 * 1024;
+/// Octets of a body that are written with the head, as nearly any OCSPResponse has: a larger one is not copied for each
+/// client that is slow to take it.
+const BODY_BEHIND_HEAD_MAX: usize = 16 * 1024;

@@ -33,13 +33,16 @@ pub(crate) struct Buffers {
 }
 
 impl Scratch {
-    /// What it takes in memory, but for the decoding of a path, which is short.
-    pub(crate) fn octets(&self) -> usize {
-        self.input.octets.capacity()
-            + self.buffers.answer.capacity()
-            + self.buffers.output.capacity()
+    /// It has not grown: a few requests of the largest size do not make it so for ever.
+    pub(crate) fn is_worth_keeping(&self) -> bool {
+        let Buffers { answer, output, .. } = &self.buffers;
+        // The decoding of a path is short.
+        self.input.octets.capacity() + answer.capacity() + output.capacity() <= KEPT_OCTETS_MAX
     }
 }
+
+/// Octets of buffers that are kept for the next request.
+const KEPT_OCTETS_MAX: usize = 32 * 1024;
 
 impl Input {
     /// Room for `length` octets behind the first `held`.
@@ -59,5 +62,23 @@ impl Input {
     /// All of them.
     pub(crate) fn filled_mut(&mut self) -> &mut [u8] {
         &mut self.octets[..self.filled]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_that_have_grown_are_not_kept() {
+        let mut scratch = Scratch::default();
+        scratch.input.room_behind(0, 4096);
+        scratch.buffers.answer.resize(2048, 0);
+        scratch.buffers.output.resize(2048, 0);
+        assert!(scratch.is_worth_keeping());
+        scratch.input.room_behind(24 * 1024, 4096);
+        assert!(scratch.is_worth_keeping());
+        scratch.buffers.output.resize(60 * 1024, 0);
+        assert!(!scratch.is_worth_keeping());
     }
 }

@@ -571,7 +571,7 @@ impl Worker {
     /// The next request can use it again.
     pub(crate) fn give_back(&self, scratch: Box<Scratch>) {
         let mut spare = self.scratch.borrow_mut();
-        if spare.len() < SPARE_SCRATCH_MAX && scratch.octets() <= SPARE_SCRATCH_OCTETS_MAX {
+        if spare.len() < SPARE_SCRATCH_MAX && scratch.is_worth_keeping() {
             spare.push(scratch);
         }
     }
@@ -619,8 +619,6 @@ impl Deref for ResponderInUse {
 
 /// Buffers that a worker keeps for later.
 const SPARE_SCRATCH_MAX: usize = 64;
-/// One that has grown beyond is not kept: a few requests of the largest size do not make it so for ever.
-const SPARE_SCRATCH_OCTETS_MAX: usize = 32 * 1024;
 
 /// An accept loop that has not ended.
 pub(crate) struct Accepting {

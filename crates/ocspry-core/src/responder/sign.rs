@@ -93,7 +93,7 @@ pub(super) struct Unsigned {
 /// An answer under way.
 enum Begun {
     /// It is there.
-    Made(NewAnswer),
+    Done(NewAnswer),
     /// When its turn has come, it is signed here.
     Here(oneshot::Receiver<()>, Unsigned),
     /// A thread of the pool signs it, for this client.
@@ -106,7 +106,7 @@ impl Begun {
     /// Until it is there, or its turn has come.
     async fn wait(&mut self) -> Result<(), SignError> {
         let new = match self {
-            Begun::Made(_) => return Ok(()),
+            Begun::Done(_) => return Ok(()),
             Begun::Here(turn, _) => {
                 let overdue = |_| SignError::Excess(Excess::Overdue);
                 return turn.await.map_err(overdue);
@@ -118,7 +118,7 @@ impl Begun {
                 NewAnswer::Kept(signed.await.unwrap_or_else(|_| Err(gave_up()))?)
             }
         };
-        *self = Begun::Made(new);
+        *self = Begun::Done(new);
         Ok(())
     }
 }
@@ -137,7 +137,7 @@ impl Responder {
         let mut begun = self.begin_to_sign(unsigned, asking, recent, tally, buffer)?;
         begun.wait().await?;
         match begun {
-            Begun::Made(new) => Ok(Made::Answer(new)),
+            Begun::Done(new) => Ok(Made::Answer(new)),
             // Nobody else can have had it made meanwhile.
             Begun::Here(_, unsigned)
                 if unsigned.keep_as.is_none() && self.holds(&unsigned.basis) =>
@@ -145,10 +145,12 @@ impl Responder {
                 let new = self.sign_here(unsigned, None, tally, buffer)?;
                 Ok(Made::Answer(new))
             }
-            Begun::Here(..) | Begun::Once(..) | Begun::Kept(_) => {
+            Begun::Here(..) => {
                 asking.has_turn = true;
                 Ok(Made::NotYet)
             }
+            // They are done once they were waited for.
+            Begun::Once(..) | Begun::Kept(_) => Err(gave_up()),
         }
     }
 
@@ -187,10 +189,10 @@ impl Responder {
         match (turn, due) {
             (Ok(Turn::Now), due) => {
                 let new = self.sign_here(unsigned, due, tally, buffer)?;
-                Ok(Begun::Made(new))
+                Ok(Begun::Done(new))
             }
             // Nobody waits for a newer answer while there is a true one.
-            (Ok(Turn::Later(_)) | Err(_), Some(due)) => Ok(Begun::Made(NewAnswer::Kept(due))),
+            (Ok(Turn::Later(_)) | Err(_), Some(due)) => Ok(Begun::Done(NewAnswer::Kept(due))),
             (Ok(Turn::Later(turn)), None) => Ok(Begun::Here(turn, unsigned)),
             (Err(excess), None) => Err(SignError::Excess(excess)),
         }
@@ -266,7 +268,7 @@ impl Responder {
         }
         Ok(match due {
             // Nobody waits for a newer answer while there is a true one.
-            Some(due) => Begun::Made(NewAnswer::Kept(due)),
+            Some(due) => Begun::Done(NewAnswer::Kept(due)),
             None => Begun::Kept(signed),
         })
     }

@@ -192,10 +192,8 @@ pub(crate) fn serve_in(
         bail!("{}", lines.trim_end());
     }
     let workers = workers.unwrap_or(processors);
-    let limits = Limits {
-        connections_max: descriptors::allow(limits.connections_max, workers),
-        ..limits
-    };
+    let connections_max = descriptors::allow(limits.connections_max, workers);
+    let limits = limits.with_connections_max(connections_max);
     let listeners = match (inherited, config.port_sharing) {
         (Some(sockets), _) => Listeners::inherit(sockets, workers)
             .context("the sockets of LISTEN_FDS cannot be used")?,
