@@ -256,7 +256,7 @@ pub fn run_side_by_side(server: &Server, streams: &mut [Stream<'_>]) -> Result<V
         }
         let asked_for_events = Instant::now();
         wait(&mut poll, &mut events, pause)?;
-        if events.is_empty() {
+        if events.is_empty() || server.has_all_cores {
             client_idle += asked_for_events.elapsed();
         }
         for event in &events {
@@ -275,7 +275,7 @@ pub fn run_side_by_side(server: &Server, streams: &mut [Stream<'_>]) -> Result<V
         }
         let elapsed = started.elapsed();
         for (lane, stream) in lanes.iter_mut().zip(streams.iter_mut()) {
-            let lost = lane.send_what_is_due(elapsed, &mut all, stream.traffic)?;
+            let lost = lane.send_what_is_due(started, elapsed, &mut all, stream.traffic)?;
             for index in lost {
                 all[index].renew(&poll, server.port, index)?;
             }
@@ -285,6 +285,12 @@ pub fn run_side_by_side(server: &Server, streams: &mut [Stream<'_>]) -> Result<V
     let cpu_us = server.cpu_us()? - cpu_before;
     drain(&mut poll, &mut all, streams)?;
     let drained = started.elapsed() - elapsed;
+    for connection in all
+        .iter()
+        .filter(|one| one.is_expecting() && one.sent.is_some())
+    {
+        lanes[connection.lane].fail(format!("no answer {DRAIN_MAX:?} after the load"))?;
+    }
     let ended = lanes.into_iter().map(|mut lane| {
         lane.measured.elapsed = elapsed;
         lane.measured.drained = drained;
@@ -367,9 +373,10 @@ impl Lane {
     }
 
     /// Sends what a rate asks for by now, as long as connections are free; gives back those that were lost by it.  What finds
-    /// none waits, and its latency counts from when it came.
+    /// none waits, and its latency counts from when it was due.
     fn send_what_is_due(
         &mut self,
+        started: Instant,
         elapsed: Duration,
         all: &mut [Connection],
         traffic: &mut dyn Traffic,
@@ -378,14 +385,14 @@ impl Lane {
         let Some(rate) = self.rate else {
             return Ok(lost);
         };
-        let now = Instant::now();
         let due = (elapsed.as_secs_f64() * rate) as u64;
         while self.begun < due {
             self.begun += 1;
             if self.waiting.len() == WAITING_MAX {
                 self.measured.unsent += 1;
             } else {
-                self.waiting.push_back(now);
+                let since = Duration::from_secs_f64(self.begun as f64 / rate);
+                self.waiting.push_back(started + since);
             }
         }
         while !self.waiting.is_empty()
@@ -665,11 +672,15 @@ mod tests {
             }
         }
         let mut lane = Lane::new(Some(1000.0));
+        let started = Instant::now();
         for (milliseconds, expected) in [(0, 0), (10, 10), (10, 10), (25, 25)] {
             let elapsed = Duration::from_millis(milliseconds);
-            lane.send_what_is_due(elapsed, &mut [], &mut Nothing)
+            lane.send_what_is_due(started, elapsed, &mut [], &mut Nothing)
                 .unwrap();
             assert_eq!(lane.waiting.len(), expected, "{milliseconds}");
         }
+        // Whenever it is looked at: a latency counts from when its question was due.
+        assert_eq!(lane.waiting[0], started + Duration::from_millis(1));
+        assert_eq!(lane.waiting[24], started + Duration::from_millis(25));
     }
 }

@@ -87,6 +87,16 @@ pub fn cached_beside(
 
 /// They beside nonces, of which those that are too many may be refused.
 pub fn cached_beside_nonces(server: &Server, pki: &PeerPki, nonces: &Nonces) -> Result<Beside> {
+    Ok(beside_nonces_then(server, pki, nonces, || Ok(()))?.0)
+}
+
+/// The same, and what comes right behind it: some of the answers are checked as a client does only then, which takes a while.
+fn beside_nonces_then<T>(
+    server: &Server,
+    pki: &PeerPki,
+    nonces: &Nonces,
+    then: impl FnOnce() -> Result<T>,
+) -> Result<(Beside, T)> {
     let mut asking =
         Asking::new(pki, Load::NoncePost, ANSWER, nonces.wanted).with_refusals(Refusals::Count);
     let stream = Stream {
@@ -95,16 +105,18 @@ pub fn cached_beside_nonces(server: &Server, pki: &PeerPki, nonces: &Nonces) -> 
         rate: nonces.rate,
     };
     let beside = cached_beside(server, pki, stream, nonces.wanted)?;
+    let behind = then()?;
     asking.check_kept()?;
-    Ok(beside)
+    Ok((beside, behind))
 }
 
 /// The same, with the server's memory before and after it, and when it gives fresh answers again.
 pub fn watched(server: &Server, pki: &PeerPki, nonces: &Nonces, quiet: &Measured) -> Result<Value> {
     let memory_before_kib = server.resident_kib()?;
-    let beside = cached_beside_nonces(server, pki, nonces)?;
+    let (beside, until_fresh) =
+        beside_nonces_then(server, pki, nonces, || until_a_fresh_answer(server, pki))?;
     // What waited for a signature at the end is answered first.
-    let recovered = beside.other.drained() + until_a_fresh_answer(server, pki)?;
+    let recovered = beside.other.drained() + until_fresh;
     let mut round = beside.to_json(quiet);
     round["resident_kib_before"] = json!(memory_before_kib);
     round["resident_kib_after"] = json!(server.resident_kib()?);

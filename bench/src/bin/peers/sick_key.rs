@@ -48,7 +48,8 @@ fn sick_key(
         progress.says(&format!("round {round}: {health:?} key"));
         let quiet = cached_alone(&library.server, pki, options.seconds)?;
         let memory_before_kib = library.server.resident_kib()?;
-        cached_beside_nonces(&library.server, pki, &nonces(WELL))?;
+        let well = cached_beside_nonces(&library.server, pki, &nonces(WELL))?;
+        well.other.without_failures()?;
         // At first nobody knows, and as many wait as the key would sign if it were well.
         library.key_becomes(health)?;
         let onset = cached_beside_nonces(&library.server, pki, &nonces(options.seconds))?;

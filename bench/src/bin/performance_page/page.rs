@@ -152,12 +152,12 @@ fn head(page: &mut String, peers: &Peers<'_>, run: &Run) {
         "# Performance\n\n\
          <!-- Written by `cargo xtask bench`; edit bench/src/bin/performance_page instead. -->\n\n\
          ocspry beside other servers, all in one run on one machine: {machine}, {cores} cores, commit {commit}, {date}, load average \
-         before it {load}. The server under test has core 0, the load core 1; it \
-         never sleeps there, since waking a client would cost the server an interrupt for each answer. \
+         before it {load}. The server under test has core 0, the load core 1; the load \
+         never sleeps but where it shares the server's cores, since waking a client would cost the server an interrupt for each answer. \
          ocspry is the binary that ships (`cargo xtask dist`). Each figure is the median of {rounds} rounds of {seconds} s, \
          in which everybody has a turn, with the least and the greatest behind it; a ratio is taken in each round, so that what disturbs the \
          machine disturbs both. Every answer is checked before it counts. `cargo xtask bench` does it all again, on any Linux machine with \
-         two cores, in less than 25 minutes; the raw results are in [bench/results](../bench/results/{name}).\n\n\
+         two cores, in some twenty minutes once all is built; the raw results are in [bench/results](../bench/results/{name}).\n\n\
          In the plots, the axis goes by powers of ten. A dot is the median and its line goes from the least to the greatest; of latencies the dot is the \
          p99, and the line goes from p50 to p99.9.\n",
         machine = text("machine"),
