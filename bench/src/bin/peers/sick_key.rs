@@ -20,6 +20,8 @@ const NONCES_RATE: f64 = 1000.0;
 const NONCES_CONNECTIONS: usize = 1024;
 /// A key that was well for so long is known to be fast.
 const WELL: Duration = Duration::from_millis(200);
+/// The least time that shows how it begins: whoever was let in is told after a second.
+const ONSET_MIN: Duration = Duration::from_millis(1500);
 
 /// A key that takes its time.
 pub fn slow_key(pki: &PeerPki, options: &Options, progress: &mut Progress) -> Result<Value> {
@@ -52,7 +54,8 @@ fn sick_key(
         well.other.without_failures()?;
         // At first nobody knows, and as many wait as the key would sign if it were well.
         library.key_becomes(health)?;
-        let onset = cached_beside_nonces(&library.server, pki, &nonces(options.seconds))?;
+        let onset = nonces(options.seconds.max(ONSET_MIN));
+        let onset = cached_beside_nonces(&library.server, pki, &onset)?;
         let beside = cached_beside_nonces(&library.server, pki, &nonces(options.seconds))?;
         library.key_becomes(KeyHealth::Well)?;
         let recovered = until_a_fresh_answer(&library.server, pki)?;
