@@ -21,7 +21,6 @@ use ocspry_bench::{flags, server};
 use ocspry_testkit::{HttpClient, KeyKind, RequestSpec, cert_id, now};
 use ocspry_wire::hex::to_hex;
 use ocspry_wire::ocsp::HashAlgorithm;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
 /// What docs/reference/memory.md says, in octets.
@@ -82,7 +81,7 @@ impl Term {
 
 fn main() -> Result<()> {
     let options = Options::from_arguments()?;
-    allow_descriptors()?;
+    server::allow_many_files()?;
     let site = Site::new(options)?;
     let mut measured = site.issuers()?;
     measured.extend(site.revoked()?);
@@ -342,16 +341,6 @@ fn serial(number: u64) -> [u8; 20] {
     octets[16..].copy_from_slice(&spread(3).to_be_bytes()[..4]);
     octets[0] = (octets[0] & 0x3f) | 0x40;
     octets
-}
-
-/// As many as this process may have: each connection is one.
-fn allow_descriptors() -> Result<()> {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    setrlimit(Resource::Nofile, raised).context("the limit of open files")
 }
 
 struct Options {

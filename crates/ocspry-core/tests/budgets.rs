@@ -76,6 +76,15 @@ fn few(waiting_max: usize) -> PoolLimits {
     }
 }
 
+/// Clients that soon give up, and threads enough for a key that holds some.
+fn impatient() -> PoolLimits {
+    PoolLimits {
+        threads: 4,
+        patience: Duration::from_millis(50),
+        ..few(100)
+    }
+}
+
 /// A worker that signs a few answers in each turn.
 fn worker() -> (RecentAnswers, Arc<TurnCounts>) {
     let counts = Arc::<TurnCounts>::default();
@@ -250,12 +259,7 @@ fn a_key_that_hangs_closes_its_own_queue_and_leaves_the_others_their_threads() {
 
 #[test]
 fn a_key_that_hangs_tells_all_who_wait_and_is_asked_again_when_it_is_well() {
-    let limits = PoolLimits {
-        threads: 4,
-        patience: Duration::from_millis(50),
-        ..few(100)
-    };
-    let fixture = with_pool(Fixture::counting(KeyKind::Rsa2048, None), limits);
+    let fixture = with_pool(Fixture::counting(KeyKind::Rsa2048, None), impatient());
     let (responder, recent) = (&fixture.responder, RecentAnswers::default());
     let nonces: Vec<_> = (0..12)
         .map(|nonce| request(&fixture, SERIAL_GOOD, Some(nonce)))
@@ -291,12 +295,7 @@ fn a_key_that_hangs_tells_all_who_wait_and_is_asked_again_when_it_is_well() {
 
 #[test]
 fn a_key_that_is_well_again_signs_beside_two_signatures_that_never_ended() {
-    let limits = PoolLimits {
-        threads: 4,
-        patience: Duration::from_millis(50),
-        ..few(100)
-    };
-    let fixture = with_pool(Fixture::counting(KeyKind::Rsa2048, None), limits);
+    let fixture = with_pool(Fixture::counting(KeyKind::Rsa2048, None), impatient());
     let (responder, recent) = (&fixture.responder, RecentAnswers::default());
     let outcome = |nonce: u8| {
         let request = request(&fixture, SERIAL_GOOD, Some(nonce));

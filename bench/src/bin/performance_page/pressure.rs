@@ -220,13 +220,7 @@ fn octets_of_a_connection(peers: &Peers<'_>) -> Option<f64> {
 pub fn targets(peers: &Peers<'_>, run: &Run) -> Vec<Target> {
     let mut targets = Vec::new();
     let mut add = |what: &str, bound: Bound, unit: &'static str, found: Option<Spread>| {
-        targets.push(Target {
-            what: what.to_owned(),
-            bound,
-            unit,
-            found,
-            run: Some(run.told()),
-        });
+        targets.push(Target::of_run(what, bound, unit, found, run));
     };
     add(
         "fresh RSA-2048 answers on two cores, the clients on the same two: share of raw signing on both",

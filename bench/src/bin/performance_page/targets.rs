@@ -32,6 +32,23 @@ pub struct Target {
 }
 
 impl Target {
+    /// One that was measured in this run, if it was.
+    pub fn of_run(
+        what: &str,
+        bound: Bound,
+        unit: &'static str,
+        found: Option<Spread>,
+        run: &Run,
+    ) -> Target {
+        Target {
+            what: what.to_owned(),
+            bound,
+            unit,
+            found,
+            run: Some(run.told()),
+        }
+    }
+
     /// The bound in words.
     pub fn wanted(&self) -> String {
         let (sign, value) = match self.bound {
@@ -93,13 +110,7 @@ const CPU: &str = "cpu_us_per_request";
 fn of_peers(peers: &Peers<'_>, run: &Run) -> Vec<Target> {
     let mut targets = Vec::new();
     let mut add = |what: &str, bound: Bound, unit: &'static str, found: Option<Spread>| {
-        targets.push(Target {
-            what: what.to_owned(),
-            bound,
-            unit,
-            found,
-            run: Some(run.told()),
-        });
+        targets.push(Target::of_run(what, bound, unit, found, run));
     };
     let to = |load, other, field| peers.ratio(at(load), "ocspry", other, field);
     let rate_return = |load| to(load, "nginx return", RATE);
