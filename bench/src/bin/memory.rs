@@ -23,6 +23,9 @@ use ocspry_wire::hex::to_hex;
 use ocspry_wire::ocsp::HashAlgorithm;
 use serde_json::json;
 
+/// An answer that is measured, in octets.
+const ANSWER_SIZE: f64 = 696.0;
+
 /// What docs/reference/memory.md says, in octets.
 const FORMULA: [(Term, f64); 10] = [
     (Term::Base, 1_400_000.0),
@@ -31,7 +34,7 @@ const FORMULA: [(Term, f64); 10] = [
     (Term::Loading, 31.0),
     (Term::Reloading, 59.0),
     (Term::Issued, 20.0),
-    (Term::Answer, 696.0 + 540.0),
+    (Term::Answer, ANSWER_SIZE + 540.0),
     (Term::Silent, 1_800.0),
     (Term::Kept, 1_800.0),
     (Term::UnderWay, 18_300.0),
@@ -370,5 +373,48 @@ impl Options {
         options.ocspry = std::path::absolute(&options.ocspry)?;
         options.directory = std::path::absolute(&options.directory)?;
         Ok(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first number of the second column, in octets, of the row that begins so.
+    fn documented(row: &str) -> f64 {
+        let document = include_str!("../../../docs/reference/memory.md");
+        let row = document
+            .lines()
+            .find_map(|line| line.strip_prefix("| ")?.strip_prefix(row));
+        let cell = row.unwrap().split('|').nth(1).unwrap();
+        let cell = cell.trim().trim_start_matches("its size + ");
+        let mut words = cell.split_whitespace();
+        let number: f64 = words.next().unwrap().parse().unwrap();
+        let unit = match words.next() {
+            Some("MB") => 1e6,
+            Some("kB") => 1e3,
+            _ => 1.0,
+        };
+        number * unit
+    }
+
+    #[test]
+    fn the_formula_is_what_the_document_says() {
+        for (term, octets) in FORMULA {
+            let says = match term {
+                Term::Base => documented("process, with two workers"),
+                Term::Issuer => documented("issuer "),
+                Term::Revoked => documented("revoked certificate "),
+                Term::Loading => documented("first load of a CRL "),
+                Term::Reloading => {
+                    documented("revoked certificate ") + documented("first load of a CRL ")
+                }
+                Term::Issued => documented("issued serial number "),
+                Term::Answer => documented("answer that is kept ") + ANSWER_SIZE,
+                Term::Silent | Term::Kept => documented("connection that has said nothing"),
+                Term::UnderWay => documented("connection with the largest request"),
+            };
+            assert!((octets - says).abs() < 0.5, "{}: {says}", term.name());
+        }
     }
 }

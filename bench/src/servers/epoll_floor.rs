@@ -101,11 +101,15 @@ impl Connection {
     fn turn(&mut self, kept: &[u8], last: &[u8]) -> bool {
         let mut buffer = [0; 4096];
         loop {
-            match self.stream.read(&mut buffer) {
+            let is_all = match self.stream.read(&mut buffer) {
                 Ok(0) => return false,
-                Ok(length) => self.received.extend_from_slice(&buffer[..length]),
+                Ok(length) => {
+                    self.received.extend_from_slice(&buffer[..length]);
+                    // What comes later is told by the next wait: no read in vain.
+                    length < buffer.len()
+                }
                 Err(error) => return error.kind() == ErrorKind::WouldBlock,
-            }
+            };
             while let Some((length, closes)) = whole_request(&self.received) {
                 self.received.drain(..length);
                 let answer = if closes { last } else { kept };
@@ -117,6 +121,9 @@ impl Connection {
             }
             if self.received.len() > REQUEST_MAX {
                 return false;
+            }
+            if is_all {
+                return true;
             }
         }
     }

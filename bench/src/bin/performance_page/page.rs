@@ -156,8 +156,11 @@ fn head(page: &mut String, peers: &Peers<'_>, run: &Run) {
          never sleeps but where it shares the server's cores, since waking a client would cost the server an interrupt for each answer. \
          ocspry is the binary that ships (`cargo xtask dist`). Each figure is the median of {rounds} rounds of {seconds} s, \
          in which everybody has a turn, with the least and the greatest behind it; a ratio is taken in each round, so that what disturbs the \
-         machine disturbs both. Every answer is checked before it counts. `cargo xtask bench` does it all again, on any Linux machine with \
+         machine disturbs both. The two overloads of a minute are one round each. An answer counts if it is whole and the right one for its \
+         question; of those with a nonce, one in 256 has its signature verified as well. `cargo xtask bench` does all of [1] again, on any Linux machine with \
          two cores, in some twenty minutes once all is built; the raw results are in [bench/results](../bench/results/{name}).\n\n\
+         What is compared with *quiet* is compared with a core that sleeps between two requests: waking it takes up to milliseconds in a virtual machine, \
+         so that the p99 can be lower beside a flood, which keeps it awake. The tables have both figures.\n\n\
          In the plots, the axis goes by powers of ten. A dot is the median and its line goes from the least to the greatest; of latencies the dot is the \
          p99, and the line goes from p50 to p99.9.\n",
         machine = text("machine"),
