@@ -148,6 +148,11 @@ impl Responder {
         self.pool.patience()
     }
 
+    /// After so long whoever waits for a signature has been told so.
+    pub fn longest(&self) -> Duration {
+        self.pool.longest()
+    }
+
     /// What its slow keys did so far.
     pub fn signing_counts(&self) -> SigningCounts {
         self.pool.counts()

@@ -37,12 +37,21 @@ pub struct PoolLimits {
 impl PoolLimits {
     /// What a signature takes.  More than clients wait for, twice, is as good as no answer, whatever a key has taken.
     fn average(&self, pace: &Pace) -> Duration {
-        pace.average().min(self.patience * 2)
+        pace.average().min(self.average_max())
+    }
+
+    fn average_max(&self) -> Duration {
+        self.patience * 2
     }
 
     /// How long it may take from the question to the answer: to wait is for others, to sign for itself, twice each.
     fn longest(&self, pace: &Pace) -> Duration {
         (self.patience + self.average(pace)) * 2
+    }
+
+    /// The same of the slowest key, with the pause between two looks.
+    fn longest_of_any(&self) -> Duration {
+        (self.patience + self.average_max()) * 2 + watch::PAUSE_MAX
     }
 }
 
@@ -278,6 +287,11 @@ impl SigningPool {
     /// How long clients are to wait.
     pub fn patience(&self) -> Duration {
         self.shared.limits.patience
+    }
+
+    /// After so long whoever waits has been told so, of whatever key.
+    pub fn longest(&self) -> Duration {
+        self.shared.limits.longest_of_any()
     }
 
     /// What became of its signatures so far.

@@ -29,7 +29,7 @@ pub struct Limits {
     pub new_in_drain: Duration,
     /// How long a request may take from its first octet to its last.  It does not grow with progress.
     pub request: Duration,
-    /// How long an answer may take to make.  The signing queue has shorter bounds of its own.
+    /// How long an answer may take to make; [`Limits::with_signatures_within`] keeps it above the bounds of the signing queue.
     pub answer: Duration,
     /// How long a client may take to accept an answer.
     pub write: Duration,
@@ -51,6 +51,15 @@ impl Limits {
         }
     }
 
+    /// The same where whoever waits for a signature is told so after `longest` at the latest: a client hears that, and is
+    /// not cut off.
+    pub(crate) fn with_signatures_within(self, longest: Duration) -> Limits {
+        Limits {
+            answer: self.answer.max(longest + ANSWER_MARGIN),
+            ..self
+        }
+    }
+
     /// The defaults.
     pub const DEFAULT: Limits = Limits {
         connections_max: 16_384,
@@ -68,6 +77,9 @@ impl Limits {
     };
 }
 
+/// For an answer, beside the longest wait for its signature.
+const ANSWER_MARGIN: Duration = Duration::from_secs(1);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,5 +93,14 @@ mod tests {
         assert_eq!(one_address(16_384), 1024);
         assert_eq!(one_address(912), 228);
         assert_eq!(one_address(2), 1);
+    }
+
+    #[test]
+    fn who_waits_for_a_signature_is_told_so_before_the_connection_ends() {
+        let answer = |longest| {
+            let limits = Limits::DEFAULT.with_signatures_within(Duration::from_secs(longest));
+            limits.answer.as_secs()
+        };
+        assert_eq!((answer(3), answer(9), answer(30)), (10, 10, 31));
     }
 }

@@ -103,6 +103,6 @@ const LOOKS: u32 = 8;
 /// Shorter pauses would be work for nothing.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 /// Longer ones would tell clients late.
-const PAUSE_MAX: Duration = Duration::from_millis(100);
+pub(super) const PAUSE_MAX: Duration = Duration::from_millis(100);
 /// Threads that keys may hold for too long before there are no more substitutes.
 pub(super) const SUBSTITUTES_MAX: usize = 32;
