@@ -15,6 +15,7 @@ use fixture::{
 use ocspry_core::{
     Answer, Answered, Client, Endpoint, Excess, Network, NeverIssuedPolicy, NonceOverBudget,
     OutcomeKind, Policy, PoolLimits, RecentAnswers, Responder, SigningClass, TurnCounts,
+    UnablePolicy,
 };
 use ocspry_testkit::{KeyKind, Reply, RequestSpec, cert_id, nonce_extension};
 use ocspry_wire::ocsp::{ErrorStatus, HashAlgorithm};
@@ -319,13 +320,15 @@ fn a_key_that_is_well_again_signs_beside_two_signatures_that_never_ended() {
 
 #[test]
 fn over_the_budget_a_nonce_is_answered_as_the_policy_says() {
+    // Each beside an `unable` that says otherwise.
     for (choice, unable) in [
-        (NonceOverBudget::TryLater, ErrorStatus::TryLater),
-        (NonceOverBudget::Http503, ErrorStatus::TryLater),
-        (NonceOverBudget::WithoutNonce, ErrorStatus::TryLater),
+        (NonceOverBudget::TryLater, UnablePolicy::Http503),
+        (NonceOverBudget::Http503, UnablePolicy::TryLater),
+        (NonceOverBudget::WithoutNonce, UnablePolicy::Http503),
     ] {
         let policy = Policy {
             nonce_over_budget: choice,
+            unable,
             ..Policy::DEFAULT
         };
         let fixture = with_pool(Fixture::counting(KeyKind::Rsa2048, Some(policy)), few(1));
@@ -342,10 +345,14 @@ fn over_the_budget_a_nonce_is_answered_as_the_policy_says() {
         let mut excess = ask(responder, &excess, Client::Trusted, &recent);
         let answered = at_once(&mut excess).expect("at once");
         match choice {
-            NonceOverBudget::TryLater => {
-                assert!(matches!(answered.answer, Answer::Error(status) if status == unable));
-            }
-            NonceOverBudget::Http503 => assert!(matches!(answered.answer, Answer::Unavailable)),
+            NonceOverBudget::TryLater => assert!(
+                matches!(answered.answer, Answer::Error(ErrorStatus::TryLater)),
+                "{choice:?} beside {unable:?}"
+            ),
+            NonceOverBudget::Http503 => assert!(
+                matches!(answered.answer, Answer::Unavailable),
+                "{choice:?} beside {unable:?}"
+            ),
             NonceOverBudget::WithoutNonce => {
                 assert_eq!(answered.outcome.kind(), OutcomeKind::Revoked);
                 assert_eq!(nonce_of(&fixture, &answered), None);

@@ -1,5 +1,7 @@
 //! Which issuers are one, what changes them, and what is worth a warning.
 
+use ocspry_core::NonceOverBudget;
+
 use super::*;
 
 #[test]
@@ -128,5 +130,28 @@ fn stale_until_is_a_time_at_most_seven_days_ahead_and_a_warning_in_any_case() {
             refused.contains("write it in UTC and whole seconds"),
             "{refused}"
         );
+    }
+}
+
+#[test]
+fn over_the_budget_a_nonce_gets_what_unable_says_unless_its_own_key_says_otherwise() {
+    let files = Files::new();
+    let (try_later, http_503) = (r#"unable = "try-later""#, r#"unable = "http-503""#);
+    let own = |word: &str| format!("nonce-over-budget = \"{word}\"");
+    for (unable, own, expected) in [
+        ("", String::new(), NonceOverBudget::TryLater),
+        (try_later, String::new(), NonceOverBudget::TryLater),
+        (http_503, String::new(), NonceOverBudget::Http503),
+        (try_later, own("http-503"), NonceOverBudget::Http503),
+        (http_503, own("try-later"), NonceOverBudget::TryLater),
+        (
+            http_503,
+            own("without-nonce"),
+            NonceOverBudget::WithoutNonce,
+        ),
+    ] {
+        let config = files.load(&format!("{GOOD}{unable}\n{own}\n")).unwrap();
+        let policy = &config.issuers[0].policy;
+        assert_eq!(policy.nonce_over_budget, expected, "{unable} {own}");
     }
 }
