@@ -251,25 +251,7 @@ impl SigningPool {
     /// # Errors
     /// The operating system did not give a thread.
     pub fn start(limits: PoolLimits, thread_begins: fn()) -> std::io::Result<Arc<SigningPool>> {
-        let shared = Arc::new(Shared {
-            limits,
-            thread_begins,
-            state: Mutex::new(State {
-                lanes: HashMap::new(),
-                order: VecDeque::new(),
-                waiting: 0,
-                idle: 0,
-                threads: 0,
-                stuck: 0,
-                handles: Vec::new(),
-                next_signature: 0,
-                is_watch_asleep: false,
-                is_stopping: false,
-            }),
-            changed: Condvar::new(),
-            watched: Condvar::new(),
-            totals: Arc::default(),
-        });
+        let shared = Arc::new(Shared::new(limits, thread_begins));
         let pool = Arc::new(SigningPool { shared });
         let mut state = pool.shared.lock();
         for _ in 0..limits.threads {
@@ -296,8 +278,11 @@ impl SigningPool {
 
     /// What became of its signatures so far.
     pub fn counts(&self) -> SigningCounts {
+        self.counts_at(Instant::now())
+    }
+
+    fn counts_at(&self, now: Instant) -> SigningCounts {
         let (totals, state) = (&self.shared.totals, self.shared.lock());
-        let now = Instant::now();
         let lanes = state.lanes.values();
         let rooms = lanes.map(|lane| self.shared.room(lane, &state, now));
         let waiting_max = rooms.min().unwrap_or(self.shared.limits.waiting_max);
@@ -331,9 +316,20 @@ impl SigningPool {
         asker: Asker,
         job: Job,
     ) -> Result<(), SignError> {
-        let now = Instant::now();
+        let (key, pace) = (credential.id(), credential.pace());
+        self.submit_at(key, pace, asker, job, Instant::now())
+    }
+
+    fn submit_at(
+        &self,
+        key: u64,
+        pace: &Arc<Pace>,
+        asker: Asker,
+        job: Job,
+        now: Instant,
+    ) -> Result<(), SignError> {
         let state = self.shared.lock();
-        let admitted = match state.lanes.get(&credential.id()) {
+        let admitted = match state.lanes.get(&key) {
             // Nobody waits for it.
             None => Ok(()),
             Some(lane) => lane.line.admit(asker, self.shared.room(lane, &state, now)),
@@ -343,7 +339,7 @@ impl SigningPool {
             drop(state);
             return Err(SignError::Excess(excess));
         }
-        self.shared.take_in(state, credential, asker, job, now);
+        self.shared.take_in(state, key, pace, asker, job, now);
         Ok(())
     }
 
@@ -450,6 +446,29 @@ struct Taken {
 }
 
 impl Shared {
+    /// No thread yet, and nothing to sign.
+    fn new(limits: PoolLimits, thread_begins: fn()) -> Shared {
+        Shared {
+            limits,
+            thread_begins,
+            state: Mutex::new(State {
+                lanes: HashMap::new(),
+                order: VecDeque::new(),
+                waiting: 0,
+                idle: 0,
+                threads: 0,
+                stuck: 0,
+                handles: Vec::new(),
+                next_signature: 0,
+                is_watch_asleep: false,
+                is_stopping: false,
+            }),
+            changed: Condvar::new(),
+            watched: Condvar::new(),
+            totals: Arc::default(),
+        }
+    }
+
     /// The state is whole after every step, so a panic elsewhere does not spoil it.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -479,16 +498,16 @@ impl Shared {
     fn take_in(
         &self,
         mut state: MutexGuard<'_, State>,
-        credential: &ResponderCredential,
+        key: u64,
+        pace: &Arc<Pace>,
         asker: Asker,
         job: Job,
         now: Instant,
     ) {
-        let key = credential.id();
         let lane = state.lanes.entry(key).or_insert_with(|| Lane {
             line: WaitingLine::new(),
             under_way: Vec::new(),
-            pace: Arc::clone(credential.pace()),
+            pace: Arc::clone(pace),
         });
         let is_first = lane.line.is_empty();
         lane.line.push(asker, now, job);

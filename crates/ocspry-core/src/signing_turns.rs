@@ -348,6 +348,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_signature_took_with_all_between_two_changes_how_many_may_wait() {
+        // An average of 200 µs, of which the new one is an eighth, and 100 s divided by that; 1024 at the most.
+        for (each, expected) in [
+            (Duration::from_micros(200), 1024),
+            (Duration::from_secs(2), 399),
+            (Duration::from_secs(4), 199),
+        ] {
+            let turns = turns(Duration::from_secs(100));
+            while matches!(turns.ask(NONCE), Ok(Turn::Now)) {}
+            let _waiting: Vec<_> = (0..200).map(|_| wait(&turns, NONCE)).collect();
+            let waiting_max = || turns.counts().waiting_max.get();
+            let began = Instant::now();
+            turns.begin_at(|| began);
+            assert_eq!(waiting_max(), 1024);
+            turns.begin_at(|| began + each * 4);
+            assert_eq!(waiting_max(), expected, "{each:?}");
+        }
+    }
+
+    #[test]
     fn nobody_waits_where_nobody_drives() {
         let turns = SigningTurns::unbounded();
         for _ in 0..100 {

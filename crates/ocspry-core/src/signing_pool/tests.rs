@@ -1,6 +1,7 @@
-//! Who begins when: the pool without its threads, at times given by hand.
+//! Who begins when, and how many may wait: the pool without its threads, at times given by hand.
 
 use super::*;
+use crate::Client;
 
 const LONGEST: Duration = Duration::from_secs(1);
 
@@ -49,3 +50,183 @@ fn beside_two_that_hang_one_is_tried_at_a_time_and_the_next_when_that_has_ended(
     assert!(!trial.may_begin(true, LONGEST, later));
     assert!(lane(&[hung, hung]).may_begin(true, LONGEST, later));
 }
+
+#[test]
+fn the_room_in_front_of_a_key_is_what_it_signs_while_clients_wait() {
+    for (each, expected) in [(5, 100), (10, 50), (50, 10), (250, 2)] {
+        assert_eq!(room(each, &[ON_TIME], 1), expected, "{each} ms each");
+    }
+}
+
+#[test]
+fn the_room_shrinks_by_how_late_the_signature_under_way_is() {
+    // What each takes, which is 10 ms, is no delay.
+    for (age, expected) in [(0, 50), (10, 50), (20, 49), (110, 40), (410, 10), (490, 2)] {
+        assert_eq!(room(10, &[(age, false)], 1), expected, "after {age} ms");
+    }
+    // Each thread counts with what is left of its own time.
+    assert_eq!(room(10, &[(110, false), (410, false)], 1), 40 + 10);
+}
+
+#[test]
+fn the_room_is_that_of_all_threads_but_the_one_that_is_kept_for_others() {
+    for (under_way, idle, expected) in [
+        (&[][..], 0, 50),
+        (&[], 1, 50),
+        (&[], 3, 100),
+        (&[ON_TIME], 0, 50),
+        (&[ON_TIME], 1, 50),
+        (&[ON_TIME], 3, 150),
+        (&[ON_TIME, ON_TIME], 0, 100),
+        // One that hangs gets none of the idle ones.
+        (&[(10_000, true)], 9, 2),
+        (&[(10_000, true), ON_TIME], 9, 50),
+    ] {
+        let found = room(10, under_way, idle);
+        assert_eq!(found, expected, "{under_way:?}, {idle} idle");
+    }
+}
+
+#[test]
+fn two_may_always_wait_and_512_at_the_most() {
+    for age in [510, 10_000, 3_600_000] {
+        assert_eq!(room(10, &[(age, false)], 0), 2, "after {age} ms");
+    }
+    assert_eq!(room(3_600_000, &[ON_TIME], 0), 2);
+    for each in [0, 1] {
+        let idle = 100;
+        assert_eq!(room(each, &[ON_TIME], idle), 512, "{each} ms each");
+    }
+}
+
+#[test]
+fn a_key_that_hangs_closes_its_own_line_and_no_other_and_opens_it_with_its_next_signature() {
+    let mut played = Played::new();
+    let began = Instant::now();
+    let [hung, well] = [1, 2].map(|id| (id, pace_of(10)));
+    let after = |milliseconds| began + Duration::from_millis(milliseconds);
+    played.ask(&hung, began).unwrap();
+    let under_way = played.take(began);
+    // It is a tenth of what clients wait late, and then a fifth.
+    assert_eq!(played.ask_until_refused(&hung, after(60)), 45);
+    assert_eq!(played.ask_until_refused(&hung, after(110)), 0);
+    played.ask(&well, began).unwrap();
+    let other = played.take(after(110));
+    assert_eq!(played.ask_until_refused(&well, after(110)), 50);
+    // What the metric says is of the key that takes the fewest.
+    assert_eq!(played.waiting_max(after(110)), 40);
+    assert_eq!(played.waiting_max(after(10_000)), 2);
+    let refused = played.pool.counts_at(after(110)).refused;
+    assert_eq!(
+        refused[SigningClass::Once as usize][Excess::QueueFull as usize],
+        3
+    );
+    // That it hung counts as twice what clients wait, an eighth of which is in the average: 8.75 + 125 ms.
+    played.end(&other, after(120));
+    played.end(&under_way, after(10_000));
+    assert_eq!(played.waiting_max(after(10_000)), 3);
+}
+
+#[test]
+fn what_a_signature_took_changes_how_many_may_wait() {
+    // An average of 10 ms, of which the new one is an eighth.
+    for (took, expected) in [(10, 50), (100, 23), (0, 57)] {
+        let mut played = Played::new();
+        let began = Instant::now();
+        let key = (1, pace_of(10));
+        for _ in 0..2 {
+            played.ask(&key, began).unwrap();
+        }
+        let under_way = played.take(began);
+        assert_eq!(played.waiting_max(began), 50);
+        let ended = began + Duration::from_millis(took);
+        played.end(&under_way, ended);
+        assert_eq!(played.waiting_max(ended), expected, "{took} ms");
+    }
+}
+
+/// How many may wait for a key whose signatures take so many milliseconds each, while those are under way, beside so many idle threads.
+fn room(each: u64, under_way: &[(u64, bool)], idle: usize) -> usize {
+    let first = Instant::now();
+    let now = first + Duration::from_hours(1);
+    let began = |age| first + (Duration::from_hours(1) - Duration::from_millis(age));
+    let under_way: Vec<_> = under_way
+        .iter()
+        .map(|&(age, is_overdue)| (began(age), is_overdue))
+        .collect();
+    let lane = Lane {
+        pace: pace_of(each),
+        ..lane(&under_way)
+    };
+    let shared = Shared::new(LIMITS, || {});
+    let mut state = shared.lock();
+    state.idle = idle;
+    shared.room(&lane, &state, now)
+}
+
+fn pace_of(milliseconds: u64) -> Arc<Pace> {
+    Arc::new(Pace::new(Duration::from_millis(milliseconds)))
+}
+
+/// A pool whose threads are played by the test, at times given by hand.
+struct Played {
+    pool: SigningPool,
+    /// They have not hung up.
+    clients: Vec<oneshot::Receiver<Result<SignedResponse, SignError>>>,
+}
+
+impl Played {
+    fn new() -> Played {
+        let shared = Arc::new(Shared::new(LIMITS, || {}));
+        Played {
+            pool: SigningPool { shared },
+            clients: Vec::new(),
+        }
+    }
+
+    fn ask(&mut self, (key, pace): &(u64, Arc<Pace>), now: Instant) -> Result<(), SignError> {
+        let (sender, client) = oneshot::channel();
+        self.clients.push(client);
+        let job = Job {
+            sign: Box::new(|| {}),
+            waiters: Waiters::One(Reply::new(sender)),
+        };
+        let nonce = Asker {
+            class: SigningClass::Once,
+            client: Client::Trusted,
+        };
+        self.pool.submit_at(*key, pace, nonce, job, now)
+    }
+
+    /// How many were let in.
+    fn ask_until_refused(&mut self, key: &(u64, Arc<Pace>), now: Instant) -> usize {
+        let mut let_in = 0;
+        while self.ask(key, now).is_ok() {
+            let_in += 1;
+        }
+        let_in
+    }
+
+    fn take(&self, now: Instant) -> Taken {
+        let taken = self.pool.shared.lock().take(&LIMITS, now);
+        taken.expect("one may begin")
+    }
+
+    fn end(&self, taken: &Taken, now: Instant) {
+        let mut state = self.pool.shared.lock();
+        state.end(&LIMITS, taken.key, taken.number, now);
+    }
+
+    fn waiting_max(&self, now: Instant) -> u64 {
+        self.pool.counts_at(now).waiting_max
+    }
+}
+
+/// As the product has them: clients wait for half a second, and 512 of them at the most.
+const LIMITS: PoolLimits = PoolLimits {
+    threads: 2,
+    waiting_max: 512,
+    patience: Duration::from_millis(500),
+};
+/// A signature that has just begun.
+const ON_TIME: (u64, bool) = (0, false);
