@@ -322,6 +322,10 @@ impl Responder {
                     let sent = keep_and_send(recent, question, &tally, answer, Effort::Signed);
                     return sent.about(asked);
                 }
+                NewAnswer::Due(answer) if self.holds(&answer.basis) => {
+                    let sent = keep_and_send(recent, question, &tally, answer, Effort::Cached);
+                    return sent.about(asked);
+                }
                 NewAnswer::Once(response, basis) if self.holds(&basis) => {
                     return Answered {
                         answer: Answer::Signed(response),
@@ -330,7 +334,7 @@ impl Responder {
                         issuer: asked,
                     };
                 }
-                NewAnswer::Kept(_) | NewAnswer::Once(..) => {}
+                NewAnswer::Kept(_) | NewAnswer::Due(_) | NewAnswer::Once(..) => {}
             }
         }
         refuse(Refusal::Overtaken, unable).about(asked)

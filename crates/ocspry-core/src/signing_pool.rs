@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use crate::cache::{Flight, ResponseCache};
 use crate::counts::ExcessCounts;
 use crate::pace::Pace;
-use crate::waiting_line::{Asker, Excess, SigningClass, WaitingLine, room};
+use crate::waiting_line::{Asker, Excess, Place, SigningClass, WaitingLine, room};
 use crate::{ResponderCredential, SignError, SignedResponse};
 
 /// The bounds of a pool.
@@ -129,8 +129,14 @@ impl Lane {
 /// A signature that a thread is at.
 struct UnderWay {
     number: u64,
+    /// Since when somebody waits for it.
+    asked: Instant,
+    /// Since when a thread is at it.
     began: Instant,
     waiters: Waiters,
+    /// Those who wait were told that it takes too long.
+    is_given_up: bool,
+    /// It takes the thread too long.
     is_overdue: bool,
 }
 
@@ -390,7 +396,13 @@ impl State {
                 self.order.push_back(key);
                 continue;
             }
-            while let Some((_, job)) = lane.line.pop() {
+            while let Some((
+                _,
+                Place {
+                    item: job, since, ..
+                },
+            )) = lane.line.pop()
+            {
                 self.waiting -= 1;
                 if job.waiters.are_gone() {
                     continue;
@@ -399,8 +411,10 @@ impl State {
                 self.next_signature += 1;
                 lane.under_way.push(UnderWay {
                     number,
+                    asked: since,
                     began: now,
                     waiters: job.waiters,
+                    is_given_up: false,
                     is_overdue: false,
                 });
                 if !lane.line.is_empty() {
@@ -492,7 +506,25 @@ impl Shared {
         };
         let idle = patience.saturating_mul(u32::try_from(idle).unwrap_or(u32::MAX));
         let time = at_work.sum::<Duration>().saturating_add(idle);
-        room(time, average, self.limits.waiting_max)
+        room(
+            self.share_of(time, lane, state),
+            average,
+            self.limits.waiting_max,
+        )
+    }
+
+    /// What is left of the threads' time for one key while others wait as well: all get the same.
+    fn share_of(&self, time: Duration, lane: &Lane, state: &State) -> Duration {
+        let threads = self.limits.threads;
+        if state.order.len() < threads {
+            return time;
+        }
+        let lanes = state.order.iter().filter_map(|key| state.lanes.get(key));
+        // One that hangs has no part in it.
+        let others = lanes.filter(|other| other.overdue() == 0).count();
+        let keys = others + usize::from(lane.line.is_empty());
+        let parts = |count| u32::try_from(count).unwrap_or(u32::MAX);
+        time.saturating_mul(parts(threads)) / parts(keys.max(threads)).max(1)
     }
 
     fn take_in(

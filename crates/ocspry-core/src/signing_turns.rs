@@ -30,6 +30,8 @@ pub struct SigningTurns {
 struct Driven {
     /// Signatures that are left in this turn.
     left: usize,
+    /// An answer was renewed in this turn, beside these.
+    has_renewed: bool,
     line: WaitingLine<oneshot::Sender<()>>,
     /// How long there is from one signature to the next while somebody waits, all else included.
     pace: Pace,
@@ -74,6 +76,7 @@ impl SigningTurns {
         SigningTurns {
             driven: Some(RefCell::new(Driven {
                 left: TURN_SIGNATURES,
+                has_renewed: false,
                 line: WaitingLine::new(),
                 pace: Pace::new(FIRST_PACE),
                 patience,
@@ -113,6 +116,10 @@ impl SigningTurns {
             return Ok(Turn::Now);
         }
         let admitted = match asker.class {
+            // One beside the others of each turn: in a flood that lasts, all answers would be over one day.
+            SigningClass::Renewal if !std::mem::replace(&mut driven.has_renewed, true) => {
+                return Ok(Turn::Now);
+            }
             // There is an answer: the next client may find the worker with less to do.
             SigningClass::Renewal => Err(Excess::QueueFull),
             SigningClass::Kept | SigningClass::Once => driven.line.admit(asker, driven.room()),
@@ -155,6 +162,7 @@ impl SigningTurns {
         };
         let mut driven = driven.borrow_mut();
         driven.left = TURN_SIGNATURES;
+        driven.has_renewed = false;
         if driven.line.is_empty() {
             driven.last = None;
             return;
@@ -167,9 +175,9 @@ impl SigningTurns {
                 left.clamp(TURN_SIGNATURES, TURN_SIGNATURES_MAX)
             });
             let given = u32::try_from(given.max(1)).unwrap_or(u32::MAX);
-            driven
-                .pace
-                .note(now.saturating_duration_since(began) / given);
+            // That the machine stood still once says little of what a signature takes when it does not.
+            let each = now.saturating_duration_since(began) / given;
+            driven.pace.note(each.min(driven.patience * 2));
         }
         let quota = driven.left;
         let longest = driven.patience * 2;
@@ -180,7 +188,7 @@ impl SigningTurns {
             && let Some((_, waiting)) = driven.line.pop()
         {
             // Whoever hung up needs none.
-            if waiting.send(()).is_ok() {
+            if waiting.item.send(()).is_ok() {
                 driven.left -= 1;
             }
         }
@@ -197,7 +205,8 @@ impl SigningTurns {
 
 impl Driven {
     fn room(&self) -> usize {
-        room(self.patience, self.pace.average(), WAITING_MAX)
+        // More than one turn takes: who is left waiting is what the pace is measured by.
+        room(self.patience, self.pace.average(), WAITING_MAX).max(WAITING_MIN)
     }
 
     fn wake(&mut self) {
@@ -215,6 +224,8 @@ pub(crate) const TURN_SIGNATURES: usize = 4;
 const SIGNATURE_EVERY: Duration = Duration::from_micros(400);
 /// However long a turn took.
 const TURN_SIGNATURES_MAX: usize = 64;
+/// Least that may wait on one worker, however slow it is.
+const WAITING_MIN: usize = 2 * TURN_SIGNATURES;
 /// Most that wait on one worker, however fast it is.
 const WAITING_MAX: usize = 1024;
 /// What is assumed until it is known.
@@ -310,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_left_take_nobodys_turn_and_a_renewal_never_waits() {
+    fn those_that_left_take_nobodys_turn() {
         let turns = turns(Duration::from_secs(1));
         while matches!(turns.ask(NONCE), Ok(Turn::Now)) {}
         let gone: Vec<_> = (0..20).map(|_| wait(&turns, NONCE)).collect();
@@ -318,12 +329,42 @@ mod tests {
         drop(gone);
         turns.begin();
         assert!(here.try_recv().is_ok());
+    }
+
+    #[test]
+    fn a_renewal_never_waits_and_one_is_made_in_each_turn_of_a_flood() {
+        let turns = turns(Duration::from_secs(1));
         while matches!(turns.ask(NONCE), Ok(Turn::Now)) {}
+        let _nonces: Vec<_> = (0..20).map(|_| wait(&turns, NONCE)).collect();
         let renewal = Asker {
             class: SigningClass::Renewal,
             ..NONCE
         };
-        assert!(matches!(turns.ask(renewal), Err(Excess::QueueFull)));
+        for _ in 0..3 {
+            assert!(matches!(turns.ask(renewal), Ok(Turn::Now)));
+            assert!(matches!(turns.ask(renewal), Err(Excess::QueueFull)));
+            turns.begin();
+        }
+    }
+
+    #[test]
+    fn a_machine_that_stood_still_once_lets_as_many_wait_as_before_soon_after() {
+        let turns = turns(Duration::from_millis(100));
+        while matches!(turns.ask(NONCE), Ok(Turn::Now)) {}
+        let asleep: Vec<_> = (0..10).map(|_| wait(&turns, NONCE)).collect();
+        let mut now = Instant::now();
+        turns.begin_at(|| now - Duration::from_secs(10));
+        turns.begin_at(|| now);
+        drop(asleep);
+        assert!(turns.counts().waiting_max.get() < 16);
+        let mut waiting = Vec::new();
+        for _ in 0..200 {
+            let come = (0..20).map(|_| turns.ask(NONCE));
+            waiting.extend(come.filter_map(Result::ok));
+            now += Duration::from_micros(100);
+            turns.begin_at(|| now);
+        }
+        assert!(turns.counts().waiting_max.get() > 400);
     }
 
     #[test]

@@ -97,10 +97,12 @@ struct Queue<T> {
     turn: u64,
 }
 
-struct Place<T> {
-    item: T,
+/// Who waits.
+pub(crate) struct Place<T> {
+    pub(crate) item: T,
     network: Option<Network>,
-    since: Instant,
+    /// Since when.
+    pub(crate) since: Instant,
 }
 
 impl<T> WaitingLine<T> {
@@ -185,7 +187,7 @@ impl<T> WaitingLine<T> {
     }
 
     /// Who is next.
-    pub(crate) fn pop(&mut self) -> Option<(SigningClass, T)> {
+    pub(crate) fn pop(&mut self) -> Option<(SigningClass, Place<T>)> {
         let waits = |class: &SigningClass| self.waiting(*class) > 0;
         let waiting = SigningClass::ALL.into_iter().filter(waits);
         let class = waiting.min_by_key(|class| self.queues[*class as usize].turn)?;
@@ -205,7 +207,7 @@ impl<T> WaitingLine<T> {
             let queue = &mut self.queues[class as usize];
             let first = queue.waiting.front();
             if first.is_some_and(|first| now.saturating_duration_since(first.since) >= longest) {
-                return Some((class, queue.take_first()?));
+                return Some((class, queue.take_first()?.item));
             }
         }
         None
@@ -213,9 +215,9 @@ impl<T> WaitingLine<T> {
 }
 
 impl<T> Queue<T> {
-    fn take_first(&mut self) -> Option<T> {
-        let Place { item, network, .. } = self.waiting.pop_front()?;
-        if let Some(network) = network
+    fn take_first(&mut self) -> Option<Place<T>> {
+        let place = self.waiting.pop_front()?;
+        if let Some(network) = place.network
             && let Some(count) = self.networks.get_mut(&network)
         {
             *count -= 1;
@@ -223,7 +225,7 @@ impl<T> Queue<T> {
                 self.networks.remove(&network);
             }
         }
-        Some(item)
+        Some(place)
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Limits {
     pub new_in_drain: Duration,
     /// How long a request may take from its first octet to its last.  It does not grow with progress.
     pub request: Duration,
-    /// How long an answer may take to make; [`Limits::with_signatures_within`] keeps it above the bounds of the signing queue.
+    /// How long an answer may take to make; it is kept above the bounds of the signing queue.
     pub answer: Duration,
     /// How long a client may take to accept an answer.
     pub write: Duration,

@@ -68,6 +68,8 @@ pub(super) enum Made {
 pub(super) enum NewAnswer {
     /// For everybody.
     Kept(Arc<CachedAnswer>),
+    /// The one that was to be replaced, which is still true.
+    Due(Arc<CachedAnswer>),
     /// For this client.
     Once(SignedResponse, Basis),
 }
@@ -192,7 +194,7 @@ impl Responder {
                 Ok(Begun::Done(new))
             }
             // Nobody waits for a newer answer while there is a true one.
-            (Ok(Turn::Later(_)) | Err(_), Some(due)) => Ok(Begun::Done(NewAnswer::Kept(due))),
+            (Ok(Turn::Later(_)) | Err(_), Some(due)) => Ok(Begun::Done(NewAnswer::Due(due))),
             (Ok(Turn::Later(turn)), None) => Ok(Begun::Here(turn, unsigned)),
             (Err(excess), None) => Err(SignError::Excess(excess)),
         }
@@ -218,7 +220,7 @@ impl Responder {
                 Ok(NewAnswer::Kept(answer))
             }
             // The one there is lives on.
-            (Err(_), _, Some(due)) => Ok(NewAnswer::Kept(due)),
+            (Err(_), _, Some(due)) => Ok(NewAnswer::Due(due)),
             (Err(error), _, None) => Err(error),
         }
     }
@@ -268,7 +270,7 @@ impl Responder {
         }
         Ok(match due {
             // Nobody waits for a newer answer while there is a true one.
-            Some(due) => Begun::Done(NewAnswer::Kept(due)),
+            Some(due) => Begun::Done(NewAnswer::Due(due)),
             None => Begun::Kept(signed),
         })
     }

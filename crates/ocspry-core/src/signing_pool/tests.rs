@@ -9,8 +9,10 @@ const LONGEST: Duration = Duration::from_secs(1);
 fn lane(under_way: &[(Instant, bool)]) -> Lane {
     let under_way = under_way.iter().map(|&(began, is_overdue)| UnderWay {
         number: 0,
+        asked: began,
         began,
         waiters: Waiters::One(Reply::new(oneshot::channel().0)),
+        is_given_up: is_overdue,
         is_overdue,
     });
     Lane {
@@ -143,6 +145,68 @@ fn what_a_signature_took_changes_how_many_may_wait() {
         played.end(&under_way, ended);
         assert_eq!(played.waiting_max(ended), expected, "{took} ms");
     }
+}
+
+#[test]
+fn keys_that_wait_share_the_time_of_the_threads_where_they_are_more() {
+    // Two threads; what each key signs alone is 50.
+    for (keys, expected) in [(1, 50), (2, 50), (4, 25), (8, 12), (100, 2)] {
+        let mut played = Played::new();
+        let now = Instant::now();
+        for key in 0..keys {
+            played.ask(&(key, pace_of(10)), now).unwrap();
+        }
+        let newest = (0, pace_of(10));
+        let let_in = 1 + played.ask_until_refused(&newest, now);
+        assert_eq!(let_in, expected, "{keys} keys");
+    }
+}
+
+#[test]
+fn a_key_that_hangs_has_no_part_of_the_time_that_others_share() {
+    let mut played = Played::new();
+    let began = Instant::now();
+    let later = began + Duration::from_secs(60);
+    for key in 0..2 {
+        played.ask(&(key, pace_of(10)), began).unwrap();
+        played.take(began);
+        played.ask(&(key, pace_of(10)), later).unwrap();
+    }
+    overdue_at(&played, later);
+    for key in [8, 9] {
+        played.ask(&(key, pace_of(10)), later).unwrap();
+        let let_in = 1 + played.ask_until_refused(&(key, pace_of(10)), later);
+        assert_eq!(let_in, 50, "{key}");
+    }
+}
+
+#[test]
+fn whoever_waits_is_told_so_by_when_they_asked_and_a_thread_is_held_by_when_it_began() {
+    let mut played = Played::new();
+    let asked = Instant::now();
+    let after = |milliseconds| asked + Duration::from_millis(milliseconds);
+    let key = (1, pace_of(10));
+    played.ask(&key, asked).unwrap();
+    played.take(after(1000));
+    // 2 × (500 + 10) ms.
+    assert_eq!(overdue_at(&played, after(1019)), (0, 0));
+    assert!(played.clients[0].try_recv().is_err());
+    assert_eq!(overdue_at(&played, after(1020)), (1, 0));
+    let told = played.clients[0].try_recv().unwrap();
+    assert!(matches!(told, Err(SignError::Excess(Excess::Overdue))));
+    // Nobody is told twice.
+    assert_eq!(overdue_at(&played, after(2019)), (1, 0));
+    assert_eq!(overdue_at(&played, after(2020)), (1, 1));
+}
+
+/// Looks as the watch does: how many were told so far that it takes too long, and how many threads are held.
+fn overdue_at(played: &Played, now: Instant) -> (u64, u64) {
+    let shared = &played.pool.shared;
+    let found = watch::overdue(shared, &mut shared.lock(), now);
+    found.tell(shared);
+    let counts = played.pool.counts_at(now);
+    let told = counts.refused[SigningClass::Once as usize][Excess::Overdue as usize];
+    (told, counts.threads_stuck)
 }
 
 /// How many may wait for a key whose signatures take so many milliseconds each, while those are under way, beside so many idle threads.

@@ -41,7 +41,7 @@ pub(super) fn watch(shared: &Arc<Shared>) {
 
 /// What was found.
 #[derive(Default)]
-struct Overdue {
+pub(super) struct Overdue {
     /// Will not be begun any more.
     dropped: Vec<Job>,
     /// Goes on, and nobody waits for it any longer.
@@ -50,7 +50,7 @@ struct Overdue {
 
 impl Overdue {
     /// Without the pool's lock: whoever hears it may ask again at once.
-    fn tell(self, shared: &Shared) {
+    pub(super) fn tell(self, shared: &Shared) {
         let dropped = self.dropped.iter().map(|job| &job.waiters);
         for waiters in self.under_way.iter().chain(dropped) {
             let (class, told) = waiters.give_up();
@@ -59,7 +59,7 @@ impl Overdue {
     }
 }
 
-fn overdue(shared: &Shared, state: &mut State, now: Instant) -> Overdue {
+pub(super) fn overdue(shared: &Shared, state: &mut State, now: Instant) -> Overdue {
     let mut found = Overdue::default();
     let mut dropped = 0;
     let mut stuck = 0;
@@ -70,10 +70,13 @@ fn overdue(shared: &Shared, state: &mut State, now: Instant) -> Overdue {
             dropped += 1;
         }
         for one in &mut lane.under_way {
+            if !one.is_given_up && now.saturating_duration_since(one.asked) >= longest {
+                one.is_given_up = true;
+                found.under_way.push(one.waiters.clone());
+            }
             if !one.is_overdue && now.saturating_duration_since(one.began) >= longest {
                 one.is_overdue = true;
                 stuck += 1;
-                found.under_way.push(one.waiters.clone());
             }
         }
     }
