@@ -6,7 +6,7 @@ use ocspry_http::Limits;
 use ocspry_testkit::Reply;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -196,15 +196,8 @@ fn connections_over_the_cap_are_closed_at_once_and_counted() {
 }
 
 /// Until the server has noticed; a server that never does fails the test.
-pub(crate) fn wait_until(mut is_so: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(
-            started.elapsed() < NOTICED_WITHIN,
-            "the server has not noticed"
-        );
-        std::thread::yield_now();
-    }
+pub(crate) fn wait_until(is_so: impl FnMut() -> bool) {
+    ocspry_testkit::wait_until("the server has noticed", NOTICED_WITHIN, is_so);
 }
 
 /// Far more than a slow machine takes.
