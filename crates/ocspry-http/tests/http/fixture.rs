@@ -6,12 +6,12 @@ use ocspry_core::{
     ResponderCredential, SignError, Signer, SigningPool, SigningSpeed, SourceInfo, StatusTable,
     StatusTableBuilder, ValidityWindow,
 };
-use ocspry_http::{IssuerReport, Limits, Listeners, Server};
+use ocspry_http::{Admin, AdminState, IssuerReport, Limits, Listeners, Server};
 use ocspry_testkit::{Authority, HttpClient, KeyKind, RequestSpec, cert_id, nonce_extension};
 use ocspry_wire::Time;
 use ocspry_wire::ocsp::{HashAlgorithm, RevokedInfo};
 use ocspry_wire::x509::{SerialNumber, SignatureAlgorithm};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -60,9 +60,11 @@ impl Fixture {
             panics: AtomicBool::new(false),
         });
         let gate = Arc::new(Gate {
-            is_open: Mutex::new(true),
+            state: Mutex::new(GateState {
+                may_pass: usize::MAX,
+                waiting: 0,
+            }),
             changed: Condvar::new(),
-            waiting: AtomicUsize::new(0),
         });
         let responder = Arc::new(ArcSwap::from_pointee(responder(
             &authority,
@@ -94,6 +96,18 @@ impl Fixture {
 
     pub(crate) fn connect(&self) -> HttpClient {
         HttpClient::connect(self.port()).unwrap()
+    }
+
+    /// The page that Prometheus reads.
+    pub(crate) fn metrics(&self) -> String {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let state = Arc::new(AdminState::new("1.2.3", clock, |_| String::new()));
+        state.serving(self.server.meter());
+        let admin = Admin::start("127.0.0.1:0".parse().unwrap(), state).unwrap();
+        let mut client = HttpClient::connect(admin.local_address().port()).unwrap();
+        let page = client.get("/metrics").unwrap().body;
+        admin.stop(Duration::ZERO);
+        String::from_utf8(page).unwrap()
     }
 
     /// Another list comes into use.
@@ -235,35 +249,51 @@ impl Signer for GatedSigner {
 }
 
 pub(crate) struct Gate {
-    is_open: Mutex<bool>,
+    state: Mutex<GateState>,
     changed: Condvar,
-    waiting: AtomicUsize,
+}
+
+struct GateState {
+    /// Signatures before it closes; `usize::MAX`: it does not.
+    may_pass: usize,
+    waiting: usize,
 }
 
 impl Gate {
     pub(crate) fn close(&self) {
-        *self.is_open.lock().unwrap() = false;
+        self.state.lock().unwrap().may_pass = 0;
     }
 
     pub(crate) fn open(&self) {
-        *self.is_open.lock().unwrap() = true;
+        self.let_pass(usize::MAX);
+    }
+
+    /// Opens for so many signatures, and closes behind them.
+    pub(crate) fn let_pass(&self, count: usize) {
+        self.state.lock().unwrap().may_pass = count;
         self.changed.notify_all();
     }
 
-    /// How many signatures wait for it to open.
+    /// How many signatures wait for it to open; none as long as one more may pass.
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::SeqCst)
+        let state = self.state.lock().unwrap();
+        match state.may_pass {
+            0 => state.waiting,
+            _ => 0,
+        }
     }
 
     fn pass(&self) {
-        let is_open = self.is_open.lock().unwrap();
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        drop(
-            self.changed
-                .wait_while(is_open, |is_open| !*is_open)
-                .unwrap(),
-        );
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        let mut state = self.state.lock().unwrap();
+        state.waiting += 1;
+        state = self
+            .changed
+            .wait_while(state, |state| state.may_pass == 0)
+            .unwrap();
+        state.waiting -= 1;
+        if state.may_pass != usize::MAX {
+            state.may_pass -= 1;
+        }
     }
 }
 

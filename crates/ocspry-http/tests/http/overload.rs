@@ -4,9 +4,10 @@
 use std::sync::mpsc::channel;
 use std::thread;
 
+use crate::deadlines::wait_until;
 use crate::fixture::{Fixture, GOOD, PATIENT, REVOKED};
-use ocspry_core::SigningSpeed;
-use ocspry_testkit::{Reply, base64_path};
+use ocspry_core::{Excess, SigningClass, SigningSpeed};
+use ocspry_testkit::{HttpClient, Reply, base64_path};
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus};
 
 /// Asks for what is cached, and checks it as a client does.
@@ -63,9 +64,7 @@ fn while_a_key_hangs_cached_answers_go_on_and_one_too_many_hears_try_later_at_on
             });
         };
         ask(0);
-        while fixture.gate.waiting() == 0 {
-            thread::yield_now();
-        }
+        wait_until(|| fixture.gate.waiting() == 1);
         (1..=64 + TOO_MANY as u8).for_each(ask);
         for _ in 0..TOO_MANY {
             let (_, reply) = answers.recv().unwrap();
@@ -81,4 +80,142 @@ fn while_a_key_hangs_cached_answers_go_on_and_one_too_many_hears_try_later_at_on
     let counts = fixture.responder.load().signing_counts();
     assert_eq!(counts.refused_total(), TOO_MANY as u64);
     assert_eq!(counts.waiting, [0; 3]);
+}
+
+/// Asks for an answer with this nonce, by GET or by POST, with such header lines; does not wait for it.
+fn send_nonce(fixture: &Fixture, client: &mut HttpClient, headers: &str, nonce: u8) {
+    let der = fixture.request(GOOD, &[nonce]);
+    let message = if nonce.is_multiple_of(2) {
+        let path = base64_path(&der);
+        format!("GET {path} HTTP/1.1\r\nHost: a\r\n{headers}\r\n").into_bytes()
+    } else {
+        let length = der.len();
+        let head =
+            format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n{headers}\r\n");
+        [head.into_bytes(), der].concat()
+    };
+    client.send(&message).unwrap();
+}
+
+/// Reads that answer, and checks it.
+fn receive_nonce(fixture: &Fixture, client: &mut HttpClient, nonce: u8) {
+    let response = client.receive(true).unwrap();
+    let reply = Reply::check(&response.body, &fixture.authority).signed();
+    assert_eq!(reply.nonce, Some(vec![nonce]));
+}
+
+#[test]
+fn a_cached_answer_comes_before_a_heap_of_nonces_that_were_asked_for_earlier() {
+    const HEAP: u8 = 200;
+    let fixture = Fixture::start_with(PATIENT, SigningSpeed::Inline, 1);
+    ask_what_is_cached(&fixture);
+    let mut heap: Vec<HttpClient> = (0..HEAP).map(|_| fixture.connect()).collect();
+    let mut other = fixture.connect();
+    // All of them, and the one that asked first.
+    let connections = u64::from(HEAP) + 2;
+    wait_until(|| fixture.server.counts().connections_total == connections);
+    let waiting_in_line = || -> u64 {
+        let page = fixture.metrics();
+        let name = "ocspry_worker_signing_queue_length{worker=\"0\"} ";
+        let value = page.lines().find_map(|line| line.strip_prefix(name));
+        value.unwrap().parse().unwrap()
+    };
+
+    // The first one holds the worker until all have asked.
+    fixture.gate.close();
+    for (client, nonce) in heap.iter_mut().zip(0..HEAP) {
+        send_nonce(&fixture, client, "", nonce);
+        wait_until(|| fixture.gate.waiting() == 1);
+    }
+    // Four sign in the first turn; the fifth holds the worker in the second one.
+    fixture.gate.let_pass(4);
+    wait_until(|| fixture.gate.waiting() == 1);
+    assert!(waiting_in_line() > u64::from(HEAP) / 2);
+
+    // Two turns have no more than 4 and 64: between them the worker looks at its sockets.
+    let path = base64_path(&fixture.request(REVOKED, &[]));
+    let message = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    other.send(message.as_bytes()).unwrap();
+    fixture.gate.let_pass(100);
+    let response = other.receive(true).unwrap();
+    let reply = Reply::check(&response.body, &fixture.authority);
+    assert!(matches!(reply.single().status, CertStatus::Revoked(_)));
+    wait_until(|| fixture.gate.waiting() == 1);
+    assert!(waiting_in_line() > 0);
+
+    fixture.gate.open();
+    for (client, nonce) in heap.iter_mut().zip(0..HEAP) {
+        receive_nonce(&fixture, client, nonce);
+    }
+}
+
+#[test]
+fn behind_a_trusted_proxy_one_address_that_floods_is_refused_and_another_one_is_let_in() {
+    const PROXY: &str = "";
+    const FLOODER: &str = "X-Real-IP: 192.0.2.1\r\n";
+    const QUIET: &str = "X-Real-IP: 192.0.2.2\r\n";
+    // 64 may wait. Above half of that two networks get 28 each, and one that came as a third would get 18.
+    let fixture = Fixture::start_with(PATIENT, SigningSpeed::Queued, 1);
+    let mut nonces = 0..;
+    let mut ask = |headers, count| -> Vec<(HttpClient, u8)> {
+        let asked = nonces.by_ref().take(count).map(|nonce| {
+            let mut client = fixture.connect();
+            send_nonce(&fixture, &mut client, headers, nonce);
+            (client, nonce)
+        });
+        asked.collect()
+    };
+    let counts = || fixture.responder.load().signing_counts();
+    let line_has = |waiting, refused| {
+        wait_until(|| {
+            let counts = counts();
+            counts.waiting.iter().sum::<u64>() + counts.refused_total() == waiting + refused
+        });
+        let counts = counts();
+        assert_eq!(counts.waiting[SigningClass::Once as usize], waiting);
+        assert_eq!(counts.refused_total(), refused);
+    };
+    let try_later = |refused: Vec<(HttpClient, u8)>| {
+        for (mut client, _) in refused {
+            let response = client.receive(true).unwrap();
+            let reply = Reply::check(&response.body, &fixture.authority);
+            assert_eq!(reply, Reply::Error(ErrorStatus::TryLater));
+        }
+    };
+
+    fixture.gate.close();
+    let mut let_in = ask(PROXY, 1);
+    wait_until(|| fixture.gate.waiting() == 1);
+    let_in.extend(ask(QUIET, 1));
+    let_in.extend(ask(FLOODER, 32));
+    line_has(33, 0);
+    let refused = ask(FLOODER, 4);
+    line_has(33, 4);
+    try_later(refused);
+    let_in.extend(ask(QUIET, 1));
+    line_has(34, 4);
+    // Whoever is not named is not counted, and has what is left.
+    let_in.extend(ask(PROXY, 30));
+    line_has(64, 4);
+    let refused = ask(PROXY, 2);
+    line_has(64, 6);
+    try_later(refused);
+
+    let page = fixture.metrics();
+    for (outcome, count) in [("over-network-share", 2), ("signing-queue-full", 1)] {
+        for method in ["get", "post"] {
+            let line = format!(
+                "ocspry_requests_total{{method=\"{method}\",outcome=\"{outcome}\"}} {count}\n"
+            );
+            assert!(page.contains(&line), "no {line} in {page}");
+        }
+    }
+    assert_eq!(
+        counts().refused[SigningClass::Once as usize][Excess::OverShare as usize],
+        4
+    );
+    fixture.gate.open();
+    for (mut client, nonce) in let_in {
+        receive_nonce(&fixture, &mut client, nonce);
+    }
 }
