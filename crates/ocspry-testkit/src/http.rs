@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ocspry_wire::Time;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How long a test waits for the next octets before it calls the peer dead.
@@ -44,7 +44,12 @@ impl HttpResponse {
 impl HttpClient {
     /// Connects to a port of this machine.
     pub fn connect(port: u16) -> io::Result<HttpClient> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        HttpClient::connect_to(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
+    /// Connects to an address.
+    pub fn connect_to(address: SocketAddr) -> io::Result<HttpClient> {
+        let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(READ_WAIT_MAX))?;
         stream.set_write_timeout(Some(READ_WAIT_MAX))?;
         stream.set_nodelay(true)?;

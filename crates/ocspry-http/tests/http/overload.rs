@@ -1,13 +1,15 @@
 //! More is asked for than can be signed: what is cached is answered all the while, what is too much is refused at once, and
 //! nothing wrong goes out.
 
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
 
 use crate::deadlines::wait_until;
 use crate::fixture::{Fixture, GOOD, PATIENT, REVOKED};
-use ocspry_core::{Excess, SigningClass, SigningSpeed};
-use ocspry_testkit::{HttpClient, Reply, base64_path};
+use ocspry_core::{Clock, SigningClass, SigningCounts, SigningSpeed};
+use ocspry_http::{Listeners, Server, ServerOptions, TrustedPeers};
+use ocspry_testkit::{HttpClient, Namespace, Peer, Reply, base64_path, run_bounded};
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus};
 
 /// Asks for what is cached, and checks it as a client does.
@@ -149,6 +151,21 @@ fn a_cached_answer_comes_before_a_heap_of_nonces_that_were_asked_for_earlier() {
     }
 }
 
+/// All that were asked for wait or were refused, so many each.
+fn check_line(fixture: &Fixture, waiting: u64, refused: u64) {
+    let counts = || fixture.responder.load().signing_counts();
+    let waiting_now = |counts: &SigningCounts| counts.waiting[SigningClass::Once as usize];
+    wait_until(|| {
+        let counts = counts();
+        waiting_now(&counts) + counts.refused_total() == waiting + refused
+    });
+    let counts = counts();
+    assert_eq!(
+        (waiting_now(&counts), counts.refused_total()),
+        (waiting, refused)
+    );
+}
+
 #[test]
 fn behind_a_trusted_proxy_one_address_that_floods_is_refused_and_another_one_is_let_in() {
     const PROXY: &str = "";
@@ -165,16 +182,7 @@ fn behind_a_trusted_proxy_one_address_that_floods_is_refused_and_another_one_is_
         });
         asked.collect()
     };
-    let counts = || fixture.responder.load().signing_counts();
-    let line_has = |waiting, refused| {
-        wait_until(|| {
-            let counts = counts();
-            counts.waiting.iter().sum::<u64>() + counts.refused_total() == waiting + refused
-        });
-        let counts = counts();
-        assert_eq!(counts.waiting[SigningClass::Once as usize], waiting);
-        assert_eq!(counts.refused_total(), refused);
-    };
+    let line_has = |waiting, refused| check_line(&fixture, waiting, refused);
     let try_later = |refused: Vec<(HttpClient, u8)>| {
         for (mut client, _) in refused {
             let response = client.receive(true).unwrap();
@@ -210,12 +218,60 @@ fn behind_a_trusted_proxy_one_address_that_floods_is_refused_and_another_one_is_
             assert!(page.contains(&line), "no {line} in {page}");
         }
     }
-    assert_eq!(
-        counts().refused[SigningClass::Once as usize][Excess::OverShare as usize],
-        4
-    );
     fixture.gate.open();
     for (mut client, nonce) in let_in {
         receive_nonce(&fixture, &mut client, nonce);
+    }
+}
+
+/// Set where the test below runs itself in a network of its own.
+const IS_INSIDE: &str = "OCSPRY_TEST_IS_INSIDE";
+
+#[test]
+fn x_real_ip_is_believed_of_a_trusted_peer_and_of_nobody_else() {
+    const NAME: &str = "overload::x_real_ip_is_believed_of_a_trusted_peer_and_of_nobody_else";
+    // This machine's loopback is always trusted: another peer needs another address.
+    if std::env::var_os(IS_INSIDE).is_none() {
+        let (Some(namespace), Some(ip)) = (Namespace::new(), Peer::Ip.find()) else {
+            return;
+        };
+        let mut give_address = namespace.command(&ip);
+        give_address.args(["address", "add", "192.0.2.1/32", "dev", "lo"]);
+        let mut inside = namespace.command(&std::env::current_exe().unwrap());
+        inside.args(["--exact", NAME]).env(IS_INSIDE, "1");
+        let run = run_bounded(&mut give_address);
+        assert_eq!(run.code, Some(0), "{run:?}");
+        let run = run_bounded(&mut inside);
+        assert!(run.stdout.contains("1 passed"), "{run:?}");
+        return;
+    }
+    let proxies = TrustedPeers::new(["192.0.2.0/24".parse().unwrap()]);
+    let elsewhere = TrustedPeers::new(["198.51.100.0/24".parse().unwrap()]);
+    // One address has 56 places of 64; of those that a proxy names, each has one.
+    for (trusted, waiting, refused) in [(proxies, 60, 0), (elsewhere, 56, 4)] {
+        let fixture = Fixture::start_with(PATIENT, SigningSpeed::Queued, 1);
+        let server = Server::start(
+            Listeners::bind(&["192.0.2.1:0".parse().unwrap()], 1).unwrap(),
+            Arc::clone(&fixture.responder),
+            Arc::clone(&fixture.clock) as Arc<dyn Clock>,
+            ServerOptions {
+                trusted,
+                ..ServerOptions::from(PATIENT)
+            },
+        )
+        .unwrap();
+        fixture.gate.close();
+        let clients: Vec<HttpClient> = (0..=60)
+            .map(|number| {
+                let mut client = HttpClient::connect_to(server.local_addresses()[0]).unwrap();
+                let headers = format!("X-Real-IP: 198.51.100.{number}\r\n");
+                send_nonce(&fixture, &mut client, &headers, number);
+                wait_until(|| fixture.gate.waiting() == 1);
+                client
+            })
+            .collect();
+        check_line(&fixture, waiting, refused);
+        fixture.gate.open();
+        drop(clients);
     }
 }
