@@ -12,17 +12,17 @@ use ocspry_core::{Client, Network};
 /// The header in which a proxy says who asks.
 pub(crate) const CLIENT_HEADER: &str = "x-real-ip";
 
-/// The proxies that are believed; this machine is one of them.
+/// The proxies that are believed; those that come by loopback are among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedPeers {
     networks: Vec<IpNet>,
 }
 
 impl TrustedPeers {
-    /// Those in these networks, and this machine.
+    /// Those in these networks, and loopback.
     pub fn new(networks: impl IntoIterator<Item = IpNet>) -> TrustedPeers {
         TrustedPeers {
-            networks: networks.into_iter().collect(),
+            networks: networks.into_iter().map(canonical).collect(),
         }
     }
 
@@ -58,6 +58,19 @@ impl TrustedPeers {
     }
 }
 
+/// IPv4 as such: so peers are seen, whichever socket they came by.
+fn canonical(network: IpNet) -> IpNet {
+    let address = network.addr().to_canonical();
+    match (network, address) {
+        (IpNet::V6(mapped), IpAddr::V4(address)) => mapped
+            .prefix_len()
+            .checked_sub(MAPPED_BITS)
+            .and_then(|length| IpNet::new(IpAddr::V4(address), length).ok())
+            .unwrap_or(network),
+        (IpNet::V4(_) | IpNet::V6(_), _) => network,
+    }
+}
+
 /// An IPv4 address, or the /64 of an IPv6 one.
 fn network(peer: IpAddr) -> Network {
     match peer {
@@ -68,6 +81,9 @@ fn network(peer: IpAddr) -> Network {
         }
     }
 }
+
+/// In front of an IPv4 address that is written as one of IPv6.
+const MAPPED_BITS: u8 = 96;
 
 #[cfg(test)]
 mod tests {
@@ -82,17 +98,19 @@ mod tests {
 
     #[test]
     fn a_trusted_proxy_says_who_asks_and_is_not_counted_itself() {
-        let trusted = TrustedPeers::new(["10.0.0.0/8".parse().unwrap()]);
-        for peer in [
-            "127.0.0.1",
-            "::1",
-            "::ffff:127.0.0.1",
-            "10.1.2.3",
-            "::ffff:10.1.2.3",
-        ] {
-            assert_eq!(client(&trusted, peer, &[]), Client::Trusted, "{peer}");
-            assert_eq!(client(&trusted, peer, &["192.0.2.7"]), CLIENT, "{peer}");
-            assert_eq!(client(&trusted, peer, &[" ::ffff:192.0.2.7 "]), CLIENT);
+        for network in ["10.0.0.0/8", "::ffff:10.0.0.0/104"] {
+            let trusted = TrustedPeers::new([network.parse().unwrap()]);
+            for peer in [
+                "127.0.0.1",
+                "::1",
+                "::ffff:127.0.0.1",
+                "10.1.2.3",
+                "::ffff:10.1.2.3",
+            ] {
+                assert_eq!(client(&trusted, peer, &[]), Client::Trusted, "{peer}");
+                assert_eq!(client(&trusted, peer, &["192.0.2.7"]), CLIENT, "{peer}");
+                assert_eq!(client(&trusted, peer, &[" ::ffff:192.0.2.7 "]), CLIENT);
+            }
         }
     }
 

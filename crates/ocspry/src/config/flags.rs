@@ -64,7 +64,7 @@ pub(crate) struct ServeFlags {
     #[arg(long, value_name = "DURATION")]
     pub(crate) patience: Option<String>,
 
-    /// Address or network of a proxy that may say in X-Real-IP who asks; may be repeated (this machine always may)
+    /// Address or network of a proxy that may say in X-Real-IP who asks; may be repeated (loopback always may)
     #[arg(long, value_name = "ADDRESS[/BITS]")]
     pub(crate) trusted: Vec<String>,
 

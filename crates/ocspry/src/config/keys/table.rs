@@ -131,7 +131,7 @@ pub(crate) const KEYS: &[Key] = &[
         name: "listen.trusted",
         takes: Takes::Networks,
         default: Absent::Value("[]"),
-        meaning: "proxies that may say in X-Real-IP who asks; this machine is one",
+        meaning: "proxies that may say in X-Real-IP who asks; loopback is one",
         example: r#"trusted = ["10.0.0.0/8", "2001:db8::7"]"#,
         flags: &["--trusted"],
         applies: Applies::Restart,
