@@ -245,6 +245,15 @@ impl Responder {
         answered
     }
 
+    /// Whether what an earlier responder has answered rests on an issuer that is none of this one's: another one has taken
+    /// its place, or none has.
+    pub fn overtakes(&self, earlier: &Responder, answered: &Answered) -> bool {
+        answered.issuer.is_some_and(|issuer| {
+            let instance = earlier.issuers.issuer(issuer).instance();
+            self.issuers.find_instance(instance, issuer).is_none()
+        })
+    }
+
     /// The issuer that alone may be asked about at an endpoint; None: any.
     fn only(&self, endpoint: Endpoint<'_>) -> Result<Option<IssuerId>, Refusal> {
         match endpoint {

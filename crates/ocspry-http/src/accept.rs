@@ -22,8 +22,10 @@ pub(crate) async fn accept_loop(
     let mut last_warning: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            // First: who came after the others were told to end would not hear of it.
+            biased;
             _ = stop.changed() => break,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => worker.serve(stream, peer, Phase::New),

@@ -210,8 +210,9 @@ impl Connection {
         let response = ocsp::respond(request, &self.worker, &self.deadline, buffers).await;
         self.deadline.enter(Phase::Write);
         write(&mut self.stream, &buffers.output).await?;
-        if !response.tail.is_empty() {
-            write(&mut self.stream, &response.tail).await?;
+        for part in response.tail.chunks(TAIL_PART) {
+            self.deadline.enter(Phase::Write);
+            write(&mut self.stream, part).await?;
         }
         Ok(response)
     }
@@ -306,6 +307,9 @@ impl Connection {
         Ok(())
     }
 }
+
+/// What a client has the time of one write for: a CRL may be large, and its line slow.
+const TAIL_PART: usize = 256 * 1024;
 
 /// Nothing but CR and LF, as some clients send behind a body (RFC 9112 §2.2).
 fn is_empty_lines(octets: &[u8]) -> bool {

@@ -29,7 +29,7 @@ pub struct Limits {
     pub new_in_drain: Duration,
     /// How long a request may take from its first octet to its last.  It does not grow with progress.
     pub request: Duration,
-    /// How long an answer may take to make; it is kept above the bounds of the signing queue.
+    /// How long an answer may take to make: more than the bounds of the signing queue ([`Limits::with_signatures_within`]).
     pub answer: Duration,
     /// How long a client may take to accept an answer.
     pub write: Duration,
@@ -53,7 +53,7 @@ impl Limits {
 
     /// The same where whoever waits for a signature is told so after `longest` at the latest: a client hears that, and is
     /// not cut off.
-    pub(crate) fn with_signatures_within(self, longest: Duration) -> Limits {
+    pub fn with_signatures_within(self, longest: Duration) -> Limits {
         Limits {
             answer: self.answer.max(longest + ANSWER_MARGIN),
             ..self

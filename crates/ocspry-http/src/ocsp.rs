@@ -13,7 +13,7 @@ use crate::headers::{self, Cacheable, Status};
 use crate::published::{self, Published};
 use crate::request_log::RequestRecord;
 use crate::scratch::Buffers;
-use crate::server::Worker;
+use crate::server::{ResponderInUse, Worker};
 use bytes::{Bytes, BytesMut};
 use ocspry_core::{
     Answer, Answered, Effort, Endpoint, Question, RecentAnswer, Responder, SignedResponse,
@@ -241,18 +241,30 @@ fn find_recent(
 async fn ask(
     question: &Question<'_>,
     worker: &Worker,
-    responder: &Responder,
+    responder: &Rc<ResponderInUse>,
     buffer: &mut BytesMut,
     started: Option<Instant>,
 ) -> (Reply, RequestOutcome) {
-    // In a box: what an answer takes to make is large, and a connection that waits for its client has no use for it.
-    let answered = Box::pin(responder.answer_anew(question, worker.now(), worker.recent(), buffer));
+    let mut in_use = Rc::clone(responder);
+    let answered = loop {
+        // In a box: what an answer takes to make is large, and a connection that waits for its client has no use for it.
+        let making =
+            Box::pin(in_use.answer_anew(question, worker.now(), worker.recent(), &mut *buffer));
+        let answered = making.await;
+        // While it waited for its signature, a reload may have put another issuer in the place of this one, with other
+        // keys, and another list.
+        let newest = worker.responder();
+        if !newest.overtakes(&in_use, &answered) {
+            break answered;
+        }
+        in_use = newest;
+    };
     let Answered {
         answer,
         outcome,
         effort,
         ..
-    } = answered.await;
+    } = answered;
     worker.durations().end(started, effort);
     worker.note_exchange(question.request, &answer);
     (Reply::Ocsp(answer), RequestOutcome::Ocsp(outcome.kind()))

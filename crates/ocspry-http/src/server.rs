@@ -129,11 +129,7 @@ impl Server {
             endpoint_paths,
             trusted,
         } = options.into();
-        let (patience, limits) = {
-            let responder = responder.load();
-            let limits = limits.with_signatures_within(responder.longest());
-            (responder.patience(), limits)
-        };
+        let patience = responder.load().patience();
         let holder = listeners.holder();
         let (addresses, workers) = listeners.into_parts();
         let (stop, _) = watch::channel(None);

@@ -110,6 +110,11 @@ impl Fixture {
         String::from_utf8(page).unwrap()
     }
 
+    /// What a reload puts in the place of the responder: the same issuer, anew.
+    pub(crate) fn next_responder(&self, speed: SigningSpeed) -> Responder {
+        responder(&self.authority, self.clock.now(), speed, &self.gate, None)
+    }
+
     /// Another list comes into use.
     pub(crate) fn set_list(&self, revoked: &[&[u8]], window: ValidityWindow) {
         let responder = self.responder.load_full();

@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::deadlines::wait_until;
 use crate::fixture::{Fixture, GOOD, PATIENT, REVOKED};
-use ocspry_core::{Clock, SigningClass, SigningCounts, SigningSpeed};
+use ocspry_core::{Clock, SigningClass, SigningCounts, SigningSpeed, ValidityWindow};
 use ocspry_http::{Listeners, Server, ServerOptions, TrustedPeers};
 use ocspry_testkit::{HttpClient, Namespace, Peer, Reply, base64_path, run_bounded};
 use ocspry_wire::ocsp::{CertStatus, ErrorStatus};
@@ -273,5 +273,32 @@ fn x_real_ip_is_believed_of_a_trusted_peer_and_of_nobody_else() {
         check_line(&fixture, waiting, refused);
         fixture.gate.open();
         drop(clients);
+    }
+}
+
+#[test]
+fn who_waits_for_a_signature_over_a_reload_hears_what_is_known_after_it() {
+    for nonce in [&[][..], &[7; 16]] {
+        let fixture = Fixture::start_with(PATIENT, SigningSpeed::Queued, 1);
+        let next = fixture.next_responder(SigningSpeed::Queued);
+        fixture.gate.close();
+        thread::scope(|scope| {
+            let asked = scope.spawn(|| fixture.connect().post(&fixture.request(GOOD, nonce)));
+            wait_until(|| fixture.gate.waiting() == 1);
+            let before = fixture.responder.swap(Arc::new(next));
+            let now = fixture.clock.now();
+            fixture.set_list(
+                &[GOOD],
+                ValidityWindow {
+                    this_update: now.plus_seconds(-1),
+                    next_update: now.plus_seconds(3_600),
+                },
+            );
+            fixture.gate.open();
+            let response = asked.join().unwrap().unwrap();
+            let reply = Reply::check(&response.body, &fixture.authority);
+            assert!(matches!(reply.single().status, CertStatus::Revoked(_)));
+            drop(before);
+        });
     }
 }

@@ -193,7 +193,9 @@ pub(crate) fn serve_in(
     }
     let workers = workers.unwrap_or(processors);
     let connections_max = descriptors::allow(limits.connections_max, workers);
-    let limits = limits.with_connections_max(connections_max);
+    let limits = limits
+        .with_connections_max(connections_max)
+        .with_signatures_within(responder.longest());
     let listeners = match (inherited, config.port_sharing) {
         (Some(sockets), _) => Listeners::inherit(sockets, workers)
             .context("the sockets of LISTEN_FDS cannot be used")?,
