@@ -327,12 +327,8 @@ impl Responder {
             // A slow key takes its time, and the answer may be one that another client waited for: what was good when it
             // began may be revoked by now.
             match new {
-                NewAnswer::Kept(answer) if self.holds(&answer.basis) => {
-                    let sent = keep_and_send(recent, question, &tally, answer, Effort::Signed);
-                    return sent.about(asked);
-                }
-                NewAnswer::Due(answer) if self.holds(&answer.basis) => {
-                    let sent = keep_and_send(recent, question, &tally, answer, Effort::Cached);
+                NewAnswer::Kept(answer, effort) if self.holds(&answer.basis) => {
+                    let sent = keep_and_send(recent, question, &tally, answer, effort);
                     return sent.about(asked);
                 }
                 NewAnswer::Once(response, basis) if self.holds(&basis) => {
@@ -343,7 +339,7 @@ impl Responder {
                         issuer: asked,
                     };
                 }
-                NewAnswer::Kept(_) | NewAnswer::Due(_) | NewAnswer::Once(..) => {}
+                NewAnswer::Kept(..) | NewAnswer::Once(..) => {}
             }
         }
         refuse(Refusal::Overtaken, unable).about(asked)

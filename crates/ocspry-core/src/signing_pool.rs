@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use crate::cache::{Flight, ResponseCache};
 use crate::counts::ExcessCounts;
 use crate::pace::Pace;
-use crate::waiting_line::{Asker, Excess, Place, SigningClass, WaitingLine, room};
+use crate::waiting_line::{Asker, Excess, SigningClass, WaitingLine, room};
 use crate::{ResponderCredential, SignError, SignedResponse};
 
 /// The bounds of a pool.
@@ -44,14 +44,19 @@ impl PoolLimits {
         self.patience * 2
     }
 
-    /// How long it may take from the question to the answer: to wait is for others, to sign for itself, twice each.
+    /// How long it may take from the question to the answer.
     fn longest(&self, pace: &Pace) -> Duration {
-        (self.patience + self.average(pace)) * 2
+        self.longest_where(self.average(pace))
     }
 
     /// The same of the slowest key, with the pause between two looks.
     fn longest_of_any(&self) -> Duration {
-        (self.patience + self.average_max()) * 2 + watch::PAUSE_MAX
+        self.longest_where(self.average_max()) + watch::PAUSE_MAX
+    }
+
+    /// To wait is for others, to sign for itself, twice each.
+    fn longest_where(&self, average: Duration) -> Duration {
+        (self.patience + average) * 2
     }
 }
 
@@ -290,7 +295,8 @@ impl SigningPool {
     fn counts_at(&self, now: Instant) -> SigningCounts {
         let (totals, state) = (&self.shared.totals, self.shared.lock());
         let lanes = state.lanes.values();
-        let rooms = lanes.map(|lane| self.shared.room(lane, &state, now));
+        let keys_waiting = state.keys_waiting();
+        let rooms = lanes.map(|lane| self.shared.room(lane, &state, keys_waiting, now));
         let waiting_max = rooms.min().unwrap_or(self.shared.limits.waiting_max);
         SigningCounts {
             signed: totals.signed.load(Ordering::Relaxed),
@@ -338,7 +344,10 @@ impl SigningPool {
         let admitted = match state.lanes.get(&key) {
             // Nobody waits for it.
             None => Ok(()),
-            Some(lane) => lane.line.admit(asker, self.shared.room(lane, &state, now)),
+            Some(lane) => {
+                let room = self.shared.room(lane, &state, state.keys_waiting(), now);
+                lane.line.admit(asker, room)
+            }
         };
         if let Err(excess) = admitted {
             self.shared.totals.refused.add(asker.class, excess, 1);
@@ -385,6 +394,12 @@ impl State {
         self.idle.saturating_sub(self.waiting + 2)
     }
 
+    /// Keys that have something waiting; one that hangs has no part in what they share.
+    fn keys_waiting(&self) -> usize {
+        let lanes = self.order.iter().filter_map(|key| self.lanes.get(key));
+        lanes.filter(|lane| lane.overdue() == 0).count()
+    }
+
     /// The next signature to be made by a thread that is free now.
     fn take(&mut self, limits: &PoolLimits, now: Instant) -> Option<Taken> {
         for _ in 0..self.order.len() {
@@ -396,13 +411,8 @@ impl State {
                 self.order.push_back(key);
                 continue;
             }
-            while let Some((
-                _,
-                Place {
-                    item: job, since, ..
-                },
-            )) = lane.line.pop()
-            {
+            while let Some((_, place)) = lane.line.pop() {
+                let (job, asked) = (place.item, place.since);
                 self.waiting -= 1;
                 if job.waiters.are_gone() {
                     continue;
@@ -411,7 +421,7 @@ impl State {
                 self.next_signature += 1;
                 lane.under_way.push(UnderWay {
                     number,
-                    asked: since,
+                    asked,
                     began: now,
                     waiters: job.waiters,
                     is_given_up: false,
@@ -443,7 +453,7 @@ impl State {
             let ended = lane.under_way.swap_remove(place);
             // That it hung once says little of what it takes when it does not.
             let elapsed = now.saturating_duration_since(ended.began);
-            lane.pace.note(elapsed.min(limits.patience * 2));
+            lane.pace.note(elapsed.min(limits.average_max()));
             self.stuck -= usize::from(ended.is_overdue);
         }
         if lane.under_way.is_empty() && lane.line.is_empty() {
@@ -490,7 +500,7 @@ impl Shared {
 
     /// How many may wait for this key: as many as it signs within the patience of clients, by what a signature takes; a
     /// thread that has been at one for some of that time makes the fewer.
-    fn room(&self, lane: &Lane, state: &State, now: Instant) -> usize {
+    fn room(&self, lane: &Lane, state: &State, keys_waiting: usize, now: Instant) -> usize {
         let patience = self.limits.patience;
         let average = self.limits.average(&lane.pace);
         let at_work = lane.under_way.iter().map(|one| {
@@ -506,25 +516,19 @@ impl Shared {
         };
         let idle = patience.saturating_mul(u32::try_from(idle).unwrap_or(u32::MAX));
         let time = at_work.sum::<Duration>().saturating_add(idle);
-        room(
-            self.share_of(time, lane, state),
-            average,
-            self.limits.waiting_max,
-        )
+        let share = self.share_of(time, lane, keys_waiting);
+        room(share, average, self.limits.waiting_max)
     }
 
     /// What is left of the threads' time for one key while others wait as well: all get the same.
-    fn share_of(&self, time: Duration, lane: &Lane, state: &State) -> Duration {
+    fn share_of(&self, time: Duration, lane: &Lane, keys_waiting: usize) -> Duration {
         let threads = self.limits.threads;
-        if state.order.len() < threads {
+        let keys = keys_waiting + usize::from(lane.line.is_empty());
+        if keys <= threads {
             return time;
         }
-        let lanes = state.order.iter().filter_map(|key| state.lanes.get(key));
-        // One that hangs has no part in it.
-        let others = lanes.filter(|other| other.overdue() == 0).count();
-        let keys = others + usize::from(lane.line.is_empty());
         let parts = |count| u32::try_from(count).unwrap_or(u32::MAX);
-        time.saturating_mul(parts(threads)) / parts(keys.max(threads)).max(1)
+        time.saturating_mul(parts(threads)) / parts(keys)
     }
 
     fn take_in(

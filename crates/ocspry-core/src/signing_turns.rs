@@ -168,6 +168,7 @@ impl SigningTurns {
             return;
         }
         let now = clock();
+        let longest = driven.patience * 2;
         if let Some((began, given)) = driven.last {
             let elapsed =
                 now.saturating_duration_since(began).as_nanos() / SIGNATURE_EVERY.as_nanos();
@@ -177,10 +178,9 @@ impl SigningTurns {
             let given = u32::try_from(given.max(1)).unwrap_or(u32::MAX);
             // That the machine stood still once says little of what a signature takes when it does not.
             let each = now.saturating_duration_since(began) / given;
-            driven.pace.note(each.min(driven.patience * 2));
+            driven.pace.note(each.min(longest));
         }
         let quota = driven.left;
-        let longest = driven.patience * 2;
         while let Some((class, _)) = driven.line.pop_overdue(longest, now) {
             self.counts.refused.add(class, Excess::Overdue, 1);
         }

@@ -173,7 +173,7 @@ async fn post(
         request: der,
         known_as: der,
     };
-    ask(&question, worker, &responder, &mut buffers.answer, started).await
+    ask(&question, worker, responder, &mut buffers.answer, started).await
 }
 
 /// The request is in the path.
@@ -213,7 +213,7 @@ async fn get(
                 request: der,
                 known_as: known_as_path.unwrap_or(der),
             };
-            ask(&question, worker, &responder, &mut buffers.answer, started).await
+            ask(&question, worker, responder, &mut buffers.answer, started).await
         }
         GetPath::Malformed => {
             let answer = Answer::Error(ErrorStatus::MalformedRequest);
@@ -241,23 +241,21 @@ fn find_recent(
 async fn ask(
     question: &Question<'_>,
     worker: &Worker,
-    responder: &Rc<ResponderInUse>,
+    mut responder: Rc<ResponderInUse>,
     buffer: &mut BytesMut,
     started: Option<Instant>,
 ) -> (Reply, RequestOutcome) {
-    let mut in_use = Rc::clone(responder);
     let answered = loop {
         // In a box: what an answer takes to make is large, and a connection that waits for its client has no use for it.
-        let making =
-            Box::pin(in_use.answer_anew(question, worker.now(), worker.recent(), &mut *buffer));
-        let answered = making.await;
+        let making = responder.answer_anew(question, worker.now(), worker.recent(), buffer);
+        let answered = Box::pin(making).await;
         // While it waited for its signature, a reload may have put another issuer in the place of this one, with other
         // keys, and another list.
         let newest = worker.responder();
-        if !newest.overtakes(&in_use, &answered) {
+        if !newest.overtakes(&responder, &answered) {
             break answered;
         }
-        in_use = newest;
+        responder = newest;
     };
     let Answered {
         answer,

@@ -21,8 +21,8 @@ use crate::signing_pool::{Job, Reply, Waiters};
 use crate::signing_turns::Turn;
 use crate::waiting_line::Asker;
 use crate::{
-    Client, Excess, RecentAnswers, ResponderCredential, SignError, SignedResponse, SigningClass,
-    SigningSpeed, UnablePolicy, crypto,
+    Client, Effort, Excess, RecentAnswers, ResponderCredential, SignError, SignedResponse,
+    SigningClass, SigningSpeed, UnablePolicy, crypto,
 };
 
 /// How far one request has come.
@@ -66,10 +66,8 @@ pub(super) enum Made {
     reason = "it lives for one call; a box would be an allocation per signature"
 )]
 pub(super) enum NewAnswer {
-    /// For everybody.
-    Kept(Arc<CachedAnswer>),
-    /// The one that was to be replaced, which is still true.
-    Due(Arc<CachedAnswer>),
+    /// For everybody; cached: the one that was to be replaced, which is still true.
+    Kept(Arc<CachedAnswer>, Effort),
     /// For this client.
     Once(SignedResponse, Basis),
 }
@@ -117,7 +115,8 @@ impl Begun {
                 NewAnswer::Once(signed.await.unwrap_or_else(|_| Err(gave_up()))?, *basis)
             }
             Begun::Kept(signed) => {
-                NewAnswer::Kept(signed.await.unwrap_or_else(|_| Err(gave_up()))?)
+                let answer = signed.await.unwrap_or_else(|_| Err(gave_up()))?;
+                NewAnswer::Kept(answer, Effort::Signed)
             }
         };
         *self = Begun::Done(new);
@@ -194,7 +193,9 @@ impl Responder {
                 Ok(Begun::Done(new))
             }
             // Nobody waits for a newer answer while there is a true one.
-            (Ok(Turn::Later(_)) | Err(_), Some(due)) => Ok(Begun::Done(NewAnswer::Due(due))),
+            (Ok(Turn::Later(_)) | Err(_), Some(due)) => {
+                Ok(Begun::Done(NewAnswer::Kept(due, Effort::Cached)))
+            }
             (Ok(Turn::Later(turn)), None) => Ok(Begun::Here(turn, unsigned)),
             (Err(excess), None) => Err(SignError::Excess(excess)),
         }
@@ -217,10 +218,10 @@ impl Responder {
             (Ok(response), Some(key), _) => {
                 let answer = Arc::new(CachedAnswer::new(response, basis, renew_at));
                 self.cache.insert(key, Arc::clone(&answer));
-                Ok(NewAnswer::Kept(answer))
+                Ok(NewAnswer::Kept(answer, Effort::Signed))
             }
             // The one there is lives on.
-            (Err(_), _, Some(due)) => Ok(NewAnswer::Due(due)),
+            (Err(_), _, Some(due)) => Ok(NewAnswer::Kept(due, Effort::Cached)),
             (Err(error), _, None) => Err(error),
         }
     }
@@ -270,7 +271,7 @@ impl Responder {
         }
         Ok(match due {
             // Nobody waits for a newer answer while there is a true one.
-            Some(due) => Begun::Done(NewAnswer::Due(due)),
+            Some(due) => Begun::Done(NewAnswer::Kept(due, Effort::Cached)),
             None => Begun::Kept(signed),
         })
     }

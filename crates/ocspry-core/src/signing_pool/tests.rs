@@ -225,7 +225,7 @@ fn room(each: u64, under_way: &[(u64, bool)], idle: usize) -> usize {
     let shared = Shared::new(LIMITS, || {});
     let mut state = shared.lock();
     state.idle = idle;
-    shared.room(&lane, &state, now)
+    shared.room(&lane, &state, state.keys_waiting(), now)
 }
 
 fn pace_of(milliseconds: u64) -> Arc<Pace> {
